@@ -10,7 +10,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes: each would compile all anew
 
-pytest_plugins = [f"plugins.fix_{name}" for name in ("cluster", "disks", "nats", "oci", "platform")]
+pytest_plugins = [
+    "plugins.fix_cluster",
+    "plugins.fix_disks",
+    "plugins.fix_nats",
+    "plugins.fix_oci",
+    "plugins.fix_platform",
+    "plugins.fix_timeouts",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

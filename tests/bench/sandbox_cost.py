@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import report, wrk
-from klever_deployer.adapters.local.launching import Launching, Ports, server_packages, server_path
+from klever_deployer.adapters.local.launcher import Ports, ProcessLauncher, server_packages, server_path
 from klever_deployer.adapters.local.replica_specs import LocalModel, Prepared, ReplicaSpec
 from kleverkit.secret_files import SecretFiles
 from kleversandbox.policy import Policy
@@ -36,7 +36,7 @@ HOST = "127.0.0.1"
 def policy(directory: Path, port: int) -> Policy:
     """How the deployer starts the built-in server."""
     path = server_path(directory / "python", server_packages())
-    launching = Launching(Path(sys.executable), path, SecretFiles(directory), Confinement(find_support()))
+    launching = ProcessLauncher(Path(sys.executable), path, SecretFiles(directory), Confinement(find_support()))
     prepared = Prepared(LocalModel(directory / "model", "ONNX"), "kleverserve")
     spec = ReplicaSpec(process_key("v1"), prepared, variant("v1"))
     return launching(spec, Ports(HOST, port), directory / "home").policy

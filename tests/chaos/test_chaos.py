@@ -24,7 +24,7 @@ DISKS_MEGABYTES = {"nats": 256, "registry": 256, "jobrunner": 256, "deployer": 2
 
 
 @pytest.mark.timeout(SECONDS + 2 * SETTLE_SECONDS + 300)
-async def test_nothing_is_lost_or_doubled(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+async def test_no_event_is_lost_or_duplicated(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     given = request.config.getoption("--seed") or os.environ.get("KLEVER_CHAOS_SEED")
     seed = str(given or secrets.randbelow(1_000_000))
     print(f"\nseed {seed}: --seed {seed} repeats these actions")

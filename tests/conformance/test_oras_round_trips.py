@@ -46,7 +46,7 @@ async def test_oras_pulls_the_files_of_a_model(oci_host: str, client: OrmbClient
     assert pack(tmp_path / "out").digest == pack(directory).digest
 
 
-async def test_a_model_goes_through_orass_layout_and_back(
+async def test_a_model_survives_a_round_trip_through_an_oras_layout(
     oci_host: str, client: OrmbClient, oras: Path, tmp_path: Path
 ) -> None:
     pushed = await client.push_directory(adder(tmp_path / "adder", 1), Reference(oci_host, "library/adder", "v1"))
@@ -60,7 +60,7 @@ async def test_a_model_goes_through_orass_layout_and_back(
     assert exported.digest == pushed.digest == pack(tmp_path / "out").digest
 
 
-async def test_what_one_attaches_the_other_discovers(
+async def test_ormb_and_oras_discover_each_others_attachments(
     oci_host: str, client: OrmbClient, oras: Path, tmp_path: Path
 ) -> None:
     reference = Reference(oci_host, "library/adder", "v1")

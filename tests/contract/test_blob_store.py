@@ -76,7 +76,7 @@ async def test_an_upload_becomes_a_blob_only_when_it_is_committed(store: Store) 
         await store.uploads.offset(REPOSITORY, upload)
 
 
-async def test_a_part_of_a_blob_can_be_read(store: Store) -> None:
+async def test_a_range_of_a_blob_can_be_read(store: Store) -> None:
     await store.blobs.put(REPOSITORY, DIGEST, CONTENT)
     assert await store.content(start=2, stop=6) == CONTENT[2:6]
     assert await store.content(start=8) == CONTENT[8:]
@@ -88,7 +88,7 @@ async def test_sha512_digests_are_verified_too(store: Store) -> None:
     assert await store.content(digest) == CONTENT
 
 
-async def test_bytes_that_are_not_what_the_digest_says_never_become_visible(store: Store) -> None:
+async def test_bytes_with_another_digest_never_become_visible(store: Store) -> None:
     upload = await store.upload(b"other bytes")
     with pytest.raises(DigestInvalidError):
         await store.uploads.commit(REPOSITORY, upload, DIGEST)
@@ -97,7 +97,7 @@ async def test_bytes_that_are_not_what_the_digest_says_never_become_visible(stor
         await store.uploads.offset(REPOSITORY, upload)
 
 
-async def test_a_chunk_must_begin_where_the_last_one_ended(store: Store) -> None:
+async def test_a_chunk_must_begin_where_the_previous_one_ended(store: Store) -> None:
     upload = await store.upload(b"some")
     with pytest.raises(ChunkOutOfOrderError) as caught:
         await store.uploads.append(REPOSITORY, upload, chunks(b"x"), start=5)
@@ -116,7 +116,7 @@ async def test_an_upload_belongs_to_one_repository_and_can_be_cancelled(store: S
         await store.uploads.commit(REPOSITORY, "../../../etc/passwd", DIGEST)
 
 
-async def test_abandoned_uploads_are_purged_and_others_are_not(store: Store) -> None:
+async def test_only_abandoned_uploads_are_purged(store: Store) -> None:
     upload = await store.upload(CONTENT)
     assert await store.uploads.purge(timedelta(hours=1)) == 0
     assert await store.uploads.offset(REPOSITORY, upload) == len(CONTENT)
@@ -125,7 +125,7 @@ async def test_abandoned_uploads_are_purged_and_others_are_not(store: Store) -> 
         await store.uploads.offset(REPOSITORY, upload)
 
 
-async def test_of_two_ends_of_one_upload_one_stores_the_blob_and_the_other_finds_no_upload(store: Store) -> None:
+async def test_only_one_of_two_concurrent_commits_of_an_upload_succeeds(store: Store) -> None:
     upload = await store.upload(CONTENT)
     ends = [store.uploads.commit(REPOSITORY, upload, DIGEST) for _ in range(2)]
     ended = await asyncio.gather(*ends, return_exceptions=True)
@@ -134,7 +134,7 @@ async def test_of_two_ends_of_one_upload_one_stores_the_blob_and_the_other_finds
 
 
 @pytest.mark.parametrize("start", [None, 5])
-async def test_the_last_chunk_counts_once_though_it_is_sent_twice_at_a_time(store: Store, start: int | None) -> None:
+async def test_a_last_chunk_that_is_sent_twice_concurrently_counts_once(store: Store, start: int | None) -> None:
     upload = await store.upload(b"some ")
     ends = [store.uploads.commit(REPOSITORY, upload, DIGEST, chunks(b"bytes"), start=start) for _ in range(2)]
     ended = await asyncio.gather(*ends, return_exceptions=True)
@@ -142,7 +142,7 @@ async def test_the_last_chunk_counts_once_though_it_is_sent_twice_at_a_time(stor
     assert await store.content() == CONTENT
 
 
-async def test_chunks_that_are_sent_at_a_time_are_never_mixed(store: Store) -> None:
+async def test_concurrent_chunks_are_never_mixed(store: Store) -> None:
     """Each comes in two pieces, and the first request has sent one when the second begins."""
     upload = await store.upload()
     gates = [asyncio.Event(), asyncio.Event()]
@@ -166,7 +166,7 @@ async def test_chunks_that_are_sent_at_a_time_are_never_mixed(store: Store) -> N
     await store.uploads.commit(REPOSITORY, upload, oci.sha256(winner))
 
 
-async def test_a_request_waits_for_another_one_to_its_upload_but_not_for_ever(tmp_path: Path) -> None:
+async def test_a_request_waits_for_another_one_to_its_upload_with_a_limit(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     uploads, gate = LocalUploads(layout, patience=0.05), asyncio.Event()
     upload = await uploads.begin(REPOSITORY)
@@ -184,7 +184,7 @@ async def test_a_request_waits_for_another_one_to_its_upload_but_not_for_ever(tm
     await uploads.commit(REPOSITORY, upload, DIGEST, chunks(b"bytes"))
 
 
-async def test_an_upload_that_is_being_sent_is_not_abandoned_however_old_it_looks(tmp_path: Path) -> None:
+async def test_an_upload_in_progress_is_not_abandoned_however_old_it_looks(tmp_path: Path) -> None:
     uploads, gate = LocalUploads(Layout(tmp_path)), asyncio.Event()
     upload = await uploads.begin(REPOSITORY)
 
@@ -199,7 +199,7 @@ async def test_an_upload_that_is_being_sent_is_not_abandoned_however_old_it_look
     assert await sending == len(CONTENT)
 
 
-async def test_a_clock_that_is_set_forward_makes_nothing_older(tmp_path: Path) -> None:
+async def test_a_clock_that_jumps_forward_ages_nothing(tmp_path: Path) -> None:
     seconds = [0.0]
     clock = SteadyClock(utc_now, lambda: seconds[0])
     layout = Layout(tmp_path)
@@ -215,7 +215,7 @@ async def test_a_clock_that_is_set_forward_makes_nothing_older(tmp_path: Path) -
     assert await uploads.purge(timedelta(hours=1)) == 1
 
 
-async def test_what_cannot_be_read_is_an_error_and_not_an_absence(tmp_path: Path) -> None:
+async def test_an_unreadable_file_is_an_error_and_not_an_absence(tmp_path: Path) -> None:
     store, layout = local(tmp_path), Layout(tmp_path)
     await store.manifests.put(REPOSITORY, MODEL, "v1")
     index, blob = layout.index(REPOSITORY), layout.blob(REPOSITORY, MODEL.digest)
@@ -241,7 +241,7 @@ async def test_what_cannot_be_read_is_an_error_and_not_an_absence(tmp_path: Path
     assert await store.manifests.get(REPOSITORY, "v1") == MODEL
 
 
-async def test_a_blob_is_seen_in_its_repository_only_until_it_is_mounted(store: Store) -> None:
+async def test_a_blob_is_visible_only_in_its_repository_until_it_is_mounted(store: Store) -> None:
     await store.blobs.put(OTHER, DIGEST, CONTENT)
     assert await store.blobs.size(REPOSITORY, DIGEST) is None
     assert not await store.blobs.mount(REPOSITORY, DIGEST, source="library/empty")
@@ -250,7 +250,7 @@ async def test_a_blob_is_seen_in_its_repository_only_until_it_is_mounted(store: 
     assert await store.content() == CONTENT
 
 
-async def test_a_deleted_blob_is_gone_and_can_be_pushed_again(store: Store) -> None:
+async def test_a_deleted_blob_can_be_pushed_again(store: Store) -> None:
     await store.blobs.put(REPOSITORY, DIGEST, CONTENT)
     await store.blobs.delete(REPOSITORY, DIGEST)
     assert await store.blobs.size(REPOSITORY, DIGEST) is None
@@ -262,7 +262,7 @@ async def test_a_deleted_blob_is_gone_and_can_be_pushed_again(store: Store) -> N
     assert await store.content() == CONTENT
 
 
-async def test_the_same_blob_can_be_pushed_many_times_at_once(store: Store) -> None:
+async def test_the_same_blob_can_be_pushed_many_times_concurrently(store: Store) -> None:
     async def push(repository: str) -> None:
         upload = await store.upload(CONTENT, repository=repository)
         await store.uploads.commit(repository, upload, DIGEST)
@@ -281,14 +281,14 @@ async def test_a_manifest_is_found_by_tag_and_by_digest(store: Store) -> None:
     assert await store.manifests.get(OTHER, "v1") is None
 
 
-async def test_a_tag_can_move_and_the_old_manifest_stays(store: Store) -> None:
+async def test_a_tag_can_move_and_the_old_manifest_remains(store: Store) -> None:
     await store.manifests.put(REPOSITORY, MODEL, "v1")
     await store.manifests.put(REPOSITORY, NEWER, "v1")
     assert await store.manifests.get(REPOSITORY, "v1") == NEWER
     assert await store.manifests.get(REPOSITORY, MODEL.digest) == MODEL
 
 
-async def test_a_deleted_manifest_takes_its_tags_with_it(store: Store) -> None:
+async def test_deleting_a_manifest_deletes_its_tags(store: Store) -> None:
     for tag in ("v1", "v2"):
         await store.manifests.put(REPOSITORY, MODEL, tag)
     assert await store.manifests.delete(REPOSITORY, MODEL.digest) == ["v1", "v2"]
@@ -296,14 +296,14 @@ async def test_a_deleted_manifest_takes_its_tags_with_it(store: Store) -> None:
     assert await store.manifests.delete(REPOSITORY, MODEL.digest) is None
 
 
-async def test_a_deleted_tag_leaves_its_manifest(store: Store) -> None:
+async def test_deleting_a_tag_keeps_its_manifest(store: Store) -> None:
     await store.manifests.put(REPOSITORY, MODEL, "v1")
     assert await store.manifests.delete_tag(REPOSITORY, "v1")
     assert not await store.manifests.delete_tag(REPOSITORY, "v1")
     assert await store.manifests.get(REPOSITORY, MODEL.digest) == MODEL
 
 
-async def test_pushes_to_one_repository_at_once_lose_nothing(store: Store) -> None:
+async def test_concurrent_pushes_to_one_repository_lose_nothing(store: Store) -> None:
     tags = [f"v{number}" for number in range(20)]
     await asyncio.gather(*(store.manifests.put(REPOSITORY, MODEL, tag) for tag in tags))
     index = await store.manifests.index(REPOSITORY)
@@ -311,14 +311,14 @@ async def test_pushes_to_one_repository_at_once_lose_nothing(store: Store) -> No
     assert sorted(index.tags) == sorted(tags)
 
 
-async def test_repositories_are_listed_though_one_is_below_another(store: Store) -> None:
+async def test_nested_repositories_are_listed(store: Store) -> None:
     for repository in (OTHER, REPOSITORY):
         await store.manifests.put(repository, MODEL, "v1")
     await store.uploads.begin("library/empty")
     assert await store.manifests.repositories() == [REPOSITORY, OTHER]
 
 
-async def test_everything_is_there_after_a_restart_even_a_half_uploaded_blob(tmp_path: Path) -> None:
+async def test_blobs_and_unfinished_uploads_survive_a_restart(tmp_path: Path) -> None:
     before = local(tmp_path)
     upload = await before.upload(b"some ")
     await before.manifests.put(REPOSITORY, MODEL, "v1")

@@ -58,7 +58,7 @@ def test_no_code_is_spelled_outside_the_table() -> None:
     assert elsewhere == set()
 
 
-def test_no_error_or_problem_is_made_with_a_code_that_is_spelled_in_place() -> None:
+def test_no_error_or_problem_is_made_with_a_literal_code() -> None:
     literal = [
         f"{path.relative_to(ROOT)}:{node.value.lineno}"
         for path in SOURCES
@@ -69,7 +69,7 @@ def test_no_error_or_problem_is_made_with_a_code_that_is_spelled_in_place() -> N
     assert literal == []
 
 
-def test_the_programs_of_toolchains_have_no_codes_of_their_own() -> None:
+def test_the_programs_of_toolchains_define_no_codes() -> None:
     assert spelled(PROGRAMS / "program.py") == {
         codes.INVALID_MODEL,
         codes.INPUT_SHAPE_NEEDED,
@@ -108,5 +108,5 @@ def test_the_gateway_answers_with_the_status_of_the_table() -> None:
         assert CODES[code].status == status
 
 
-def test_every_code_of_the_http_api_is_one_of_the_gateway() -> None:
+def test_every_code_of_the_http_api_belongs_to_the_gateway() -> None:
     assert [each.code for each in CODES.values() if each.status and "gateway" not in each.services] == []

@@ -28,7 +28,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield bench
 
 
-async def test_a_route_appears_and_goes_and_others_stay(bench: DataPlaneBench) -> None:
+async def test_adding_and_removing_a_route_leaves_other_routes(bench: DataPlaneBench) -> None:
     async with upstreams("v1", "v2") as (v1, v2):
         ask = bench.client.ask
         assert await ask() is None
@@ -43,7 +43,7 @@ async def test_a_route_appears_and_goes_and_others_stay(bench: DataPlaneBench) -
         assert bench.data_plane.is_up()
 
 
-async def test_requests_are_spread_by_weight_and_at_once_by_the_next_weights(bench: DataPlaneBench) -> None:
+async def test_requests_follow_new_weights_at_once(bench: DataPlaneBench) -> None:
     async with upstreams("v1", "v2") as (v1, v2):
         await bench.apply((v1, 80), (v2, 20))
         answers = await bench.client.spread(200)
@@ -66,7 +66,7 @@ async def test_no_request_fails_while_weights_change(bench: DataPlaneBench) -> N
     assert answers[None] == 0
 
 
-async def test_no_request_fails_while_versions_are_replaced_and_the_old_ones_end(bench: DataPlaneBench) -> None:
+async def test_no_request_fails_while_versions_are_replaced(bench: DataPlaneBench) -> None:
     async with upstreams("first") as (first,):
         await bench.apply((first, 100))
         async with bench.client.load() as answers:
@@ -83,7 +83,7 @@ async def test_no_request_fails_while_versions_are_replaced_and_the_old_ones_end
     assert answers[None] == 0
 
 
-async def test_requests_by_the_old_route_end_while_new_ones_take_the_new_route(bench: DataPlaneBench) -> None:
+async def test_requests_on_the_old_route_finish_while_new_ones_take_the_new_route(bench: DataPlaneBench) -> None:
     async with upstreams("v1", "v2") as (v1, v2):
         await bench.apply((v1, 100))
         request = asyncio.create_task(bench.client.ask(path="slow"))
@@ -100,7 +100,7 @@ async def test_requests_by_the_old_route_end_while_new_ones_take_the_new_route(b
 
 
 @pytest.mark.parametrize("is_removed", [False, True], ids=["changed", "removed"])
-async def test_a_change_waits_no_longer_than_it_promises(
+async def test_a_change_completes_within_its_deadline(
     bench: DataPlaneBench,
     is_removed: bool,  # noqa: FBT001 - a case
 ) -> None:
@@ -142,7 +142,7 @@ async def test_the_model_server_sees_its_own_path_and_the_client_sees_the_varian
         assert (answer.path, answer.variant) == ("/v2/models/iris/ready", "v1")
 
 
-async def test_rules_are_tried_in_their_order_before_the_weights(bench: DataPlaneBench) -> None:
+async def test_rules_are_evaluated_in_order_before_the_weights(bench: DataPlaneBench) -> None:
     async with upstreams("v1", "v2", "v3") as (v1, v2, v3):
         rules = (
             _rule("v3", user=HeaderMatch(exact="ann"), region=HeaderMatch(prefix="eu-")),
@@ -156,7 +156,7 @@ async def test_rules_are_tried_in_their_order_before_the_weights(bench: DataPlan
         assert await bench.client.spread(20) == {"v1": 20}
 
 
-async def test_mirrored_requests_are_answered_by_the_other_and_reach_both(bench: DataPlaneBench) -> None:
+async def test_mirrored_requests_reach_both_variants(bench: DataPlaneBench) -> None:
     async with upstreams("v1", "v2") as (v1, v2):
         await bench.apply((v1, 100), (v2, 0), mirror=Mirroring(version_key("v2"), 100))
         assert await bench.client.spread(50) == {"v1": 50}
@@ -176,7 +176,7 @@ async def test_requests_with_the_same_header_stay_with_one_variant(bench: DataPl
         assert {answer for answers in by_user.values() for answer in answers} == {"v1", "v2"}
 
 
-async def test_a_client_keeps_its_variant_by_a_cookie(bench: DataPlaneBench) -> None:
+async def test_a_cookie_keeps_a_client_on_its_variant(bench: DataPlaneBench) -> None:
     async with upstreams("v1", "v2") as (v1, v2):
         wanted = spec("v1", "v2", weights=(50, 50))
         sticky = wanted.traffic.model_copy(update={"sticky": Sticky(cookie=Cookie(name="klever", ttl_seconds=60))})

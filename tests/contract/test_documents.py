@@ -47,7 +47,7 @@ async def jobs(request: pytest.FixtureRequest) -> AsyncIterator[Jobs]:
     await client.close()
 
 
-async def test_what_was_stored_is_read_back_with_its_revision(jobs: Jobs) -> None:
+async def test_a_stored_document_is_read_back_with_its_revision(jobs: Jobs) -> None:
     revision = await jobs.create("job-1", job())
     stored = await jobs.get("job-1")
     assert stored is not None
@@ -58,7 +58,7 @@ async def test_a_missing_key_is_none(jobs: Jobs) -> None:
     assert await jobs.get("job-1") is None
 
 
-async def test_a_document_larger_than_a_message_of_nats_is_no_disturbance_that_passes(nats_url: str) -> None:
+async def test_a_document_larger_than_a_nats_message_is_a_permanent_error(nats_url: str) -> None:
     client = await nats.connect(nats_url)
     await provision(client.jetstream())
     source = ClientSource()
@@ -75,7 +75,7 @@ async def test_creating_a_key_twice_is_a_conflict(jobs: Jobs) -> None:
         await jobs.create("job-1", job())
 
 
-async def test_an_entry_that_cannot_be_read_is_listed_as_such_and_can_be_replaced(jobs: Jobs) -> None:
+async def test_an_unreadable_entry_is_listed_as_such_and_can_be_replaced(jobs: Jobs) -> None:
     await jobs.create("job-1", job())
     await jobs.bury("job-2", GRAVE, NEVER)
     await spoil(jobs, "job-3")
@@ -99,7 +99,7 @@ async def spoil(jobs: Jobs, key: str) -> None:
         await jobs._js.publish(f"$KV.{JOBS_BUCKET.name}.{key}", b'{"id": 7}')
 
 
-async def test_a_marker_of_a_deletion_proves_it_whatever_it_holds(nats_url: str) -> None:
+async def test_a_deletion_marker_with_any_content_proves_the_deletion(nats_url: str) -> None:
     client = await nats.connect(nats_url)
     await provision(client.jetstream())
     source = ClientSource()
@@ -112,7 +112,7 @@ async def test_a_marker_of_a_deletion_proves_it_whatever_it_holds(nats_url: str)
     await client.close()
 
 
-async def test_updating_a_revision_that_is_gone_is_a_conflict(jobs: Jobs) -> None:
+async def test_updating_an_outdated_revision_is_a_conflict(jobs: Jobs) -> None:
     first = await jobs.create("job-1", job())
     second = await jobs.update("job-1", job(attempts=1), first)
     assert second > first
@@ -120,7 +120,7 @@ async def test_updating_a_revision_that_is_gone_is_a_conflict(jobs: Jobs) -> Non
         await jobs.update("job-1", job(attempts=2), first)
 
 
-async def test_a_deleted_document_is_gone_and_can_be_created_again(jobs: Jobs) -> None:
+async def test_a_deleted_document_can_be_created_again(jobs: Jobs) -> None:
     revision = await jobs.create("job-1", job())
     with pytest.raises(ConflictError):
         await jobs.bury("job-1", GRAVE, revision + 1000)
@@ -132,7 +132,7 @@ async def test_a_deleted_document_is_gone_and_can_be_created_again(jobs: Jobs) -
     assert [stored.document.status.attempts for stored in await stored_in(jobs)] == [3]
 
 
-async def test_all_documents_come_by_key(jobs: Jobs) -> None:
+async def test_all_documents_are_listed_by_key(jobs: Jobs) -> None:
     for name in ("b", "a"):
         await jobs.create(name, job(name))
     assert [stored.key for stored in await stored_in(jobs)] == ["a", "b"]
@@ -149,7 +149,7 @@ async def test_concurrent_mutations_lose_nothing(jobs: Jobs) -> None:
     assert stored.document.status.attempts == 8
 
 
-async def test_deciding_on_nothing_changes_nothing(jobs: Jobs) -> None:
+async def test_an_empty_decision_changes_nothing(jobs: Jobs) -> None:
     before = await mutate(jobs, "job-1", one_more)
     after = await mutate(jobs, "job-1", lambda _present: None)
     assert before == after
@@ -170,7 +170,7 @@ async def test_changes_begin_with_a_snapshot_and_follow_live(jobs: Jobs) -> None
     await changes.aclose()
 
 
-async def test_a_snapshot_holds_the_tombstones_and_what_was_written_last(jobs: Jobs) -> None:
+async def test_a_snapshot_holds_the_tombstones_and_the_latest_documents(jobs: Jobs) -> None:
     revision = await jobs.create("a", job("a"))
     buried = await jobs.bury("a", GRAVE, revision)
     changes = jobs.changes()
@@ -181,7 +181,7 @@ async def test_a_snapshot_holds_the_tombstones_and_what_was_written_last(jobs: J
     await changes.aclose()
 
 
-async def test_a_deletion_may_come_before_its_document(jobs: Jobs) -> None:
+async def test_a_deletion_may_precede_its_document(jobs: Jobs) -> None:
     revision = await jobs.bury("job-1", GRAVE, NEVER)
     assert await tombstones_in(jobs) == [Buried("job-1", GRAVE, revision)]
     with pytest.raises(ConflictError):
@@ -202,7 +202,7 @@ async def test_a_decision_sees_the_tombstone_and_may_replace_it(jobs: Jobs) -> N
     assert stored == await jobs.find("job-1")
 
 
-async def test_a_decision_may_bury(jobs: Jobs) -> None:
+async def test_a_decision_may_delete_the_document(jobs: Jobs) -> None:
     await jobs.create("job-1", job())
     buried = await change(jobs, "job-1", lambda _present: GRAVE)
     assert isinstance(buried, Buried)
@@ -218,7 +218,7 @@ async def test_a_forgotten_tombstone_leaves_nothing(jobs: Jobs) -> None:
     await jobs.create("job-1", job())
 
 
-async def test_forgetting_leaves_what_was_written_since(jobs: Jobs) -> None:
+async def test_forgetting_keeps_later_writes(jobs: Jobs) -> None:
     revision = await jobs.bury("job-1", GRAVE, NEVER)
     await jobs.create("job-1", job())
     await jobs.forget("job-1", revision)
@@ -233,7 +233,7 @@ async def test_the_incarnation_grows_with_each_write(jobs: Jobs) -> None:
     assert after.last_sequence == before.last_sequence + 1
 
 
-async def test_a_snapshot_says_of_which_bucket_it_is(jobs: Jobs) -> None:
+async def test_a_snapshot_names_the_incarnation_of_its_bucket(jobs: Jobs) -> None:
     await jobs.create("job-1", job())
     changes = jobs.changes()
     first = await anext(changes)

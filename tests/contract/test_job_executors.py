@@ -30,7 +30,7 @@ async def test_a_model_has_a_signature(executor: JobExecutor, tmp_path: Path) ->
     assert signature.operators == {"Add": 1}
 
 
-async def test_the_files_tell_a_format_that_was_not_said(executor: JobExecutor, tmp_path: Path) -> None:
+async def test_a_missing_format_is_detected_from_the_files(executor: JobExecutor, tmp_path: Path) -> None:
     signature = await executor.extract(adder(tmp_path / "m", 1) / "model", None)
     assert signature.operators == {"Add": 1}
 
@@ -44,7 +44,7 @@ async def test_a_damaged_model_is_an_error_of_the_model_and_not_of_the_executor(
     await executor.extract(adder(tmp_path / "good", 1) / "model", "ONNX")
 
 
-async def test_files_that_show_no_format_are_refused_with_what_to_do(executor: JobExecutor, tmp_path: Path) -> None:
+async def test_files_of_an_unknown_format_are_refused_with_advice(executor: JobExecutor, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(JobError, match=r"write `format:` into ormbfile\.yaml") as failure:
         await executor.extract(tmp_path, None)
@@ -70,7 +70,7 @@ async def test_no_code_of_a_model_runs(executor: JobExecutor, tmp_path: Path) ->
     assert not mark.exists()
 
 
-async def test_what_a_pickle_would_run_is_found_and_does_not_run(executor: JobExecutor, tmp_path: Path) -> None:
+async def test_code_in_a_pickle_is_reported_and_does_not_run(executor: JobExecutor, tmp_path: Path) -> None:
     mark = tmp_path / "it-ran"
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.pkl").write_bytes(pickle.dumps(Writes(mark)))

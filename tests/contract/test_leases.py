@@ -124,13 +124,13 @@ async def test_the_first_replica_acquires_at_once_and_the_second_stands_by(one: 
         two.lease.check()
 
 
-async def test_of_replicas_that_compete_at_the_same_moment_one_acquires(bucket: Bucket) -> None:
+async def test_only_one_of_several_competing_replicas_acquires(bucket: Bucket) -> None:
     replicas = [Replica(bucket, pid) for pid in range(8)]
     statuses = await asyncio.gather(*(replica.look() for replica in replicas))
     assert sorted(statuses) == [HELD, *[STANDBY] * 7]
 
 
-async def test_who_renews_keeps_the_lease_and_its_term(one: Replica, two: Replica) -> None:
+async def test_a_renewal_keeps_the_lease_and_its_term(one: Replica, two: Replica) -> None:
     await one.look()
     term = one.lease.term
     for _ in range(20):
@@ -138,7 +138,7 @@ async def test_who_renews_keeps_the_lease_and_its_term(one: Replica, two: Replic
     assert one.lease.term == term
 
 
-async def test_a_holder_that_is_silent_loses_the_lease_when_its_promise_has_passed(one: Replica, two: Replica) -> None:
+async def test_a_silent_holder_loses_the_lease_after_its_duration(one: Replica, two: Replica) -> None:
     await one.look()
     await two.look()
     assert await two.look(after=5.9) == STANDBY
@@ -165,7 +165,7 @@ async def test_each_term_has_a_higher_number_than_those_before(one: Replica, two
     assert two.lease.term > first
 
 
-async def test_a_former_holder_that_comes_back_does_not_write(one: Replica, two: Replica) -> None:
+async def test_a_former_holder_does_not_write(one: Replica, two: Replica) -> None:
     await one.look()
     await two.look()
     await two.look(after=6.0)
@@ -210,7 +210,7 @@ async def test_the_lease_of_a_process_that_has_provably_exited_is_acquired_at_on
     assert await two.look() == HELD
 
 
-async def test_a_standby_does_not_count_the_time_in_which_it_saw_nothing(one: Replica, two: Replica) -> None:
+async def test_a_standby_does_not_count_time_without_a_connection(one: Replica, two: Replica) -> None:
     """After an outage of NATS the holder gets its whole time to renew."""
     await one.look()
     await two.look()
@@ -223,7 +223,7 @@ async def test_a_standby_does_not_count_the_time_in_which_it_saw_nothing(one: Re
     assert await two.look(after=0.1) == STANDBY
 
 
-async def test_a_holder_whose_answers_were_lost_knows_its_own_record(one: Replica, two: Replica) -> None:
+async def test_a_holder_recognises_its_own_record_after_lost_answers(one: Replica, two: Replica) -> None:
     records = one.lease._records
     assert isinstance(records, Connected)
     records.answers_get_lost = True
@@ -260,7 +260,7 @@ async def test_a_standby_acquires_the_lease_of_a_recreated_bucket_after_the_usua
         assert two.lease.term > term
 
 
-async def test_a_record_that_an_operator_deleted_is_one_that_is_missing(one: Replica, two: Replica) -> None:
+async def test_a_record_that_an_operator_deleted_is_treated_as_missing(one: Replica, two: Replica) -> None:
     await one.look()
     await two.look()
     stored = await one.bucket.records.find("registry")
@@ -270,7 +270,7 @@ async def test_a_record_that_an_operator_deleted_is_one_that_is_missing(one: Rep
     assert await one.look(after=1.0) == HELD
 
 
-async def test_whoever_waits_is_woken_by_acquisition_and_by_expiry(one: Replica) -> None:
+async def test_waiters_wake_up_on_acquisition_and_on_expiry(one: Replica) -> None:
     waiting = asyncio.create_task(one.lease.until(HELD))
     await one.look()
     await waiting
@@ -280,7 +280,7 @@ async def test_whoever_waits_is_woken_by_acquisition_and_by_expiry(one: Replica)
     await lost
 
 
-async def test_a_request_waits_a_moment_for_the_lease_and_is_refused_by_a_standby(one: Replica, two: Replica) -> None:
+async def test_a_request_waits_briefly_for_the_lease_and_is_refused_by_a_standby(one: Replica, two: Replica) -> None:
     waiting = asyncio.create_task(one.lease.require(30.0))
     await one.look()
     await waiting
@@ -289,7 +289,7 @@ async def test_a_request_waits_a_moment_for_the_lease_and_is_refused_by_a_standb
         await two.lease.require(0.01)
 
 
-async def test_metrics_say_who_is_leader_and_a_standby_is_ready(one: Replica, two: Replica) -> None:
+async def test_metrics_name_the_leader_and_a_standby_is_ready(one: Replica, two: Replica) -> None:
     await one.look()
     await two.look()
     held = [each.metrics.get_sample_value("klever_lease_held", {"name": "registry"}) for each in (one, two)]

@@ -31,7 +31,7 @@ async def left(store: ManifestStore) -> tuple[dict[str, str], set[str]]:
     return index.tags, set(index.manifests)
 
 
-async def test_a_version_goes_with_all_that_is_about_it(store: ManifestStore) -> None:
+async def test_deleting_a_version_deletes_its_referrers(store: ManifestStore) -> None:
     await put(store, MODEL, "v1")
     await put(store, NEWER, "v2")
     await put(store, ABOUT)
@@ -44,13 +44,13 @@ async def test_a_version_goes_with_all_that_is_about_it(store: ManifestStore) ->
 
 
 @pytest.mark.parametrize("tag", ["v1", "never"])
-async def test_a_tag_that_names_something_else_stays(store: ManifestStore, tag: str) -> None:
+async def test_a_tag_of_another_version_remains(store: ManifestStore, tag: str) -> None:
     await put(store, NEWER, "v1")
     assert not await store.delete_version(REPOSITORY, tag, MODEL.digest)
     assert await left(store) == ({"v1": NEWER.digest}, {NEWER.digest})
 
 
-async def test_a_manifest_that_another_tag_names_stays_with_what_is_about_it(store: ManifestStore) -> None:
+async def test_a_manifest_with_another_tag_remains_with_its_referrers(store: ManifestStore) -> None:
     for tag in ("v1", "stable"):
         await put(store, MODEL, tag)
     await put(store, ABOUT)
@@ -58,14 +58,14 @@ async def test_a_manifest_that_another_tag_names_stays_with_what_is_about_it(sto
     assert await left(store) == ({"stable": MODEL.digest}, {MODEL.digest, ABOUT.digest})
 
 
-async def test_what_has_a_tag_of_its_own_stays(store: ManifestStore) -> None:
+async def test_a_referrer_with_its_own_tag_remains(store: ManifestStore) -> None:
     await put(store, MODEL, "v1")
     await put(store, ABOUT, "about")
     assert await store.delete_version(REPOSITORY, "v1", MODEL.digest)
     assert await left(store) == ({"about": ABOUT.digest}, {ABOUT.digest})
 
 
-async def test_a_manifest_that_an_image_index_may_name_stays(store: ManifestStore) -> None:
+async def test_a_manifest_that_an_image_index_may_name_remains(store: ManifestStore) -> None:
     both = oci.index(MODEL)
     await put(store, MODEL, "v1")
     await put(store, both, "all")

@@ -65,12 +65,12 @@ def test_every_output_has_its_declared_datatype_and_shape(model: Model) -> None:
         assert all(want in (-1, got) for want, got in zip(spec.shape, array.shape, strict=True))
 
 
-def test_it_returns_exactly_the_outputs_asked_for(model: Model) -> None:
+def test_it_returns_exactly_the_requested_outputs(model: Model) -> None:
     for spec in model.outputs:
         assert list(model.predict(some_inputs(model), [spec.name])) == [spec.name]
 
 
-def test_it_takes_an_empty_batch_or_says_why_not(model: Model) -> None:
+def test_it_accepts_an_empty_batch_or_explains_why_not(model: Model) -> None:
     names = [spec.name for spec in model.outputs]
     try:
         results = model.predict(some_inputs(model, length=0), names)

@@ -51,7 +51,7 @@ def reference(oci_host: str, tag: str = "v1") -> Reference:
     return Reference(oci_host, "library/adder", tag)
 
 
-async def test_a_model_comes_back_as_it_was_pushed(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_pulled_model_equals_the_pushed_one(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     directory = adder(tmp_path / "adder", 1)
     saved = await client.save(directory, reference(oci_host))
     pushed = await client.push(reference(oci_host))
@@ -62,7 +62,9 @@ async def test_a_model_comes_back_as_it_was_pushed(oci_host: str, client: OrmbCl
     assert pack(tmp_path / "copy").digest == pushed.digest
 
 
-async def test_straight_through_is_the_same_artifact(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_push_and_pull_without_the_local_store_give_the_same_artifact(
+    oci_host: str, client: OrmbClient, tmp_path: Path
+) -> None:
     directory = adder(tmp_path / "adder", 1)
     pushed = await client.push_directory(directory, reference(oci_host))
     assert pushed.digest == pack(directory).digest
@@ -72,7 +74,9 @@ async def test_straight_through_is_the_same_artifact(oci_host: str, client: Ormb
     assert client.models() == []
 
 
-async def test_what_is_here_is_not_fetched_again(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_blobs_in_the_local_store_are_not_fetched_again(
+    oci_host: str, client: OrmbClient, tmp_path: Path
+) -> None:
     await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
     first, second = Counting(), Counting()
     await client.pull(reference(oci_host), first)
@@ -81,7 +85,7 @@ async def test_what_is_here_is_not_fetched_again(oci_host: str, client: OrmbClie
     assert second.total == 0
 
 
-async def test_what_is_there_is_not_sent_again(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_blobs_in_the_registry_are_not_sent_again(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     packed = pack(adder(tmp_path / "adder", 1))
     contents = [*packed.layers, packed.config]
     transfer = Transfer(client._registry)
@@ -89,20 +93,20 @@ async def test_what_is_there_is_not_sent_again(oci_host: str, client: OrmbClient
     assert await transfer.upload(reference(oci_host), contents, Silent()) == 0
 
 
-async def test_a_digest_names_one_artifact_for_ever(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_digest_always_names_the_same_artifact(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     first = await client.push_directory(adder(tmp_path / "1", 1), reference(oci_host))
     second = await client.push_directory(adder(tmp_path / "2", 2), reference(oci_host))
     assert (await client.inspect(reference(oci_host))).digest == second.digest
     assert (await client.inspect(reference(oci_host).at(first.digest))).digest == first.digest
 
 
-async def test_a_name_that_is_not_there_is_said(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_missing_name_is_reported(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"library/adder:v1 is not in the registry"):
         await client.pull_and_export(reference(oci_host), tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 
 
-async def test_a_container_image_is_not_taken_for_a_model(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_container_image_is_not_treated_as_a_model(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     async with aiohttp.ClientSession() as session:
         await OciClient(session, oci_host).push("library/adder", "v1", oci.image())
     with pytest.raises(UnsupportedArtifactError):
@@ -110,7 +114,7 @@ async def test_a_container_image_is_not_taken_for_a_model(oci_host: str, client:
     assert list((tmp_path / "copy").iterdir()) == []
 
 
-async def test_a_model_that_another_tool_made_is_exported_alike(
+async def test_a_model_from_another_tool_is_exported_identically(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
     document = json.loads(oci.model(b"12345").manifest)

@@ -45,7 +45,7 @@ def reference(oci_host: str, repository: str = "library/m") -> Reference:
     return Reference(oci_host, repository, "v1")
 
 
-async def test_a_push_that_was_killed_goes_on_in_the_next_process(oci_host: str, model: Path, tmp_path: Path) -> None:
+async def test_a_killed_push_resumes_in_the_next_process(oci_host: str, model: Path, tmp_path: Path) -> None:
     async with client(tmp_path) as first:
         with pytest.raises(asyncio.CancelledError):
             await first.push_directory(model, reference(oci_host), Breaking(after=5 * MIB))
@@ -60,7 +60,7 @@ async def test_a_push_that_was_killed_goes_on_in_the_next_process(oci_host: str,
     assert list((tmp_path / "ormb" / "uploads").iterdir()) == []
 
 
-async def test_a_push_begins_anew_where_the_registry_has_forgotten(oci_host: str, model: Path, tmp_path: Path) -> None:
+async def test_a_push_restarts_if_the_registry_has_lost_the_upload(oci_host: str, model: Path, tmp_path: Path) -> None:
     weights = pack(model).layers[1].descriptor.digest
     sessions = UploadSessions(tmp_path / "ormb" / "uploads")
     gone = f"http://{oci_host}/v2/library/m/blobs/uploads/7f0e8b64-0000-4000-8000-000000000000"
@@ -72,9 +72,7 @@ async def test_a_push_begins_anew_where_the_registry_has_forgotten(oci_host: str
 
 
 @pytest.mark.parametrize("into", ["store", "directory"])
-async def test_a_pull_that_broke_off_fetches_only_the_rest(
-    oci_host: str, model: Path, tmp_path: Path, into: str
-) -> None:
+async def test_an_interrupted_pull_fetches_only_the_rest(oci_host: str, model: Path, tmp_path: Path, into: str) -> None:
     async def pull(opened: OrmbClient, watcher: Breaking) -> str:
         if into == "store":
             return (await opened.pull(reference(oci_host), watcher)).digest
@@ -93,7 +91,7 @@ async def test_a_pull_that_broke_off_fetches_only_the_rest(
     assert not [path for path in (tmp_path / "copy").iterdir() if path.name.startswith(".ormb-") and path.is_dir()]
 
 
-async def test_what_was_left_damaged_is_not_gone_on_with_for_ever(oci_host: str, model: Path, tmp_path: Path) -> None:
+async def test_a_damaged_partial_download_is_discarded(oci_host: str, model: Path, tmp_path: Path) -> None:
     async with client(tmp_path) as opened:
         pushed = await opened.push_directory(model, reference(oci_host))
         partial = opened.layout.staging() / "partial"
@@ -104,7 +102,7 @@ async def test_what_was_left_damaged_is_not_gone_on_with_for_ever(oci_host: str,
         assert opened.stored(reference(oci_host)).digest == pushed.digest
 
 
-async def test_blobs_that_another_repository_has_are_not_sent(oci_host: str, model: Path, tmp_path: Path) -> None:
+async def test_blobs_of_another_repository_are_not_sent(oci_host: str, model: Path, tmp_path: Path) -> None:
     async with client(tmp_path) as opened:
         await opened.save(model, reference(oci_host))
         await opened.push(reference(oci_host))

@@ -30,7 +30,7 @@ def reference(oci_host: str, repository: str = "library/adder") -> Reference:
     return Reference(oci_host, repository, "v1")
 
 
-async def test_what_is_attached_is_discovered_and_the_model_stays_the_same(
+async def test_an_attachment_is_discovered_and_the_model_stays_the_same(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
     pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
@@ -49,7 +49,7 @@ async def test_what_is_attached_is_discovered_and_the_model_stays_the_same(
     assert json.loads(manifest)["subject"]["digest"] == pushed.digest
 
 
-async def test_the_one_file_of_an_artifact_is_fetched(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_the_only_file_of_an_artifact_is_fetched(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
     (tmp_path / "rows.npz").write_bytes(b"rows" * 1000)
     attached = reference(oci_host).at(await client.attach(reference(oci_host), [tmp_path / "rows.npz"], REPORT, {}))
@@ -62,7 +62,7 @@ async def test_the_one_file_of_an_artifact_is_fetched(oci_host: str, client: Orm
     assert not (tmp_path / "other").exists()
 
 
-async def test_an_artifact_under_the_tag_for_its_referrers_is_no_list_of_them(
+async def test_an_artifact_under_the_referrers_tag_is_not_read_as_a_list(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
     """`cosign copy` lets the tag name what it copies."""
@@ -76,12 +76,12 @@ async def test_an_artifact_under_the_tag_for_its_referrers_is_no_list_of_them(
     assert [one.digest for one in await client.discover(reference(oci_host))] == [report]
 
 
-async def test_nothing_refers_to_a_fresh_model(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_new_model_has_no_referrers(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
     assert await client.discover(reference(oci_host)) == []
 
 
-async def test_attaching_to_what_is_not_there_is_an_error(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
+async def test_attaching_to_a_missing_model_is_an_error(oci_host: str, client: OrmbClient, tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("x")
     with pytest.raises(NotFoundError):
         await client.attach(reference(oci_host), [tmp_path / "report.html"], REPORT, {})
@@ -139,7 +139,7 @@ async def copied_about(client: OrmbClient, copy: Reference) -> list[str]:
     return [*(one.annotations["by"] for one in about), "signed"]
 
 
-async def test_what_refers_to_a_model_is_copied_with_it(oci_host: str, client: OrmbClient, signed: ModelInfo) -> None:
+async def test_referrers_are_copied_with_a_model(oci_host: str, client: OrmbClient, signed: ModelInfo) -> None:
     copy = reference(oci_host, "team/copy")
     for _ in range(2):
         assert (await client.copy(reference(oci_host), copy)).digest == signed.digest
@@ -147,13 +147,13 @@ async def test_what_refers_to_a_model_is_copied_with_it(oci_host: str, client: O
 
 
 @pytest.mark.usefixtures("signed")
-async def test_what_refers_to_a_model_is_left_out_where_that_is_asked_for(oci_host: str, client: OrmbClient) -> None:
+async def test_referrers_are_omitted_on_request(oci_host: str, client: OrmbClient) -> None:
     copy = reference(oci_host, "team/copy")
     await client.copy(reference(oci_host), copy, with_referrers=False)
     assert await copied_about(client, copy) == []
 
 
-async def test_a_copy_goes_to_a_registry_of_another_kind(
+async def test_a_model_is_copied_to_a_registry_of_another_kind(
     oci_host: str, client: OrmbClient, signed: ModelInfo, tmp_path: Path
 ) -> None:
     """From and to registries with and without the referrers API."""
@@ -182,7 +182,7 @@ async def test_no_signature_of_the_target_is_overwritten(
         assert "signed" in await copied_about(client, reference(other))
 
 
-async def test_a_list_of_referrers_that_has_what_was_deleted_keeps_no_copy_from_being_made(
+async def test_a_list_that_names_deleted_referrers_does_not_prevent_a_copy(
     oci_host: str, client: OrmbClient, signed: ModelInfo
 ) -> None:
     """Nor one that lists the model itself."""
@@ -201,7 +201,7 @@ async def test_a_list_of_referrers_that_has_what_was_deleted_keeps_no_copy_from_
     assert await copied_about(client, copy) == ["signed"]
 
 
-async def test_what_is_no_model_is_not_copied(oci_host: str, client: OrmbClient) -> None:
+async def test_an_artifact_that_is_not_a_model_is_not_copied(oci_host: str, client: OrmbClient) -> None:
     async with aiohttp.ClientSession() as session:
         await OciClient(session, oci_host).push("library/adder", "v1", oci.artifact_of_nothing())
     with pytest.raises(UnsupportedArtifactError):

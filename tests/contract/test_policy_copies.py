@@ -31,7 +31,7 @@ def copies(request: pytest.FixtureRequest, tmp_path: Path) -> PolicyCopies:
     return local(tmp_path) if request.param == "local" else InMemoryPolicyCopies()
 
 
-async def test_the_last_copy_of_each_project_is_given_back(copies: PolicyCopies) -> None:
+async def test_the_last_copy_of_each_project_is_returned(copies: PolicyCopies) -> None:
     assert await copies.all() == {}
     odd = subjects.escape("a.b")
     await copies.keep("library", project("library"))
@@ -40,7 +40,7 @@ async def test_the_last_copy_of_each_project_is_given_back(copies: PolicyCopies)
     assert await copies.all() == {"library": project("library", "ONNX"), odd: project("a.b")}
 
 
-async def test_a_copy_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+async def test_an_unreadable_copy_does_not_hide_the_others(tmp_path: Path) -> None:
     await local(tmp_path).keep("a", project("a"))
     await local(tmp_path).keep("b", project("b"))
     (tmp_path / "projects" / "a.json").write_text("{")

@@ -38,7 +38,7 @@ async def test_a_model_is_known_once_it_is_prepared(preparation: Preparation) ->
     assert await preparation.find(digest("v2")) is None
 
 
-async def test_only_models_that_are_retained_stay(preparation: Preparation) -> None:
+async def test_only_retained_models_remain(preparation: Preparation) -> None:
     for version in ("v1", "v2"):
         await preparation.prepare(version_spec(version), ignore)
     for _ in range(2):  # the first time a model that was prepared since the time before stays

@@ -71,12 +71,12 @@ def handled_types(consumer: ConsumerSpec) -> list[Any]:
 
 
 @pytest.mark.parametrize("service", PUBLISHERS)
-def test_a_service_publishes_what_the_table_says_and_nothing_else(service: str) -> None:
+def test_a_service_publishes_exactly_the_events_of_the_table(service: str) -> None:
     assert constructed(service) == {data.__name__ for data in PUBLISHERS[service]}
 
 
 @pytest.mark.parametrize("service", PUBLISHERS)
-def test_a_service_refuses_to_make_an_event_of_another_service(service: str) -> None:
+def test_a_service_refuses_to_create_an_event_of_another_service(service: str) -> None:
     source = EventSource(service)
     refused = set()
     for name, data in DATA.items():
@@ -105,7 +105,7 @@ def test_every_service_with_a_consumer_has_handlers() -> None:
     assert {consumer.service for consumer in CONSUMERS} == HANDLERS.keys()
 
 
-def test_the_consumers_of_an_event_are_those_of_its_subject_and_the_readers_of_its_stream() -> None:
+def test_the_consumers_of_an_event_are_those_of_its_subject_and_its_streams_readers() -> None:
     assert BY_DATA[ModelUpdated].consumers == ("jobrunner", "deployer", "gateway")
     assert BY_DATA[JobRequested].consumers == ("jobrunner", "gateway")
     assert BY_DATA[JobRequested].producers == ("jobrunner", "deployer", "gateway", "any")

@@ -81,7 +81,7 @@ async def test_a_row_is_read_back_as_it_was_stored(projection: Projection) -> No
     assert await projection.get(MODELS, "nothing") is None
 
 
-async def test_a_snapshot_replaces_all_rows_of_its_collection_only(projection: Projection) -> None:
+async def test_a_snapshot_replaces_only_the_rows_of_its_collection(projection: Projection) -> None:
     assert not await projection.is_loaded(MODELS)
     await projection.replace(MODELS, [version("a/a:v1"), version("a/b:v1")], BUCKET)
     await projection.replace(SERVINGS, [serving()], BUCKET)
@@ -102,15 +102,15 @@ async def test_an_older_revision_changes_nothing(projection: Projection) -> None
 
 
 async def test_the_bucket_and_the_last_change_are_remembered(projection: Projection) -> None:
-    assert await projection.remembered(SERVINGS) is None
+    assert await projection.last_incarnation(SERVINGS) is None
     await projection.replace(SERVINGS, [serving()], BUCKET)
     await projection.apply(SERVINGS, serving(revision=12))
     await projection.apply(SERVINGS, serving(revision=11))
-    assert await projection.remembered(SERVINGS) == replace(BUCKET, last_sequence=12)
-    assert await projection.remembered(MODELS) is None
+    assert await projection.last_incarnation(SERVINGS) == replace(BUCKET, last_sequence=12)
+    assert await projection.last_incarnation(MODELS) is None
 
 
-async def test_what_a_new_bucket_lacks_is_stale_until_it_is_restored_or_given_up(
+async def test_a_row_missing_from_a_new_bucket_is_stale_until_it_is_restored_or_given_up(
     projection: Projection,
 ) -> None:
     rows = [serving("a", 7), serving("b", 8), serving("c", 9)]
@@ -129,7 +129,7 @@ async def test_what_a_new_bucket_lacks_is_stale_until_it_is_restored_or_given_up
     assert await projection.stale(SERVINGS) == 0
 
 
-async def test_a_deletion_in_a_new_bucket_ends_a_stale_row(projection: Projection) -> None:
+async def test_a_deletion_in_a_new_bucket_removes_a_stale_row(projection: Projection) -> None:
     await projection.replace(SERVINGS, [serving(revision=9)], BUCKET)
     await projection.replace(SERVINGS, [], ANOTHER, keep_missing=True)
     await projection.apply(SERVINGS, tombstone(1, document=False))
@@ -137,7 +137,7 @@ async def test_a_deletion_in_a_new_bucket_ends_a_stale_row(projection: Projectio
     assert await projection.stale(SERVINGS) == 0
 
 
-async def test_a_version_is_found_by_the_format_that_parsing_showed(projection: Projection) -> None:
+async def test_a_version_is_found_by_its_parsed_format(projection: Projection) -> None:
     document = version_document(fmt=None)
     status = document.status.model_copy(update={"signature": Signature(format="ONNX")})
     row = model_row(document.spec.ref.key, 2, document.model_copy(update={"status": status}))
@@ -157,7 +157,7 @@ async def test_lists_are_filtered_sorted_and_paged(projection: Projection) -> No
     assert await found(projection, Query(start=100)) == []
 
 
-async def test_rows_that_are_equal_in_the_sorted_column_keep_a_stable_order(projection: Projection) -> None:
+async def test_rows_with_equal_sort_keys_keep_a_stable_order(projection: Projection) -> None:
     rows = [version(f"a/m{n}:v1") for n in range(5)]
     await projection.replace(MODELS, reversed(rows), BUCKET)
     pages = [await found(projection, Query(sort="size", start=n, limit=1)) for n in range(5)]
@@ -178,7 +178,7 @@ async def test_projects_and_models_are_counted(projection: Projection) -> None:
 
 
 @pytest.mark.parametrize("document", [True, False])
-async def test_tombstones_are_kept_but_not_shown(projection: Projection, *, document: bool) -> None:
+async def test_tombstones_are_kept_but_not_listed(projection: Projection, *, document: bool) -> None:
     row = tombstone(document=document)
     await projection.replace(SERVINGS, [row], BUCKET)
     assert await projection.last(SERVINGS, row.key) == row
@@ -212,7 +212,7 @@ async def test_tombstones_are_kept_but_not_shown(projection: Projection, *, docu
     ],
 )
 @pytest.mark.parametrize("by", ["change", "snapshot"])
-async def test_what_was_accepted_shows_until_the_owner_has_answered(
+async def test_an_accepted_document_is_shown_until_the_owner_has_answered(
     projection: Projection, before: Row | None, accepted: Row, owner: Row, *, stays: bool, by: str
 ) -> None:
     await projection.replace(SERVINGS, [before] if before else [], BUCKET)
@@ -225,7 +225,7 @@ async def test_what_was_accepted_shows_until_the_owner_has_answered(
     assert await projection.last(SERVINGS, "iris") == expected
 
 
-async def test_what_was_accepted_is_settled_by_what_the_owner_has(projection: Projection) -> None:
+async def test_the_owners_document_settles_an_accepted_one(projection: Projection) -> None:
     await projection.replace(SERVINGS, [], BUCKET)
     accepted = requested(1)
     for owner in (serving(revision=3), None):
@@ -237,7 +237,7 @@ async def test_what_was_accepted_is_settled_by_what_the_owner_has(projection: Pr
         await projection.replace(SERVINGS, [], BUCKET)
 
 
-async def test_a_request_that_was_followed_by_another_is_not_settled(projection: Projection) -> None:
+async def test_a_superseded_request_is_not_settled(projection: Projection) -> None:
     await projection.accept(SERVINGS, requested(1, sequence=1))
     newer = replace(requested(2, sequence=2), event_id="another")
     await projection.accept(SERVINGS, newer)
@@ -245,7 +245,7 @@ async def test_a_request_that_was_followed_by_another_is_not_settled(projection:
     assert await projection.get(SERVINGS, "iris") == newer
 
 
-async def test_a_request_waits_for_its_answer_in_a_new_bucket_too(projection: Projection) -> None:
+async def test_a_pending_request_survives_a_new_bucket(projection: Projection) -> None:
     await projection.replace(SERVINGS, [serving(revision=9)], BUCKET)
     await projection.accept(SERVINGS, requested(2, sequence=7))
     await projection.replace(SERVINGS, [], ANOTHER, keep_missing=True)
@@ -255,7 +255,7 @@ async def test_a_request_waits_for_its_answer_in_a_new_bucket_too(projection: Pr
     assert await projection.get(SERVINGS, "iris") == answer
 
 
-async def test_an_answer_that_came_before_the_acceptance_wins(projection: Projection) -> None:
+async def test_an_answer_that_precedes_the_acceptance_wins(projection: Projection) -> None:
     owner = serving(revision=3, generation=2)
     await projection.replace(SERVINGS, [owner], BUCKET)
     await projection.accept(SERVINGS, requested(2))
@@ -271,7 +271,7 @@ async def test_concurrent_writes_and_reads_do_not_disturb_each_other(projection:
 
 
 @pytest.mark.parametrize("damage", ["garbage", "another schema"])
-async def test_a_file_that_cannot_be_used_is_made_anew(tmp_path: Path, damage: str) -> None:
+async def test_an_unusable_file_is_recreated(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "projection.sqlite"
     if damage == "garbage":
         path.write_bytes(b"this is not a database" * 1000)

@@ -70,14 +70,14 @@ async def registry(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     yield Embedded(manifests, blobs)
 
 
-async def test_only_a_tag_that_is_gone_is_denied(registry: ManifestSource) -> None:
+async def test_only_a_deleted_tag_is_denied(registry: ManifestSource) -> None:
     assert not await registry.is_deleted(REPOSITORY, "v1")
     assert await registry.is_deleted(REPOSITORY, "v2")
     assert await registry.get(REPOSITORY, "v1") == MANIFEST
     assert await registry.get(REPOSITORY, "v2") is None
 
 
-async def test_blobs_are_read_from_their_start_and_configs_as_a_whole(registry: ManifestSource) -> None:
+async def test_the_start_of_a_blob_and_a_whole_config_are_read(registry: ManifestSource) -> None:
     config, weights = MODEL.blobs
     assert await registry.start_of_blob(REPOSITORY, oci.sha256(weights), 4) == weights[:4]
     assert await registry.start_of_blob(REPOSITORY, oci.sha256(weights), 1000) == weights
@@ -105,7 +105,7 @@ async def test_a_host_that_does_not_answer_as_a_registry_denies_nothing(tmp_path
             await source.is_deleted(REPOSITORY, "v2")
 
 
-async def test_a_tag_that_names_something_unreadable_is_there(tmp_path: Path) -> None:
+async def test_a_tag_of_an_unreadable_manifest_exists(tmp_path: Path) -> None:
     answers = Answers()
     answers.manifests = 200
     async with remote(answers, tmp_path) as source:
@@ -114,7 +114,7 @@ async def test_a_tag_that_names_something_unreadable_is_there(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("status", "has"), [(200, True), (404, False)])
-async def test_a_repository_is_there_where_its_tags_can_be_listed(tmp_path: Path, status: int, *, has: bool) -> None:
+async def test_a_repository_exists_if_its_tags_can_be_listed(tmp_path: Path, status: int, *, has: bool) -> None:
     answers = Answers()
     answers.tags = status
     async with remote(answers, tmp_path) as source:

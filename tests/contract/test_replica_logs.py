@@ -74,14 +74,14 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LogsBench]
     bench.hand_over()
 
 
-async def test_lines_come_once_and_say_whose_they_are(bench: LogsBench) -> None:
+async def test_each_line_comes_once_and_names_its_replica(bench: LogsBench) -> None:
     for version, replica, line in ((V1, 0, "one"), (V1, 1, "two"), (V2, 0, "three")):
         bench.write(version, replica, line)
     assert await bench.lines() == [("v1", 0, "one"), ("v1", 1, "two"), ("v2", 0, "three")]
     assert await bench.lines() == []
 
 
-async def test_a_part_comes_again_until_it_is_acknowledged(bench: LogsBench) -> None:
+async def test_a_part_is_repeated_until_it_is_acknowledged(bench: LogsBench) -> None:
     bench.write(V1, 0, "one")
     first, again = await bench.logs.read(), await bench.logs.read()
     assert first == again != []
@@ -89,7 +89,7 @@ async def test_a_part_comes_again_until_it_is_acknowledged(bench: LogsBench) -> 
     assert await bench.logs.read() == []
 
 
-async def test_each_part_of_a_replica_has_an_id_of_its_own(bench: LogsBench) -> None:
+async def test_each_part_of_a_replica_has_its_own_id(bench: LogsBench) -> None:
     ids = []
     for line in ("one", "two", "three"):
         bench.write(V1, 0, line)
@@ -99,7 +99,7 @@ async def test_each_part_of_a_replica_has_an_id_of_its_own(bench: LogsBench) -> 
     assert len(set(ids)) == len(ids) == 3
 
 
-async def test_the_next_deployer_continues_after_what_was_acknowledged(bench: LogsBench) -> None:
+async def test_the_next_deployer_resumes_after_the_acknowledged_part(bench: LogsBench) -> None:
     bench.write(V1, 0, "one")
     assert await bench.lines() == [("v1", 0, "one")]
     bench.write(V1, 0, "two")

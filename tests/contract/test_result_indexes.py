@@ -49,7 +49,7 @@ async def rig(oci_host: str, tmp_path: Path) -> AsyncIterator[Rig]:
         yield Rig(oci_host, tmp_path, first, second)
 
 
-async def test_another_jobrunner_finds_and_republishes_what_the_first_one_made(rig: Rig) -> None:
+async def test_another_jobrunner_finds_and_republishes_the_results_of_the_first(rig: Rig) -> None:
     spec, result = await rig.push_source(), await rig.publish_result()
     assert await RegistryResults(rig.second).find(spec, "key") is None
     await RegistryResults(rig.first).record(spec, "key", result)
@@ -69,14 +69,14 @@ async def test_the_newest_result_counts(rig: Rig) -> None:
     assert await index.find(spec, "key") == result
 
 
-async def test_a_result_that_the_registry_does_not_hold_is_not_republished(rig: Rig) -> None:
+async def test_a_result_that_is_not_in_the_registry_is_not_republished(rig: Rig) -> None:
     await rig.push_source()
     gone = StoredResult(RESULT, f"sha256:{'0' * 64}", RECORD)
     assert not await OrmbModels(rig.first).republish(ModelRef.parse("library/other:v1"), rig.host, gone)
 
 
 @pytest.mark.parametrize("stolen", ["secret/model", "library-of-others/model"])
-async def test_a_record_that_names_a_model_of_another_project_counts_for_nothing(rig: Rig, stolen: str) -> None:
+async def test_a_record_that_names_a_model_of_another_project_is_ignored(rig: Rig, stolen: str) -> None:
     """Whoever may push to a project can attach one, and jobrunners read every project."""
     spec, result = await rig.push_source(), await rig.publish_result(ModelRef.parse(f"{stolen}:v1"))
     theirs = spec.model_copy(update={"ref": ModelRef.parse(f"{stolen}:v1"), "digest": result.digest})
@@ -97,7 +97,7 @@ async def test_a_record_that_names_a_model_of_another_project_counts_for_nothing
 
 
 @pytest.mark.parametrize("content", ["{", '{"ref": {"project": "library/../secret"}}', "[]"])
-async def test_a_record_that_cannot_be_read_is_ignored(rig: Rig, content: str) -> None:
+async def test_an_unreadable_record_is_ignored(rig: Rig, content: str) -> None:
     spec = await rig.push_source()
     path = rig.directory / "result.json"
     path.write_text(content)

@@ -75,7 +75,7 @@ async def test_only_versions_with_autoscaling_are_scaled(bench: ScalingBench) ->
     assert await bench.scaling.declare(IRIS, [scaled(), deployment("v2")]) == {KEY: 1}
 
 
-async def test_a_version_begins_with_the_number_that_is_recorded_within_its_bounds(bench: ScalingBench) -> None:
+async def test_a_version_starts_with_its_recorded_number_within_its_bounds(bench: ScalingBench) -> None:
     for recorded, number in ((3, 3), (0, 1), (9, 4)):
         await bench.scaling.declare(IRIS, ())
         assert await bench.scaling.declare(IRIS, [scaled(recorded)]) == {KEY: number}
@@ -89,34 +89,34 @@ async def test_replicas_follow_the_load_within_the_bounds_and_changes_are_announ
         assert await bench.scaling.declare(IRIS, [scaled()]) == {KEY: number}
 
 
-async def test_a_load_that_stays_announces_nothing(bench: ScalingBench) -> None:
+async def test_a_constant_load_announces_nothing(bench: ScalingBench) -> None:
     await bench.scaling.declare(IRIS, [scaled(2)])
     await bench.load(KEY, 2)
     assert await has_changed(bench.scaling) == set()
 
 
-async def test_a_version_keeps_its_number_however_often_it_is_declared(bench: ScalingBench) -> None:
+async def test_declaring_a_version_again_keeps_its_number(bench: ScalingBench) -> None:
     await bench.scaling.declare(IRIS, [scaled()])
     await bench.load(KEY, 3)
     for _ in range(3):
         assert await bench.scaling.declare(IRIS, [scaled(1)]) == {KEY: 3}
 
 
-async def test_other_bounds_hold_at_once(bench: ScalingBench) -> None:
+async def test_new_bounds_take_effect_at_once(bench: ScalingBench) -> None:
     await bench.scaling.declare(IRIS, [scaled()])
     await bench.load(KEY, 4)
     narrower = FOLLOWS.model_copy(update={"max_replicas": 2})
     assert await bench.scaling.declare(IRIS, [scaled(autoscaling=narrower)]) == {KEY: 2}
 
 
-async def test_an_idle_version_may_have_no_replica_where_its_bounds_say_so(bench: ScalingBench) -> None:
+async def test_an_idle_version_scales_to_zero_if_its_bounds_allow_it(bench: ScalingBench) -> None:
     idle = FOLLOWS.model_copy(update={"min_replicas": 0})
     await bench.scaling.declare(IRIS, [scaled(autoscaling=idle)])
     await bench.load(KEY, 0)
     assert await bench.scaling.declare(IRIS, [scaled(autoscaling=idle)]) == {KEY: 0}
 
 
-async def test_what_is_no_longer_declared_is_not_scaled_and_begins_anew(bench: ScalingBench) -> None:
+async def test_an_undeclared_version_is_not_scaled_and_starts_over_later(bench: ScalingBench) -> None:
     await bench.scaling.declare(IRIS, [scaled()])
     await bench.scaling.declare(OTHER, [scaled(2)])
     await bench.load(KEY, 3)

@@ -37,7 +37,7 @@ def copies(request: pytest.FixtureRequest, tmp_path: Path) -> CopyStore:
     return InMemoryCopies() if request.param == "memory" else FileCopies(tmp_path / "servings")
 
 
-async def test_there_are_none_at_first(copies: CopyStore) -> None:
+async def test_there_are_no_copies_at_first(copies: CopyStore) -> None:
     assert await copies.read() == {}
     await copies.remove(IRIS)
 
@@ -49,14 +49,14 @@ async def test_documents_and_tombstones_are_read_back_as_they_were_written(copie
     assert await copies.read() == {IRIS: document(IRIS, 2), ABALONE: GRAVE}
 
 
-async def test_what_is_removed_is_gone(copies: CopyStore) -> None:
+async def test_a_removed_copy_is_gone(copies: CopyStore) -> None:
     await copies.write(IRIS, document(IRIS))
     await copies.write(ABALONE, document(ABALONE))
     await copies.remove(IRIS)
     assert await copies.read() == {ABALONE: document(ABALONE)}
 
 
-async def test_a_damaged_copy_hides_no_other(tmp_path: Path) -> None:
+async def test_a_damaged_copy_does_not_hide_the_others(tmp_path: Path) -> None:
     copies = FileCopies(tmp_path)
     await copies.write(IRIS, document(IRIS))
     (tmp_path / "default.broken.json").write_text("{")
@@ -74,7 +74,7 @@ def no_room() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-async def test_a_copy_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+async def test_a_failed_write_keeps_the_previous_copy(tmp_path: Path) -> None:
     copies = FileCopies(tmp_path)
     await copies.write(IRIS, document(IRIS))
     with no_room(), pytest.raises(OSError, match="File too large"):

@@ -36,7 +36,7 @@ def converted() -> VersionSpec:
     return replace(spec, model=replace(spec.model, facts=facts, made="library/iris:v1-onnx@sha256:0"))
 
 
-async def test_a_version_gets_ready_and_its_serving_is_announced(bench: WorkloadsBench) -> None:
+async def test_a_version_becomes_ready_and_its_serving_is_announced(bench: WorkloadsBench) -> None:
     spec = version_spec("v1")
     for _ in range(2):
         await bench.workloads.apply(spec, 2)
@@ -45,7 +45,7 @@ async def test_a_version_gets_ready_and_its_serving_is_announced(bench: Workload
     assert await bench.workloads.changed() == {IRIS}
 
 
-async def test_the_state_of_a_version_says_what_runs(bench: WorkloadsBench) -> None:
+async def test_the_state_of_a_version_describes_its_replicas(bench: WorkloadsBench) -> None:
     spec = converted()
     await bench.workloads.apply(spec, 1)
     state = await bench.until(spec, ready=1)
@@ -53,7 +53,7 @@ async def test_the_state_of_a_version_says_what_runs(bench: WorkloadsBench) -> N
     assert (bool(state.sandbox), state.problem) == (True, None)
 
 
-async def test_a_removed_version_is_gone_and_may_be_removed_and_applied_again(bench: WorkloadsBench) -> None:
+async def test_a_removed_version_may_be_removed_and_applied_again(bench: WorkloadsBench) -> None:
     spec = version_spec("v1")
     await bench.workloads.apply(spec, 1)
     await bench.until(spec, ready=1)
@@ -64,7 +64,7 @@ async def test_a_removed_version_is_gone_and_may_be_removed_and_applied_again(be
     await bench.until(spec, ready=1)
 
 
-async def test_a_version_has_as_many_replicas_as_were_applied_last(bench: WorkloadsBench) -> None:
+async def test_a_version_has_the_last_applied_number_of_replicas(bench: WorkloadsBench) -> None:
     spec = version_spec("v1")
     for replicas in (1, 2, 0, 1):
         await bench.workloads.apply(spec, replicas)
@@ -91,7 +91,7 @@ async def test_a_model_that_cannot_be_loaded_is_a_problem_with_the_reason(bench:
     assert "model" in (state.problem or "")
 
 
-async def test_a_replica_that_exits_is_started_again_and_counted(bench: WorkloadsBench) -> None:
+async def test_a_replica_that_exits_is_restarted_and_counted(bench: WorkloadsBench) -> None:
     spec = version_spec("v1")
     await bench.workloads.apply(spec, 1)
     await bench.until(spec, ready=1)
@@ -101,7 +101,7 @@ async def test_a_replica_that_exits_is_started_again_and_counted(bench: Workload
     await bench.until(spec, ready=1, restarts=1)
 
 
-async def test_the_next_deployer_finds_what_runs_and_adopts_it(bench: WorkloadsBench) -> None:
+async def test_the_next_deployer_adopts_running_versions(bench: WorkloadsBench) -> None:
     spec = version_spec("v1")
     await bench.workloads.apply(spec, 2)
     await bench.until(spec, ready=2)
@@ -111,7 +111,7 @@ async def test_the_next_deployer_finds_what_runs_and_adopts_it(bench: WorkloadsB
     await bench.until(spec, ready=2)
 
 
-async def test_the_next_deployer_removes_what_it_does_not_apply(bench: WorkloadsBench) -> None:
+async def test_the_next_deployer_removes_versions_that_it_does_not_apply(bench: WorkloadsBench) -> None:
     kept, gone = version_spec("v1"), version_spec("v2")
     for spec in (kept, gone):
         await bench.workloads.apply(spec, 1)
@@ -121,7 +121,7 @@ async def test_the_next_deployer_removes_what_it_does_not_apply(bench: Workloads
     assert [state.key for state in bench.workloads.states()] == [kept.key]
 
 
-async def test_what_cannot_run_there_is_refused(bench: WorkloadsBench) -> None:
+async def test_an_unsupported_spec_is_refused(bench: WorkloadsBench) -> None:
     refused = bench.workloads.refusal("default", variant("v1", resources=Resources(gpu=Gpu())))
     assert "GPU" in (refused or "")
     assert bench.workloads.refusal("default", variant("v1")) is None

@@ -18,7 +18,7 @@ def shell(tmp_path: Path) -> Shell:
 
 
 @pytest.mark.timeout(120)
-async def test_the_demo_tells_the_whole_story_as_one_json_object(shell: Shell) -> None:
+async def test_the_demo_prints_the_whole_story_as_one_json_object(shell: Shell) -> None:
     told = json.loads(await shell.ok("klever demo --exit --json --ports auto"))
     assert set(told) == {"model", "digest", "signature", "prediction", "split", "urls", "timingsSeconds"}
     assert told["digest"].startswith("sha256:")
@@ -53,7 +53,7 @@ async def test_ctrl_c_after_the_story_stops_everything(shell: Shell) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_ctrl_c_while_the_platform_comes_up_stops_everything(shell: Shell) -> None:
+async def test_ctrl_c_during_startup_stops_everything(shell: Shell) -> None:
     demo = await shell.start("klever", "demo", "--ports", "auto")
 
     async def something_runs() -> bool:

@@ -11,7 +11,7 @@ from support.whole_platform import Platform
 
 
 @pytest.mark.timeout(180)
-async def test_every_consumer_is_deleted(platform: Platform, tmp_path: Path) -> None:
+async def test_deleted_consumers_are_recreated(platform: Platform, tmp_path: Path) -> None:
     await platform.push(adder(tmp_path / "1", 1), "store/adder:v1")
     await platform.parsed("store/adder:v1")
     async with platform.jetstream() as js:
@@ -31,7 +31,7 @@ async def test_every_consumer_is_deleted(platform: Platform, tmp_path: Path) -> 
 
 
 @pytest.mark.timeout(180)
-async def test_every_stream_and_bucket_is_deleted(platform: Platform, tmp_path: Path) -> None:
+async def test_deleted_streams_and_buckets_are_recreated(platform: Platform, tmp_path: Path) -> None:
     await platform.push(adder(tmp_path / "1", 1), "store/adder:v1")
     await platform.parsed("store/adder:v1")
     async with platform.jetstream() as js:

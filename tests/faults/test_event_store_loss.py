@@ -52,7 +52,9 @@ async def handles(js: JetStreamContext, service: KitService, *versions: str) -> 
     await service.handles(*versions)
 
 
-async def test_an_empty_store_after_a_crash(own_nats: NatsServer, service: KitService, js: JetStreamContext) -> None:
+async def test_an_empty_store_after_a_crash_is_provisioned(
+    own_nats: NatsServer, service: KitService, js: JetStreamContext
+) -> None:
     await handles(js, service, "v1")
     own_nats.lose_store()
     await handles(js, service, "v1", "v2")
@@ -60,7 +62,7 @@ async def test_an_empty_store_after_a_crash(own_nats: NatsServer, service: KitSe
     assert await everything_is_there(js)
 
 
-async def test_a_deleted_consumer_starts_again_after_what_was_acknowledged(
+async def test_a_deleted_consumer_resumes_after_the_acknowledged_messages(
     service: KitService, js: JetStreamContext
 ) -> None:
     await push(js, "v1", "v2")
@@ -79,7 +81,7 @@ async def test_a_deleted_consumer_starts_again_after_what_was_acknowledged(
     assert service.processor_seconds() - used < 0.5 + 0.1 * (asyncio.get_running_loop().time() - began)
 
 
-async def test_a_consumer_that_is_lost_while_its_service_is_down_starts_where_it_had_come_to(
+async def test_a_consumer_that_is_lost_during_downtime_resumes_from_its_position(
     own_nats: NatsServer, js: JetStreamContext, tmp_path: Path
 ) -> None:
     async with kit_service(own_nats.url, tmp_path) as service:
@@ -100,14 +102,14 @@ async def test_a_consumer_that_is_lost_while_its_service_is_down_starts_where_it
         await service.handles("v1", "v2", "v3")
 
 
-async def test_a_position_that_cannot_be_read_is_not_taken_for_none(js: JetStreamContext) -> None:
+async def test_an_unreadable_position_is_not_treated_as_missing(js: JetStreamContext) -> None:
     with pytest.raises(NotFoundError):
         await positions.load(js, CONSUMER)
     await provision(js, streams=(), buckets=[POSITIONS_BUCKET])
     assert await positions.load(js, CONSUMER) is None
 
 
-async def test_a_deleted_stream(service: KitService, js: JetStreamContext) -> None:
+async def test_a_deleted_stream_is_recreated(service: KitService, js: JetStreamContext) -> None:
     await handles(js, service, "v1")
     await js.delete_stream(STREAM)
     await handles(js, service, "v1", "v2")
@@ -115,7 +117,7 @@ async def test_a_deleted_stream(service: KitService, js: JetStreamContext) -> No
 
 
 @pytest.mark.parametrize("name", [spec.name for spec in BUCKETS])
-async def test_a_deleted_bucket(service: KitService, js: JetStreamContext, name: str) -> None:
+async def test_a_deleted_bucket_is_recreated(service: KitService, js: JetStreamContext, name: str) -> None:
     await js.delete_key_value(name)
 
     async def is_back() -> bool:
@@ -126,7 +128,7 @@ async def test_a_deleted_bucket(service: KitService, js: JetStreamContext, name:
     await service.is_ready()
 
 
-async def test_a_stream_that_cannot_be_made_is_named_until_it_can(
+async def test_a_stream_that_cannot_be_created_is_reported_until_it_can(
     own_nats: NatsServer, js: JetStreamContext, tmp_path: Path
 ) -> None:
     await js.add_stream(name="STRANGER", subjects=["klever.model.>"])
@@ -138,7 +140,9 @@ async def test_a_stream_that_cannot_be_made_is_named_until_it_can(
     assert service.log().count("overlap") <= 2
 
 
-async def test_nats_replaced_by_a_server_without_jetstream(own_nats: NatsServer, service: KitService) -> None:
+async def test_a_server_without_jetstream_is_reported_until_it_is_replaced(
+    own_nats: NatsServer, service: KitService
+) -> None:
     own_nats.kill()
     own_nats.jetstream = False
     own_nats.start()
@@ -150,7 +154,7 @@ async def test_nats_replaced_by_a_server_without_jetstream(own_nats: NatsServer,
     await service.is_ready()
 
 
-async def test_what_an_older_version_created_is_brought_up_to_date(
+async def test_resources_of_an_older_version_are_updated(
     own_nats: NatsServer, js: JetStreamContext, tmp_path: Path
 ) -> None:
     await js.add_stream(name=STREAM, subjects=["klever.model.>"], max_age=3600)
@@ -164,7 +168,7 @@ async def test_what_an_older_version_created_is_brought_up_to_date(
         await service.handles("v1")
 
 
-async def test_a_server_without_jetstream_at_start(tmp_path: Path) -> None:
+async def test_a_server_without_jetstream_at_startup_is_reported(tmp_path: Path) -> None:
     server = NatsServer(tmp_path, jetstream=False)
     server.start()
     try:
@@ -178,7 +182,9 @@ async def test_a_server_without_jetstream_at_start(tmp_path: Path) -> None:
         server.stop()
 
 
-async def test_several_services_make_the_same_at_once(own_nats: NatsServer, js: JetStreamContext) -> None:
+async def test_several_services_provision_the_same_resources_concurrently(
+    own_nats: NatsServer, js: JetStreamContext
+) -> None:
     client = ClientSource()
     client.set(js._nc)
     services = [Topology(client) for _ in range(4)]

@@ -75,7 +75,7 @@ async def parsed(world: Platform, address: str, event_id: str) -> None:
     await eventually(is_known, within=20)
 
 
-async def test_an_event_store_that_is_lost_comes_back_with_models_signatures_and_policies(
+async def test_models_signatures_and_policies_survive_the_loss_of_the_event_store(
     service: RegistryProcess, own_nats: NatsServer
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
@@ -95,7 +95,7 @@ async def test_an_event_store_that_is_lost_comes_back_with_models_signatures_and
         await ready(client)
 
 
-async def test_an_event_store_that_is_lost_while_the_service_is_down_comes_back_too(
+async def test_an_event_store_that_is_lost_during_downtime_is_restored(
     service: RegistryProcess, own_nats: NatsServer
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
@@ -109,7 +109,7 @@ async def test_an_event_store_that_is_lost_while_the_service_is_down_comes_back_
         await policy_is(world, WARN)
 
 
-async def test_an_event_store_from_a_backup_is_brought_up_to_date_and_deletes_nothing(
+async def test_an_event_store_from_a_backup_is_updated_and_deletes_nothing(
     service: RegistryProcess, own_nats: NatsServer
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
@@ -134,7 +134,7 @@ async def test_an_event_store_from_a_backup_is_brought_up_to_date_and_deletes_no
         await ready(client)
 
 
-async def test_lost_blobs_take_no_model_from_the_catalogue_and_come_back_with_a_backup(
+async def test_lost_blobs_keep_models_in_the_catalogue_and_return_with_a_backup(
     service: RegistryProcess, own_nats: NatsServer, tmp_path: Path
 ) -> None:
     repositories = service.data_dir / "repositories"
@@ -154,7 +154,7 @@ async def test_lost_blobs_take_no_model_from_the_catalogue_and_come_back_with_a_
         assert await world.events("deleted") == []
 
 
-async def test_a_data_directory_that_is_replaced_is_neither_read_nor_written(
+async def test_a_replaced_data_directory_is_neither_read_nor_written(
     service: RegistryProcess, own_nats: NatsServer, tmp_path: Path
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:

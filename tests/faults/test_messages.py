@@ -13,7 +13,7 @@ from support.whole_platform import Platform, running_platform
 
 
 @pytest.mark.timeout(120)
-async def test_the_same_push_told_twice_is_one_job(platform: Platform, tmp_path: Path) -> None:
+async def test_a_push_that_is_published_twice_is_one_job(platform: Platform, tmp_path: Path) -> None:
     digest = await platform.push(adder(tmp_path / "model", 1), "library/adder:v1")
     await platform.parsed("library/adder:v1")
     data = ModelPushed(
@@ -35,7 +35,7 @@ async def test_the_same_push_told_twice_is_one_job(platform: Platform, tmp_path:
 
 
 @pytest.mark.timeout(120)
-async def test_poison_is_put_aside_once_and_the_next_push_is_handled(platform: Platform, tmp_path: Path) -> None:
+async def test_poison_is_dead_lettered_once_and_the_next_push_is_handled(platform: Platform, tmp_path: Path) -> None:
     async with platform.jetstream() as js:
         await js.publish("klever.model.pushed.library.poison", b"\xff not an event")
         await js.publish("klever.serving.requested.default.poison", b'{"spec": 1}', headers={"ce-type": "nonsense"})
@@ -52,7 +52,7 @@ async def test_poison_is_put_aside_once_and_the_next_push_is_handled(platform: P
 
 
 @pytest.mark.timeout(120)
-async def test_a_file_that_is_no_model_fails_its_job_and_says_why(platform: Platform, tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_model_fails_its_job_with_the_reason(platform: Platform, tmp_path: Path) -> None:
     await platform.push(broken(tmp_path / "model"), "library/broken:v1")
     failed = await eventually(lambda: platform.events("klever.job.failed.>"), within=30)
     assert failed[0]["data"]["problem"]["code"] == "invalid_model"
@@ -62,7 +62,7 @@ async def test_a_file_that_is_no_model_fails_its_job_and_says_why(platform: Plat
 
 
 @pytest.mark.timeout(120)
-async def test_a_worker_that_hangs_fails_one_job_and_is_replaced_and_the_job_can_be_done_again(tmp_path: Path) -> None:
+async def test_a_hanging_worker_fails_one_job_and_is_replaced(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     async with running_platform(home, KLEVER_JOBRUNNER_JOB_TIMEOUT_SECONDS="3") as platform:

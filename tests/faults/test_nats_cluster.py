@@ -78,7 +78,7 @@ async def world(cluster: NatsCluster, tmp_path: Path) -> AsyncIterator[tuple[Sur
 
 
 @pytest.mark.timeout(300)
-async def test_a_node_that_is_killed_and_comes_back_fails_no_push_and_no_prediction(
+async def test_a_killed_node_that_restarts_fails_no_push_and_no_prediction(
     cluster: NatsCluster, world: tuple[Surroundings, list[ReplicaProcess]], tmp_path: Path
 ) -> None:
     surroundings, services = world

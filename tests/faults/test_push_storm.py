@@ -60,7 +60,9 @@ async def assert_each_model_was_handled_once(platform: Platform) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("part", ["nats", "registry", "jobrunner", "gateway", "deployer"])
-async def test_a_part_killed_in_the_middle_of_a_push_storm(platform: Platform, tmp_path: Path, part: str) -> None:
+async def test_a_service_killed_during_a_push_storm_loses_nothing(
+    platform: Platform, tmp_path: Path, part: str
+) -> None:
     async with storm(platform, tmp_path):
         killed = platform.kill(part)
     await assert_each_model_was_handled_once(platform)
@@ -68,7 +70,7 @@ async def test_a_part_killed_in_the_middle_of_a_push_storm(platform: Platform, t
 
 
 @pytest.mark.timeout(180)
-async def test_workers_killed_in_the_middle_of_a_push_storm(platform: Platform, tmp_path: Path) -> None:
+async def test_workers_killed_during_a_push_storm_lose_nothing(platform: Platform, tmp_path: Path) -> None:
     async with storm(platform, tmp_path):
         workers = platform.children("klever_jobrunner.adapters.worker")
         for worker in workers:

@@ -49,7 +49,7 @@ async def test_adding_reweighting_and_removing_versions_fails_no_request(platfor
 
 
 @pytest.mark.timeout(120)
-async def test_a_deployer_killed_in_the_middle_of_a_rollout_finishes_it_and_fails_no_request(
+async def test_a_deployer_killed_during_a_rollout_completes_it_without_failed_requests(
     platform: Platform, tmp_path: Path
 ) -> None:
     for number in (1, 2):
@@ -75,7 +75,7 @@ async def _second_server(platform: Platform) -> bool:
 
 
 @pytest.mark.timeout(120)
-async def test_a_killed_envoy_is_back_with_its_routes(platform: Platform, tmp_path: Path) -> None:
+async def test_a_killed_envoy_restarts_with_its_routes(platform: Platform, tmp_path: Path) -> None:
     await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
     url = (await deploy(platform, "library/adder:v1")).status.url or ""
     [envoy] = platform.children("bin/envoy")
@@ -88,7 +88,7 @@ async def test_a_killed_envoy_is_back_with_its_routes(platform: Platform, tmp_pa
 
 
 @pytest.mark.timeout(120)
-async def test_a_killed_model_server_is_started_again(platform: Platform, tmp_path: Path) -> None:
+async def test_a_killed_model_server_is_restarted(platform: Platform, tmp_path: Path) -> None:
     await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
     url = (await deploy(platform, "library/adder:v1")).status.url or ""
     [server] = platform.children("kleverserve")
@@ -115,7 +115,7 @@ async def test_a_version_that_cannot_be_loaded_leaves_the_old_one_serving(platfo
 
 
 @pytest.mark.timeout(120)
-async def test_an_undeployed_model_is_gone_with_its_processes(platform: Platform, tmp_path: Path) -> None:
+async def test_undeploying_a_model_stops_its_processes(platform: Platform, tmp_path: Path) -> None:
     await platform.push(adder(tmp_path / "1", 1), "library/adder:v1")
     url = (await deploy(platform, "library/adder:v1")).status.url or ""
     async with platform.client() as client:

@@ -82,7 +82,7 @@ async def _is_ready(session: aiohttp.ClientSession, gateway: GatewayProcess) -> 
 
 
 @pytest.mark.timeout(180)
-async def test_killing_either_gateway_loses_no_change_and_makes_none_twice(
+async def test_killing_either_gateway_neither_loses_nor_repeats_a_change(
     own_nats: NatsServer, gateways: list[GatewayProcess]
 ) -> None:
     async with (

@@ -123,7 +123,7 @@ async def rig(nats_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
     await rig.source().close()
 
 
-async def test_every_job_runs_once_and_both_run_some(rig: Rig) -> None:
+async def test_every_job_runs_once_and_both_jobrunners_run_some(rig: Rig) -> None:
     rig.open()
     jobs = [await rig.request(kind, number) for kind in JobKind for number in range(20)]
 
@@ -138,7 +138,7 @@ async def test_every_job_runs_once_and_both_run_some(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("kind", [JobKind.CONVERT, JobKind.EXTRACT])
-async def test_a_job_whose_jobrunner_was_killed_is_taken_over_in_time(rig: Rig, kind: JobKind) -> None:
+async def test_the_job_of_a_killed_jobrunner_is_taken_over_in_time(rig: Rig, kind: JobKind) -> None:
     job = await rig.request(kind, 1)
     [(_, runner)] = await eventually(lambda: _noted(rig, "begun"))
     dead, survivor = (rig.one, rig.two) if runner == "one" else (rig.two, rig.one)

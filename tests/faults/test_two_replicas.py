@@ -81,7 +81,7 @@ async def leads(replica: ReplicaProcess, *, within: float) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("how", ["killed", "suspended", "stopped"])
-async def test_the_standby_takes_over_what_serves_and_no_prediction_fails(
+async def test_the_standby_takes_over_running_replicas_and_no_prediction_fails(
     deployers: Deployers, tmp_path: Path, how: str
 ) -> None:
     leader, standby = await leader_and_standby(*deployers.replicas)
@@ -101,7 +101,7 @@ async def test_the_standby_takes_over_what_serves_and_no_prediction_fails(
 
 
 @pytest.mark.timeout(120)
-async def test_a_standby_that_is_killed_changes_nothing_and_the_last_deployer_stops_what_serves(
+async def test_killing_a_standby_changes_nothing_and_the_last_deployer_stops_its_replicas(
     deployers: Deployers, tmp_path: Path
 ) -> None:
     leader, standby = await leader_and_standby(*deployers.replicas)
@@ -117,7 +117,7 @@ async def test_a_standby_that_is_killed_changes_nothing_and_the_last_deployer_st
 
 
 @pytest.mark.timeout(120)
-async def test_deployers_that_nats_disconnects_for_good_exit_and_leave_what_serves(
+async def test_deployers_that_lose_nats_for_good_exit_and_leave_replicas_running(
     own_nats: NatsServer, deployers: Deployers, tmp_path: Path
 ) -> None:
     leader, _ = await leader_and_standby(*deployers.replicas)
@@ -181,7 +181,7 @@ async def registries(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Regi
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("victim", ["leader", "standby"])
-async def test_pushes_to_two_registries_survive_the_death_of_either_and_each_is_announced_once(
+async def test_pushes_to_two_registries_survive_the_loss_of_either_and_are_announced_once(
     registries: Registries, victim: str
 ) -> None:
     leader, standby = await leader_and_standby(*registries.replicas)

@@ -163,7 +163,7 @@ def parses_or_refuses(directory: Path, name: str, changed: tuple[str, bytes]) ->
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SEEDS)
-def test_a_changed_file_is_parsed_or_refused_quickly(tmp_path: Path, name: str) -> None:
+def test_a_mutated_file_is_parsed_or_refused_quickly(tmp_path: Path, name: str) -> None:
     outcomes = Counter[bool]()
 
     @FUZZED

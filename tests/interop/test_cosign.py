@@ -25,7 +25,7 @@ async def keys(cosign: OtherTool, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("bundle", ["true", "false"])
-async def test_a_signature_is_verified_at_the_copy(
+async def test_a_signature_is_verified_on_the_copy(
     oci_host: str, client: OrmbClient, cosign: OtherTool, keys: Path, bundle: str
 ) -> None:
     """As a bundle it is a referrer; in the older format it is under a tag."""
@@ -40,7 +40,7 @@ async def test_a_signature_is_verified_at_the_copy(
             await cosign.run(*VERIFY, f"--new-bundle-format={bundle}", str(target), cwd=keys)
 
 
-async def test_what_cosign_copies_is_one_version(
+async def test_a_copy_by_cosign_is_one_version(
     nats_url: str, client: OrmbClient, cosign: OtherTool, keys: Path
 ) -> None:
     """It lets a tag made of the digest name the model too, and another one its signature."""

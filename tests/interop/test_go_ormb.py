@@ -31,7 +31,7 @@ async def test_a_model_of_the_go_ormb_is_pulled(
     assert (tmp_path / "out" / "model" / "model.onnx").read_bytes() == (directory / "model/model.onnx").read_bytes()
 
 
-async def test_the_go_ormb_exports_what_we_push_in_its_layout(
+async def test_the_go_ormb_exports_our_pushed_models_in_its_layout(
     oci_host: str, client: OrmbClient, go_ormb: OtherTool, directory: Path, tmp_path: Path
 ) -> None:
     reference = Reference(oci_host, "team/adder", "v1")
@@ -42,7 +42,9 @@ async def test_the_go_ormb_exports_what_we_push_in_its_layout(
     assert pack(tmp_path / "out").layers[1].descriptor == pack(directory).layers[1].descriptor
 
 
-async def test_both_list_their_models_in_one_home(client: OrmbClient, go_ormb: OtherTool, directory: Path) -> None:
+async def test_ormb_and_the_go_ormb_list_their_own_models_in_a_shared_home(
+    client: OrmbClient, go_ormb: OtherTool, directory: Path
+) -> None:
     ours, theirs = (Reference("localhost:5000", "team/adder", tag) for tag in ("ours", "theirs"))
     await client.save(directory, ours)
     await go_ormb.run("save", str(directory), str(theirs))

@@ -65,7 +65,7 @@ def assert_exported(out: Path, kit: Path) -> None:
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-async def test_a_modelkit_is_pulled_as_its_kitfile_says(
+async def test_a_modelkit_is_pulled_as_its_kitfile_describes(
     oci_host: str, client: OrmbClient, kit: OtherTool, directory: Path, tmp_path: Path, packing: tuple[str, str]
 ) -> None:
     reference = Reference(oci_host, "team/kit", "v1")
@@ -79,7 +79,7 @@ async def test_a_modelkit_is_pulled_as_its_kitfile_says(
 
 
 @pytest.mark.parametrize("packing", PACKINGS_OF_MODEL_PACK)
-async def test_a_model_pack_of_kit_is_pulled_as_its_kitfile_says(
+async def test_a_model_pack_of_kit_is_pulled_as_its_kitfile_describes(
     oci_host: str, client: OrmbClient, kit: OtherTool, directory: Path, tmp_path: Path, packing: tuple[str, str]
 ) -> None:
     reference = Reference(oci_host, "team/kit", "v1")
@@ -108,7 +108,7 @@ async def test_files_of_a_modelkit_are_listed_and_compared_by_their_names(
     assert [change.name for change in compare(*manifests)] == ["weights/model.onnx"]
 
 
-async def test_kit_unpacks_what_we_push(oci_host: str, client: OrmbClient, kit: OtherTool, tmp_path: Path) -> None:
+async def test_kit_unpacks_our_pushed_models(oci_host: str, client: OrmbClient, kit: OtherTool, tmp_path: Path) -> None:
     reference = Reference(oci_host, "team/adder", "v1")
     pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference)
     await kit.run("unpack", "--plain-http", str(reference), "-d", str(tmp_path / "out"))

@@ -37,7 +37,9 @@ async def test_a_model_of_modctl_is_pulled_inspected_and_parsed(
     assert inspect_directory(tmp_path / "out").problem is None
 
 
-async def test_modctl_pulls_what_we_push(oci_host: str, client: OrmbClient, modctl: OtherTool, tmp_path: Path) -> None:
+async def test_modctl_pulls_our_pushed_models(
+    oci_host: str, client: OrmbClient, modctl: OtherTool, tmp_path: Path
+) -> None:
     reference = Reference(oci_host, "team/adder", "v1")
     pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference)
     out = tmp_path / "out"

@@ -49,7 +49,7 @@ async def push_image(platform: Platform, model: bytes) -> None:
         await OciClient(session, platform.registry_host).push("library/image", "v1", image, media_type=OCI_MANIFEST)
 
 
-async def test_what_other_tools_push_is_listed_with_its_format_and_answers(
+async def test_models_pushed_by_other_tools_are_listed_with_their_format_and_answer(
     running: Platform, kit: OtherTool, modctl: OtherTool, directory: Path
 ) -> None:
     host = running.registry_host

@@ -208,7 +208,7 @@ def test_a_callable_that_models_do_not_need_is_blocked(module: str, name: str) -
     assert Allowlist().use((module, name)) in {Use.UNKNOWN, Use.DANGEROUS}
 
 
-def test_a_pickle_of_each_such_callable_is_not_clean(tmp_path: Path) -> None:
+def test_a_pickle_of_each_unneeded_callable_is_not_clean(tmp_path: Path) -> None:
     clean = []
     for number, (module, name) in enumerate(GADGETS):
         content = f"c{module}\n{name}\n(S'x'\ntR.".encode()
@@ -219,7 +219,7 @@ def test_a_pickle_of_each_such_callable_is_not_clean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", range(256))
-def test_random_weights_are_no_pickle(tmp_path: Path, start: int) -> None:
+def test_random_weights_are_not_a_pickle(tmp_path: Path, start: int) -> None:
     random = np.random.default_rng(start)
     for count in (20, 5000):
         floats = bytes([start]) + random.standard_normal(count).astype(np.float32).tobytes()
@@ -245,11 +245,11 @@ def test_random_weights_are_no_pickle(tmp_path: Path, start: int) -> None:
         "# S3: .\n",
     ],
 )
-def test_a_text_is_no_pickle(tmp_path: Path, text: str) -> None:
+def test_a_text_is_not_a_pickle(tmp_path: Path, text: str) -> None:
     assert scan_directory(write(tmp_path, "labels.txt", text)).verdict == "clean"
 
 
-def test_the_files_of_this_project_are_no_pickles() -> None:
+def test_the_files_of_this_project_are_not_pickles() -> None:
     sources = Path(__file__).parents[2]
     for folder in ("docs", "libs", "tests/unit/modelfiles"):
         assert scan_directory(sources / folder).findings == ()

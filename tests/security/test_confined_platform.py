@@ -47,7 +47,7 @@ async def served(client: KleverClient, platform: Platform, **changes: Any) -> st
     return document.status.url or ""
 
 
-async def test_a_server_of_the_users_own_reaches_nothing_of_the_platform(platform: Platform) -> None:
+async def test_a_custom_server_reaches_no_part_of_the_platform(platform: Platform) -> None:
     async with platform.client() as client:
         answers = await attacked(await served(client, platform))
         document = await client.serving("attacker")
@@ -62,7 +62,7 @@ async def test_a_server_of_the_users_own_reaches_nothing_of_the_platform(platfor
     assert document.status.variants[0].sandbox.endswith("network: none")
 
 
-async def test_egress_opens_the_network_and_no_files(platform: Platform) -> None:
+async def test_the_egress_option_allows_the_network_and_no_files(platform: Platform) -> None:
     async with platform.client() as client:
         answers = await attacked(await served(client, platform, network="egress"))
         document = await client.serving("attacker")
@@ -73,7 +73,7 @@ async def test_egress_opens_the_network_and_no_files(platform: Platform) -> None
     assert document.status.variants[0].sandbox.endswith("network: egress")
 
 
-async def test_a_home_is_the_servers_own_and_goes_with_it(platform: Platform) -> None:
+async def test_a_home_is_private_to_its_server_and_removed_with_it(platform: Platform) -> None:
     homes = platform.home / "deployer" / "workloads" / "homes"
     async with platform.client() as client:
         await attacked(await served(client, platform))

@@ -52,7 +52,7 @@ async def outcome(pool: WorkerPool, attack: str, path: Path) -> str | None:
         return (await pool.extract(path, attack)).framework
 
 
-async def test_a_worker_reads_models_and_writes_its_home_and_that_is_all(pool: WorkerPool, tmp_path: Path) -> None:
+async def test_a_worker_can_only_read_models_and_write_its_home(pool: WorkerPool, tmp_path: Path) -> None:
     model, secret = tmp_path / "models" / "model", tmp_path / "secret"
 
     assert [await outcome(pool, attack, model) for attack in ("read", "home")] == ["reached"] * 2
@@ -62,7 +62,7 @@ async def test_a_worker_reads_models_and_writes_its_home_and_that_is_all(pool: W
     assert not (tmp_path / "models" / "made").exists()
 
 
-async def test_a_worker_that_misbehaves_costs_its_own_job(pool: WorkerPool, tmp_path: Path) -> None:
+async def test_a_misbehaving_worker_fails_only_its_own_job(pool: WorkerPool, tmp_path: Path) -> None:
     with pytest.raises(JobError):
         await outcome(pool, "no such attack", tmp_path)
     assert await outcome(pool, "read", tmp_path / "models" / "model") == "reached"

@@ -129,7 +129,7 @@ async def used(client: OrmbClient, registry: ScriptedRegistry, directory: Path) 
 
 
 @pytest.mark.parametrize("trap", TRAPS)
-async def test_credentials_stay_with_the_origin_that_was_asked(
+async def test_credentials_stay_with_the_requested_origin(
     registry: ScriptedRegistry, elsewhere: ScriptedRegistry, client: OrmbClient, tmp_path: Path, trap: Trap
 ) -> None:
     registry.script = trap(f"http://{elsewhere.host}")

@@ -14,9 +14,7 @@ from support.processes import free_port
 
 
 @pytest.mark.parametrize("deep", [False, True])
-async def test_envoy_listens_on_no_other_port_than_the_ingress_and_its_socket_is_private(
-    tmp_path: Path, *, deep: bool
-) -> None:
+async def test_envoy_listens_only_on_the_ingress_port_and_its_socket_is_private(tmp_path: Path, *, deep: bool) -> None:
     directory = tmp_path / ("d" * LONGEST_PATH if deep else "d")
     port = free_port()
     async with behind_envoy(directory, port):
@@ -28,6 +26,6 @@ async def test_envoy_listens_on_no_other_port_than_the_ingress_and_its_socket_is
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
 
 
-def test_a_directory_that_others_could_enter_is_closed(tmp_path: Path) -> None:
+def test_a_directory_that_others_could_enter_is_made_private(tmp_path: Path) -> None:
     (tmp_path / "admin").mkdir(mode=0o777)
     assert stat.S_IMODE(admin_socket(tmp_path).parent.stat().st_mode) == 0o700

@@ -12,7 +12,7 @@ LARGEST = "a" * (MAX_PROGRAM - 4)
 TAKEN = [r"a\z", "(?i)x", r"\pL+", r"\C", "(?P<n>x)", "(?<n>x)", "[[:alpha:]]", r"\x{10ffff}", "a{1000}?b|", LARGEST]
 
 
-async def test_every_expression_that_is_accepted_envoy_takes(envoy: Bench, upstream: Upstream) -> None:
+async def test_envoy_accepts_every_accepted_expression(envoy: Bench, upstream: Upstream) -> None:
     accepted = [pattern for pattern in TAKEN if expression_mistake(pattern) is None]
     assert LARGEST in accepted
     shares = (Share(version_key("v1"), 100),)
@@ -22,7 +22,7 @@ async def test_every_expression_that_is_accepted_envoy_takes(envoy: Bench, upstr
 
 
 @pytest.mark.parametrize("pattern", [r"a\Z", "a{1001}"])
-async def test_a_request_by_nats_with_another_expression_fails_at_once_with_the_reason(pattern: str) -> None:
+async def test_an_invalid_expression_sent_over_nats_fails_at_once_with_the_reason(pattern: str) -> None:
     world = World()
     await world.push("v1")
     wanted = spec("v1").model_dump()

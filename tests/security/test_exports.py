@@ -91,7 +91,7 @@ async def pulled(service: RegistryProcess, shell: Shell, artifact: Artifact) -> 
         ),
     ],
 )
-async def test_what_an_artifact_has_beside_the_model_replaces_nothing(
+async def test_other_files_of_an_artifact_do_not_replace_model_files(
     service: RegistryProcess, shell: Shell, destination: Path, artifact: Artifact
 ) -> None:
     name = await pulled(service, shell, artifact)
@@ -103,7 +103,7 @@ async def test_what_an_artifact_has_beside_the_model_replaces_nothing(
 
 @pytest.mark.parametrize("name", ["model", "ormbfile.yaml"])
 @pytest.mark.parametrize("kind", ["file", "directory", "link", "link to nothing"])
-async def test_a_name_that_exists_is_refused(
+async def test_an_existing_name_is_refused(
     service: RegistryProcess, shell: Shell, destination: Path, name: str, kind: str
 ) -> None:
     there = destination / name

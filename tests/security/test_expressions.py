@@ -35,13 +35,13 @@ def script(directory: Path, functions: int) -> Path:
     return directory
 
 
-def test_functions_of_torchscript_are_looked_for_in_linear_time(tmp_path: Path) -> None:
+def test_functions_of_torchscript_are_searched_in_linear_time(tmp_path: Path) -> None:
     directories = {count: script(tmp_path / str(count), count) for count in (500, 500 * TIMES)}
     assert growth(lambda count: extract_signature("TorchScript", directories[count]), 500, TIMES) < LINEAR
 
 
 @pytest.mark.parametrize("text", ["<", "<a>;", "<a>; rel,", "<a> "])
-def test_the_links_of_a_registry_are_looked_for_in_linear_time(text: str) -> None:
+def test_the_links_of_a_registry_are_parsed_in_linear_time(text: str) -> None:
     assert growth(lambda size: sum(1 for _ in LINK.finditer(text * size)), 20_000, TIMES) < LINEAR
 
 
@@ -54,7 +54,7 @@ def test_the_depth_of_json_is_measured_in_linear_time(text: str) -> None:
     assert growth(load, 50_000, TIMES) < LINEAR
 
 
-def test_challenges_that_no_login_needs_are_passed_over() -> None:
+def test_excess_and_malformed_challenges_are_ignored() -> None:
     hostile = 'Basic realm="' + '\\"' * LONGEST_LINE
     assert parse_challenges([hostile] * 1000 + ['Basic realm="r"']) == [Challenge("basic", {"realm": "r"})]
     assert len(parse_challenges(["Basic"] * 1000)) == MOST_LINES

@@ -41,7 +41,7 @@ async def alarm_is(client: OciClient, value: str) -> None:
         pytest.param(hostile.with_modelfile({"description": "d" * 900_000}), "more than 524288", id="large"),
     ],
 )
-async def test_a_version_that_cannot_be_announced_is_parked_with_its_reason_while_others_are_announced(
+async def test_a_version_that_cannot_be_announced_is_parked_while_others_are_announced(
     service: RegistryProcess, own_nats: NatsServer, artifact: oci.Artifact, reason: str
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
@@ -62,7 +62,7 @@ async def test_a_version_that_cannot_be_announced_is_parked_with_its_reason_whil
         await alarm_is(client, "0.0")
 
 
-async def test_metadata_of_the_wrong_kind_are_left_out(service: RegistryProcess, own_nats: NatsServer) -> None:
+async def test_metadata_of_the_wrong_type_are_omitted(service: RegistryProcess, own_nats: NatsServer) -> None:
     artifact = hostile.with_config(b'{"AUTHOR": {"x": 1}, "format": "ONNX"}')
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)

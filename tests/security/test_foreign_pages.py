@@ -57,7 +57,7 @@ async def ask(url: str, host: str, *headers: tuple[str, str], method: str = "GET
 
 
 @EVERY_SERVICE
-async def test_a_name_that_was_rebound_to_loopback_is_refused(build: Build, tmp_path: Path) -> None:
+async def test_a_name_rebound_to_loopback_is_refused(build: Build, tmp_path: Path) -> None:
     async with running(build, tmp_path) as (url, own):
         port = own.rpartition(":")[2]
         assert (await ask(url, own)).status == 200
@@ -72,7 +72,7 @@ async def test_a_name_that_was_rebound_to_loopback_is_refused(build: Build, tmp_
     ("build", "method", "path"),
     [(gateway, "PUT", SERVING), (gateway, "DELETE", SERVING), (registry, "POST", BLOBS), (registry, "DELETE", BLOBS)],
 )
-async def test_nothing_is_changed_for_a_foreign_page(build: Build, method: str, path: str, tmp_path: Path) -> None:
+async def test_a_foreign_page_changes_nothing(build: Build, method: str, path: str, tmp_path: Path) -> None:
     async with running(build, tmp_path) as (url, own):
         port = own.rpartition(":")[2]
         rebound = await ask(url, f"evil.example:{port}", method=method, path=path)
@@ -84,7 +84,7 @@ async def test_nothing_is_changed_for_a_foreign_page(build: Build, method: str, 
 
 
 @EVERY_SERVICE
-async def test_reads_across_origins_are_refused_too(build: Build, tmp_path: Path) -> None:
+async def test_cross_origin_reads_are_refused_too(build: Build, tmp_path: Path) -> None:
     async with running(build, tmp_path) as (url, own):
         assert (await ask(url, own, ("Origin", "https://evil.example"))).status == 403
         assert (await ask(url, own, ("Origin", f"http://{own}"), ("Origin", "https://evil.example"))).status == 403
@@ -92,7 +92,7 @@ async def test_reads_across_origins_are_refused_too(build: Build, tmp_path: Path
 
 
 @EVERY_SERVICE
-async def test_a_request_needs_exactly_one_host_that_is_one(build: Build, tmp_path: Path) -> None:
+async def test_a_request_needs_exactly_one_valid_host(build: Build, tmp_path: Path) -> None:
     async with running(build, tmp_path) as (url, own):
         missing = await exchange(url, b"GET /healthz HTTP/1.1\r\n\r\n")
         old = await exchange(url, b"GET /healthz HTTP/1.0\r\n\r\n")
@@ -102,14 +102,14 @@ async def test_a_request_needs_exactly_one_host_that_is_one(build: Build, tmp_pa
 
 
 @EVERY_SERVICE
-async def test_the_target_is_judged_where_it_is_a_whole_url(build: Build, tmp_path: Path) -> None:
+async def test_a_target_that_is_a_whole_url_is_checked(build: Build, tmp_path: Path) -> None:
     async with running(build, tmp_path) as (url, own):
         assert (await ask(url, own, path=f"http://{own}/healthz")).status == 200
         assert (await ask(url, own, path="http://evil.example/healthz")).status == 421
 
 
 @EVERY_SERVICE
-async def test_names_that_the_operator_gives_are_known(build: Build, tmp_path: Path) -> None:
+async def test_names_configured_by_the_operator_are_accepted(build: Build, tmp_path: Path) -> None:
     async with running(build, tmp_path, "klever.example, other.example:8443") as (url, own):
         port = own.rpartition(":")[2]
         for host in ("klever.example", f"klever.example:{port}", "KLEVER.example.", "other.example:8443"):

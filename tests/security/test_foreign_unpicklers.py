@@ -55,7 +55,7 @@ def guarded(module: str, file: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("module", ["pickle", "pickle._Unpickler.__module__ and __import__('cloudpickle')"])
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_the_guard_holds_other_unpicklers_to_the_list(tmp_path: Path, module: str, protocol: int) -> None:
+def test_the_guard_restricts_other_unpicklers_to_the_list(tmp_path: Path, module: str, protocol: int) -> None:
     file = tmp_path / "file"
     file.write_bytes(command(tmp_path / "canary", protocol))
     done = guarded(f"({module})", file)
@@ -66,7 +66,7 @@ def test_the_guard_holds_other_unpicklers_to_the_list(tmp_path: Path, module: st
 
 
 @pytest.mark.parametrize("serialization", ["cloudpickle", "pickle"])
-def test_mlflow_runs_nothing_of_a_model(tmp_path: Path, serialization: str) -> None:
+def test_mlflow_runs_no_code_of_a_model(tmp_path: Path, serialization: str) -> None:
     canary = tmp_path / "canary"
     write(tmp_path / "model", "MLmodel", MLMODEL.format(format=serialization))
     write(tmp_path / "model", "model.pkl", command(canary))
@@ -95,7 +95,7 @@ def _tensors(canary: Path) -> bytes:
     return made.getvalue()
 
 
-def test_pytorch_runs_nothing_of_an_exported_program(tmp_path: Path) -> None:
+def test_pytorch_runs_no_code_of_an_exported_program(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     write(tmp_path / "model", "net.pt2", exported(canary))
     assert scan_directory(tmp_path / "model").verdict == "dangerous"
@@ -113,7 +113,7 @@ def test_pytorch_runs_nothing_of_an_exported_program(tmp_path: Path) -> None:
     ],
     ids=["sklearn", "torch"],
 )
-async def test_a_conversion_runs_nothing_of_a_model(
+async def test_a_conversion_runs_no_code_of_a_model(
     tmp_path: Path, toolchain: str, program: str, model_format: str, file: str, content: Callable[[Path], bytes]
 ) -> None:
     canary = Path("/tmp") / f"klever-canary-{os.getpid()}"  # noqa: S108 - where a confined program could write

@@ -28,7 +28,7 @@ def archive(path: Path, members: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(of_each_format()))
-def test_an_ordinary_model_of_each_format_carries_nothing(name: str, tmp_path: Path) -> None:
+def test_an_ordinary_model_of_each_format_has_no_findings(name: str, tmp_path: Path) -> None:
     assert verdict(write_model(tmp_path, name))[0] == "clean"
 
 
@@ -55,7 +55,9 @@ flavors:
         ("../x", "", ("dangerous", ["mlflow:loader_module"])),
     ],
 )
-def test_what_an_mlmodel_has_imported(loader: str, more: str, expected: tuple[str, list[str]], tmp_path: Path) -> None:
+def test_the_imports_of_an_mlmodel_are_reported(
+    loader: str, more: str, expected: tuple[str, list[str]], tmp_path: Path
+) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "MLmodel").write_text(MLMODEL % (loader, more))
     assert verdict(tmp_path) == expected
@@ -70,7 +72,9 @@ def test_what_an_mlmodel_has_imported(loader: str, more: str, expected: tuple[st
         ("[1]", ("dangerous", ["mlflow:skops_trusted_types"])),
     ],
 )
-def test_what_an_mlmodel_has_skops_trust(types: str, expected: tuple[str, list[str]], tmp_path: Path) -> None:
+def test_the_skops_trusted_types_of_an_mlmodel_are_reported(
+    types: str, expected: tuple[str, list[str]], tmp_path: Path
+) -> None:
     sklearn = "{serialization_format: skops, skops_trusted_types: %s}" % types  # noqa: UP031 - braces of YAML
     (tmp_path / "MLmodel").write_text(
         f"flavors:\n  python_function: {{loader_module: mlflow.sklearn}}\n  sklearn: {sklearn}\n"
@@ -116,12 +120,14 @@ def function(module: str, name: str) -> dict[str, Any]:
          ("dangerous", ["tensorflow:PyFunc"])),
     ],
 )  # fmt: skip
-def test_what_a_keras_configuration_runs(layer: Any, expected: tuple[str, list[str]], tmp_path: Path) -> None:
+def test_the_code_of_a_keras_configuration_is_reported(
+    layer: Any, expected: tuple[str, list[str]], tmp_path: Path
+) -> None:
     archive(tmp_path / "model", {"config.json": keras(layer), "metadata.json": {}})  # whatever the file is called
     assert verdict(tmp_path) == expected
 
 
-def test_a_lambda_in_hdf5_is_found(tmp_path: Path) -> None:
+def test_a_lambda_in_hdf5_is_reported(tmp_path: Path) -> None:
     content = (DATA / "h5" / "keras2.h5").read_bytes()
     (tmp_path / "weights").write_bytes(content.replace(b'"class_name": "Dense"', b'"class_name":"Lambda"'))
     assert verdict(tmp_path) == ("dangerous", ["keras.layers:Lambda"])
@@ -182,7 +188,7 @@ COMPUTING = node("x", "Placeholder") + node("y", "Abs", "x")
         ),
     ],
 )  # fmt: skip
-def test_what_a_saved_model_does_besides_computing(
+def test_side_effects_of_a_saved_model_are_reported(
     graph: bytes, expected: tuple[str, list[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "saved_model.pb").write_bytes(model(graph, saver=SAVER))
@@ -210,7 +216,7 @@ def test_a_frozen_graph_needs_no_checkpoint(tmp_path: Path) -> None:
         ("y : __torch__.torch.classes.mine.Thing = x", ["torch.classes.mine"]),
     ],
 )
-def test_what_torchscript_calls(code: str, expected: list[str], tmp_path: Path) -> None:
+def test_the_calls_of_torchscript_are_reported(code: str, expected: list[str], tmp_path: Path) -> None:
     body = "class M(Module):\n  def forward(self, x: Tensor) -> Tensor:\n    " + code
     archive(tmp_path / "m.bin", {"m/code/__torch__.py": body})
     assert [what.replace(":", ".") for what in verdict(tmp_path)[1]] == expected
@@ -241,7 +247,9 @@ def exported(target: str = "torch.ops.aten.add.Tensor", size: str = "s0 + 1") ->
         ({"target": "torch.ops.aten.from_file.default"}, ["torch.ops.aten:from_file"]),
     ],
 )
-def test_what_an_exported_program_runs(given: dict[str, str], expected: list[str], tmp_path: Path) -> None:
+def test_the_code_of_an_exported_program_is_reported(
+    given: dict[str, str], expected: list[str], tmp_path: Path
+) -> None:
     archive(tmp_path / "m.zip", {"m/models/model.json": exported(**given)})
     assert verdict(tmp_path)[1] == expected
 
@@ -273,7 +281,7 @@ def gguf(template: str) -> bytes:
     ],
 )
 @pytest.mark.parametrize("kept", ["gguf", "jinja", "tokenizer"])
-def test_a_chat_template_that_reaches_for_python_is_not_trusted(
+def test_a_chat_template_that_reaches_python_is_not_trusted(
     template: str, expected: str, kept: str, tmp_path: Path
 ) -> None:
     files: dict[str, Callable[[], tuple[str, bytes]]] = {
@@ -298,6 +306,6 @@ def test_a_chat_template_that_reaches_for_python_is_not_trusted(
         ("tokenizer_config.json", b"{"),
     ],
 )
-def test_what_cannot_be_read_is_not_clean(name: str, content: bytes, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_not_clean(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     assert verdict(tmp_path)[0] == "failed"

@@ -89,7 +89,7 @@ async def test_every_operation_requires_the_token(door: Door, method: str, path:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_so_does_every_page(door: Door, path: str) -> None:
+async def test_every_page_requires_the_token(door: Door, path: str) -> None:
     assert await door.status("GET", path) == 401
     assert await door.status("GET", path, **BEARER) in {200, 302, 404}
 
@@ -110,7 +110,7 @@ async def test_no_spelling_of_an_open_path_opens_another(door: Door) -> None:
         assert b"registry" not in answer.body or b"is not an OCI registry" in answer.body, target
 
 
-async def test_the_token_lets_in_and_health_stays_open(door: Door) -> None:
+async def test_the_token_grants_access_and_health_stays_open(door: Door) -> None:
     assert await door.status("GET", PLATFORM, **BEARER) == 200
     assert await door.status("GET", "/healthz") == 200
     assert await door.status("GET", "/readyz") == 503  # without NATS
@@ -146,7 +146,7 @@ async def logged_in(door: Door) -> tuple[str, str]:
     return f"{cookie.key}={cookie.value}", match[1]
 
 
-async def test_a_link_lets_a_browser_in_once(door: Door) -> None:
+async def test_a_link_signs_a_browser_in_once(door: Door) -> None:
     link = await door.code()
     assert await door.status("HEAD", link) != 200  # a link checker's look does not use it up
     assert await door.status("GET", link) == 200
@@ -157,7 +157,7 @@ async def test_a_link_lets_a_browser_in_once(door: Door) -> None:
     assert await door.status("GET", "/login") == 403
 
 
-async def test_the_pages_of_a_browser_that_was_let_in_may_call(door: Door) -> None:
+async def test_the_pages_of_a_signed_in_browser_may_call_the_api(door: Door) -> None:
     cookie, page_key = await logged_in(door)
     assert await door.status("GET", "/docs", Cookie=cookie) == 200
     assert await door.status("GET", PLATFORM, Cookie=cookie, X_Klever_Page_Key=page_key) == 200
@@ -165,7 +165,7 @@ async def test_the_pages_of_a_browser_that_was_let_in_may_call(door: Door) -> No
     assert await door.status("PUT", SERVING, **changing) == 415
 
 
-async def test_a_cookie_alone_which_other_ports_of_this_host_see_calls_nothing(door: Door) -> None:
+async def test_a_cookie_alone_grants_no_access_to_the_api(door: Door) -> None:
     cookie, _ = await logged_in(door)
     _, other_key = await logged_in(door)
     for key in ({}, {"X_Klever_Page_Key": ""}, {"X_Klever_Page_Key": other_key}):
@@ -173,7 +173,7 @@ async def test_a_cookie_alone_which_other_ports_of_this_host_see_calls_nothing(d
         assert await door.status("PUT", SERVING, Cookie=cookie, Origin=door.url, **key) == 401
 
 
-async def test_a_browser_changes_something_only_from_the_gateways_own_origin(door: Door) -> None:
+async def test_a_browser_makes_changes_only_from_the_gateways_own_origin(door: Door) -> None:
     cookie, page_key = await logged_in(door)
     session = {"Cookie": cookie, "X_Klever_Page_Key": page_key}
     for method in ("POST", "PUT", "PATCH", "DELETE"):
@@ -181,7 +181,7 @@ async def test_a_browser_changes_something_only_from_the_gateways_own_origin(doo
         assert await door.status(method, SERVING, **session, Origin="https://evil.example") == 403
 
 
-async def test_no_log_has_the_code_of_a_link(door: Door, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_no_log_holds_the_code_of_a_link(door: Door, capfd: pytest.CaptureFixture[str]) -> None:
     link = await door.code()
     await door.ask("GET", link)
     await door.ask("GET", link)
@@ -189,7 +189,7 @@ async def test_no_log_has_the_code_of_a_link(door: Door, capfd: pytest.CaptureFi
     assert link.partition("code=")[2] not in said
 
 
-async def test_a_gateway_whose_token_cannot_be_read_does_not_start(tmp_path: Path) -> None:
+async def test_a_gateway_with_an_unreadable_token_does_not_start(tmp_path: Path) -> None:
     settings = GatewaySettings(port=free_port(), data_dir=tmp_path, token_file=tmp_path / "none")
     with pytest.raises(Exception, match=r"the token in .* cannot be read"):
         build(settings)

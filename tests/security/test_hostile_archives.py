@@ -49,7 +49,7 @@ def service(own_nats: NatsServer, tmp_path: Path) -> Iterator[RegistryProcess]:
         pytest.param(NESTED, id="nested"),
     ],
 )
-async def test_an_image_whose_layer_cannot_be_read_keeps_the_registry_from_nothing(
+async def test_an_image_with_an_unreadable_layer_does_not_block_the_registry(
     service: RegistryProcess, own_nats: NatsServer, layer: bytes
 ) -> None:
     image = hostile.image_of(foreign.compressed("tar+gzip", layer))
@@ -62,7 +62,7 @@ async def test_an_image_whose_layer_cannot_be_read_keeps_the_registry_from_nothi
 
 
 @pytest.mark.parametrize("plain", [pytest.param(LARGE_HEADER, id="large"), pytest.param(NESTED, id="nested")])
-def test_an_export_takes_no_memory_for_the_headers_of_an_archive(tmp_path: Path, plain: bytes) -> None:
+def test_an_export_uses_no_memory_for_the_headers_of_an_archive(tmp_path: Path, plain: bytes) -> None:
     artifact = foreign.artifact(
         hostile.ORMB_CONFIG, {"format": "ONNX"}, Layer("application/tar+gzip", foreign.compressed("gzip", plain))
     )

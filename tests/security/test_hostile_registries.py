@@ -41,7 +41,7 @@ def referrers(body: bytes, **headers: str) -> Script:
         pytest.param(lambda _request: web.Response(body=b"[" * 100_000, content_type=OCI_MANIFEST), id="manifest"),
     ],
 )
-async def test_an_answer_beyond_the_limits_is_refused(
+async def test_an_answer_over_the_limits_is_refused(
     scripted: ScriptedRegistry, client: OrmbClient, script: Script
 ) -> None:
     scripted.script = script

@@ -49,9 +49,7 @@ async def ask(bench: Bench, path: str, method: str = "GET") -> Answer:
     return await exchange(f"http://{where.netloc}", head(method, f"{PREFIX}{path}", ("Content-Length", "0")))
 
 
-async def test_management_paths_never_reach_a_model_server_however_they_are_written(
-    envoy: Bench, upstream: Upstream
-) -> None:
+async def test_management_paths_never_reach_a_model_server_in_any_spelling(envoy: Bench, upstream: Upstream) -> None:
     own = route((upstream, 100))
     await envoy.data_plane.apply(changed(own, versions=tuple(replace(v, custom=False) for v in own.route.versions)))
     answers = [await ask(envoy, path, method) for path in CLOSED for method in ("GET", "POST")]
@@ -76,7 +74,7 @@ async def call(bench: Bench, name: str) -> Answer:
     return await exchange(f"http://{where.netloc}", head("POST", path, *headers) + body)
 
 
-async def test_management_calls_by_grpc_never_reach_a_model_server(envoy: Bench) -> None:
+async def test_management_calls_over_grpc_never_reach_a_model_server(envoy: Bench) -> None:
     server = GrpcServer("v1")
     await envoy.data_plane.apply(route_to(await server.start()))
     refused = [(await call(envoy, name)).header("grpc-status") for name in MANAGING_CALLS]
@@ -86,12 +84,12 @@ async def test_management_calls_by_grpc_never_reach_a_model_server(envoy: Bench)
     assert (set(refused), asked, server.asked, served.status) == ({"12"}, 0, 1, 200)
 
 
-async def test_a_server_of_the_users_own_keeps_its_paths(envoy: Bench, upstream: Upstream) -> None:
+async def test_a_custom_server_keeps_its_paths(envoy: Bench, upstream: Upstream) -> None:
     await envoy.data_plane.apply(route((upstream, 100)))
     assert (await ask(envoy, "/any/path")).status == 200
 
 
-async def test_a_refusal_says_why(envoy: Bench, upstream: Upstream) -> None:
+async def test_a_refusal_gives_the_reason(envoy: Bench, upstream: Upstream) -> None:
     own = route((upstream, 100))
     await envoy.data_plane.apply(changed(own, versions=tuple(replace(v, custom=False) for v in own.route.versions)))
     refused = await ask(envoy, "/v2/repository/index")

@@ -33,7 +33,7 @@ async def connect(platform: Platform, credentials: Path) -> Client:
     return client
 
 
-async def test_they_work_when_the_command_returns_and_end_with_their_removal(
+async def test_credentials_work_when_the_command_returns_and_end_with_their_removal(
     platform: Platform, tmp_path: Path
 ) -> None:
     shell = Shell(platform.home, tmp_path)

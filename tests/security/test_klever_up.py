@@ -47,7 +47,7 @@ async def status(url: str) -> int:
 
 
 @pytest.mark.timeout(180)
-async def test_the_owner_gets_in_by_the_home_and_nobody_else(platform: Platform, tmp_path: Path) -> None:
+async def test_only_the_owner_of_the_home_has_access(platform: Platform, tmp_path: Path) -> None:
     server = platform.urls["api"]
     assert stat.S_IMODE(platform.home.stat().st_mode) == 0o700
     assert stat.S_IMODE((platform.home / "token").stat().st_mode) == 0o600
@@ -68,7 +68,7 @@ async def test_the_owner_gets_in_by_the_home_and_nobody_else(platform: Platform,
 
 
 @pytest.mark.timeout(180)
-async def test_a_browser_gets_in_by_the_link_that_is_printed_and_only_once(platform: Platform) -> None:
+async def test_the_printed_link_signs_a_browser_in_only_once(platform: Platform) -> None:
     said = await eventually(lambda: _link((platform.home / "up.log").read_text()))
     assert await status(said) == 200
     assert await status(said) == 403
@@ -86,7 +86,7 @@ async def _link(text: str) -> str:
 
 
 @pytest.mark.timeout(180)
-async def test_the_token_of_a_home_is_sent_to_its_platform_only(platform: Platform) -> None:
+async def test_the_token_of_a_home_is_sent_only_to_its_platform(platform: Platform) -> None:
     heard: list[str] = []
 
     async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -115,7 +115,7 @@ def own() -> ServingSpec:
 
 
 @pytest.mark.timeout(300)
-async def test_a_command_runs_only_while_the_operator_allows_it(tmp_path: Path) -> None:
+async def test_a_custom_command_runs_only_while_the_operator_allows_it(tmp_path: Path) -> None:
     home, model = tmp_path / "home", tmp_path / "own"
     home.mkdir()
     (model / "model").mkdir(parents=True)

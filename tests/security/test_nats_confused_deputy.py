@@ -35,7 +35,7 @@ async def asked(client: Client, call: str, **body: Any) -> dict[str, Any]:
     return dict(json.loads(answer.data))
 
 
-async def test_answers_to_a_request_reach_no_document_and_no_stream(guarded_nats: GuardedNats) -> None:
+async def test_replies_to_a_request_reach_no_document_and_no_stream(guarded_nats: GuardedNats) -> None:
     """PubAcks of an event, and a stored event that is read: both would be stored where the reply subject says."""
     async with (
         guarded_nats.client("deployer") as deployer,
@@ -59,7 +59,7 @@ async def test_answers_to_a_request_reach_no_document_and_no_stream(guarded_nats
         assert await document(operator.client) == DOCUMENT
 
 
-async def test_one_account_for_all_would_let_a_publisher_replace_documents(guarded_nats: GuardedNats) -> None:
+async def test_a_shared_account_would_let_a_publisher_replace_documents(guarded_nats: GuardedNats) -> None:
     """Why each client has an account of its own: who shares one with the streams destroys what it may not write."""
     async with guarded_nats.client("deployer") as deployer, guarded_nats.client() as operator:
         await written(deployer)
@@ -71,7 +71,7 @@ async def test_one_account_for_all_would_let_a_publisher_replace_documents(guard
         await eventually(replaced)
 
 
-async def test_a_consumer_delivers_into_no_document(guarded_nats: GuardedNats) -> None:
+async def test_a_consumer_cannot_deliver_into_a_document(guarded_nats: GuardedNats) -> None:
     """The server delivers to a subject once somebody subscribes to it literally; streams subscribe to wildcards."""
     async with (
         guarded_nats.client("deployer") as deployer,
@@ -94,7 +94,7 @@ async def test_a_consumer_delivers_into_no_document(guarded_nats: GuardedNats) -
 
 
 @pytest.mark.parametrize("named", ["deployer-requested", "ci"])
-async def test_a_consumer_of_another_is_not_changed_under_another_name(guarded_nats: GuardedNats, named: str) -> None:
+async def test_a_consumer_cannot_be_changed_under_another_name(guarded_nats: GuardedNats, named: str) -> None:
     """The name in the subject is checked by permissions, that in the body by the server against the subject."""
     guarded_nats.issue("ci", subscribe=("klever.serving.>",))
     guarded_nats.restart()
@@ -113,7 +113,7 @@ async def test_a_consumer_of_another_is_not_changed_under_another_name(guarded_n
         assert (await js.consumer_info(SERVINGS.name, named)).config == before.config
 
 
-async def test_no_client_sees_what_another_one_sends_or_is_answered(guarded_nats: GuardedNats) -> None:
+async def test_a_client_sees_no_messages_or_replies_of_another(guarded_nats: GuardedNats) -> None:
     async with guarded_nats.client("jobrunner") as spy, guarded_nats.client("gateway") as gateway:
         everything = await spy.client.subscribe("_INBOX.>")
         await spy.client.flush()
@@ -131,7 +131,7 @@ async def test_no_client_sees_what_another_one_sends_or_is_answered(guarded_nats
 
 
 @pytest.mark.parametrize("subject", [">", "klever.>", "$KV.>", "$JS.EVENT.>", "$SYS.>"])
-async def test_no_service_subscribes_to_anything_but_its_inbox(guarded_nats: GuardedNats, subject: str) -> None:
+async def test_a_service_subscribes_only_to_its_inbox(guarded_nats: GuardedNats, subject: str) -> None:
     async with guarded_nats.client("registry") as registry:
         await registry.client.subscribe(subject)
         await registry.client.flush()

@@ -35,7 +35,7 @@ async def publish_twice(external: Connected, operator: Connected, subject: str) 
     return (await js.stream_info(MODELS.name)).state.messages - before
 
 
-async def test_with_all_rights_it_publishes_what_the_page_lists_and_touches_nothing_else(
+async def test_an_external_client_with_all_rights_publishes_only_the_documented_subjects(
     guarded_nats: GuardedNats,
 ) -> None:
     credentials = admit(guarded_nats, publish=publishable_by_externals(), subscribe=EVERYTHING)
@@ -46,7 +46,7 @@ async def test_with_all_rights_it_publishes_what_the_page_lists_and_touches_noth
         assert await external.refused(*own) == set()
 
 
-async def test_it_may_publish_for_one_project_only(guarded_nats: GuardedNats) -> None:
+async def test_an_external_client_may_be_limited_to_one_project(guarded_nats: GuardedNats) -> None:
     credentials = admit(guarded_nats, publish=(ONE_PROJECT,))
     async with guarded_nats.client(credentials) as external, guarded_nats.client() as operator:
         assert await publish_twice(external, operator, "klever.model.pushed.library.iris") == 2
@@ -54,7 +54,9 @@ async def test_it_may_publish_for_one_project_only(guarded_nats: GuardedNats) ->
         assert await publish_twice(external, operator, "klever.model.deleterequested.library.iris") == 0
 
 
-async def test_it_receives_events_with_a_durable_consumer_of_its_own_name(guarded_nats: GuardedNats) -> None:
+async def test_an_external_client_receives_events_with_a_durable_consumer_of_its_own_name(
+    guarded_nats: GuardedNats,
+) -> None:
     credentials = admit(guarded_nats, subscribe=(PUSHED,))
     async with guarded_nats.client(credentials) as external, guarded_nats.client() as operator:
         await operator.client.jetstream().publish("klever.model.pushed.library.iris", b"event")
@@ -81,7 +83,7 @@ async def test_it_receives_events_with_a_durable_consumer_of_its_own_name(guarde
         pytest.param("ci", PUSHED, {"name": "other", "durable_name": "other"}, id="another name in the body"),
     ],
 )
-async def test_it_makes_no_other_consumer(
+async def test_an_external_client_creates_no_other_consumer(
     guarded_nats: GuardedNats, consumer: str, filter_: str, body: dict[str, object]
 ) -> None:
     credentials = admit(guarded_nats, subscribe=(PUSHED,))
@@ -98,7 +100,7 @@ async def test_it_makes_no_other_consumer(
         assert {each.name for each in await operator.client.jetstream().consumers_info(MODELS.name)} == before
 
 
-async def test_it_cannot_read_another_stream_or_its_own_by_other_ways(guarded_nats: GuardedNats) -> None:
+async def test_an_external_client_reads_no_other_stream_and_its_own_in_no_other_way(guarded_nats: GuardedNats) -> None:
     credentials = admit(guarded_nats, subscribe=(PUSHED,))
     ways = [
         f"$JS.API.CONSUMER.CREATE.{JOBS.name}.ci.klever.job.>",
@@ -112,7 +114,7 @@ async def test_it_cannot_read_another_stream_or_its_own_by_other_ways(guarded_na
         assert await external.refused(*ways) == set(ways)
 
 
-async def test_who_is_removed_is_cut_off_and_refused(guarded_nats: GuardedNats) -> None:
+async def test_a_removed_client_is_disconnected_and_refused(guarded_nats: GuardedNats) -> None:
     credentials = admit(guarded_nats, publish=publishable_by_externals())
     async with guarded_nats.client(credentials) as external:
         guarded_nats.access.remove("ci")
@@ -127,7 +129,7 @@ async def test_who_is_removed_is_cut_off_and_refused(guarded_nats: GuardedNats) 
             pytest.fail("who was removed was let in")
 
 
-async def test_who_is_added_publishes_while_services_work_on(guarded_nats: GuardedNats) -> None:
+async def test_a_new_client_publishes_while_services_keep_running(guarded_nats: GuardedNats) -> None:
     async with guarded_nats.client("gateway") as gateway:
         credentials = guarded_nats.issue("ci", publish=publishable_by_externals())
         guarded_nats.reload()
@@ -141,7 +143,7 @@ async def test_who_is_added_publishes_while_services_work_on(guarded_nats: Guard
         assert gateway.errors == []
 
 
-async def test_who_is_not_let_in_is_not_said_to_be(guarded_nats: GuardedNats) -> None:
+async def test_an_unknown_external_system_is_reported_as_such(guarded_nats: GuardedNats) -> None:
     """The server has not read of it."""
     seed = guarded_nats.issue("ci", publish=publishable_by_externals()).read_text()
     request = guarded_nats.issued.harmless_request
@@ -162,7 +164,7 @@ async def test_who_is_not_let_in_is_not_said_to_be(guarded_nats: GuardedNats) ->
         pytest.param(("klever.model.pushed.a.*", "klever.model.pushed.*.b"), (), id="what overlaps"),
     ],
 )
-def test_no_credentials_are_issued_for_more(
+def test_no_credentials_are_issued_for_other_subjects(
     tmp_path: Path, publish: tuple[str, ...], subscribe: tuple[str, ...]
 ) -> None:
     guarded = GuardedNats(tmp_path)
@@ -176,12 +178,12 @@ def test_no_credentials_are_issued_for_more(
 @pytest.mark.parametrize(
     "name", ["registry", "operator", "klever", "topology", "jobrunner-extract", "A", "", "a.b", "a>"]
 )
-def test_no_credentials_are_issued_under_such_a_name(tmp_path: Path, name: str) -> None:
+def test_no_credentials_are_issued_under_an_invalid_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(PlatformError):
         GuardedNats(tmp_path).access.add(name, publish=(), subscribe=(PUSHED,))
 
 
-def test_credentials_are_for_the_eyes_of_their_owner_only(tmp_path: Path) -> None:
+def test_only_their_owner_can_read_credentials(tmp_path: Path) -> None:
     guarded = GuardedNats(tmp_path)
     guarded.issue("ci", subscribe=(PUSHED,))
     open_files = [path for path in guarded.files.directory.rglob("*") if path.stat().st_mode & 0o077]
@@ -189,7 +191,7 @@ def test_credentials_are_for_the_eyes_of_their_owner_only(tmp_path: Path) -> Non
     assert guarded.files.directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_the_seed_of_an_external_system_is_kept_nowhere(tmp_path: Path) -> None:
+def test_the_seed_of_an_external_system_is_not_stored(tmp_path: Path) -> None:
     guarded = GuardedNats(tmp_path)
     seed = guarded.issue("ci", subscribe=(PUSHED,)).read_text()
     assert not any(seed in path.read_text() for path in guarded.files.directory.iterdir())
@@ -203,7 +205,7 @@ def test_preparing_again_keeps_keys_and_external_systems(tmp_path: Path) -> None
     assert {path: path.read_bytes() for path in guarded.files.directory.iterdir()} == before
 
 
-def test_a_key_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
+def test_an_unreadable_key_is_replaced(tmp_path: Path) -> None:
     guarded = GuardedNats(tmp_path)
     lost = guarded.files.credentials_of("registry")
     before = lost.read_text()

@@ -31,7 +31,7 @@ def test_the_list_of_powers_has_no_subject_twice() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_may_do_what_is_its_own_and_nothing_else(guarded_nats: GuardedNats, service: str) -> None:
+async def test_a_service_has_only_its_own_permissions(guarded_nats: GuardedNats, service: str) -> None:
     async with guarded_nats.client(service) as connected:
         refused = await connected.refused(*EVERYTHING)
 
@@ -39,9 +39,7 @@ async def test_a_service_may_do_what_is_its_own_and_nothing_else(guarded_nats: G
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_what_a_service_may_publish_and_write_is_stored_and_nothing_else(
-    guarded_nats: GuardedNats, service: str
-) -> None:
+async def test_only_permitted_writes_of_a_service_are_stored(guarded_nats: GuardedNats, service: str) -> None:
     writes = [power for power in powers() if power.subject.startswith(("klever.", "$KV."))]
     async with guarded_nats.client(service) as connected:
         await connected.refused(*(power.subject for power in writes))
@@ -50,7 +48,9 @@ async def test_what_a_service_may_publish_and_write_is_stored_and_nothing_else(
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS, ids=lambda consumer: consumer.durable)
-async def test_a_service_takes_and_acknowledges_its_messages(guarded_nats: GuardedNats, consumer: ConsumerSpec) -> None:
+async def test_a_service_receives_and_acknowledges_its_messages(
+    guarded_nats: GuardedNats, consumer: ConsumerSpec
+) -> None:
     async with guarded_nats.client() as operator, guarded_nats.client(consumer.service) as service:
         await operator.client.jetstream().publish(consumer.subject.replace(">", "a.b"), b"event")
         js = service.client.jetstream()
@@ -77,7 +77,7 @@ async def test_owner_and_readers_read_a_bucket(guarded_nats: GuardedNats, bucket
             assert service.errors == []
 
 
-async def test_the_gateway_follows_every_stream_of_events_that_it_shows(guarded_nats: GuardedNats) -> None:
+async def test_the_gateway_follows_every_event_stream_that_it_shows(guarded_nats: GuardedNats) -> None:
     async with guarded_nats.client("gateway") as gateway, guarded_nats.client() as operator:
         for stream in (MODELS, JOBS, SERVINGS, LOGS):
             subject = stream.subjects[0].replace(">", "a.b")
@@ -104,7 +104,7 @@ async def test_nobody_connects_without_credentials(guarded_nats: GuardedNats, tm
                 pytest.fail("somebody whom the server does not know was let in")
 
 
-async def test_the_server_listens_for_clients_only(guarded_nats: GuardedNats) -> None:
+async def test_the_server_listens_only_for_clients(guarded_nats: GuardedNats) -> None:
     assert guarded_nats.server.process is not None
     listening = [
         each.laddr

@@ -52,7 +52,7 @@ def port_of_the_server(platform: Platform) -> int:
     return port
 
 
-async def test_only_the_ingress_reaches_a_model_also_after_its_server_and_the_deployer_were_replaced(
+async def test_only_the_ingress_reaches_a_model_even_after_restarts(
     platform: Platform,
 ) -> None:
     url = await deployed(platform)

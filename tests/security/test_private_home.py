@@ -27,7 +27,7 @@ def readable_home(tmp_path: Path) -> Path:
     return home
 
 
-async def test_no_other_user_reads_anything_of_a_platform(readable_home: Path) -> None:
+async def test_no_other_user_can_read_files_of_a_platform(readable_home: Path) -> None:
     async with running_platform(readable_home) as platform:
         (readable_home / "up.log").unlink()  # the test's own
         assert [str(path) for path in open_to_others(readable_home)] == []

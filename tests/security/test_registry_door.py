@@ -77,7 +77,7 @@ async def statuses(platform: Platform, headers: dict[str, str]) -> dict[str, int
 
 
 @pytest.mark.timeout(300)
-async def test_only_the_owner_uses_the_registry_of_a_platform_and_needs_no_login(tmp_path: Path) -> None:
+async def test_only_the_owner_uses_the_registry_of_a_platform_and_without_login(tmp_path: Path) -> None:
     home, user, model = tmp_path / "home", tmp_path / "user", adder(tmp_path / "adder", 1)
     home.mkdir()
     async with running_platform(home, HOME=str(user), ORMB_ROOTPATH="") as platform:
@@ -109,7 +109,7 @@ async def test_only_the_owner_uses_the_registry_of_a_platform_and_needs_no_login
         assert (await statuses(platform, login))["ping"] == 200
 
 
-async def test_a_password_that_was_replaced_is_refused(tmp_path: Path) -> None:
+async def test_a_replaced_password_is_refused(tmp_path: Path) -> None:
     file = own(tmp_path, 1).password_file
     service = RegistryProcess(tmp_path, f"nats://127.0.0.1:{free_port()}", platform_password_file=str(file))
     violations = []
@@ -143,7 +143,7 @@ def _is_kept_secret(platform: Platform, user: Path, password: str) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_after_a_kill_who_listens_on_the_port_of_the_platform_hears_no_password(tmp_path: Path) -> None:
+async def test_a_program_on_the_port_of_a_killed_platform_receives_no_password(tmp_path: Path) -> None:
     """Even where it is a process of the same user, since what a killed platform left behind counts for nothing."""
     home, user, model = tmp_path / "home", tmp_path / "user", adder(tmp_path / "adder", 1)
     home.mkdir()
@@ -194,7 +194,7 @@ def own(tmp_path: Path, port: int) -> OwnRegistry:
     return OwnRegistry(f"127.0.0.1:{port}", file)
 
 
-async def test_a_redirect_of_the_registry_takes_the_password_nowhere(tmp_path: Path) -> None:
+async def test_a_redirect_of_the_registry_does_not_forward_the_password(tmp_path: Path) -> None:
     root, port, elsewhere = tmp_path / "ormb", free_port(), free_port()
 
     async def answer(request: web.Request) -> web.Response:
@@ -216,7 +216,7 @@ async def test_a_redirect_of_the_registry_takes_the_password_nowhere(tmp_path: P
     assert not any("Authorization" in each for each in heard)
 
 
-async def test_another_port_of_this_machine_is_not_sent_the_password(tmp_path: Path) -> None:
+async def test_another_port_of_this_machine_does_not_get_the_password(tmp_path: Path) -> None:
     root, port = tmp_path / "ormb", free_port()
     async with listening("127.0.0.1", port) as heard, OrmbClient(root) as client:
         with announced(root, own(tmp_path, free_port())), pytest.raises(AuthenticationError):
@@ -244,7 +244,7 @@ class Ipv6First(ThreadedResolver):
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 @pytest.mark.parametrize(("is_announced", "expected"), [(True, ["127.0.0.1"]), (False, ["::1"])])
-async def test_localhost_is_the_platform_and_not_who_listens_on_ipv6(
+async def test_localhost_is_the_platform_and_not_a_listener_on_ipv6(
     tmp_path: Path, *, is_announced: bool, expected: list[str]
 ) -> None:
     port, root = free_port(), tmp_path / "ormb"
@@ -264,7 +264,7 @@ async def test_localhost_is_the_platform_and_not_who_listens_on_ipv6(
 
 
 @AS_ROOT
-async def test_another_user_who_takes_the_port_of_the_registry_gets_no_connection(tmp_path: Path) -> None:
+async def test_another_user_on_the_port_of_the_registry_gets_no_connection(tmp_path: Path) -> None:
     """As in the moment in which a registry that died is started again."""
     port = free_port()
     stranger = await asyncio.create_subprocess_exec(

@@ -46,7 +46,7 @@ async def stored(client: OciClient) -> str:
 
 
 @pytest.mark.parametrize("source", ["foo", "library/foo"])
-async def test_a_blob_is_mounted_only_from_a_repository_that_one_may_read(client: OciClient, source: str) -> None:
+async def test_a_blob_is_mounted_only_from_a_readable_repository(client: OciClient, source: str) -> None:
     """`foo` is `library/foo`, where a right in the project `foo` counts nothing."""
     query = {"mount": await stored(client), "from": source}
     mounted = await client.request("POST", "/v2/bar/m/blobs/uploads/", params=query, headers=login("stranger", "s"))
@@ -56,7 +56,7 @@ async def test_a_blob_is_mounted_only_from_a_repository_that_one_may_read(client
 
 
 @pytest.mark.parametrize("name", ["owner", "nobody"])
-async def test_guessing_passwords_is_answered_with_longer_and_longer_pauses(client: OciClient, name: str) -> None:
+async def test_guessing_passwords_is_slowed_down_increasingly(client: OciClient, name: str) -> None:
     guesses = [await client.request("GET", "/v2/", headers=login(name, str(guess))) for guess in range(12)]
     assert {answer.status for answer in guesses[:5]} == {401}
     paused = next(answer for answer in guesses if answer.status != 401)
@@ -65,9 +65,7 @@ async def test_guessing_passwords_is_answered_with_longer_and_longer_pauses(clie
     assert (await client.request("GET", "/v2/", headers=login("stranger", "s"))).status == 200
 
 
-async def test_nobody_else_on_the_machine_reads_what_the_registry_keeps(
-    service: RegistryProcess, client: OciClient
-) -> None:
+async def test_no_other_user_can_read_files_of_the_registry(service: RegistryProcess, client: OciClient) -> None:
     await stored(client)
     assert open_to_others(service.data_dir) == []
 

@@ -53,7 +53,7 @@ def on_disk(service: RegistryProcess) -> int:
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["announced", "in chunks of unknown number"])
-async def test_a_blob_beyond_the_limit_is_refused_and_leaves_nothing(
+async def test_a_blob_over_the_limit_is_refused_and_leaves_nothing(
     service: RegistryProcess, client: OciClient, *, chunked: bool
 ) -> None:
     location = (await begun(client)).headers["Location"]
@@ -69,9 +69,7 @@ async def test_a_blob_beyond_the_limit_is_refused_and_leaves_nothing(
     assert on_disk(service) < 1000
 
 
-async def test_a_project_has_no_more_than_its_quota_which_counts_at_once(
-    service: RegistryProcess, client: OciClient, file: Path
-) -> None:
+async def test_a_project_cannot_exceed_its_quota(service: RegistryProcess, client: OciClient, file: Path) -> None:
     assert (await sent(client, b"a" * 60_000)).status == 201
     accounts.set_quota(file, "library", "100k")
     refused = await sent(client, b"b" * 60_000)
@@ -85,7 +83,7 @@ async def test_a_project_has_no_more_than_its_quota_which_counts_at_once(
     assert on_disk(service) > 180_000
 
 
-async def test_uploads_that_nobody_ends_are_limited_by_project(client: OciClient) -> None:
+async def test_unfinished_uploads_are_limited_by_project(client: OciClient) -> None:
     answers = [await begun(client) for _ in range(MOST_UPLOADS + 1)]
     assert [answer.status for answer in answers] == [202] * MOST_UPLOADS + [429]
     assert (answers[-1].code, "Retry-After" in answers[-1].headers) == ("TOOMANYREQUESTS", True)
@@ -93,7 +91,7 @@ async def test_uploads_that_nobody_ends_are_limited_by_project(client: OciClient
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
-async def test_bodies_that_unpack_to_more_are_not_taken(client: OciClient, coding: str) -> None:
+async def test_bodies_that_decompress_over_the_limit_are_refused(client: OciClient, coding: str) -> None:
     plain = bytes(MOST_BYTES)
     location = (await begun(client)).headers["Location"]
     body = gzip.compress(plain)
@@ -102,7 +100,7 @@ async def test_bodies_that_unpack_to_more_are_not_taken(client: OciClient, codin
     assert (refused.status, refused.code) == (415, "UNSUPPORTED")
 
 
-async def test_headers_beyond_the_limit_are_refused(client: OciClient) -> None:
+async def test_headers_over_the_limit_are_refused(client: OciClient) -> None:
     refused = await client.request("GET", "/v2/", headers={f"X-{number}": "x" * 7000 for number in range(10)})
     assert (refused.status, refused.code) == (431, "UNSUPPORTED")
 

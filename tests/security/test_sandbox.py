@@ -43,7 +43,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandboxed]:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_what_is_not_allowed_is_refused(sandbox: Sandboxed, name: str) -> None:
+def test_forbidden_operations_are_refused(sandbox: Sandboxed, name: str) -> None:
     assert sandbox.attack(name).startswith("refused")
     assert sandbox.attack_unconfined(name) == "reached\n"
 
@@ -51,7 +51,7 @@ def test_what_is_not_allowed_is_refused(sandbox: Sandboxed, name: str) -> None:
 @pytest.mark.parametrize(
     "change", ["os.chmod(path, 0o777)", "os.utime(path, (1, 1))", "os.setxattr(path, 'user.x', b'x')"]
 )
-def test_modes_times_and_attributes_of_files_outside_stay(sandbox: Sandboxed, change: str) -> None:
+def test_modes_times_and_attributes_of_outside_files_cannot_be_changed(sandbox: Sandboxed, change: str) -> None:
     path = Path(sandbox.surroundings.secret)
     before = _facts(path)
 
@@ -86,7 +86,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_what_a_model_needs_works(sandbox: Sandboxed, name: str) -> None:
+def test_operations_that_a_model_needs_are_allowed(sandbox: Sandboxed, name: str) -> None:
     environment = sandbox.policy.environment | {"MODEL": sandbox.surroundings.model}
 
     done = sandbox.run("-c", f"import os, sys\n{ALLOWED[name]}", environment=environment)
@@ -94,7 +94,7 @@ def test_what_a_model_needs_works(sandbox: Sandboxed, name: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_server_is_reached_on_its_port(sandbox: Sandboxed) -> None:
+def test_a_server_is_reachable_on_its_port(sandbox: Sandboxed) -> None:
     with _free_port() as port:
         pass
     with starting(_with_code(sandbox, SERVER.format(port=port), listen=(port,)), os.environ) as start:
@@ -126,7 +126,7 @@ def test_a_server_with_egress_reaches_other_machines_and_no_unix_sockets(sandbox
     assert all(each.startswith("refused") for each in others)
 
 
-def test_a_program_may_connect_to_the_ports_that_it_is_given(sandbox: Sandboxed) -> None:
+def test_a_program_may_connect_to_its_permitted_ports(sandbox: Sandboxed) -> None:
     allowed = sandbox.allowing(connect=(sandbox.surroundings.tcp,))
 
     assert allowed.attack("connect_by_tcp") == "reached\n"
@@ -152,7 +152,7 @@ def test_a_variable_of_the_program_does_not_reach_the_launcher(sandbox: Sandboxe
     assert list(directory.glob("linker*")) != []
 
 
-def test_what_a_program_has_started_ends_with_its_parent(sandbox: Sandboxed) -> None:
+def test_child_processes_end_with_the_parent_of_their_program(sandbox: Sandboxed) -> None:
     policy = sandbox.policy._replace(command=(sys.executable, "-c", ""), dies_with_parent=True)
     with starting(policy, os.environ) as start:
         another = (*start.command[:-1], "1")
@@ -171,12 +171,12 @@ def test_what_a_program_has_started_ends_with_its_parent(sandbox: Sandboxed) -> 
         (Limits(cpu_seconds=1), "while True: pass"),
     ],
 )
-def test_what_a_program_uses_is_limited(sandbox: Sandboxed, limits: Limits, code: str) -> None:
+def test_the_resources_of_a_program_are_limited(sandbox: Sandboxed, limits: Limits, code: str) -> None:
     assert sandbox.run("-c", code, limits=limits).returncode != 0
     assert sandbox.run("-c", "pass", limits=limits).returncode == 0
 
 
-def test_a_program_that_cannot_be_confined_is_not_run(sandbox: Sandboxed) -> None:
+def test_a_program_that_cannot_be_confined_does_not_run(sandbox: Sandboxed) -> None:
     """Linux lets a process restrict itself sixteen times, so that the launcher's own restriction fails."""
     with starting(_with_code(sandbox, "print('ran')"), os.environ) as start:
         restricted = (sys.executable, "-c", RESTRICTED_SIXTEEN_TIMES, *start.command)
@@ -188,7 +188,7 @@ def test_a_program_that_cannot_be_confined_is_not_run(sandbox: Sandboxed) -> Non
 
 
 @pytest.mark.parametrize(("program", "code"), [("no-such-program", EXIT_NO_PROGRAM), ("/etc/hosts", EXIT_CANNOT_RUN)])
-def test_a_program_that_cannot_be_run_is_named(sandbox: Sandboxed, program: str, code: int) -> None:
+def test_a_program_that_cannot_run_is_named(sandbox: Sandboxed, program: str, code: int) -> None:
     with starting(sandbox.policy._replace(command=(program,)), os.environ) as start:
         done = subprocess.run(start.command, pass_fds=start.descriptors, capture_output=True, text=True, check=False)
 
@@ -207,7 +207,7 @@ def _free_port() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
-def test_what_a_program_starts_reads_its_own_processes_and_no_others_where_it_has_a_proc_of_its_own(
+def test_a_program_with_its_own_proc_reads_only_its_own_processes(
     sandbox: Sandboxed,
 ) -> None:
     """threadpoolctl, and so scikit-learn, reads /proc/self/maps."""
@@ -219,7 +219,7 @@ def test_what_a_program_starts_reads_its_own_processes_and_no_others_where_it_ha
     assert sandbox.attack("read_another_process_command_line").startswith("refused")
 
 
-def test_where_it_has_none_it_is_let_read_them_if_it_must_and_no_memory(sandbox: Sandboxed) -> None:
+def test_a_program_without_its_own_proc_reads_other_processes_only_by_permission(sandbox: Sandboxed) -> None:
     needing = sandbox.allowing(needs_processes=True)
 
     assert needing.run("-c", "open('/proc/self/maps').read()").returncode == 0

@@ -120,7 +120,7 @@ def test_scan_and_loader_agree(child: Child, content: bytes) -> None:
     assert len(unknown) <= 1, "the loader ends at the first name that is not listed"
 
 
-def test_the_child_would_say_so(child: Child) -> None:
+def test_the_child_reports_executed_code(child: Child) -> None:
     assert child.load(b"cos\nsystem\n(S'false'\ntR.") == {
         "refused": "it would run os.system, which no model needs",
         "raised": "RefusedPickleError",

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from klever.cli.__main__ import cli
-from klever_deployer.adapters.local.launching import Launching
+from klever_deployer.adapters.local.launcher import ProcessLauncher
 from klever_deployer.adapters.local.workloads import LocalWorkloads
 from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, SecretRef, Variant
@@ -39,7 +39,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 async def workloads(home: Path, tmp_path: Path) -> AsyncIterator[LocalWorkloads]:
-    launching = Launching(Path(sys.executable), tmp_path, SecretFiles(home / "secrets"), Confinement(find_support()))
+    launching = ProcessLauncher(
+        Path(sys.executable), tmp_path, SecretFiles(home / "secrets"), Confinement(find_support())
+    )
     async with local_workloads(tmp_path / "workloads", launching, lambda _spec: tmp_path) as running:
         yield running
 
@@ -54,7 +56,7 @@ def own() -> Variant:
     return variant("v1", custom=Custom(command=(sys.executable, "-c", WRITES, "$DATABASE_PASSWORD")), env=env)
 
 
-def test_a_secret_is_in_a_file_of_its_owner_and_shown_to_nobody(home: Path) -> None:
+def test_a_secret_is_a_file_that_only_its_owner_can_read(home: Path) -> None:
     assert ask("set", "db", value=VALUE + "\n")[0] == 0
     status, listed = ask("list", "--json")
     assert (status, json.loads(listed)) == (0, {"secrets": [{"namespace": "default", "name": "db"}]})
@@ -66,16 +68,17 @@ def test_a_secret_is_in_a_file_of_its_owner_and_shown_to_nobody(home: Path) -> N
         0o700,
     ]
     assert ask("delete", "db")[0] == 0
-    assert ask("delete", "db")[1] == "Error: there is no secret db in namespace default: `klever secrets list`\n"
+    refusal = "Error: secret db not found in namespace default. List secrets with `klever secrets list`\n"
+    assert ask("delete", "db")[1] == refusal
 
 
 @pytest.mark.parametrize("name", ["../accounts", "a/b", "", ".hidden", "UPPER", "_part"])
-def test_a_name_that_leads_elsewhere_is_refused(home: Path, name: str) -> None:
+def test_a_name_outside_the_directory_is_refused(home: Path, name: str) -> None:
     status, said = ask("set", name, value="x")
     assert (status, "lower-case letters" in said, home.exists()) == (1, True, False)
 
 
-async def test_a_model_server_gets_the_value_and_its_document_and_arguments_do_not(
+async def test_a_model_server_gets_the_value_but_its_document_and_arguments_do_not(
     workloads: LocalWorkloads, home: Path, tmp_path: Path
 ) -> None:
     SecretFiles(home / "secrets").set("default", "db", VALUE)
@@ -95,12 +98,12 @@ async def test_a_model_server_gets_the_value_and_its_document_and_arguments_do_n
     assert "hunter2" not in " ".join(psutil.Process(pid).cmdline())
 
 
-async def test_a_secret_that_is_not_set_says_how(workloads: LocalWorkloads) -> None:
+async def test_a_missing_secret_is_reported_with_the_command_to_set_it(workloads: LocalWorkloads) -> None:
     refused = workloads.refusal("default", own())
     assert refused == "variant v1: there is no secret db in namespace default: `klever secrets set db` sets it"
 
 
-async def test_a_secret_of_another_namespace_is_not_there(workloads: LocalWorkloads, home: Path) -> None:
+async def test_a_secret_of_another_namespace_is_missing(workloads: LocalWorkloads, home: Path) -> None:
     SecretFiles(home / "secrets").set("other", "db", VALUE)
     assert "there is no secret db in namespace default" in (workloads.refusal("default", own()) or "")
 
@@ -108,6 +111,6 @@ async def test_a_secret_of_another_namespace_is_not_there(workloads: LocalWorklo
 @pytest.mark.parametrize(
     "name", ["DATABASE_PASSWORD", "HF_TOKEN", "AWS_SECRET", "OPENAI_API_KEY", "aws_secret_access_key"]
 )
-def test_a_value_that_looks_like_a_secret_does_not_get_into_a_document(name: str) -> None:
+def test_a_value_that_looks_like_a_secret_is_not_stored_in_a_document(name: str) -> None:
     with pytest.raises(ValidationError, match="klever secrets set"):
         variant("v1").model_validate({"name": "v1", "model": "library/iris:v1", "env": {name: "hunter2"}})

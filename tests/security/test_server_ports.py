@@ -44,6 +44,10 @@ TRITONS_PATHS = [
     *("/v2/cudasharedmemory/region/x/register", "/v2/cudasharedmemory/unregister"),
     *("/v2/logging", "/v2/trace/setting", f"/v2/models/{MODEL}/trace/setting"),
 ]
+SPEAKING_GRPC = pytest.mark.parametrize(
+    "runtime", ["kleverserve.triton", "kleverserve.mlserver"], indirect=True, scope="module"
+)
+MLSERVER = pytest.mark.parametrize("runtime", ["kleverserve.mlserver"], indirect=True, scope="module")
 ROW = {"inputs": [tensor("input", "FP64", [1, 1], [5.0])]}
 
 
@@ -87,7 +91,7 @@ def codes(served: Served, metadata: dict[str, str], *methods: str) -> dict[str, 
 
 
 @pytest.mark.parametrize("key", [KEY, None])
-async def test_nobody_manages_a_model_server_by_http(served: Served, key: str | None) -> None:
+async def test_a_model_server_cannot_be_managed_over_http(served: Served, key: str | None) -> None:
     statuses = {
         (path, method): await status_of(f"http://{HOST}:{served.port}{path}", method, key)
         for path in MANAGING_PATHS
@@ -97,10 +101,9 @@ async def test_nobody_manages_a_model_server_by_http(served: Served, key: str | 
     assert await status_of(f"{served.url}/ready") == 200
 
 
+@SPEAKING_GRPC
 @pytest.mark.parametrize("more", [{}, {HEADER: KEY}, {HEADER: KEY, TRITONS_HEADER: UNSENDABLE}], ids=len)
-def test_nobody_manages_a_model_server_by_grpc(runtime: Runtime, served: Served, more: dict[str, str]) -> None:
-    if not runtime.has_grpc:
-        pytest.skip("the built-in server does not speak gRPC")
+def test_a_model_server_cannot_be_managed_over_grpc(served: Served, more: dict[str, str]) -> None:
     refused = {"UNIMPLEMENTED", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "PERMISSION_DENIED"}
     answered = codes(served, more, *MANAGING_CALLS)
     assert {method: code for method, code in answered.items() if code not in refused} == {}
@@ -125,14 +128,14 @@ async def refusal(port: int, method: str, path: str, *headers: tuple[str, str]) 
 
 
 @pytest.mark.parametrize("size", [0, 1, 7000, len(UNSENDABLE)])
-async def test_nobody_manages_triton_behind_its_launcher(inner_port: int, size: int) -> None:
+async def test_triton_cannot_be_managed_behind_its_launcher(inner_port: int, size: int) -> None:
     """Not even who reads the value in Triton's arguments: a header of that length closes the connection."""
     headers = [("klever-closed", UNSENDABLE[:size])] if size else []
     answers = {path: await refusal(inner_port, "POST", path, *headers) for path in TRITONS_PATHS}
     assert set(answers.values()) == ({403} if size < len(UNSENDABLE) else {None}), answers
 
 
-async def test_only_who_has_the_key_uses_the_model(served: Served) -> None:
+async def test_only_the_holder_of_the_key_uses_the_model(served: Served) -> None:
     keys = (None, "another", KEY)
     assert [await status_of(f"{served.url}/infer", "POST", key, ROW) for key in keys] == [403, 403, 200]
     assert [await status_of(served.url, key=key) for key in keys] == [403, 403, 200]
@@ -144,9 +147,8 @@ async def test_readiness_needs_no_key(served: Served) -> None:
     assert [await status_of(f"{base}/{path}") for path in paths] == [200, 200, 200]
 
 
-def test_only_who_has_the_key_calls_mlserver(served: Served, runtime: Runtime) -> None:
-    if runtime.module != "kleverserve.mlserver":
-        pytest.skip("Triton's own port cannot ask for a secret")
+@MLSERVER  # Triton's own gRPC port cannot ask for a secret
+def test_only_the_holder_of_the_key_calls_mlserver(served: Served) -> None:
     for metadata in ({}, {HEADER: "another"}):
         answered = codes(served, metadata, *CALLS_OF_CLIENTS)
         assert answered.pop(f"{SERVICE}/ModelMetadata") == "PERMISSION_DENIED"

@@ -66,12 +66,12 @@ def store(tmp_path: Path) -> ToolchainStore:
     return ToolchainStore(tmp_path / "toolchains", recipes=recipes)
 
 
-def test_a_package_as_the_recipe_knows_it_is_installed(index: Path, store: ToolchainStore) -> None:
+def test_a_package_with_the_hash_of_the_recipe_is_installed(index: Path, store: ToolchainStore) -> None:
     index.write_bytes(GOOD)
     assert asyncio.run(store.ensure("demo", lambda _: None)).exists()
 
 
-def test_a_package_that_was_changed_on_its_index_is_not(index: Path, store: ToolchainStore) -> None:
+def test_a_package_that_was_changed_on_its_index_is_refused(index: Path, store: ToolchainStore) -> None:
     index.write_bytes(wheel("import os; os.system('true')\n"))
     with pytest.raises(ConversionError, match=r"(?i)hash mismatch"):
         asyncio.run(store.ensure("demo", lambda _: None))

@@ -46,7 +46,7 @@ def test_an_attack_is_neither_clean_nor_run(server: Runtime, tmp_path: Path, nam
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 @pytest.mark.parametrize("name", HIDDEN)
-def test_a_pickle_is_found_under_every_name(tmp_path: Path, name: str, protocol: int) -> None:
+def test_a_pickle_is_detected_under_any_name(tmp_path: Path, name: str, protocol: int) -> None:
     write(tmp_path / "model", *HIDDEN[name](command(tmp_path / "canary", protocol)))
     assert scan_directory(tmp_path / "model").verdict == "dangerous"
     assert not (tmp_path / "canary").exists()
@@ -62,11 +62,11 @@ def test_a_file_that_is_both_an_archive_and_a_pickle_is_read_as_both(tmp_path: P
     [b"\x04\x22\x4d\x18" + bytes(50), in_zip(b"x")[:-30], b"\x1f\x8b\x08" + bytes(40)],
     ids=["lz4", "zip", "gzip"],
 )
-def test_what_cannot_be_looked_into_is_not_clean(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_archive_is_not_clean(tmp_path: Path, content: bytes) -> None:
     assert scan_directory(write(tmp_path, "weights", content)).verdict == "failed"
 
 
-def test_a_class_of_ones_own_is_loaded_where_the_project_trusts_it(server: Runtime, tmp_path: Path) -> None:
+def test_a_custom_class_is_loaded_if_the_project_trusts_it(server: Runtime, tmp_path: Path) -> None:
     write(tmp_path / "model", "model.pkl", pickle.dumps(Doubling(2)))
     verdict = scan_directory(tmp_path / "model")
     assert (verdict.verdict, verdict.untrusted) == ("untrusted", ("support.trusted_classes:Doubling",))
@@ -77,7 +77,7 @@ def test_a_class_of_ones_own_is_loaded_where_the_project_trusts_it(server: Runti
 
 
 @pytest.mark.parametrize("name", ["os:system", "builtins:eval", "joblib:load"])
-def test_what_runs_anything_is_never_trusted(server: Runtime, tmp_path: Path, name: str) -> None:
+def test_a_callable_that_runs_code_is_never_trusted(server: Runtime, tmp_path: Path, name: str) -> None:
     write(tmp_path / "model", "model.pkl", command(tmp_path / "canary"))
     done = server.run_to_the_end(tmp_path, "SKLearn", "--trust", name)
     assert "cannot be trusted" in done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from klever_deployer.adapters.local.launching import server_packages, server_path
+from klever_deployer.adapters.local.launcher import server_packages, server_path
 from modelconversion.toolchains.store import ToolchainStore
 from support.toolchains import make_models, toolchain_python, toolchain_store
 

@@ -125,7 +125,7 @@ def test_a_model_answers_as_its_framework(
 
 
 @pytest.mark.parametrize("model_format", sorted(SERVED_IN))
-def test_a_missing_file_ends_the_server_with_what_was_looked_for(
+def test_a_missing_file_exits_with_the_expected_name(
     model_format: str, python: Callable[[str], Path], package: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "model").mkdir()
@@ -145,7 +145,7 @@ def test_a_missing_file_ends_the_server_with_what_was_looked_for(
 
 
 @pytest.mark.parametrize("name", ["tflite-unique", "savedmodel-unique", "tflite-picky"])
-def test_a_model_whose_rows_belong_together_answers_as_its_framework(
+def test_a_model_with_dependent_rows_answers_as_its_framework(
     name: str, models: Callable[[str, str], Path], python: Callable[[str], Path], package: Path
 ) -> None:
     directory = models("tf", "tensorflow_models") / name
@@ -164,7 +164,7 @@ def test_a_model_whose_rows_belong_together_answers_as_its_framework(
             }  # and then the same interpreter, or a new one
 
 
-def test_a_tflite_model_that_litert_cannot_run_is_refused_with_its_reason(
+def test_a_tflite_model_that_litert_cannot_run_is_refused_with_the_reason(
     python: Callable[[str], Path], package: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "model").mkdir()

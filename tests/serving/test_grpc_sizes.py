@@ -58,7 +58,7 @@ def speaker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield speaker
 
 
-async def test_messages_pass_up_to_the_limit_and_larger_ones_are_exhausted(speaker: Speaker, tmp_path: Path) -> None:
+async def test_messages_over_the_limit_are_resource_exhausted(speaker: Speaker, tmp_path: Path) -> None:
     port, served = free_port(), speaker.served
     sizes = (3 * MIB, 6 * MIB, 15 * MIB, 17 * MIB, 3 * MIB)
     async with behind_envoy(tmp_path, port, max_request_bytes=LIMIT) as bench:

@@ -91,7 +91,7 @@ def columns(rows: list[list[float]], names: list[str], *more: int) -> list[dict[
 
 
 @pytest.mark.parametrize("name", ONE_TENSOR)
-async def test_rest_answers_what_the_framework_answers(cases: Cases, name: str) -> None:
+async def test_rest_gives_the_same_answers_as_the_framework(cases: Cases, name: str) -> None:
     case = cases(name)
     status, answer = await case.served.infer(tensor(ONE_TENSOR[name], "FP32", [3, 4], FLAT))
     assert status == 200
@@ -103,13 +103,13 @@ async def test_rest_answers_what_the_framework_answers(cases: Cases, name: str) 
 
 
 @pytest.mark.parametrize("name", ONE_TENSOR)
-def test_grpc_answers_what_the_framework_answers(cases: Cases, name: str) -> None:
+def test_grpc_gives_the_same_answers_as_the_framework(cases: Cases, name: str) -> None:
     case = cases(name)
     [output] = case.served.infer_by_grpc(tensor(ONE_TENSOR[name], "FP32", [3, 4], ROWS)).values()
     np.testing.assert_allclose(output["data"], np.ravel(case.expected["predicted"]), rtol=1e-6, atol=1e-5)
 
 
-async def test_probabilities_are_answered_when_asked_for(cases: Cases) -> None:
+async def test_probabilities_are_returned_on_request(cases: Cases) -> None:
     case = cases("sklearn")
     _, answer = await case.served.infer(tensor("input", "FP32", [3, 4], FLAT), outputs=["predict_proba"])
     [output] = answer["outputs"]
@@ -133,7 +133,7 @@ async def test_the_catalogue_knows_the_same_tensors(cases: Cases, models: Path, 
 
 
 @pytest.mark.parametrize("name", SIGNED)
-async def test_the_metadata_says_what_is_asked_and_answered(cases: Cases, name: str) -> None:
+async def test_the_metadata_describe_inputs_and_outputs(cases: Cases, name: str) -> None:
     case = cases(name)
     metadata = await case.served.metadata()
     shapes = [[1, *spec["shape"][1:]] for spec in metadata["inputs"]]
@@ -148,7 +148,7 @@ async def test_the_metadata_says_what_is_asked_and_answered(cases: Cases, name: 
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("shape", [[2, 3], [2, 4]], ids=["columns", "count"])
-async def test_what_does_not_fit_the_model_is_a_bad_request(cases: Cases, name: str, shape: list[int]) -> None:
+async def test_inputs_that_do_not_fit_the_model_are_a_bad_request(cases: Cases, name: str, shape: list[int]) -> None:
     status, answer = await cases(name).served.infer(tensor(ONE_TENSOR.get(name, "input"), "FP32", shape, [0.0] * 6))
     assert status == 400
     assert answer["error"].startswith("the model ")
@@ -168,7 +168,7 @@ async def taken(case: Case) -> str:
     return ", ".join(f"'{spec['name']}'" for spec in (await case.served.metadata())["inputs"])
 
 
-async def test_a_model_without_a_signature_is_tried_with_as_many_columns_as_its_estimator_has(cases: Cases) -> None:
+async def test_a_model_without_a_signature_is_probed_with_its_estimators_columns(cases: Cases) -> None:
     metadata = await cases("unsigned").served.metadata()
     assert [(each["name"], each["datatype"], each["shape"]) for each in metadata["inputs"]] == [
         ("input-0", "FP64", [-1, 4])
@@ -182,7 +182,7 @@ def test_a_model_without_a_signature_that_cannot_run_is_not_served(mlserver: Run
     assert "the model was loaded but fails when it is run" in ended.stderr
 
 
-async def test_requests_are_not_put_together_whatever_the_environment_says(mlserver: Runtime, models: Path) -> None:
+async def test_requests_are_not_batched_whatever_the_environment_says(mlserver: Runtime, models: Path) -> None:
     size, seconds = "MLSERVER_MODEL_MAX_BATCH_SIZE", "MLSERVER_MODEL_MAX_BATCH_TIME"
     batching = replace(mlserver, extra={size: "100", seconds: "300"})  # who waits for a batch waits for ever
     expected = json.loads((models / "sklearn" / "expected.json").read_text())["predicted"]
@@ -219,7 +219,7 @@ async def refuses(port: int) -> bool:
     return not await asyncio.to_thread(answers, port)
 
 
-async def test_a_client_that_never_finishes_cannot_outlive_the_drain(mlserver: Runtime, models: Path) -> None:
+async def test_a_stalled_client_does_not_outlive_the_drain(mlserver: Runtime, models: Path) -> None:
     begun, never = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -237,7 +237,7 @@ async def test_a_client_that_never_finishes_cannot_outlive_the_drain(mlserver: R
                 await pending
 
 
-def test_nothing_survives_a_kill(mlserver: Runtime, models: Path) -> None:
+def test_no_process_survives_a_kill(mlserver: Runtime, models: Path) -> None:
     with mlserver.serving(models / "sklearn", "SKLearn") as served:
         assert len(served.family()) == 1, "MLServer runs in the launcher's own process"
         served.process.kill()
@@ -249,7 +249,9 @@ def test_nothing_survives_a_kill(mlserver: Runtime, models: Path) -> None:
 @pytest.mark.parametrize(
     ("model_format", "file"), [("SKLearn", "m.joblib"), ("XGBoost", "m.json"), ("MLflow", "MLmodel")]
 )
-def test_a_broken_model_exits_3_and_says_why(mlserver: Runtime, tmp_path: Path, model_format: str, file: str) -> None:
+def test_a_broken_model_exits_3_with_the_reason(
+    mlserver: Runtime, tmp_path: Path, model_format: str, file: str
+) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / file).write_bytes(b"\x00 this is no model")
     ended = mlserver.run_to_the_end(tmp_path, model_format)
@@ -260,7 +262,7 @@ def test_a_broken_model_exits_3_and_says_why(mlserver: Runtime, tmp_path: Path, 
     assert "Traceback" not in ended.stderr + ended.stdout
 
 
-def test_a_missing_model_and_a_taken_port_end_at_once(
+def test_a_missing_model_or_a_port_in_use_exits_at_once(
     mlserver: Runtime, cases: Cases, models: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "model").mkdir()

@@ -39,11 +39,11 @@ async def has_logged(served: Served, event: str) -> bool:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-async def test_it_does_as_every_hop_does(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
+async def test_mlserver_meets_the_hop_contract(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
     await case(hop)
 
 
-async def test_raw_tensors_by_http_are_refused_and_cost_nothing(hop: Hop, served: Served) -> None:
+async def test_raw_tensors_over_http_are_refused_at_no_cost(hop: Hop, served: Served) -> None:
     # It answers before it has logged that it is ready: that line may come later, and is no cost of a request.
     await eventually(lambda: has_logged(served, "ready"))
     before = served.log.stat().st_size
@@ -55,7 +55,7 @@ async def test_raw_tensors_by_http_are_refused_and_cost_nothing(hop: Hop, served
     assert served.log.stat().st_size == before
 
 
-async def test_its_log_repeats_nothing_and_stays_short(hop: Hop, served: Served) -> None:
+async def test_the_log_repeats_no_client_data_and_stays_short(hop: Hop, served: Served) -> None:
     before = served.log.stat().st_size
     await hop_contract.a_body_that_is_not_what_it_says_is_refused(hop)
     await hop_contract.larger_headers_are_refused(hop)

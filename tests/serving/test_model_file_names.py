@@ -45,7 +45,7 @@ def renamed(made: Path, directory: Path, name: str, rival: str | None) -> str:
 
 
 @pytest.mark.parametrize("model", sorted(ODD))
-def test_a_model_of_an_odd_name_answers_as_its_framework(
+def test_a_model_with_an_odd_file_name_answers_as_its_framework(
     model: str, models: Callable[[str, str], Path], tmp_path: Path
 ) -> None:
     name, toolchain, rival = ODD[model]

@@ -44,7 +44,7 @@ async def deployed(platform: Platform, client: KleverClient, directory: Path, na
 
 
 @pytest.mark.parametrize("cases", list(CASES), indirect=True)
-async def test_what_a_framework_makes_answers_as_the_framework_under_the_clusters_url(
+async def test_a_model_of_each_framework_answers_as_the_framework_under_the_clusters_url(
     platform: Platform, cases: list[Path]
 ) -> None:
     async with platform.client() as client:
@@ -66,7 +66,7 @@ def pmml(models: Callable[[str, str], Path]) -> Path:
     return models("pmml", "pmml_models") / "pmml-regression"
 
 
-async def test_pmml_speaks_openscoring_too_alone_in_batches_and_in_tables(platform: Platform, pmml: Path) -> None:
+async def test_pmml_supports_openscoring_too_for_rows_batches_and_tables(platform: Platform, pmml: Path) -> None:
     case = json.loads((pmml / "case.json").read_text())
     fields = [each["name"] for each in case["inputs"]]
     rows = [dict(zip(fields, row, strict=True)) for row in zip(*(each["data"] for each in case["inputs"]), strict=True)]
@@ -86,7 +86,9 @@ async def test_pmml_speaks_openscoring_too_alone_in_batches_and_in_tables(platfo
         assert [float(line) for line in lines] == pytest.approx(expected, rel=1e-9)
 
 
-async def test_what_nothing_serves_is_converted_by_the_platform_and_answers(platform: Platform, keras: Path) -> None:
+async def test_a_format_without_a_runtime_is_converted_by_the_platform_and_answers(
+    platform: Platform, keras: Path
+) -> None:
     case = json.loads((keras / "case.json").read_text())
     async with platform.client() as client:
         url = await deployed(platform, client, keras, "keras")

@@ -99,7 +99,7 @@ async def rollout_of(client: KleverClient) -> RolloutStatus:
     return serving.status.rollout
 
 
-async def test_a_bad_canary_is_undone_by_itself_and_hurts_no_more_than_its_share(platform: Platform) -> None:
+async def test_a_bad_canary_is_rolled_back_automatically_and_affects_only_its_share(platform: Platform) -> None:
     async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:
@@ -123,7 +123,7 @@ async def test_a_bad_canary_is_undone_by_itself_and_hurts_no_more_than_its_share
     assert [event["data"]["problem"]["code"] for event in events] == ["analysis_failed"]
 
 
-async def test_a_good_canary_gets_everything_by_itself_and_no_request_fails(platform: Platform) -> None:
+async def test_a_good_canary_is_promoted_automatically_and_no_request_fails(platform: Platform) -> None:
     async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:
@@ -167,7 +167,7 @@ async def test_a_push_to_a_followed_tag_becomes_a_canary_and_no_request_fails(
     assert ready[-1]["ce-correlationid"] == pushed[-1]["ce-correlationid"]
 
 
-async def test_a_deployer_killed_at_a_step_goes_on_with_that_step(platform: Platform) -> None:
+async def test_a_deployer_killed_at_a_step_resumes_that_step(platform: Platform) -> None:
     async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:
@@ -204,7 +204,7 @@ async def test_blue_green_waits_to_be_tried_and_promoted(platform: Platform) -> 
         assert await eventually(promoted, within=20)
 
 
-async def test_a_server_that_crashes_again_and_again_is_told_with_its_last_words(platform: Platform) -> None:
+async def test_a_crash_looping_server_is_reported_with_its_last_output(platform: Platform) -> None:
     async with platform.client() as client:
         await applied(client, own())
 
@@ -230,7 +230,7 @@ async def test_a_server_that_crashes_again_and_again_is_told_with_its_last_words
         assert "own/0 | listening" in lines
 
 
-async def test_replicas_follow_the_requests_in_flight_up_and_down_and_none_fails(platform: Platform) -> None:
+async def test_replicas_follow_the_requests_in_flight_and_none_fails(platform: Platform) -> None:
     scaling = Autoscaling(min_replicas=1, max_replicas=3, target_in_flight=2, scale_down_seconds=3)
     plain = own()
     slow = plain.variants[0].model_copy(
@@ -256,9 +256,7 @@ async def test_replicas_follow_the_requests_in_flight_up_and_down_and_none_fails
 
 
 @pytest.mark.parametrize("part", ["nats", "registry", "jobrunner", "gateway"])
-async def test_what_is_killed_while_a_model_serves_comes_back_and_no_request_fails(
-    platform: Platform, part: str
-) -> None:
+async def test_a_killed_process_of_a_serving_restarts_and_no_request_fails(platform: Platform, part: str) -> None:
     async with platform.client() as client:
         url = (await applied(client, own())).status.url or ""
         async with constant_load(url) as load:

@@ -120,7 +120,7 @@ async def test_mlserver_answers_as_the_frameworks(platform: Platform, tables: Pa
     np.testing.assert_allclose(output["data"], np.ravel(expected), rtol=1e-5, atol=1e-6)
 
 
-async def test_a_runtime_that_does_not_have_the_format_says_which_do(platform: Platform, tensorflow: Path) -> None:
+async def test_a_runtime_without_the_format_names_those_that_support_it(platform: Platform, tensorflow: Path) -> None:
     async with platform.client() as client:
-        with pytest.raises(FailedError, match="which mlserver does not serve: leave runtime out, or choose"):
+        with pytest.raises(FailedError, match="which mlserver does not serve: remove `runtime`, or set it to"):
             await deployed(client, platform, tensorflow / "savedmodel", "saved", "mlserver")

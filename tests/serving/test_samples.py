@@ -25,7 +25,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["old", "named"])
-def test_a_model_that_loads_and_cannot_run_exits_3_with_both_versions(
+def test_a_model_that_loads_but_cannot_run_exits_3_with_both_versions(
     runtime: Runtime, models: Path, name: str
 ) -> None:
     ended = runtime.run_to_the_end(models / name, "SKLearn")
@@ -37,7 +37,7 @@ def test_a_model_that_loads_and_cannot_run_exits_3_with_both_versions(
     assert "train and save it again with 1." in said
 
 
-async def test_a_model_that_refuses_what_is_made_up_is_served(runtime: Runtime, models: Path) -> None:
+async def test_a_model_that_refuses_a_generated_sample_is_served(runtime: Runtime, models: Path) -> None:
     with runtime.serving(models / "choosy", "SKLearn") as served:
         (known,) = (await served.metadata())["inputs"]
         status, answer = await served.infer(tensor(known["name"], known["datatype"], [2, 1], [5.0, 7.0]))
@@ -45,7 +45,7 @@ async def test_a_model_that_refuses_what_is_made_up_is_served(runtime: Runtime, 
     assert answer["outputs"][0]["data"] == [0, 1]
 
 
-async def test_a_model_that_gives_some_of_its_outputs_is_served_with_those(runtime: Runtime, models: Path) -> None:
+async def test_a_model_without_some_of_its_outputs_is_served_with_the_others(runtime: Runtime, models: Path) -> None:
     with runtime.serving(models / "half", "SKLearn") as served:
         assert [each["name"] for each in (await served.metadata())["outputs"]] == ["predict"]
 

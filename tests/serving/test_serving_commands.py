@@ -47,7 +47,7 @@ async def predicted(shell: Shell, *options: str) -> str:
 
 
 @pytest.mark.timeout(180)
-async def test_a_serving_from_a_file_through_rollouts_and_back(shell: Shell, tmp_path: Path) -> None:
+async def test_a_serving_from_a_file_goes_through_rollouts_and_back(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "serving.yaml").write_text(MANIFEST)
     (tmp_path / "x.csv").write_text("1\n")
     done = await shell.run("klever apply -f serving.yaml")
@@ -86,7 +86,7 @@ async def test_a_serving_from_a_file_through_rollouts_and_back(shell: Shell, tmp
 
 
 @pytest.mark.timeout(120)
-async def test_what_is_pushed_to_a_followed_tag_is_served_by_itself(shell: Shell, tmp_path: Path) -> None:
+async def test_a_push_to_a_followed_tag_is_served_automatically(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("1\n")
     await shell.ok("klever deploy library/adder:v1 --on-push deploy")
     assert await predicted(shell) == "2"
@@ -117,4 +117,4 @@ async def test_a_file_with_mistakes_is_refused_with_all_of_them(shell: Shell, tm
     assert done.code == 1
     for complaint in ("weights sum to 90", "there is no variant v9", "headers.x-user: give one of", "policy.onPush"):
         assert complaint in done.err, done.err
-    assert "Nothing is served" in await shell.ok("klever get")
+    assert "No servings" in await shell.ok("klever get")

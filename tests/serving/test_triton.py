@@ -50,7 +50,7 @@ def by_onnxruntime(directory: Path, rows: list[list[float]]) -> tuple[list[int],
     return labels.tolist(), [value for row in maps for value in row.values()]
 
 
-async def test_rest_answers_what_onnxruntime_answers(iris: tuple[Served, Path]) -> None:
+async def test_rest_gives_the_same_answers_as_onnxruntime(iris: tuple[Served, Path]) -> None:
     served, directory = iris
     labels, probabilities = by_onnxruntime(directory, ROWS)
     status, answer = await served.infer(tensor("X", "FP32", [2, 4], FLAT))
@@ -61,7 +61,7 @@ async def test_rest_answers_what_onnxruntime_answers(iris: tuple[Served, Path]) 
     np.testing.assert_array_equal(np.array(probability["data"], np.float32), np.array(probabilities, np.float32))
 
 
-def test_grpc_answers_what_onnxruntime_answers(iris: tuple[Served, Path]) -> None:
+def test_grpc_gives_the_same_answers_as_onnxruntime(iris: tuple[Served, Path]) -> None:
     served, directory = iris
     labels, probabilities = by_onnxruntime(directory, ROWS)
     outputs = served.infer_by_grpc(tensor("X", "FP32", [2, 4], ROWS))
@@ -71,12 +71,12 @@ def test_grpc_answers_what_onnxruntime_answers(iris: tuple[Served, Path]) -> Non
     )
 
 
-async def test_only_the_outputs_asked_for_are_answered(iris: tuple[Served, Path]) -> None:
+async def test_only_the_requested_outputs_are_returned(iris: tuple[Served, Path]) -> None:
     status, answer = await iris[0].infer(tensor("X", "FP32", [1, 4], ROWS[0]), outputs=["output_probability"])
     assert (status, [output["name"] for output in answer["outputs"]]) == (200, ["output_probability"])
 
 
-async def test_metadata_is_the_adapters(iris: tuple[Served, Path]) -> None:
+async def test_the_metadata_come_from_the_adapter(iris: tuple[Served, Path]) -> None:
     metadata = await iris[0].metadata()
     assert metadata["versions"] == ["1"]
     assert metadata["inputs"] == [{"name": "X", "datatype": "FP32", "shape": [-1, 4]}]
@@ -92,7 +92,7 @@ async def test_metadata_is_the_adapters(iris: tuple[Served, Path]) -> None:
     ],
     ids=["shape", "datatype", "name"],
 )
-async def test_what_does_not_fit_the_model_is_a_bad_request(
+async def test_inputs_that_do_not_fit_the_model_are_a_bad_request(
     iris: tuple[Served, Path], wrong: dict[str, object]
 ) -> None:
     status, answer = await iris[0].infer(wrong)
@@ -100,12 +100,12 @@ async def test_what_does_not_fit_the_model_is_a_bad_request(
     assert answer["error"]
 
 
-async def test_data_that_does_not_fit_its_own_shape_is_refused_by_triton_itself(iris: tuple[Served, Path]) -> None:
+async def test_data_that_do_not_fit_their_shape_are_refused_by_triton_itself(iris: tuple[Served, Path]) -> None:
     _status, answer = await iris[0].infer(tensor("X", "FP32", [2, 4], [0.0] * 7))  # this release says 500
     assert "Shape does not match" in answer["error"]
 
 
-async def test_what_the_adapter_refuses_is_a_bad_request(triton: Runtime, tmp_path: Path) -> None:
+async def test_inputs_that_the_adapter_refuses_are_a_bad_request(triton: Runtime, tmp_path: Path) -> None:
     with triton.serving(model(onnx_models.look_up(["n"]), tmp_path), "ONNX") as served:
         assert (await served.infer(tensor("index", "INT64", [2], [0, 2])))[1]["outputs"][0]["data"] == [10.0, 30.0]
         status, answer = await served.infer(tensor("index", "INT64", [1], [7]))
@@ -126,7 +126,7 @@ def row_wise(triton: Runtime, tmp_path: Path) -> Runtime:
     return replace(triton, extra={**triton.extra, "PYTHONPATH": str(source)})
 
 
-async def test_requests_for_independent_rows_are_joined(row_wise: Runtime, tmp_path: Path) -> None:
+async def test_requests_for_independent_rows_are_batched(row_wise: Runtime, tmp_path: Path) -> None:
     with row_wise.serving(model(onnx_models.doubling(), tmp_path), "ONNX") as served:
         requests = [tensor("X", "FP32", [1 + n % 2, 4], [float(n)] * 4 * (1 + n % 2)) for n in range(200)]
         results = await asyncio.gather(*(served.infer(request) for request in requests))
@@ -138,7 +138,7 @@ async def test_requests_for_independent_rows_are_joined(row_wise: Runtime, tmp_p
     assert statistics["execution_count"] < len(requests)
 
 
-def test_every_datatype_goes_in_and_out(triton: Runtime, tmp_path: Path) -> None:
+def test_every_datatype_is_supported_in_requests_and_responses(triton: Runtime, tmp_path: Path) -> None:
     values: dict[str, list[object]] = {name: [1, 2] for name in onnx_models.ONNX_TYPES}
     values |= {"BOOL": [True, False], "BYTES": ["über", ""], "FP16": [0.5, 2.0]}
     inputs = [tensor(name, name, [2], data) for name, data in values.items()]
@@ -181,7 +181,7 @@ async def is_busier(served: Served, seconds: float) -> bool:
     return served.busy_seconds() > seconds
 
 
-async def test_a_slow_run_cannot_outlive_the_drain(triton: Runtime, tmp_path: Path) -> None:
+async def test_a_slow_run_does_not_outlive_the_drain(triton: Runtime, tmp_path: Path) -> None:
     with triton.serving(model(onnx_models.loop(), tmp_path), "ONNX", "--drain-seconds", "0.2") as served:
         idle, family = served.busy_seconds(), served.family()
         pending = asyncio.create_task(served.infer(tensor("n", "INT64", [1], [10**15])))
@@ -192,7 +192,7 @@ async def test_a_slow_run_cannot_outlive_the_drain(triton: Runtime, tmp_path: Pa
         await asyncio.gather(pending, return_exceptions=True)
 
 
-async def test_nothing_survives_the_killing_of_the_launcher(triton: Runtime, tmp_path: Path) -> None:
+async def test_no_process_survives_the_kill_of_the_launcher(triton: Runtime, tmp_path: Path) -> None:
     with triton.serving(model(onnx_models.iris_classifier(), tmp_path), "ONNX") as served:
         family = served.family()
         assert len(family) > 2
@@ -205,7 +205,7 @@ async def all_gone(family: list[psutil.Process]) -> bool:
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
 
 
-async def test_the_end_of_triton_is_the_launchers_end(triton: Runtime, tmp_path: Path) -> None:
+async def test_the_launcher_exits_when_triton_exits(triton: Runtime, tmp_path: Path) -> None:
     with triton.serving(model(onnx_models.iris_classifier(), tmp_path), "ONNX") as served:
         server = next(process for process in served.family() if process.name() == "tritonserver")
         server.kill()
@@ -213,7 +213,7 @@ async def test_the_end_of_triton_is_the_launchers_end(triton: Runtime, tmp_path:
     assert "Triton exited with code -9" in served.log.read_text()
 
 
-async def test_a_launcher_that_is_ended_while_it_loads_ends_at_once(triton: Runtime, tmp_path: Path) -> None:
+async def test_a_launcher_stopped_during_loading_exits_at_once(triton: Runtime, tmp_path: Path) -> None:
     alone = replace(triton, extra={"TMPDIR": str(tmp_path)})
     command = alone.command(model(onnx_models.iris_classifier(), tmp_path), "ONNX")
     launcher = await asyncio.create_subprocess_exec(*command, env=alone.environment)
@@ -242,13 +242,13 @@ def test_a_scalar_exits_3_and_names_another_runtime(triton: Runtime, tmp_path: P
     assert "choose the runtime kleverserve" in ended.stdout + ended.stderr
 
 
-def test_a_taken_port_exits_1(triton: Runtime, iris: tuple[Served, Path], tmp_path: Path) -> None:
+def test_a_port_in_use_exits_1(triton: Runtime, iris: tuple[Served, Path], tmp_path: Path) -> None:
     ended = triton.run_to_the_end(model(onnx_models.iris_classifier(), tmp_path), "ONNX", "--port", str(iris[0].port))
     assert ended.returncode == 1
     assert ended.stderr.startswith("kleverserve: cannot listen on 127.0.0.1:")
 
 
-def test_without_triton_it_says_which_python_to_use(tmp_path: Path) -> None:
+def test_a_missing_triton_is_reported_with_the_python_to_use(tmp_path: Path) -> None:
     elsewhere = Runtime("kleverserve.triton", Path(sys.executable), logs=tmp_path)
     ended = elsewhere.run_to_the_end(tmp_path, "ONNX", "--port", str(free_port()))
     assert ended.returncode == 3

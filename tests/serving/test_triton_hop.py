@@ -30,7 +30,7 @@ def hop(served: Served) -> Hop:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-async def test_it_does_as_every_hop_does(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
+async def test_triton_meets_the_hop_contract(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
     await case(hop)
 
 
@@ -45,7 +45,7 @@ async def test_raw_tensors_pass_in_both_directions(hop: Hop) -> None:
     assert np.frombuffer(behind, np.float32).tolist() == [2.0, 4.0, 6.0, 8.0]
 
 
-async def test_its_log_repeats_nothing_and_stays_short(hop: Hop, served: Served) -> None:
+async def test_the_log_repeats_no_client_data_and_stays_short(hop: Hop, served: Served) -> None:
     before = served.log.stat().st_size
     await hop_contract.a_body_that_is_not_what_it_says_is_refused(hop)
     await hop_contract.larger_headers_are_refused(hop)

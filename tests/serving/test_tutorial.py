@@ -54,7 +54,7 @@ async def shown(shell: Shell, ref: str) -> str:
 
 
 @pytest.mark.timeout(120)
-async def test_a_model_of_ones_own_from_the_folder_to_the_endpoint(shell: Shell, tmp_path: Path) -> None:
+async def test_a_custom_model_goes_from_the_folder_to_the_endpoint(shell: Shell, tmp_path: Path) -> None:
     model_directory(iris_classifier(), tmp_path / "mymodel")
     model_directory(iris_classifier(named_classes=True), tmp_path / "mymodel-v2")
     (tmp_path / "x.json").write_text(json.dumps(FLOWER))
@@ -84,7 +84,7 @@ async def test_a_model_of_ones_own_from_the_folder_to_the_endpoint(shell: Shell,
     await shell.ok("klever undeploy mymodel")
     gone = await shell.run("klever predict mymodel --input X=@x.json")
     assert gone.code != 0
-    assert "nothing is served as mymodel" in gone.err
+    assert "serving mymodel not found" in gone.err
 
 
 async def curl_gets_the_same(where: dict[str, str]) -> None:
@@ -100,7 +100,7 @@ async def curl_gets_the_same(where: dict[str, str]) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_a_pickled_model_is_parsed_and_refused_to_a_runtime_that_has_it_not(shell: Shell, tmp_path: Path) -> None:
+async def test_a_pickled_model_is_parsed_and_refused_by_a_runtime_without_it(shell: Shell, tmp_path: Path) -> None:
     features, species = load_iris(return_X_y=True)
     (tmp_path / "pickled" / "model").mkdir(parents=True)
     numbers = {"features": features.tolist(), "species": species.tolist()}
@@ -109,11 +109,14 @@ async def test_a_pickled_model_is_parsed_and_refused_to_a_runtime_that_has_it_no
     await save_and_push(shell, "pickled", "library/pickled:v1")
     refused = await shell.run("klever deploy library/pickled:v1 --name pickled")
     assert refused.code != 0
-    assert "library/pickled:v1 is a Pickle, which nothing serves: give it a server of your own" in refused.err
+    assert (
+        "library/pickled:v1 is a Pickle, which no runtime serves: set `custom.command` to use your own server"
+        in refused.err
+    )
 
 
 @pytest.mark.timeout(120)
-async def test_a_job_that_failed_is_found_tried_again_and_forgotten(shell: Shell, tmp_path: Path) -> None:
+async def test_a_failed_job_is_listed_retried_and_deleted(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "broken" / "model").mkdir(parents=True)
     (tmp_path / "broken" / "model" / "model.onnx").write_bytes(b"\x08\x07 no more")
     (tmp_path / "broken" / "ormbfile.yaml").write_text("format: ONNX\n")
@@ -140,7 +143,7 @@ async def test_a_job_that_failed_is_found_tried_again_and_forgotten(shell: Shell
 
 
 @pytest.mark.timeout(120)
-async def test_models_and_servings_are_there_again_after_a_restart(shell: Shell, tmp_path: Path) -> None:
+async def test_models_and_servings_are_available_after_a_restart(shell: Shell, tmp_path: Path) -> None:
     model_directory(iris_classifier(), tmp_path / "mymodel")
     (tmp_path / "x.json").write_text(json.dumps(FLOWER))
     await save_and_push(shell, "mymodel", "library/mymodel:v1")
@@ -165,7 +168,7 @@ async def test_models_and_servings_are_there_again_after_a_restart(shell: Shell,
         ("ormb push localhost:5000/library/never-saved:v1", "never-saved"),
     ],
 )
-async def test_a_mistake_gets_a_sentence_and_no_traceback(tmp_path: Path, line: str, says: str) -> None:
+async def test_a_mistake_is_answered_with_a_sentence_and_no_traceback(tmp_path: Path, line: str, says: str) -> None:
     shell = Shell(tmp_path / "home", tmp_path)
     done = await shell.run(line)
     assert done.code != 0

@@ -28,14 +28,14 @@ from klever_deployer.domain.versions import (
 )
 from klever_deployer.errors import CONVERSION_FAILED, PULL_FAILED, TOOLCHAIN_FAILED, ServingError
 from klever_deployer.ports import OnStep, ServingCopy
-from klever_deployer.service.advancing import Advance
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.models import Models
-from klever_deployer.service.observing import Observer
-from klever_deployer.service.reconciling import Reconciler
+from klever_deployer.service.observer import Observer
+from klever_deployer.service.promoter import Promoter
+from klever_deployer.service.reconciler import Reconciler
 from klever_deployer.service.records import Records, key_of
-from klever_deployer.service.restoring import Restorer
+from klever_deployer.service.restorer import Restorer
 from klever_deployer.service.rollout import Rollout
 from klever_deployer.service.servers import Servers
 from kleverkit.documents import NEVER, Buried, Incarnation, Listing, Stored
@@ -503,8 +503,8 @@ class World:
             self.backend.models,
             self.conversions,
         )
-        advance = Advance(self.records, servers, tick_seconds=0.005)
-        return Rollout(self.records, models, servers, advance, Observer(self.records, servers))
+        promoter = Promoter(self.records, servers, tick_seconds=0.005)
+        return Rollout(self.records, models, servers, promoter, Observer(self.records, servers))
 
     def reconciler(self, restorer: Restorer, *, resync_seconds: float = 60.0) -> tuple[Reconciler, Servers]:
         """A new one, and the servers that it reconciles."""

@@ -21,7 +21,7 @@ from kleverkit.documents import mutate
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.provisioning import provision
-from kleverkit.service import Runtime, _serve_messages
+from kleverkit.service import Runtime, _finish, _serve_messages
 from kleverproto.base import WireModel
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource, encode, parse, utc_now
@@ -144,6 +144,7 @@ async def running_gateway(
     settings = GatewaySettings(nats_url=nats_url, data_dir=data_dir, port=0, **access, **options)
     runtime = build(settings)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(_finish, runtime)
         server = await stack.enter_async_context(TestServer(runtime.web))
         session = await stack.enter_async_context(ClientSession())
         messages = asyncio.create_task(_serve_messages(runtime, stack))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from klever_deployer.adapters.local.launching import Launching, server_packages, server_path
+from klever_deployer.adapters.local.launcher import ProcessLauncher, server_packages, server_path
 from klever_deployer.adapters.local.replica_processes import ReplicaProcesses
 from klever_deployer.adapters.local.replica_specs import LocalModel, Prepared
 from klever_deployer.adapters.local.workloads import LocalWorkloads
@@ -14,14 +14,14 @@ from kleverkit.secret_files import SecretFiles
 from kleversandbox.support import Confinement, find_support
 
 
-def launching_in(directory: Path) -> Launching:
+def launching_in(directory: Path) -> ProcessLauncher:
     """Starts servers with the interpreter of the tests."""
     path = server_path(directory / "python", server_packages())
-    return Launching(Path(sys.executable), path, SecretFiles(directory / "secrets"), Confinement(find_support()))
+    return ProcessLauncher(Path(sys.executable), path, SecretFiles(directory / "secrets"), Confinement(find_support()))
 
 
 def make_workloads(
-    directory: Path, launching: Launching, model: Callable[[VersionSpec], Path], *, grace_seconds: float = 5.0
+    directory: Path, launching: ProcessLauncher, model: Callable[[VersionSpec], Path], *, grace_seconds: float = 5.0
 ) -> LocalWorkloads:
     """Of a deployer that has begun; `model` is the directory of a version's model."""
 
@@ -39,7 +39,7 @@ def make_workloads(
 
 @asynccontextmanager
 async def local_workloads(
-    directory: Path, launching: Launching, model: Callable[[VersionSpec], Path], *, grace_seconds: float = 5.0
+    directory: Path, launching: ProcessLauncher, model: Callable[[VersionSpec], Path], *, grace_seconds: float = 5.0
 ) -> AsyncIterator[LocalWorkloads]:
     """The same; every server is stopped afterwards."""
     workloads = make_workloads(directory, launching, model, grace_seconds=grace_seconds)

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import psutil
 
-from klever_deployer.adapters.local.launching import server_packages
+from klever_deployer.adapters.local.launcher import server_packages
 from kleverserve.readiness import is_ready
 from support import toolchains
 from support.processes import ServerProcess, free_port

@@ -21,8 +21,8 @@ from klever_gateway.service.owners import Owned
 from klever_gateway.service.serving_changes import ServingChanges
 from klever_gateway.service.serving_requests import ServingRequests
 from klever_gateway.service.servings import Servings
+from klever_gateway.service.submitter import Submitter
 from klever_gateway.service.versions import Versions
-from klever_gateway.service.writing import Writing
 from kleverkit.documents import Incarnation
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverproto.documents import Intent
@@ -63,7 +63,7 @@ class OneLog:
     async def follow(self, after: Position, interest: Interest) -> AsyncIterator[NextStep]:
         assert interest.filters(SERVINGS.name)
         reader: asyncio.Queue[Entry | Gap] = asyncio.Queue()
-        for number, event in enumerate(self.events[after.of(SERVINGS.name).sequence :], 1):
+        for number, event in enumerate(self.events[after.mark_of(SERVINGS.name).sequence :], 1):
             reader.put_nowait(Entry(SERVINGS.name, Mark(1, number), event))
         self._readers.append(reader)
         yield reader.get
@@ -72,7 +72,7 @@ class OneLog:
         about = [event for event in self.events if event.type in interest.types and event.subject == interest.subject]
         return [Entry(SERVINGS.name, Mark(1, number), event) for number, event in enumerate(about, 1)][-limit:]
 
-    def written(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
+    def read_log(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
         raise NotImplementedError
 
 
@@ -165,7 +165,7 @@ async def gateway_over(deployer: Deployer, *, wait_seconds: float = 0.05) -> Asy
     for collection in Collection:
         await projection.replace(collection, rows.get(collection, []), Incarnation(NOW, 0))
     ids = (f"{id(projection)}-{number}" for number in range(1000))
-    writing = Writing(
+    submitter = Submitter(
         requests=deployer,
         projection=projection,
         source=EventSource("gateway"),
@@ -178,7 +178,7 @@ async def gateway_over(deployer: Deployer, *, wait_seconds: float = 0.05) -> Asy
 
     versions = Versions(projection, arrivals, policy_of, wait_seconds=0, allow_commands=False)
     decisions = Decisions(deployer.log, wait_seconds=wait_seconds)
-    requests = ServingRequests(writing=writing, decisions=decisions, arrivals=arrivals, catch_up_seconds=0.01)
+    requests = ServingRequests(submitter=submitter, decisions=decisions, arrivals=arrivals, catch_up_seconds=0.01)
     following = asyncio.create_task(decisions.run())
     try:
         await eventually(lambda: _is_following(decisions))

@@ -45,7 +45,7 @@ def place(name: str, directory: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS.keys() - REFUSED))
-async def test_a_network_does_the_same_as_onnx(
+async def test_a_network_predicts_the_same_as_onnx(
     name: str, tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     directory = make(name, tmp_path / "caffe")
@@ -57,7 +57,7 @@ async def test_a_network_does_the_same_as_onnx(
 
 
 @pytest.mark.parametrize("name", ["convolution", "average-padded", "joined"])
-async def test_a_network_does_the_same_as_a_netdef(
+async def test_a_network_predicts_the_same_as_a_netdef(
     name: str, tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     directory = make(name, tmp_path / "caffe")
@@ -67,7 +67,7 @@ async def test_a_network_does_the_same_as_a_netdef(
     assert [(t.name, t.shape) for t in result.inputs] == [(t.name, t.shape) for t in declared.inputs]
 
 
-async def test_a_network_and_a_net_do_the_same_in_openvino(
+async def test_a_network_and_a_net_predict_the_same_in_openvino(
     tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     directory = make("convolution", tmp_path / "caffe")
@@ -90,7 +90,7 @@ async def test_a_network_and_a_net_do_the_same_in_openvino(
         ("weightless", "invalid_model", "has 0 blobs for the layer it, not 2"),
     ],
 )
-async def test_what_cannot_be_converted_is_refused_with_the_reason(
+async def test_an_unsupported_network_is_refused_with_the_reason(
     name: str, code: str, message: str, tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     directory = make(name, tmp_path / "caffe")
@@ -112,19 +112,21 @@ async def test_a_damaged_caffemodel_is_an_error_of_the_model(
 
 
 @pytest.mark.parametrize("name", sorted(NETS))
-async def test_a_net_does_the_same_as_onnx(name: str, tmp_path: Path, made: Path, toolchains: ToolchainStore) -> None:
+async def test_a_net_predicts_the_same_as_onnx(
+    name: str, tmp_path: Path, made: Path, toolchains: ToolchainStore
+) -> None:
     directory = place(name, tmp_path / "netdef")
     check(await Conversion(name, "NetDef", "ONNX", IMAGE).run(directory, made, toolchains), largest=1e-5)
 
 
-async def test_a_net_without_shapes_asks_for_them(tmp_path: Path, made: Path, toolchains: ToolchainStore) -> None:
+async def test_a_net_without_shapes_requires_them(tmp_path: Path, made: Path, toolchains: ToolchainStore) -> None:
     directory = place("in-place", tmp_path / "netdef")
     with pytest.raises(ConversionError, match="declare data in ormbfile") as caught:
         await Conversion("in-place", "NetDef", "ONNX", signature()).run(directory, made, toolchains)
     assert caught.value.code == "input_shape_needed"
 
 
-async def test_a_net_whose_inputs_are_filled_asks_which_they_are(
+async def test_a_net_whose_inputs_are_filled_requires_their_names(
     tmp_path: Path, made: Path, toolchains: ToolchainStore
 ) -> None:
     tmp_path.joinpath("netdef").mkdir()

@@ -28,7 +28,7 @@ MAKER = Path(__file__).with_name("makers") / "every_estimator.py"
 NO_CONVERTER = re.compile(r"Unable to find a shape calculator.*", re.DOTALL)
 
 
-def test_every_estimator_answers_the_same_as_onnx_or_is_refused_as_recorded(
+def test_every_estimator_predicts_the_same_as_onnx_or_is_refused_as_recorded(
     toolchains: ToolchainStore, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     done = subprocess.run(

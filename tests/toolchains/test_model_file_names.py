@@ -58,11 +58,13 @@ def result(tmp_path: Path) -> Path:
     return tmp_path / "result"
 
 
-async def test_a_model_of_an_odd_name_does_the_same(odd: Odd, result: Path, toolchains: ToolchainStore) -> None:
+async def test_a_model_with_an_odd_file_name_predicts_the_same(
+    odd: Odd, result: Path, toolchains: ToolchainStore
+) -> None:
     check(await odd.conversion.run(odd.directory, result, toolchains), largest=1e-5)
 
 
-async def test_a_conversion_is_refused_with_the_sentence_of_the_parser(
+async def test_a_conversion_is_refused_with_the_message_of_the_parser(
     tmp_path: Path, result: Path, toolchains: ToolchainStore
 ) -> None:
     directory = tmp_path / "source"

@@ -39,7 +39,7 @@ def mxnet_models(models: Callable[[str, str], Path]) -> Path:
     ],
     ids=["softmax", "linear", "logistic", "cnn", "cnn-of-any-size", "cnn-of-one-size", "two-in-two-out"],
 )
-async def test_a_checkpoint_does_the_same_as_onnx(
+async def test_a_checkpoint_predicts_the_same_as_onnx(
     model: str,
     declared: Signature,
     outputs: list[tuple[int | str, ...]],
@@ -52,7 +52,7 @@ async def test_a_checkpoint_does_the_same_as_onnx(
     assert [tensor.shape for tensor in extract_signature("ONNX", tmp_path).outputs] == outputs
 
 
-async def test_a_checkpoint_does_the_same_in_openvino(
+async def test_a_checkpoint_predicts_the_same_in_openvino(
     mxnet_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     conversion = Conversion("classifier", "MXNetParams", "OpenVINO", TABLE)

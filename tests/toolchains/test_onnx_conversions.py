@@ -36,7 +36,7 @@ def onnx_models(models: Callable[[str, str], Path]) -> Path:
     ],
     ids=str,
 )
-async def test_a_model_does_the_same_in_its_new_format(
+async def test_a_model_predicts_the_same_in_its_new_format(
     conversion: Conversion, largest: float, onnx_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     check(await conversion.run(onnx_models / conversion.model, tmp_path, toolchains), largest=largest)
@@ -84,7 +84,7 @@ async def test_a_quantised_model_is_smaller_and_keeps_its_inputs_and_outputs(
         ),
     ],
 )
-async def test_what_cannot_be_converted_is_refused_with_the_reason(
+async def test_an_unsupported_conversion_is_refused_with_the_reason(
     conversion: Conversion, code: str, message: str, onnx_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     with pytest.raises(ConversionError, match=message) as caught:

@@ -48,7 +48,7 @@ def iris(models: Callable[[str, str], Path], tmp_path: Path) -> Path:
     return directory
 
 
-async def test_a_policy_converts_each_push_and_the_record_lies_beside_the_result(
+async def test_a_policy_converts_each_push_and_attaches_the_record_to_the_result(
     platform: Platform, iris: Path
 ) -> None:
     async with platform.client() as client:
@@ -71,7 +71,7 @@ async def test_a_policy_converts_each_push_and_the_record_lies_beside_the_result
     assert record.size > 0
 
 
-async def test_the_same_conversion_under_another_name_is_a_push_only(platform: Platform, iris: Path) -> None:
+async def test_the_same_conversion_under_another_name_is_only_a_push(platform: Platform, iris: Path) -> None:
     await platform.push(iris, str(REF))
     async with platform.client() as client:
         await platform.parsed(str(REF))
@@ -86,7 +86,7 @@ async def test_the_same_conversion_under_another_name_is_a_push_only(platform: P
     assert digests == [(digests[0][0], False), (digests[0][0], True)]
 
 
-async def test_a_dangerous_model_is_neither_loaded_nor_served_until_that_is_allowed(
+async def test_a_dangerous_model_is_neither_loaded_nor_served_until_it_is_allowed(
     platform: Platform, tmp_path: Path
 ) -> None:
     mark, directory = tmp_path / "it-ran", tmp_path / "bomb"

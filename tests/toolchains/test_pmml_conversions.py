@@ -34,7 +34,7 @@ def pmml_models(models: Callable[[str, str], Path]) -> Path:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_an_estimator_does_the_same_as_pmml(
+async def test_an_estimator_predicts_the_same_as_pmml(
     model: str, inputs: list[str], pmml_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     declared = extract_signature("SKLearn", pmml_models / model)
@@ -54,7 +54,7 @@ GAPS = np.where(np.random.default_rng(3).random((64, 4)) < 0.3, np.nan, np.rando
     ],
 )
 @pytest.mark.parametrize("samples", [{"input": GAPS.astype(np.float32)}, {}], ids=["given", "made-up"])
-async def test_missing_values_go_where_the_estimator_sends_them(
+async def test_missing_values_take_the_branch_that_the_estimator_takes(
     model: str,
     samples: dict[str, NDArray[np.float32]],
     pmml_models: Path,

@@ -62,7 +62,7 @@ def table_models(models: Callable[[str, str], Path]) -> Path:
         ("catboost-numbers", "CatBoost", 1e-5),
     ],
 )
-async def test_a_model_of_a_table_does_the_same_as_onnx(
+async def test_a_model_of_a_table_predicts_the_same_as_onnx(
     model: str, source: str, largest: float, table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / model
@@ -87,7 +87,7 @@ async def test_a_damaged_file_is_an_error_of_the_model(source: str, tmp_path: Pa
     assert caught.value.code == "invalid_model"
 
 
-async def test_the_result_is_checked_on_the_samples_that_are_given(
+async def test_the_result_is_checked_on_the_given_samples(
     table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / "pipeline"
@@ -96,7 +96,7 @@ async def test_the_result_is_checked_on_the_samples_that_are_given(
     check(await conversion.run(directory, tmp_path, toolchains), largest=1e-5)
 
 
-async def test_given_samples_that_the_source_does_not_take_are_refused(
+async def test_samples_that_the_source_does_not_accept_are_refused(
     table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / "pipeline"
@@ -109,7 +109,7 @@ async def test_given_samples_that_the_source_does_not_take_are_refused(
 
 
 @pytest.mark.parametrize("strategy", ["one_output_per_tree", "multi_output_tree"])
-async def test_a_booster_of_several_targets_is_refused_and_not_cut_down_to_one(
+async def test_a_booster_of_several_targets_is_refused_and_not_reduced_to_one(
     table_models: Path, tmp_path: Path, toolchains: ToolchainStore, strategy: str
 ) -> None:
     directory = table_models / f"xgboost-{strategy}"

@@ -54,7 +54,7 @@ def tensorflow_models(models: Callable[[str, str], Path]) -> Path:
     ],
     ids=str,
 )
-async def test_a_model_does_the_same_in_its_new_format(
+async def test_a_model_predicts_the_same_in_its_new_format(
     conversion: Conversion, tensorflow_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     record = await conversion.run(tensorflow_models / conversion.model, tmp_path, toolchains)
@@ -129,7 +129,7 @@ async def test_a_tensorflow_lite_source_is_checked_by_litert(
         pytest.param(Conversion("h5-weights", "H5", "ONNX", VECTOR), "invalid_model", "weights only", id="weights"),
     ],
 )
-async def test_what_cannot_be_converted_is_refused_with_the_reason(
+async def test_an_unsupported_conversion_is_refused_with_the_reason(
     conversion: Conversion,
     code: str,
     message: str,

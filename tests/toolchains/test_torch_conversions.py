@@ -29,7 +29,7 @@ def torch_models(models: Callable[[str, str], Path]) -> Path:
     ],
     ids=str,
 )
-async def test_a_script_does_the_same_as_onnx(
+async def test_a_script_predicts_the_same_as_onnx(
     conversion: Conversion, torch_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     check(await conversion.run(torch_models / conversion.model, tmp_path, toolchains), largest=1e-5)
@@ -38,7 +38,7 @@ async def test_a_script_does_the_same_as_onnx(
     assert all(isinstance((tensor.shape or (1,))[0], str) for tensor in result.inputs)
 
 
-async def test_an_exported_program_does_the_same_as_onnx(
+async def test_an_exported_program_predicts_the_same_as_onnx(
     torch_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     conversion = Conversion("exported", "ExportedProgram", "ONNX", IMAGE)
@@ -53,7 +53,7 @@ async def test_an_exported_program_does_the_same_as_onnx(
     ],
     ids=str,
 )
-async def test_a_model_does_the_same_in_openvino(
+async def test_a_model_predicts_the_same_in_openvino(
     conversion: Conversion, torch_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     check(await conversion.run(torch_models / conversion.model, tmp_path, toolchains), largest=1e-5)
@@ -88,7 +88,7 @@ async def test_a_model_does_the_same_in_openvino(
         ),
     ],
 )
-async def test_what_cannot_be_converted_is_refused_with_the_reason(
+async def test_an_unsupported_conversion_is_refused_with_the_reason(
     conversion: Conversion, code: str, message: str, torch_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     with pytest.raises(ConversionError, match=message) as caught:

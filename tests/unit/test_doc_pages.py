@@ -34,7 +34,7 @@ def test_a_block_has_its_marker_and_its_output() -> None:
     assert [block.is_run for block in blocks_of(PAGE)] == [True, False, False]
 
 
-def test_what_a_page_shows_stands_in_what_is_printed_in_its_order() -> None:
+def test_the_expected_lines_of_a_page_appear_in_the_output_in_order() -> None:
     printed = "NAME    PHASE\nmymodel  Ready\nurl: http://localhost\n"
     assert shows(printed, "NAME PHASE\nurl: …\n")
     assert shows(printed, "mymodel Ready\n")

@@ -46,14 +46,14 @@ def test_every_row_names_a_known_format_and_a_place_to_run(name: str, support: S
     assert support.environment in {None, BUILT_IN, *recipe_names()}
 
 
-def test_the_launchers_serve_what_the_table_says() -> None:
+def test_the_launchers_serve_the_formats_of_the_table() -> None:
     assert tuple(ADAPTERS) == RUNTIMES["kleverserve"].served_here
     assert set(RUNTIMES["triton"].served_here) < set(ADAPTERS)
     assert set(IMPLEMENTATIONS) == {"MLflow", "SKLearn", "XGBoost", "LightGBM", "CatBoost"}
 
 
 @pytest.mark.parametrize("path", [*ADAPTERS.values(), *(name.rpartition(".")[0] for name in IMPLEMENTATIONS.values())])
-def test_every_format_that_is_served_here_has_a_module(path: str) -> None:
+def test_every_format_served_here_has_a_module(path: str) -> None:
     assert (SERVER / path.replace(".", "/")).with_suffix(".py").is_file()
 
 
@@ -61,7 +61,7 @@ def test_mlserver_serves_the_same_formats_here_and_on_a_cluster() -> None:
     assert supports(DirectoryLayout.MLSERVER).keys() == set(RUNTIMES["mlserver"].served_here)
 
 
-def test_images_with_a_layout_of_their_own_never_share_runs_of_graphs() -> None:
+def test_images_with_their_own_layout_never_share_runs_of_graphs() -> None:
     """The initializer cannot run a model, and its file does not show whether its rows are independent."""
     assert {support.batch_rows for support in supports(DirectoryLayout.TRITON).values()} == {1}
 
@@ -72,5 +72,5 @@ def test_requests_for_a_tabular_model_may_share_runs(name: str) -> None:
     assert rows == {"kleverserve": 64, "triton": 65_536, "mlserver": 1}
 
 
-def test_a_format_of_no_image_is_laid_out_as_it_is() -> None:
+def test_a_format_without_an_image_is_laid_out_unchanged() -> None:
     assert (usual_layout("TFLite"), usual_layout(None)) == (DirectoryLayout.PLAIN, DirectoryLayout.PLAIN)

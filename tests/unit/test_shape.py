@@ -65,7 +65,7 @@ def test_no_function_body_is_too_long() -> None:
     assert long == []
 
 
-def test_message_handlers_only_hand_over() -> None:
+def test_message_handlers_only_delegate() -> None:
     handlers = [path for path in python_files("services") if path.name == "handlers.py"]
     assert len(handlers) >= 3
     busy = [

@@ -22,7 +22,7 @@ async def world(nats_url: str, tmp_path: Path) -> AsyncIterator[Surroundings]:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hangs"])
-async def test_a_serving_leaves_ready_while_its_only_model_server_is_away(
+async def test_a_serving_is_not_ready_while_its_only_model_server_is_down(
     world: Surroundings, sent: signal.Signals
 ) -> None:
     request = await world.ask(ServingRequested(namespace="default", name="iris", spec=spec("v1")))

@@ -50,7 +50,7 @@ def process(directory: Path) -> psutil.Process:
     return psutil.Process(json.loads((directory / "envoy.json").read_text())["pid"])
 
 
-async def test_no_request_fails_while_servers_are_replaced_and_the_old_ones_end(envoy: Bench) -> None:
+async def test_no_request_fails_while_servers_are_replaced(envoy: Bench) -> None:
     async with upstreams("first") as (first,):
         await envoy.data_plane.apply(route((first, 100)))
         async with envoy.load() as answers:
@@ -67,7 +67,7 @@ async def test_no_request_fails_while_servers_are_replaced_and_the_old_ones_end(
     assert answers[None] == 0
 
 
-async def test_a_change_waits_for_the_requests_that_the_old_route_still_has(envoy: Bench) -> None:
+async def test_a_change_waits_for_the_open_requests_of_the_old_route(envoy: Bench) -> None:
     async with upstreams("v1", "v2") as (v1, v2):
         await envoy.data_plane.apply(route((v1, 100)))
         request = asyncio.create_task(envoy.ask(path="slow"))
@@ -92,7 +92,7 @@ async def test_replicas_of_a_variant_share_its_requests(envoy: Bench) -> None:
         assert await envoy.spread(10) == {"two": 10}
 
 
-async def test_what_an_answer_took_and_who_gave_it_is_in_the_access_log(envoy: Bench, tmp_path: Path) -> None:
+async def test_the_access_log_holds_duration_and_upstream_of_a_response(envoy: Bench, tmp_path: Path) -> None:
     async with upstreams("v1") as (v1,):
         await envoy.data_plane.apply(route((v1, 100)))
         await envoy.ask()
@@ -109,7 +109,7 @@ def has_content(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-async def test_an_access_log_that_is_too_large_begins_anew_and_none_of_it_is_lost(envoy: Bench, tmp_path: Path) -> None:
+async def test_an_oversized_access_log_is_rotated_without_losing_lines(envoy: Bench, tmp_path: Path) -> None:
     own, admin = tmp_path / "envoy.log", EnvoyAdmin(tmp_path / "admin-address")
     log = EnvoyLogs(tmp_path / "access.log", own, admin, largest=10)
     async with upstreams("v1") as (v1,):
@@ -152,7 +152,7 @@ async def test_a_request_is_a_span_of_the_clients_trace(tmp_path: Path, port: in
             assert await eventually(is_told, within=15)
 
 
-async def test_a_killed_envoy_is_back_with_its_routes_and_takes_new_ones(envoy: Bench, tmp_path: Path) -> None:
+async def test_a_killed_envoy_restarts_with_its_routes_and_accepts_new_ones(envoy: Bench, tmp_path: Path) -> None:
     async with upstreams("v1", "v2") as (v1, v2):
         await envoy.data_plane.apply(route((v1, 100)))
         killed = process(tmp_path)
@@ -166,7 +166,7 @@ async def test_a_killed_envoy_is_back_with_its_routes_and_takes_new_ones(envoy: 
         assert await envoy.ask() == "v2"
 
 
-async def test_the_next_deployer_adopts_envoy_and_keeps_the_routes_it_does_not_change(
+async def test_the_next_deployer_adopts_envoy_and_keeps_unchanged_routes(
     envoy: Bench, tmp_path: Path, port: int
 ) -> None:
     async with upstreams("v1", "v2") as (v1, v2):
@@ -180,7 +180,7 @@ async def test_the_next_deployer_adopts_envoy_and_keeps_the_routes_it_does_not_c
         assert process(tmp_path) == before
 
 
-async def test_what_envoy_rejects_is_an_error_that_says_why_and_what_was_there_still_holds(envoy: Bench) -> None:
+async def test_a_rejected_update_is_an_error_with_the_reason_and_old_routes_stay(envoy: Bench) -> None:
     async with upstreams("v1") as (v1,):
         await envoy.data_plane.apply(route((v1, 100)))
         with pytest.raises(RefusedByProxyError, match="no address"):
@@ -190,7 +190,7 @@ async def test_what_envoy_rejects_is_an_error_that_says_why_and_what_was_there_s
         assert await envoy.ask(OTHER) == "v1"
 
 
-async def test_envoy_starts_once_another_program_has_left_its_port(tmp_path: Path, port: int) -> None:
+async def test_envoy_starts_once_its_port_is_free(tmp_path: Path, port: int) -> None:
     plane = Envoy(tmp_path, host="127.0.0.1", port=port, drain_seconds=5.0)
     with socket.create_server(("127.0.0.1", port)) as other:
         async with running(plane):

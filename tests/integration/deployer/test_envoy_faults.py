@@ -99,7 +99,7 @@ async def answered(ended: Counter[str], times: int) -> None:
 
 @on_linux
 @pytest.mark.usefixtures("served")
-async def test_no_connection_is_refused_while_envoy_is_killed_again_and_again(tmp_path: Path, port: int) -> None:
+async def test_no_connection_is_refused_while_envoy_is_killed_repeatedly(tmp_path: Path, port: int) -> None:
     async with new_connections(port) as ended:
         await answered(ended, 50)
         for _ in range(3):
@@ -110,14 +110,12 @@ async def test_no_connection_is_refused_while_envoy_is_killed_again_and_again(tm
 
 @on_linux
 @pytest.mark.usefixtures("served")
-async def test_a_client_that_comes_while_envoy_is_away_is_answered_and_asked_to_come_to_envoy_itself_next(
-    tmp_path: Path, port: int
-) -> None:
+async def test_a_client_is_answered_while_envoy_is_down_and_asked_to_reconnect(tmp_path: Path, port: int) -> None:
     await meets_nobody(tmp_path, port)
 
 
 @on_linux
-async def test_the_next_deployer_holds_the_port_of_the_envoy_that_it_adopts(tmp_path: Path, port: int) -> None:
+async def test_the_next_deployer_holds_the_port_of_an_adopted_envoy(tmp_path: Path, port: int) -> None:
     first = plane(tmp_path, port)
     async with upstreams("v1") as (v1,):
         async with running(first):
@@ -152,7 +150,7 @@ async def meets_nobody(directory: Path, port: int) -> None:
 
 
 @pytest.mark.usefixtures("served")
-async def test_a_stopped_envoy_is_not_ready_and_takes_changes_once_it_runs_on(envoy: Bench, tmp_path: Path) -> None:
+async def test_a_paused_envoy_is_not_ready_and_accepts_changes_once_it_resumes(envoy: Bench, tmp_path: Path) -> None:
     async with upstreams("v2") as (v2,):
         stopped = process(tmp_path)
         stopped.suspend()
@@ -165,7 +163,7 @@ async def test_a_stopped_envoy_is_not_ready_and_takes_changes_once_it_runs_on(en
         assert process(tmp_path) == stopped
 
 
-async def test_an_envoy_that_hangs_is_replaced(tmp_path: Path, port: int) -> None:
+async def test_a_hanging_envoy_is_replaced(tmp_path: Path, port: int) -> None:
     hasty = plane(tmp_path, port, patience=1.0)
     async with upstreams("v1") as (v1,), running(hasty):
         await hasty.apply(route((v1, 100)))

@@ -40,7 +40,7 @@ async def nothing_runs() -> bool:
     return model_servers() == []
 
 
-async def test_the_last_replica_ends_and_requests_wake_another_without_one_being_lost(world: Surroundings) -> None:
+async def test_requests_wake_a_replica_after_the_last_one_was_stopped_and_none_is_lost(world: Surroundings) -> None:
     request = ServingRequested(namespace="default", name="iris", spec=idle_spec())
     event = await world.answer(await world.ask(request))
     assert isinstance(event.data, ServingReady)
@@ -53,7 +53,7 @@ async def test_the_last_replica_ends_and_requests_wake_another_without_one_being
         assert {answer["outputs"][0]["data"][0] for _, answer in answers} == {20.0}
 
 
-async def test_what_envoy_counts_is_told_by_variant(world: Surroundings) -> None:
+async def test_envoys_counters_are_reported_by_variant(world: Surroundings) -> None:
     request = ServingRequested(namespace="default", name="iris", spec=spec("v1"))
     event = await world.answer(await world.ask(request))
     assert isinstance(event.data, ServingReady)
@@ -68,7 +68,7 @@ async def test_what_envoy_counts_is_told_by_variant(world: Surroundings) -> None
     assert await eventually(counted, within=15)
 
 
-async def test_one_setting_limits_requests_whether_a_replica_runs_or_not(nats_url: str, tmp_path: Path) -> None:
+async def test_one_setting_limits_requests_with_and_without_running_replicas(nats_url: str, tmp_path: Path) -> None:
     async with surroundings(nats_url, tmp_path, max_request_bytes=LIMIT) as world:
         await world.push(model_directory(look_up(), tmp_path / "look-up"), "library/iris:v1")
         request = ServingRequested(namespace="default", name="iris", spec=idle_spec())

@@ -75,7 +75,7 @@ async def hop(request: pytest.FixtureRequest, server: ModelServer, tmp_path: Pat
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-async def test_every_way_does_the_same(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
+async def test_every_hop_meets_the_contract(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
     await case(hop)
 
 
@@ -92,7 +92,7 @@ async def test_the_ingress_answers_errors_as_json_too(tmp_path: Path) -> None:
             assert (invalid.status, invalid.document) == (400, {"error": "the request is not valid HTTP"})
 
 
-async def test_no_log_of_the_ingress_holds_what_clients_send(server: ModelServer, tmp_path: Path) -> None:
+async def test_the_logs_of_the_ingress_hold_no_client_data(server: ModelServer, tmp_path: Path) -> None:
     async with ingress(tmp_path) as (bench, url):
         await bench.data_plane.apply(route_to(Endpoint("127.0.0.1", urlsplit(server.url).port or 0)))
         path = "/seldon/default/iris/v2/models/iris"
@@ -109,7 +109,7 @@ async def test_no_log_of_the_ingress_holds_what_clients_send(server: ModelServer
     assert max(map(len, entries)) < 3000
 
 
-async def test_a_request_that_waits_goes_to_the_revision_that_takes_over(server: ModelServer, tmp_path: Path) -> None:
+async def test_a_waiting_request_goes_to_the_new_revision(server: ModelServer, tmp_path: Path) -> None:
     newer = VersionKey(IRIS, VERSION.variant, "newer")
     replica = Endpoint("127.0.0.1", urlsplit(server.url).port or 0)
     woken = asyncio.Event()

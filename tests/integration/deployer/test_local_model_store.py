@@ -47,7 +47,7 @@ async def bench(nats_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_model_is_pulled_once_and_found_from_then_on(bench: Bench) -> None:
+async def test_a_model_is_pulled_once(bench: Bench) -> None:
     await bench.registry.push("library/iris", "v1", MODEL)
     assert await bench.store.find(MODEL.digest) is None
     model = await bench.fetch(MODEL)
@@ -57,7 +57,7 @@ async def test_a_model_is_pulled_once_and_found_from_then_on(bench: Bench) -> No
     assert await bench.fetch(MODEL) == model
 
 
-async def test_a_model_that_is_removed_is_not_here_and_the_others_are(bench: Bench) -> None:
+async def test_removing_a_model_keeps_the_others(bench: Bench) -> None:
     for tag, artifact in (("v1", MODEL), ("v2", OTHER)):
         await bench.registry.push("library/iris", tag, artifact)
         await bench.fetch(artifact)
@@ -69,13 +69,13 @@ async def test_a_model_that_is_removed_is_not_here_and_the_others_are(bench: Ben
     assert await bench.store.digests() == {OTHER.digest}
 
 
-async def test_a_model_that_has_left_the_registry_is_not_found(bench: Bench) -> None:
+async def test_a_model_that_was_deleted_from_the_registry_is_not_found(bench: Bench) -> None:
     with pytest.raises(ServingError, match=r"library/iris:v1@sha256:\w+ is not in .* any more") as caught:
         await bench.fetch(MODEL)
     assert caught.value.code == "model_not_found"
 
 
-async def test_what_is_no_model_cannot_be_pulled(bench: Bench) -> None:
+async def test_an_artifact_that_is_not_a_model_cannot_be_pulled(bench: Bench) -> None:
     image = oci.image()
     await bench.registry.push("library/iris", "v1", image)
     with pytest.raises(ServingError, match="library/iris:v1 cannot be pulled: ") as caught:
@@ -84,17 +84,17 @@ async def test_what_is_no_model_cannot_be_pulled(bench: Bench) -> None:
     assert await bench.store.find(image.digest) is None
 
 
-async def test_a_registry_that_does_not_answer_may_do_so_later(bench: Bench) -> None:
+async def test_a_registry_that_does_not_answer_is_a_transient_error(bench: Bench) -> None:
     with pytest.raises(TransientError):
         await bench.store.fetch(source(MODEL.digest, f"127.0.0.1:{free_port()}"))
 
 
-async def test_a_model_whose_registry_is_not_known_may_be_known_later(bench: Bench) -> None:
+async def test_an_unknown_registry_is_a_transient_error(bench: Bench) -> None:
     with pytest.raises(TransientError, match="the catalogue does not know where it is"):
         await bench.store.fetch(source(MODEL.digest, None))
 
 
-async def test_a_registry_says_what_a_manifest_holds_without_a_pull(bench: Bench, tmp_path: Path) -> None:
+async def test_a_manifest_is_described_without_a_pull(bench: Bench, tmp_path: Path) -> None:
     registries, address = OciRegistries(lambda: OrmbClient(tmp_path / "other")), bench.registry.address
     await bench.registry.push("library/iris", "v1", MODEL)
     await bench.registry.push("library/iris", "v1", OTHER)

@@ -50,7 +50,7 @@ def running(found: list[psutil.Process]) -> list[bool]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the start of a process move with the clock")
-async def test_a_process_is_found_after_the_wall_clock_was_set(owner: Path) -> None:
+async def test_a_process_is_found_after_the_wall_clock_changed(owner: Path) -> None:
     record = spawn(owner, IDLE)
     record.write(owner / "record.json")
     began = psutil.Process(record.pid).create_time()
@@ -63,7 +63,7 @@ async def test_a_process_is_found_after_the_wall_clock_was_set(owner: Path) -> N
     assert record.find() is None
 
 
-async def test_the_workers_of_a_server_that_runs_are_no_strangers(owner: Path) -> None:
+async def test_the_workers_of_a_running_server_are_not_strays(owner: Path) -> None:
     record = spawn(owner, WITH_WORKERS)
     children = await workers(record)
     assert processes.strangers(owner, [record]) == []
@@ -76,7 +76,7 @@ async def test_the_workers_of_a_server_that_runs_are_no_strangers(owner: Path) -
     assert {stranger.pid for stranger in processes.strangers(owner, [record])} == {each.pid for each in children}
 
 
-async def test_the_workers_of_a_server_end_with_it(owner: Path) -> None:
+async def test_the_workers_of_a_server_exit_with_it(owner: Path) -> None:
     record = spawn(owner, WITH_WORKERS)
     children = await workers(record)
     bystander = spawn(owner, IDLE)
@@ -89,7 +89,7 @@ async def test_the_workers_of_a_server_end_with_it(owner: Path) -> None:
     assert bystander.find() is not None
 
 
-async def test_waiting_for_the_end_of_another_program_of_the_same_id_returns_at_once(owner: Path) -> None:
+async def test_waiting_for_a_process_whose_id_was_reused_returns_at_once(owner: Path) -> None:
     record = spawn(owner, IDLE)
     other = ProcessRecord(record.pid, "of an earlier boot:1", 1)
     assert other.find() is None

@@ -90,7 +90,7 @@ def files(directory: Path, pattern: str = "*") -> list[Path]:
     return [path for path in directory.rglob(pattern) if path.is_file()]
 
 
-async def test_the_server_answers_by_the_name_of_the_serving_and_the_tag(here: Bench) -> None:
+async def test_a_server_answers_by_the_name_of_the_serving_and_the_tag(here: Bench) -> None:
     await here.workloads.apply(version_spec("v1"), 1)
     await here.until(version_spec("v1"))
     endpoint = here.endpoint(version_spec("v1"))
@@ -100,7 +100,7 @@ async def test_the_server_answers_by_the_name_of_the_serving_and_the_tag(here: B
     assert (body["name"], body["versions"]) == ("iris", ["v1"])
 
 
-async def test_the_next_deployer_finds_what_runs_and_adopts_it(here: Bench, models: Path, tmp_path: Path) -> None:
+async def test_the_next_deployer_adopts_running_servers(here: Bench, models: Path, tmp_path: Path) -> None:
     spec = version_spec("v1")
     await here.workloads.apply(spec, 1)
     before = await here.until(spec)
@@ -116,7 +116,7 @@ async def test_the_next_deployer_finds_what_runs_and_adopts_it(here: Bench, mode
     assert servers() == []
 
 
-async def test_the_next_deployer_stops_what_it_does_not_want(here: Bench, models: Path, tmp_path: Path) -> None:
+async def test_the_next_deployer_stops_unwanted_servers(here: Bench, models: Path, tmp_path: Path) -> None:
     spec = version_spec("v1")
     await here.workloads.apply(spec, 1)
     await here.until(spec)
@@ -128,7 +128,7 @@ async def test_the_next_deployer_stops_what_it_does_not_want(here: Bench, models
     assert files(tmp_path / "workloads") == []
 
 
-async def test_a_server_that_nobody_wrote_down_is_ended(here: Bench, models: Path, tmp_path: Path) -> None:
+async def test_an_unrecorded_server_is_stopped(here: Bench, models: Path, tmp_path: Path) -> None:
     spec = version_spec("v1")
     await here.workloads.apply(spec, 1)
     await here.until(spec)
@@ -145,7 +145,7 @@ async def test_a_server_that_nobody_wrote_down_is_ended(here: Bench, models: Pat
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_killed_server_is_started_again_at_the_same_endpoint(here: Bench) -> None:
+async def test_a_killed_server_is_restarted_at_the_same_endpoint(here: Bench) -> None:
     spec = version_spec("v1")
     await here.workloads.apply(spec, 1)
     before = await here.until(spec)
@@ -159,7 +159,7 @@ async def test_a_killed_server_is_started_again_at_the_same_endpoint(here: Bench
     assert servers() != [process]
 
 
-async def test_the_reason_of_a_failure_is_the_end_of_the_log_said_once(here: Bench, tmp_path: Path) -> None:
+async def test_a_failure_gives_the_end_of_the_log_once_as_its_reason(here: Bench, tmp_path: Path) -> None:
     spec = version_spec(BROKEN)
     await here.workloads.apply(spec, 1)
     state = await here.until(spec, failed=True)
@@ -181,7 +181,7 @@ http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).s
 """
 
 
-async def test_a_server_of_ones_own_finds_port_model_and_variables_and_no_secret(here: Bench, models: Path) -> None:
+async def test_a_custom_server_gets_port_model_and_variables_and_no_secret(here: Bench, models: Path) -> None:
     spec = here.custom(SERVER, env={"GREETING": "hello"})
     await here.workloads.apply(spec, 1)
     state = await here.until(spec)
@@ -193,14 +193,14 @@ async def test_a_server_of_ones_own_finds_port_model_and_variables_and_no_secret
     assert state.runtime == CUSTOM
 
 
-async def test_a_command_that_cannot_be_run_says_so(here: Bench) -> None:
+async def test_a_command_that_cannot_run_is_reported(here: Bench) -> None:
     spec = version_spec("v1", custom=Custom(command=("/no/such/program",)))
     await here.workloads.apply(spec, 1)
     state = await here.until(spec, failed=True)
     assert state.problem == "/no/such/program cannot be run: No such file or directory"
 
 
-async def test_a_server_that_uses_more_memory_than_its_limit_is_ended_and_says_so(here: Bench) -> None:
+async def test_a_server_over_its_memory_limit_is_stopped_with_the_reason(here: Bench) -> None:
     greedy = SERVER.replace("import http", "hoard = bytearray(200_000_000); import http")
     spec = here.custom(greedy, resources=Resources(memory="100Mi"))
     await here.workloads.apply(spec, 1)
@@ -209,7 +209,7 @@ async def test_a_server_that_uses_more_memory_than_its_limit_is_ended_and_says_s
     assert state.restarts >= 3
 
 
-async def test_a_server_runs_on_as_many_cores_as_it_may(here: Bench) -> None:
+async def test_a_server_runs_on_its_allowed_number_of_cores(here: Bench) -> None:
     spec = here.custom(SERVER, resources=Resources(cpu="500m"))
     await here.workloads.apply(spec, 1)
     await here.until(spec)
@@ -225,7 +225,7 @@ async def test_a_server_runs_on_as_many_cores_as_it_may(here: Bench) -> None:
     ],
     ids=["gpu", "image"],
 )
-def test_what_processes_of_this_machine_cannot_be_is_refused(
+def test_a_spec_that_local_processes_cannot_run_is_refused(
     models: Path, tmp_path: Path, changes: dict[str, Any], complaint: str
 ) -> None:
     workloads = local(tmp_path, models)
@@ -238,7 +238,7 @@ def custom_servers() -> list[psutil.Process]:
     return [p for p in psutil.Process().children() if is_running(p) and "-c" in p.cmdline()]
 
 
-async def test_a_server_that_hangs_is_not_ready_within_two_seconds_and_is_ready_once_it_answers(here: Bench) -> None:
+async def test_a_hanging_server_is_unready_within_two_seconds_and_ready_once_it_answers(here: Bench) -> None:
     spec = here.custom(SERVER)
     await here.workloads.apply(spec, 1)
     before = await here.until(spec)
@@ -257,7 +257,7 @@ async def test_a_server_that_hangs_is_not_ready_within_two_seconds_and_is_ready_
 UNREADY = SERVER.replace("self.path ==", "not os.path.exists(os.environ['UNREADY']) and self.path ==")
 
 
-async def test_a_server_that_says_so_itself_is_not_ready(here: Bench, tmp_path: Path) -> None:
+async def test_a_server_that_reports_unready_is_not_ready(here: Bench, tmp_path: Path) -> None:
     switch = tmp_path / "unready"
     spec = here.custom(UNREADY, env={"UNREADY": str(switch)})
     await here.workloads.apply(spec, 1)
@@ -273,7 +273,7 @@ async def test_a_server_that_says_so_itself_is_not_ready(here: Bench, tmp_path: 
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVER
 
 
-async def test_a_start_that_is_superseded_while_it_waits_for_an_ending_leaves_no_server(here: Bench) -> None:
+async def test_a_start_that_is_superseded_while_it_waits_leaves_no_server(here: Bench) -> None:
     """Undeployed, deployed and undeployed again, each before the one before is through."""
     spec = here.custom(STUBBORN)
     await here.workloads.apply(spec, 1)
@@ -287,7 +287,7 @@ async def test_a_start_that_is_superseded_while_it_waits_for_an_ending_leaves_no
     assert (here.workloads.states(), custom_servers()) == ([], [])
 
 
-async def test_starts_that_wait_for_the_same_ending_start_one_server(here: Bench) -> None:
+async def test_starts_that_wait_for_the_same_stop_start_one_server(here: Bench) -> None:
     spec = here.custom(SERVER)
     await here.workloads.apply(spec, 1)
     await here.until(spec)
@@ -298,7 +298,7 @@ async def test_starts_that_wait_for_the_same_ending_start_one_server(here: Bench
     assert len(custom_servers()) == 1
 
 
-async def test_an_ending_that_is_over_is_no_longer_waited_for(here: Bench) -> None:
+async def test_a_completed_stop_is_no_longer_waited_for(here: Bench) -> None:
     """One that were still listed then would be awaited without ever suspending, by a start in the same turn."""
     workloads = here.workloads
     spec = here.custom(SERVER)
@@ -310,13 +310,13 @@ async def test_an_ending_that_is_over_is_no_longer_waited_for(here: Bench) -> No
         await others(1)
 
 
-async def test_nothing_is_started_once_the_platform_stops(here: Bench) -> None:
+async def test_nothing_starts_once_the_platform_stops(here: Bench) -> None:
     await here.workloads.replicas.stop_all()
     await here.workloads.apply(here.custom(SERVER), 1)
     assert custom_servers() == []
 
 
-async def test_an_adopted_server_keeps_its_requests_until_it_is_known_whether_it_is_ready(
+async def test_an_adopted_server_keeps_its_requests_until_its_readiness_is_known(
     here: Bench, models: Path, tmp_path: Path
 ) -> None:
     spec = version_spec("v1")
@@ -329,7 +329,7 @@ async def test_an_adopted_server_keeps_its_requests_until_it_is_known_whether_it
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "no JSON"])
-async def test_the_server_of_a_record_that_cannot_be_read_is_ended_and_another_is_started(
+async def test_the_server_of_an_unreadable_record_is_replaced(
     here: Bench, models: Path, tmp_path: Path, text: str
 ) -> None:
     spec = here.custom(SERVER)
@@ -353,7 +353,7 @@ async def test_the_server_of_a_record_that_cannot_be_read_is_ended_and_another_i
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_the_process_that_got_the_id_of_a_server_is_neither_adopted_nor_ended(
+async def test_an_unrelated_process_with_the_id_of_a_server_is_neither_adopted_nor_stopped(
     here: Bench, models: Path, tmp_path: Path
 ) -> None:
     spec = here.custom(SERVER)
@@ -375,9 +375,7 @@ async def test_the_process_that_got_the_id_of_a_server_is_neither_adopted_nor_en
     server.kill()
 
 
-async def test_a_server_whose_record_cannot_be_written_serves_and_is_recorded_once_there_is_space(
-    here: Bench, tmp_path: Path
-) -> None:
+async def test_a_server_without_space_for_its_record_serves_and_is_recorded_later(here: Bench, tmp_path: Path) -> None:
     spec = here.custom(SERVER)
     in_the_way = tmp_path / "workloads" / "replicas" / f"{replica_key(spec.key, 0).id}.json"
     in_the_way.mkdir(parents=True)
@@ -393,7 +391,7 @@ async def test_a_server_whose_record_cannot_be_written_serves_and_is_recorded_on
     assert len(custom_servers()) == 1
 
 
-async def test_a_replica_that_cannot_be_started_at_all_says_why_and_is_tried_on(here: Bench, tmp_path: Path) -> None:
+async def test_a_replica_that_cannot_start_reports_why_and_is_retried(here: Bench, tmp_path: Path) -> None:
     spec = here.custom(SERVER)
     in_the_way = tmp_path / "workloads" / "logs"
     in_the_way.parent.mkdir()
@@ -422,7 +420,7 @@ http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).s
 """
 
 
-async def test_a_server_of_ones_own_that_fails_on_its_own_sample_is_never_ready(here: Bench) -> None:
+async def test_a_custom_server_that_fails_on_its_sample_is_never_ready(here: Bench) -> None:
     spec = here.custom(DESCRIBED, env={"ANSWER": "500"})
     await here.workloads.apply(spec, 1)
     state = await here.until(spec, failed=True)
@@ -430,7 +428,7 @@ async def test_a_server_of_ones_own_that_fails_on_its_own_sample_is_never_ready(
     assert "it answers a small sample with 500" in (state.problem or "")
 
 
-async def test_a_server_of_ones_own_that_answers_its_own_sample_is_ready(here: Bench) -> None:
+async def test_a_custom_server_that_answers_its_sample_is_ready(here: Bench) -> None:
     spec = here.custom(DESCRIBED, env={"ANSWER": "200"})
     await here.workloads.apply(spec, 1)
     assert (await here.until(spec)).ready == 1
@@ -452,7 +450,7 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), S
 """A server that forgets its model when it is asked to, and never loads it again."""
 
 
-async def test_a_server_whose_model_is_gone_is_started_again(here: Bench) -> None:
+async def test_a_server_whose_model_was_removed_is_restarted(here: Bench) -> None:
     spec = here.custom(UNLOADS)
     await here.workloads.apply(spec, 1)
     await here.until(spec)
@@ -467,7 +465,7 @@ async def test_a_server_whose_model_is_gone_is_started_again(here: Bench) -> Non
     assert await eventually(is_back, within=30)
 
 
-async def test_a_replica_too_many_is_stopped_once_no_request_is_sent_to_it(here: Bench) -> None:
+async def test_a_surplus_replica_is_stopped_once_it_gets_no_requests(here: Bench) -> None:
     spec, withdrawn, may_stop = here.custom(SERVER), asyncio.Event(), asyncio.Event()
 
     async def withdraw(serving: ServingName) -> None:
@@ -491,7 +489,7 @@ async def test_a_replica_too_many_is_stopped_once_no_request_is_sent_to_it(here:
     assert here.workloads.endpoints(spec.key) == (first,)
 
 
-async def test_a_replica_that_is_needed_again_before_it_is_stopped_stays(here: Bench) -> None:
+async def test_a_replica_that_is_needed_again_before_it_is_stopped_is_kept(here: Bench) -> None:
     spec, withdrawn = here.custom(SERVER), asyncio.Event()
 
     async def withdraw(_serving: ServingName) -> None:
@@ -532,7 +530,7 @@ async def test_a_replica_is_not_stopped_while_the_proxy_does_not_answer(here: Be
     assert (state.desired, state.ready, state.problem) == (0, 0, None)
 
 
-async def test_requests_go_to_replicas_that_are_too_busy_to_say_that_they_are_ready_only_where_none_is(
+async def test_unready_busy_replicas_get_requests_only_if_none_is_ready(
     here: Bench,
 ) -> None:
     spec = here.custom(SERVER)
@@ -554,7 +552,7 @@ async def test_requests_go_to_replicas_that_are_too_busy_to_say_that_they_are_re
     second.resume()
 
 
-async def test_a_request_that_waits_is_refused_with_the_reason_where_no_replica_starts(here: Bench) -> None:
+async def test_a_waiting_request_is_refused_with_the_reason_if_no_replica_starts(here: Bench) -> None:
     spec = version_spec(BROKEN)
     assert here.workloads.ready_endpoint(spec.key) is None
     await here.workloads.apply(spec, 1)

@@ -12,7 +12,7 @@ from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
-from klever_deployer.service.restoring import Restorer
+from klever_deployer.service.restorer import Restorer
 from kleverkit.incarnations import RememberedBucket
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments, NatsStream
@@ -70,7 +70,7 @@ class Keeper:
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["while the deployer runs", "while it is away"])
-async def test_a_store_that_was_lost_is_filled_and_takes_new_requests(
+async def test_a_lost_store_is_restored_and_accepts_new_requests(
     own_nats: NatsServer, client: Client, tmp_path: Path, *, restarted: bool
 ) -> None:
     keeper = Keeper(client, tmp_path / "home")
@@ -107,7 +107,7 @@ async def world(own_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Surroundi
 
 
 @pytest.mark.timeout(120)
-async def test_a_serving_serves_on_while_the_store_is_lost_and_is_undeployed_when_someone_says_so(
+async def test_a_serving_survives_the_loss_of_the_store_until_it_is_undeployed(
     world: Surroundings, own_nats: NatsServer
 ) -> None:
     ready = await world.answer(await world.ask(requested("v1")))

@@ -73,28 +73,28 @@ async def fault(metadata: Any, status: Status, seconds: float = 30.0) -> tuple[s
     ],
     ids=str,
 )
-async def test_a_server_that_describes_no_inputs_is_asked_nothing(metadata: Any) -> None:
+async def test_a_server_without_declared_inputs_is_not_probed(metadata: Any) -> None:
     assert await fault(metadata, always(500)) == (None, [])
 
 
 @pytest.mark.parametrize("status", [200, 400, 422])
-async def test_one_that_answers_or_refuses_the_values_is_ready(status: int) -> None:
+async def test_a_server_that_answers_or_refuses_the_values_is_ready(status: int) -> None:
     problem, asked = await fault(ROWS, always(status))
     assert problem is None
     assert asked == [[{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0.0, 0.0, 0.0, 0.0]}]]
 
 
-async def test_one_that_answers_another_sample_is_ready() -> None:
+async def test_a_server_that_answers_another_sample_is_ready() -> None:
     problem, asked = await fault(ROWS, lambda inputs: 200 if inputs[0]["shape"] == [2, 4] else 500)
     assert problem is None
     assert len(asked) > 1
 
 
-async def test_one_that_answers_every_sample_with_an_error_says_it() -> None:
+async def test_a_server_that_answers_every_sample_with_an_error_is_reported() -> None:
     problem, _ = await fault(ROWS, always(500))
     assert problem == 'it answers a small sample with 500: {"error": "no weights"}'
 
 
-async def test_one_that_does_not_answer_says_it() -> None:
+async def test_a_server_that_does_not_answer_is_reported() -> None:
     problem, _ = await fault(ROWS, always(HANGS), seconds=0.2)
     assert problem == "it did not answer a small sample within 0.2 s"

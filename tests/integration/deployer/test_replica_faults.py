@@ -73,7 +73,7 @@ async def test_no_request_fails_while_one_of_two_replicas_is_killed(envoy: Bench
     assert set(ended) == {str(server.endpoint.port) for server in (first, second)}
 
 
-async def test_a_sticky_request_whose_replica_is_killed_is_answered_by_the_other(envoy: Bench) -> None:
+async def test_a_sticky_request_whose_replica_is_killed_is_answered_by_another(envoy: Bench) -> None:
     async with two_slow_servers() as (first, second):
         sticky = changed(route_to(first.endpoint, second.endpoint), sticky=Sticky(header="x-user"))
         await envoy.data_plane.apply(sticky)
@@ -91,7 +91,7 @@ async def call(envoy: Bench) -> tuple[int, bytes]:
         return response.status, (await response.read())[5:]
 
 
-async def test_calls_by_grpc_whose_server_ends_are_answered_by_another(envoy: Bench) -> None:
+async def test_grpc_calls_whose_server_exits_are_answered_by_another(envoy: Bench) -> None:
     dying, living = GrpcServer("dying", dies=True), GrpcServer("living")
     await envoy.data_plane.apply(route_to(await dying.start(), await living.start()))
     assert {await call(envoy) for _ in range(10)} == {(200, b"living")}
@@ -100,7 +100,7 @@ async def test_calls_by_grpc_whose_server_ends_are_answered_by_another(envoy: Be
     living.close()
 
 
-async def test_a_serving_may_want_no_request_made_again(envoy: Bench) -> None:
+async def test_a_serving_may_disable_retries(envoy: Bench) -> None:
     dying, living = GrpcServer("dying", dies=True), GrpcServer("living")
     once = changed(route_to(await dying.start(), await living.start()), retries=Retries(attempts=0))
     await envoy.data_plane.apply(once)
@@ -110,7 +110,7 @@ async def test_a_serving_may_want_no_request_made_again(envoy: Bench) -> None:
     living.close()
 
 
-async def test_a_lone_replica_that_ends_is_an_error_and_no_endless_loop(envoy: Bench) -> None:
+async def test_a_single_replica_that_exits_is_an_error_and_not_an_endless_loop(envoy: Bench) -> None:
     dying = GrpcServer("dying", dies=True)
     await envoy.data_plane.apply(route_to(await dying.start()))
     async with asyncio.timeout(20):

@@ -79,7 +79,7 @@ async def test_a_deleted_serving_answers_404_and_leaves_no_process(world: Surrou
     assert await world.is_buried()
 
 
-async def test_servings_that_are_undeployed_right_after_they_were_deployed_stay_undeployed(world: Surroundings) -> None:
+async def test_servings_undeployed_right_after_their_deployment_stay_undeployed(world: Surroundings) -> None:
     names = [f"iris-{number}" for number in range(20)]
     for name in names:  # requests and deletions are handled by independent consumers
         await world.ask(ServingRequested(namespace="default", name=name, spec=spec("v1")))
@@ -89,7 +89,7 @@ async def test_servings_that_are_undeployed_right_after_they_were_deployed_stay_
     assert model_servers() == []
 
 
-async def test_a_model_that_was_never_pushed_fails_and_what_served_still_serves(world: Surroundings) -> None:
+async def test_a_missing_model_fails_and_the_old_version_still_serves(world: Surroundings) -> None:
     url = (await ready(world, spec("v1"))).url
     event = await world.answer(await world.ask(requested(spec("v9"))))
     assert isinstance(event.data, ServingFailed)
@@ -100,7 +100,7 @@ async def test_a_model_that_was_never_pushed_fails_and_what_served_still_serves(
     assert (code, answer["model_version"]) == (200, "v1")
 
 
-async def test_a_model_that_cannot_be_loaded_fails_with_the_words_of_its_server(
+async def test_a_model_that_cannot_be_loaded_fails_with_its_servers_message(
     world: Surroundings, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
@@ -115,7 +115,9 @@ async def test_a_model_that_cannot_be_loaded_fails_with_the_words_of_its_server(
     assert "model.onnx" in event.data.problem.message
 
 
-async def test_a_format_that_cannot_be_served_fails_and_says_which_can(world: Surroundings, tmp_path: Path) -> None:
+async def test_a_format_that_cannot_be_served_fails_and_names_the_supported_ones(
+    world: Surroundings, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     (other / "model").mkdir(parents=True)
     (other / "model" / "model.gguf").write_bytes(b"GGUF")
@@ -127,9 +129,7 @@ async def test_a_format_that_cannot_be_served_fails_and_says_which_can(world: Su
     assert "library/iris:v2 is a GGUF" in event.data.problem.message
 
 
-async def test_what_serves_outlives_a_deployer_that_is_stopped_where_it_is_told_to(
-    nats_url: str, tmp_path: Path
-) -> None:
+async def test_replicas_outlive_a_deployer_that_is_configured_to_leave_them(nats_url: str, tmp_path: Path) -> None:
     async with surroundings(nats_url, tmp_path, stop_on_exit=False) as world:
         await world.push(model_directory(look_up(), tmp_path / "look-up"), "library/iris:v1")
         url = (await ready(world, spec("v1"))).url

@@ -42,7 +42,7 @@ def append(path: Path, text: str) -> None:
         file.write(text)
 
 
-async def test_lines_come_once_they_are_whole_and_say_whose_they_are(tmp_path: Path, logs: LogFiles) -> None:
+async def test_complete_lines_come_once_and_name_their_replica(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / LOG, "one\ntw")
     (part,) = await logs.read()
     assert (str(part.version.serving), part.version.variant, part.replica, part.lines) == (
@@ -57,22 +57,20 @@ async def test_lines_come_once_they_are_whole_and_say_whose_they_are(tmp_path: P
     assert await lines_of(logs) == ["two"]
 
 
-async def test_what_was_not_taken_comes_again_as_the_same_part(tmp_path: Path, logs: LogFiles) -> None:
+async def test_an_unacknowledged_part_is_repeated_unchanged(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / LOG, "one\n")
     (first,), (again,) = await logs.read(), await logs.read()
     assert first == again
 
 
-async def test_the_next_deployer_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
+async def test_the_next_deployer_resumes_from_the_last_position(tmp_path: Path) -> None:
     for line in ("one", "two"):
         append(tmp_path / LOG, f"{line}\n")
         with closing(logs_in(tmp_path)) as logs:
             assert await lines_of(logs) == [line]
 
 
-async def test_the_rest_of_a_removed_file_is_read_and_the_next_file_from_its_begin(
-    tmp_path: Path, logs: LogFiles
-) -> None:
+async def test_the_rest_of_a_removed_file_is_read_before_the_next_file(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / LOG, "one\n")
     assert await lines_of(logs) == ["one"]
     append(tmp_path / LOG, "last\n")
@@ -83,7 +81,7 @@ async def test_the_rest_of_a_removed_file_is_read_and_the_next_file_from_its_beg
     assert await lines_of(logs) == ["new"]
 
 
-async def test_a_line_without_an_end_is_cut_and_a_large_file_begins_anew(tmp_path: Path, logs: LogFiles) -> None:
+async def test_an_endless_line_is_cut_and_a_large_file_is_rotated(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / LOG, "x" * CHUNK)
     assert await lines_of(logs) == ["x" * LONGEST_LINE]
     append(tmp_path / LOG, ("y" * 1023 + "\n") * (LARGEST_FILE // 1024 + 1))
@@ -101,7 +99,7 @@ async def ids(logs: LogFiles) -> list[str]:
     return [part.id for part in parts]
 
 
-async def test_a_replica_that_is_deployed_again_has_parts_with_new_ids(tmp_path: Path, logs: LogFiles) -> None:
+async def test_a_redeployed_replica_has_parts_with_new_ids(tmp_path: Path, logs: LogFiles) -> None:
     """The system may give the new file the inode of the old one; equal ids are dropped as duplicates."""
     seen = []
     for _ in range(5):
@@ -112,7 +110,7 @@ async def test_a_replica_that_is_deployed_again_has_parts_with_new_ids(tmp_path:
     assert len(set(seen)) == 5
 
 
-async def test_a_file_that_begins_anew_has_parts_with_new_ids(tmp_path: Path, logs: LogFiles) -> None:
+async def test_a_rotated_file_has_parts_with_new_ids(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / LOG, "first\n")
     before = await ids(logs)
     append(tmp_path / LOG, ("y" * 1023 + "\n") * (LARGEST_FILE // 1024))
@@ -123,7 +121,7 @@ async def test_a_file_that_begins_anew_has_parts_with_new_ids(tmp_path: Path, lo
     assert await ids(logs) not in ([], before)
 
 
-async def test_the_next_deployer_reads_a_redeployed_replica_from_the_begin_of_its_log(tmp_path: Path) -> None:
+async def test_the_next_deployer_reads_a_redeployed_replica_from_the_start_of_its_log(tmp_path: Path) -> None:
     key = ReplicaKey(IRIS, "v1", "0a1b", 0)
     names = [new_name(key), new_name(key)]
     seen = []
@@ -135,7 +133,7 @@ async def test_the_next_deployer_reads_a_redeployed_replica_from_the_begin_of_it
     assert len(set(seen)) == 2
 
 
-async def test_a_file_that_was_emptied_while_no_deployer_ran_is_read_from_its_begin(tmp_path: Path) -> None:
+async def test_a_file_that_was_emptied_without_a_deployer_is_read_from_its_start(tmp_path: Path) -> None:
     append(tmp_path / LOG, "one\ntwo\n")
     with closing(logs_in(tmp_path)) as logs:
         assert await lines_of(logs) == ["one", "two"]
@@ -144,7 +142,7 @@ async def test_a_file_that_was_emptied_while_no_deployer_ran_is_read_from_its_be
         assert await lines_of(logs) == ["new"]
 
 
-async def test_a_server_that_writes_faster_than_its_lines_are_taken_does_not_fill_the_disk(
+async def test_a_server_that_writes_faster_than_its_lines_are_read_does_not_fill_the_disk(
     tmp_path: Path, logs: LogFiles
 ) -> None:
     append(tmp_path / LOG, "one\n")
@@ -168,6 +166,6 @@ async def test_lines_are_read_on_a_full_disk(tmp_path: Path) -> None:
         assert await lines_of(logs) == []
 
 
-async def test_files_that_are_no_logs_of_replicas_are_left_alone(tmp_path: Path, logs: LogFiles) -> None:
+async def test_files_that_are_not_replica_logs_are_left_alone(tmp_path: Path, logs: LogFiles) -> None:
     append(tmp_path / "notes.log", "one\n")
     assert await logs.read() == []

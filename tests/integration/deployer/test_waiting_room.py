@@ -118,7 +118,7 @@ async def opened(replica: Replica, *, patience: float = 20.0, keys: AccessKeys |
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_requests_wake_a_replica_and_are_passed_on_as_they_are(replica: Replica) -> None:
+async def test_requests_wake_a_replica_and_are_forwarded_unchanged(replica: Replica) -> None:
     async with opened(replica) as room:
         asked = [asyncio.create_task(room.post("/v2/a%20b%2F?c=%7E", f"body {n}".encode())) for n in range(3)]
         await eventually(replica.is_woken)
@@ -145,7 +145,7 @@ async def test_neither_headers_nor_bodies_are_changed(replica: Replica) -> None:
         assert (await room.ask("/packed", method="GET")).body == gzip.compress(b"packed")
 
 
-async def test_a_body_is_not_read_before_someone_takes_it(replica: Replica) -> None:
+async def test_a_body_is_not_read_before_a_replica_takes_the_request(replica: Replica) -> None:
     body = b" " * LIMIT
     async with opened(replica) as room:
         _, port = room.url.rsplit(":", 1)
@@ -174,7 +174,7 @@ async def test_a_body_over_the_limit_is_refused(replica: Replica) -> None:
         assert (refused.status, refused.document) == (413, {"error": "too large"})
 
 
-async def test_a_request_for_a_superseded_revision_goes_to_the_one_that_serves(replica: Replica) -> None:
+async def test_a_request_for_a_superseded_revision_goes_to_the_current_one(replica: Replica) -> None:
     replica.only = NEWER
     replica.started.set()
     async with opened(replica) as room:
@@ -194,7 +194,7 @@ async def last_woken_is(replica: Replica, version: VersionKey) -> bool:
     return replica.woken[-1] == version
 
 
-async def test_routes_are_followed_before_they_wait_for_those_who_wait(replica: Replica) -> None:
+async def test_a_changed_route_applies_before_it_waits_for_open_requests(replica: Replica) -> None:
     replica.only = NEWER
     replica.started.set()
     async with opened(replica) as room:
@@ -236,7 +236,7 @@ def route_to(version: VersionKey) -> ServingRoute:
     return ServingRoute(version.serving, (RoutedVersion(version),), (Share(version, 100),))
 
 
-async def test_a_replica_that_never_comes_is_an_answer_that_says_why(replica: Replica) -> None:
+async def test_a_replica_that_never_starts_is_an_answer_with_the_reason(replica: Replica) -> None:
     async with opened(replica, patience=0.05) as room:
         assert await room.refusal() == (503, "no model server was ready after 0.05 s")
         replica.failure = "the model server does not start: no file"
@@ -246,7 +246,7 @@ async def test_a_replica_that_never_comes_is_an_answer_that_says_why(replica: Re
             assert (answer.status, answer.document["error"]) == (503, "nothing is served here")
 
 
-async def test_no_more_wait_than_there_is_room_for(replica: Replica) -> None:
+async def test_the_number_of_waiting_requests_is_limited(replica: Replica) -> None:
     async with opened(replica) as room:
         announced = ("Content-Length", str(LIMIT))  # whose bodies never come
         waiting = [asyncio.create_task(room.ask("/v2", announced)) for _ in range(4)]
@@ -257,7 +257,7 @@ async def test_no_more_wait_than_there_is_room_for(replica: Replica) -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_those_who_leave_make_room(replica: Replica) -> None:
+async def test_clients_that_leave_free_their_places(replica: Replica) -> None:
     async with opened(replica) as room:
         leaving = [asyncio.create_task(room.ask("/v2", method="GET")) for _ in range(4)]
         await asyncio.wait(leaving, return_when=asyncio.FIRST_COMPLETED)  # the others fill the room
@@ -276,14 +276,14 @@ async def is_let_in(room: Room) -> bool:
     return not done
 
 
-async def test_a_replica_that_is_gone_is_not_asked(replica: Replica) -> None:
+async def test_a_stopped_replica_gets_no_requests(replica: Replica) -> None:
     replica.started.set()
     replica.elsewhere.append(Endpoint("127.0.0.1", free_port()))
     async with opened(replica) as room:
         assert (await room.post("/v2", b"{}")).document["body"] == "{}"
 
 
-async def test_a_replica_that_ends_while_it_works_is_an_answer_too(replica: Replica) -> None:
+async def test_a_replica_that_exits_during_a_request_is_an_answer_too(replica: Replica) -> None:
     replica.started.set()
     async with opened(replica) as room:
         answer = await room.ask("/ends", method="GET")
@@ -291,7 +291,7 @@ async def test_a_replica_that_ends_while_it_works_is_an_answer_too(replica: Repl
     assert answer.document == {"error": "the model server exited while it processed the request"}
 
 
-async def test_nobody_but_the_ingress_wakes_a_replica(replica: Replica) -> None:
+async def test_only_the_ingress_wakes_a_replica(replica: Replica) -> None:
     replica.started.set()
     keys = AccessKeys(b"secret")
     async with opened(replica, keys=keys) as room:

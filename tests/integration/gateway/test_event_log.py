@@ -41,14 +41,14 @@ def event_log(owner: Owner) -> NatsEventLog:
 
 async def read(owner: Owner, in_between: Callable[[], Awaitable[None]], lines: list[str]) -> None:
     """Read the whole log; something happens after a third of it."""
-    async with aclosing(event_log(owner).written(LOG, _is_over)) as written:
+    async with aclosing(event_log(owner).read_log(LOG, _is_over)) as written:
         async for data in written:
             lines += data.lines
             if len(lines) == LINES // 3:
                 await in_between()
 
 
-async def test_a_reader_that_pauses_until_its_consumer_is_gone_gets_each_line_once(owner: Owner) -> None:
+async def test_a_reader_whose_consumer_expired_gets_each_line_once(owner: Owner) -> None:
     await write_lines(owner)
     deleted = 0
 
@@ -62,7 +62,7 @@ async def test_a_reader_that_pauses_until_its_consumer_is_gone_gets_each_line_on
     assert lines == [str(number) for number in range(LINES)]
 
 
-async def test_a_reader_gets_each_line_once_over_a_restart_of_the_server(owner: Owner, own_nats: NatsServer) -> None:
+async def test_a_reader_gets_each_line_once_over_a_server_restart(owner: Owner, own_nats: NatsServer) -> None:
     await write_lines(owner)
 
     async def restart() -> None:
@@ -74,7 +74,7 @@ async def test_a_reader_gets_each_line_once_over_a_restart_of_the_server(owner: 
     assert lines == [str(number) for number in range(LINES)]
 
 
-async def test_a_reader_fails_where_lines_were_lost_with_their_stream(owner: Owner) -> None:
+async def test_a_reader_fails_if_lines_were_lost_with_their_stream(owner: Owner) -> None:
     await write_lines(owner)
     lines: list[str] = []
     with pytest.raises(TransientError, match="created again"):
@@ -89,7 +89,7 @@ async def test_a_followed_log_resumes_when_nats_is_back(owner: Owner, own_nats: 
         return over
 
     await write_lines(owner, 0, 1)
-    async with aclosing(event_log(owner).written(LOG, is_over)) as written:
+    async with aclosing(event_log(owner).read_log(LOG, is_over)) as written:
         assert (await anext(written)).lines == ("0",)
         own_nats.kill()
         own_nats.start()

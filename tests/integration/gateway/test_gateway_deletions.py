@@ -36,7 +36,9 @@ async def requests(owner: Owner) -> list[str]:
     return [str(event.data.ref) for event in events if isinstance(event.data, ModelDeleteRequested)]
 
 
-async def test_a_version_is_asked_to_be_deleted_as_it_was_seen(gateway: Gateway, owner: Owner) -> None:
+async def test_the_deletion_of_a_version_is_requested_by_the_digest_that_was_read(
+    gateway: Gateway, owner: Owner
+) -> None:
     answer = await gateway.send("DELETE", VERSION)
     assert (answer.status, answer.json()["spec"]["ref"]["version"]) == (202, "v1")
     seen = version_document(number=1)
@@ -45,7 +47,9 @@ async def test_a_version_is_asked_to_be_deleted_as_it_was_seen(gateway: Gateway,
     )
 
 
-async def test_a_served_version_is_not_and_the_answer_names_the_servings(gateway: Gateway, owner: Owner) -> None:
+async def test_a_served_version_is_not_deleted_and_the_answer_names_its_servings(
+    gateway: Gateway, owner: Owner
+) -> None:
     await owner.serving(serving_document())
     await owner.serving(serving_document("other", spec=serving_spec("library/iris:v2", of=2)))
     await eventually(lambda: gateway.json("/namespaces/default/servings/other"))
@@ -56,7 +60,9 @@ async def test_a_served_version_is_not_and_the_answer_names_the_servings(gateway
     assert await requests(owner) == []
 
 
-async def test_what_another_registry_keeps_is_not_and_the_answer_names_that(gateway: Gateway, owner: Owner) -> None:
+async def test_a_version_in_another_registry_is_not_deleted_and_the_answer_names_it(
+    gateway: Gateway, owner: Owner
+) -> None:
     kept = version_document("library/iris:v3", number=4)
     elsewhere = kept.spec.model_copy(update={"registry": "harbor.example.com"})
     await owner.version(kept.model_copy(update={"spec": elsewhere}))
@@ -68,19 +74,19 @@ async def test_what_another_registry_keeps_is_not_and_the_answer_names_that(gate
     assert await requests(owner) == []
 
 
-async def test_a_serving_that_was_asked_for_just_now_protects_its_model(gateway: Gateway) -> None:
+async def test_a_newly_requested_serving_protects_its_model(gateway: Gateway) -> None:
     body = {"spec": {"variants": [{"name": "v1", "model": "library/iris:v1"}]}}
     assert (await gateway.send("PUT", "/namespaces/default/servings/iris", json=body)).status == 202
     assert (await gateway.send("DELETE", VERSION)).status == 409
 
 
-async def test_every_version_of_a_model_is_asked_to_be_deleted_and_of_no_other(gateway: Gateway, owner: Owner) -> None:
+async def test_deleting_a_model_requests_the_deletion_of_all_its_versions_only(gateway: Gateway, owner: Owner) -> None:
     answer = await gateway.send("DELETE", MODEL)
     assert (answer.status, answer.json()["metadata"]) == (202, {"totalItems": 2})
     assert sorted(await requests(owner)) == ["library/iris:v1", "library/iris:v2"]
 
 
-async def test_a_serving_whose_version_is_gone_can_be_scaled_but_serve_no_other_digest(
+async def test_a_serving_of_a_deleted_version_can_be_scaled_but_not_change_its_digest(
     gateway: Gateway, owner: Owner
 ) -> None:
     gone, path = serving_spec("library/gone:v1", of=5), "/namespaces/default/servings/iris"
@@ -95,5 +101,5 @@ async def test_a_serving_whose_version_is_gone_can_be_scaled_but_serve_no_other_
 
 
 @pytest.mark.parametrize("path", [f"{MODEL}/versions/v9", "/projects/library/models/none"])
-async def test_what_is_not_there_cannot_be_deleted(gateway: Gateway, path: str) -> None:
+async def test_a_missing_version_cannot_be_deleted(gateway: Gateway, path: str) -> None:
     assert (await gateway.send("DELETE", path)).status == 404

@@ -78,7 +78,7 @@ def progressed(step: str, name: str = "iris") -> ServingProgressed:
     return ServingProgressed(namespace="default", name=name, generation=1, step=step)
 
 
-async def test_events_of_all_streams_come_as_cloudevents(gateway: Gateway, owner: Owner) -> None:
+async def test_events_of_all_streams_arrive_as_cloudevents(gateway: Gateway, owner: Owner) -> None:
     await owner.publish(progressed("before"), "before")
     async with listening(gateway) as (listener, first):
         assert first.keys() == {"retry", "id"}
@@ -93,7 +93,7 @@ async def test_events_of_all_streams_come_as_cloudevents(gateway: Gateway, owner
         assert sorted(await listener.ids(2)) == ["j", "m"]
 
 
-async def test_a_client_that_comes_back_misses_nothing_and_sees_nothing_twice(gateway: Gateway, owner: Owner) -> None:
+async def test_a_client_that_reconnects_misses_nothing_and_sees_nothing_twice(gateway: Gateway, owner: Owner) -> None:
     async with listening(gateway) as (listener, _):
         for number in range(3):
             await owner.publish(progressed(str(number)), f"s{number}")
@@ -106,7 +106,7 @@ async def test_a_client_that_comes_back_misses_nothing_and_sees_nothing_twice(ga
         assert await listener.ids(1) == ["s4"]
 
 
-async def test_only_wanted_types_and_subjects_come(gateway: Gateway, owner: Owner) -> None:
+async def test_only_the_requested_types_and_subjects_arrive(gateway: Gateway, owner: Owner) -> None:
     query = "?type=dev.klever.serving.progressed.v1&type=dev.klever.model.deleted.v1&subject=default/iris"
     async with listening(gateway, query) as (listener, _):
         await owner.publish(progressed("x", name="other"), "other-name")
@@ -132,12 +132,12 @@ async def test_a_silent_stream_is_kept_open_by_comments(gateway: Gateway, owner:
         assert json.loads((await waiting)["data"])["id"] == "late"
 
 
-async def test_an_id_that_was_never_given_out_is_refused(gateway: Gateway) -> None:
+async def test_an_unknown_event_id_is_refused(gateway: Gateway) -> None:
     answer = await gateway.get("/events", headers={"Last-Event-ID": "yesterday"})
     assert (answer.status, answer.json()["code"]) == (422, "invalid")
 
 
-async def test_a_stream_goes_on_without_loss_after_nats_was_restarted(own_nats: NatsServer, tmp_path: Path) -> None:
+async def test_a_stream_resumes_without_loss_after_a_restart_of_nats(own_nats: NatsServer, tmp_path: Path) -> None:
     async with (
         owner_at(own_nats.url) as owner,
         running_gateway(own_nats.url, tmp_path / "data") as gateway,
@@ -156,7 +156,7 @@ async def test_a_stream_goes_on_without_loss_after_nats_was_restarted(own_nats: 
         assert await listener.ids(1) == ["s2"]
 
 
-async def test_events_of_a_stream_that_was_created_again_come_behind_a_gap(gateway: Gateway, owner: Owner) -> None:
+async def test_events_of_a_recreated_stream_follow_a_gap(gateway: Gateway, owner: Owner) -> None:
     async with listening(gateway) as (listener, _):
         for number in range(5):
             await owner.publish(progressed(str(number)), f"s{number}")
@@ -169,7 +169,7 @@ async def test_events_of_a_stream_that_was_created_again_come_behind_a_gap(gatew
         assert await listener.ids(2) == ["n1", "n2"]
 
 
-async def test_a_position_in_a_stream_that_is_gone_starts_at_the_beginning_of_the_new_one(
+async def test_a_position_in_a_deleted_stream_starts_at_the_beginning_of_the_new_one(
     gateway: Gateway, owner: Owner
 ) -> None:
     async with listening(gateway) as (listener, _):
@@ -188,7 +188,7 @@ async def test_a_position_in_a_stream_that_is_gone_starts_at_the_beginning_of_th
         assert await listener.ids(1) == ["n2"]
 
 
-async def test_a_client_that_was_away_for_too_long_is_shown_the_gap(gateway: Gateway, owner: Owner) -> None:
+async def test_a_client_that_was_away_too_long_is_shown_the_gap(gateway: Gateway, owner: Owner) -> None:
     async with listening(gateway) as (listener, first):
         await owner.publish(progressed("1"), "s1")
         assert await listener.ids(1) == ["s1"]
@@ -209,7 +209,7 @@ async def test_a_stream_resumes_after_its_consumers_were_deleted(gateway: Gatewa
         assert await listener.ids(1) == ["s2"]
 
 
-async def test_the_client_library_says_where_events_may_be_missing(gateway: Gateway, owner: Owner) -> None:
+async def test_the_client_library_reports_where_events_may_be_missing(gateway: Gateway, owner: Owner) -> None:
     gaps: list[str] = []
     async with KleverClient(gateway.url) as client, aclosing(client.events(on_gap=gaps.append)) as events:
         first, numbers = asyncio.create_task(events.__anext__()), count()
@@ -226,7 +226,7 @@ async def test_the_client_library_says_where_events_may_be_missing(gateway: Gate
     assert gaps == ["KLEVER_SERVINGS: the stream was deleted and created again"]
 
 
-async def test_a_client_that_does_not_read_is_cut_off(nats_url: str, owner: Owner, tmp_path: Path) -> None:
+async def test_a_client_that_does_not_read_is_disconnected(nats_url: str, owner: Owner, tmp_path: Path) -> None:
     async with running_gateway(nats_url, tmp_path, slow_client_seconds=0.3) as gateway:
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -252,7 +252,7 @@ async def test_the_newest_events_of_a_serving_are_listed(gateway: Gateway, owner
     assert (await gateway.get("/namespaces/default/servings/nothing/events")).status == 404
 
 
-async def test_events_are_listed_as_they_came_whatever_the_clocks_said(gateway: Gateway, owner: Owner) -> None:
+async def test_events_are_listed_in_order_of_arrival_whatever_their_timestamps(gateway: Gateway, owner: Owner) -> None:
     for hours in (3, 1, 2):
         await owner.publish(progressed(str(hours)), f"s{hours}", at=NOW + timedelta(hours=hours))
     listed = await gateway.json("/namespaces/default/servings/iris/events?limit=2")

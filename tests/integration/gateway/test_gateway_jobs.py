@@ -74,7 +74,7 @@ async def test_the_same_job_twice_is_one_job(gateway: Gateway, owner: Owner) -> 
     assert (missing.status, missing.json()["code"]) == (422, "model_not_found")
 
 
-async def test_conversions_of_the_same_bytes_are_jobs_of_their_own(gateway: Gateway, owner: Owner) -> None:
+async def test_conversions_of_the_same_bytes_are_separate_jobs(gateway: Gateway, owner: Owner) -> None:
     body = {"kind": "convert", "ref": "library/iris:v1"}
     answers = [
         await gateway.send("POST", JOBS, json=body | {"conversion": conversion})
@@ -89,14 +89,14 @@ async def test_conversions_of_the_same_bytes_are_jobs_of_their_own(gateway: Gate
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        pytest.param({"kind": "convert"}, "says what to make", id="no conversion"),
+        pytest.param({"kind": "convert"}, "requires a target", id="no conversion"),
         pytest.param({"conversion": {"to": "ONNX"}}, "for jobs of the kind convert", id="another kind"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "into": 1}}, "into", id="an unknown key"),
         pytest.param({"kind": "convert", "conversion": {"to": "Onix"}}, "did you mean ONNX?", id="an unknown format"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "quantize": "int3"}}, "int8", id="a bad value"),
     ],
 )
-async def test_a_conversion_that_makes_no_sense_is_refused(gateway: Gateway, body: dict[str, Any], says: str) -> None:
+async def test_a_nonsensical_conversion_is_refused(gateway: Gateway, body: dict[str, Any], says: str) -> None:
     answer = await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"} | body)
     assert answer.status == 422
     assert says in answer.text
@@ -111,7 +111,7 @@ async def test_a_running_job_can_be_cancelled_and_a_finished_one_cannot(gateway:
     assert (await gateway.send("POST", f"{JOBS}/c/cancel")).status == 404
 
 
-async def test_a_job_that_failed_is_done_again_whatever_the_reason_was(gateway: Gateway, owner: Owner) -> None:
+async def test_a_failed_job_is_retried_whatever_the_reason(gateway: Gateway, owner: Owner) -> None:
     await put(gateway, owner, job("good", JobPhase.SUCCEEDED), job("bad", JobPhase.FAILED))
     answer = await gateway.send("POST", f"{JOBS}/bad/retry")
     assert (answer.status, answer.json()["status"]["phase"], answer.json()["generation"]) == (202, "Pending", 2)
@@ -121,7 +121,7 @@ async def test_a_job_that_failed_is_done_again_whatever_the_reason_was(gateway: 
     assert (refused.status, refused.json()["code"]) == (409, "job_not_retriable")
 
 
-async def test_a_deleted_job_is_gone_when_its_owner_has_forgotten_it(gateway: Gateway, owner: Owner) -> None:
+async def test_a_deleted_job_is_gone_once_its_owner_has_deleted_it(gateway: Gateway, owner: Owner) -> None:
     await put(gateway, owner, job("old", JobPhase.FAILED))
     assert (await gateway.send("DELETE", f"{JOBS}/old")).status == 202
     assert (await last_event(owner)).data == JobDeleteRequested(id="old", spec=JOB_SPEC)
@@ -137,7 +137,7 @@ async def test_a_deleted_job_is_gone_when_its_owner_has_forgotten_it(gateway: Ga
     assert (await gateway.send("DELETE", f"{JOBS}/old")).status == 404
 
 
-async def test_a_job_that_was_deleted_before_its_owner_knew_it_is_gone(gateway: Gateway, owner: Owner) -> None:
+async def test_a_job_deleted_before_its_owner_knew_it_is_gone(gateway: Gateway, owner: Owner) -> None:
     name = (await gateway.send("POST", JOBS, json={"ref": "library/iris:v1"})).json()["id"]
     assert (await gateway.send("DELETE", f"{JOBS}/{name}")).status == 202
     deletion = await last_event(owner)
@@ -154,9 +154,7 @@ async def test_a_job_that_was_deleted_before_its_owner_knew_it_is_gone(gateway: 
     assert (await gateway.get(f"{JOBS}/{name}")).status == 200
 
 
-async def test_a_retry_that_was_cancelled_before_its_owner_knew_it_is_shown_as_it_ended(
-    gateway: Gateway, owner: Owner
-) -> None:
+async def test_a_retry_cancelled_before_its_owner_knew_it_is_shown_as_it_ended(gateway: Gateway, owner: Owner) -> None:
     await put(gateway, owner, job("a", JobPhase.FAILED))
     assert (await gateway.send("POST", f"{JOBS}/a/retry")).json()["status"]["phase"] == "Pending"
     assert (await gateway.send("POST", f"{JOBS}/a/cancel")).status == 202
@@ -181,7 +179,7 @@ async def test_a_retry_that_was_cancelled_before_its_owner_knew_it_is_shown_as_i
         pytest.param("?until=2026-01-03T01:00:00%2B01:00", {"a"}, id="the time before which"),
     ],
 )
-async def test_jobs_are_filtered_by(gateway: Gateway, owner: Owner, query: str, found: set[str]) -> None:
+async def test_jobs_are_filtered(gateway: Gateway, owner: Owner, query: str, found: set[str]) -> None:
     other = JOB_SPEC.model_copy(update={"ref": ModelRef.parse("library/other:v2")})
     second = job("b", JobPhase.FAILED, spec=other, created_at=NOW.replace(day=3))
     await put(gateway, owner, job("a", JobPhase.RUNNING), second)

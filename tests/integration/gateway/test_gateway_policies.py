@@ -48,12 +48,12 @@ async def deployed(gateway: Gateway) -> Any:
     return answer.status, answer.json().get("code")
 
 
-async def test_a_project_without_a_policy_blocks_what_is_dangerous(gateway: Gateway) -> None:
+async def test_a_project_without_a_policy_blocks_dangerous_models(gateway: Gateway) -> None:
     nothing: dict[str, Any] = {"convert": [], "quantize": None, "scan": "block", "trust": [], "invalid": "block"}
     assert await gateway.json(POLICY) == nothing
 
 
-async def test_a_policy_is_read_at_once_and_asked_for_by_an_event(gateway: Gateway, owner: Owner) -> None:
+async def test_a_policy_is_read_at_once_and_requested_by_an_event(gateway: Gateway, owner: Owner) -> None:
     trust = ["my.module:MyTransformer"]
     body = {"convert": ["ONNX"], "quantize": "int8", "scan": "warn", "trust": trust, "invalid": "warn"}
     answer = await gateway.send("PUT", POLICY, json=body)
@@ -68,13 +68,13 @@ async def test_a_policy_is_read_at_once_and_asked_for_by_an_event(gateway: Gatew
     "body",
     [{"scan": "never"}, {"invalid": "never"}, {"convert": "ONNX"}, {"quantise": "int8"}, {"trust": ["my.module"]}],
 )
-async def test_a_policy_that_is_none_is_refused_by_field(gateway: Gateway, body: dict[str, Any]) -> None:
+async def test_an_invalid_policy_is_refused_by_field(gateway: Gateway, body: dict[str, Any]) -> None:
     answer = await gateway.send("PUT", POLICY, json=body)
     assert answer.status == 422
     assert [error["field"].partition(".")[0] for error in answer.json()["errors"]] == list(body)
 
 
-async def test_formats_of_a_policy_are_taken_in_any_case_and_once(gateway: Gateway) -> None:
+async def test_formats_of_a_policy_are_case_insensitive_and_unique(gateway: Gateway) -> None:
     answer = await gateway.send("PUT", POLICY, json={"convert": ["onnx", "ONNX", "openvino"]})
     assert answer.status == 202, answer.text
     assert (await gateway.json(POLICY))["convert"] == ["ONNX", "OpenVINO"]
@@ -84,7 +84,7 @@ async def test_formats_of_a_policy_are_taken_in_any_case_and_once(gateway: Gatew
     ("name", "complaint"),
     [("Onix", "unknown format Onix, did you mean ONNX?"), ("GGUF", "nothing can be converted to GGUF: ")],
 )
-async def test_a_policy_with_a_format_that_cannot_be_made_is_refused(
+async def test_a_policy_with_an_unsupported_target_format_is_refused(
     gateway: Gateway, name: str, complaint: str
 ) -> None:
     answer = await gateway.send("PUT", POLICY, json={"convert": [name]})
@@ -92,7 +92,7 @@ async def test_a_policy_with_a_format_that_cannot_be_made_is_refused(
     assert answer.json()["errors"][0]["message"].startswith(complaint)
 
 
-async def test_a_dangerous_model_is_served_only_where_the_project_allows_it(gateway: Gateway, owner: Owner) -> None:
+async def test_a_dangerous_model_is_served_only_if_the_project_allows_it(gateway: Gateway, owner: Owner) -> None:
     await owner.version(scanned(SCAN))
     await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
     assert await deployed(gateway) == (422, "unsafe_model")
@@ -116,9 +116,7 @@ async def converted(gateway: Gateway) -> Any:
     return answer.status, answer.json().get("code")
 
 
-async def test_a_version_that_could_not_be_parsed_is_loaded_only_where_the_project_allows_it(
-    gateway: Gateway, owner: Owner
-) -> None:
+async def test_an_unparsed_version_is_loaded_only_if_the_project_allows_it(gateway: Gateway, owner: Owner) -> None:
     problem = Problem(code="invalid_model", message="weights.bin is missing: push it, too")
     await owner.version(known(extraction=ExtractionPhase.FAILED, problem=problem))
     await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
@@ -133,12 +131,14 @@ async def test_a_version_that_could_not_be_parsed_is_loaded_only_where_the_proje
     assert (await converted(gateway))[0] == 202
 
 
-async def test_a_version_that_is_still_parsed_is_accepted(gateway: Gateway, owner: Owner) -> None:
+async def test_a_version_that_is_being_parsed_is_accepted(gateway: Gateway, owner: Owner) -> None:
     await owner.version(known(extraction=ExtractionPhase.PENDING))
     assert (await deployed(gateway))[0] == 202
 
 
-async def test_what_nothing_could_serve_is_refused_but_for_a_server_of_ones_own(gateway: Gateway, owner: Owner) -> None:
+async def test_a_model_without_a_runtime_is_refused_unless_it_has_a_custom_server(
+    gateway: Gateway, owner: Owner
+) -> None:
     await owner.version(known(signature=Signature(details={"signature": None})))
     await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
     assert await deployed(gateway) == (422, "unservable_model")
@@ -148,7 +148,7 @@ async def test_what_nothing_could_serve_is_refused_but_for_a_server_of_ones_own(
     assert (await gateway.send("POST", SERVINGS, json=own)).status == 202
 
 
-async def test_commands_need_the_operators_leave(nats_url: str, owner: Owner, tmp_path: Path) -> None:
+async def test_custom_commands_need_the_operators_permission(nats_url: str, owner: Owner, tmp_path: Path) -> None:
     await owner.version(known())
     first = SERVING["spec"]["variants"][0]
     async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as gateway:

@@ -46,9 +46,7 @@ async def names_of(gateway: Gateway, path: str) -> list[str]:
     return [item["name"] for item in listed["items"]]
 
 
-async def test_a_version_that_the_registry_wrote_appears_with_its_whole_document(
-    gateway: Gateway, owner: Owner
-) -> None:
+async def test_a_version_from_the_registry_appears_with_its_whole_document(gateway: Gateway, owner: Owner) -> None:
     document = version_document("library/deep/iris:v1.0")
     await owner.version(document)
     path = "/projects/library/models/deep%2Firis/versions/v1.0"
@@ -81,7 +79,7 @@ async def test_projects_models_and_versions_are_listed(gateway: Gateway, owner: 
     assert [item["spec"]["ref"]["model"] for item in listed["items"]] == ["c"]
 
 
-async def test_a_job_is_found_in_its_namespace_only(gateway: Gateway, owner: Owner) -> None:
+async def test_a_job_is_found_only_in_its_namespace(gateway: Gateway, owner: Owner) -> None:
     job = JobDocument(id="job-1", spec=JOB_SPEC, status=JobStatus(), created_at=NOW, updated_at=NOW)
     await owner.job("job-1", job)
     stored = await eventually(lambda: gateway.json("/namespaces/default/modeljobs/job-1"))
@@ -107,9 +105,7 @@ async def test_a_tombstone_and_a_deleted_key_are_both_not_found(gateway: Gateway
         assert (await gateway.get(f"/namespaces/default/servings/{name}")).status == 404
 
 
-async def test_what_changed_while_the_gateway_was_away_is_there_when_it_is_back(
-    nats_url: str, owner: Owner, tmp_path: Path
-) -> None:
+async def test_changes_during_downtime_are_shown_after_the_restart(nats_url: str, owner: Owner, tmp_path: Path) -> None:
     for name in ("kept", "gone"):
         await owner.serving(serving_document(name))
     async with running_gateway(nats_url, tmp_path) as gateway:
@@ -129,7 +125,9 @@ async def test_the_sqlite_file_may_be_deleted_between_two_runs(nats_url: str, ow
         assert await names_of(gateway, "/servings") == ["iris"]
 
 
-async def test_the_projection_heals_after_nats_was_killed_and_restarted(own_nats: NatsServer, tmp_path: Path) -> None:
+async def test_the_projection_recovers_after_nats_was_killed_and_restarted(
+    own_nats: NatsServer, tmp_path: Path
+) -> None:
     async with owner_at(own_nats.url) as owner, running_gateway(own_nats.url, tmp_path / "data") as gateway:
         await owner.serving(serving_document("before"))
         await eventually(lambda: gateway.json("/namespaces/default/servings/before"))
@@ -150,7 +148,7 @@ async def lacks(gateway: Gateway, count: int) -> bool:
     return await gateway.problem("servings") == problem
 
 
-async def test_documents_of_a_lost_bucket_are_shown_until_their_owner_has_restored_them(
+async def test_documents_of_a_lost_bucket_are_shown_until_their_owner_restores_them(
     gateway: Gateway, owner: Owner
 ) -> None:
     for name in ("a", "b"):
@@ -171,7 +169,7 @@ async def test_documents_of_a_lost_bucket_are_shown_until_their_owner_has_restor
     await eventually(gateway.is_ready)
 
 
-async def test_documents_that_are_not_restored_are_gone_after_a_while(
+async def test_documents_that_are_not_restored_disappear_after_a_while(
     nats_url: str, owner: Owner, tmp_path: Path
 ) -> None:
     async with running_gateway(nats_url, tmp_path, restore_seconds=0.5) as gateway:
@@ -186,7 +184,7 @@ async def test_documents_that_are_not_restored_are_gone_after_a_while(
         await eventually(gateway.is_ready)
 
 
-async def test_a_bucket_that_was_lost_while_the_gateway_was_away_is_recognised(
+async def test_a_bucket_that_was_lost_during_downtime_is_recognised(
     nats_url: str, owner: Owner, tmp_path: Path
 ) -> None:
     for name in ("kept", "lost"):
@@ -201,14 +199,14 @@ async def test_a_bucket_that_was_lost_while_the_gateway_was_away_is_recognised(
         assert (await gateway.json("/namespaces/default/servings/kept"))["generation"] == 7
 
 
-async def test_a_gateway_whose_bucket_is_gone_is_not_ready(gateway: Gateway, owner: Owner) -> None:
+async def test_a_gateway_without_its_bucket_is_not_ready(gateway: Gateway, owner: Owner) -> None:
     await owner.client.jetstream().delete_stream(SERVINGS)
     assert "servings are shown as they were last known" in (await gateway.problem("servings") or "")
     await provision(owner.client.jetstream())
     await eventually(gateway.is_ready)
 
 
-async def test_a_gateway_that_has_never_seen_the_bucket_says_unavailable_and_not_missing(
+async def test_a_gateway_that_has_never_seen_the_bucket_answers_unavailable_and_not_missing(
     own_nats: NatsServer, tmp_path: Path
 ) -> None:
     own_nats.stop()
@@ -221,7 +219,7 @@ async def test_a_gateway_that_has_never_seen_the_bucket_says_unavailable_and_not
         assert (await gateway.get("/readyz")).status == 503
 
 
-async def test_a_version_is_answered_in_less_than_two_milliseconds_mostly(gateway: Gateway, owner: Owner) -> None:
+async def test_most_reads_of_a_version_take_less_than_two_milliseconds(gateway: Gateway, owner: Owner) -> None:
     await owner.version(version_document())
     path = "/projects/library/models/iris/versions/v1"
     await eventually(lambda: gateway.json(path))

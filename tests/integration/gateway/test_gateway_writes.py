@@ -69,7 +69,9 @@ async def test_a_new_serving_is_pending_at_once_and_its_request_is_in_the_stream
     assert (await gateway.json("/servings"))["items"] == [document]
 
 
-async def test_the_accepted_document_stays_until_the_owner_has_that_generation(gateway: Gateway, owner: Owner) -> None:
+async def test_the_accepted_document_is_shown_until_the_owner_has_that_generation(
+    gateway: Gateway, owner: Owner
+) -> None:
     await owner.serving(serving_document(phase=ServingPhase.READY, url="http://x"))
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
     answer = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=2)})
@@ -88,7 +90,9 @@ async def test_the_accepted_document_stays_until_the_owner_has_that_generation(g
     await eventually(progressing)
 
 
-async def test_what_was_accepted_outlives_a_restart_of_the_gateway(nats_url: str, owner: Owner, tmp_path: Path) -> None:
+async def test_an_accepted_document_survives_a_restart_of_the_gateway(
+    nats_url: str, owner: Owner, tmp_path: Path
+) -> None:
     assert owner.client.is_connected
     async with running_gateway(nats_url, tmp_path, decision_seconds=0) as gateway:
         answer = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
@@ -96,7 +100,7 @@ async def test_what_was_accepted_outlives_a_restart_of_the_gateway(nats_url: str
         assert await gateway.json(f"{SERVINGS}/iris") == answer.json()
 
 
-async def test_deleting_shows_deleting_at_once_and_nothing_once_the_owner_is_done(
+async def test_a_serving_is_deleting_at_once_and_gone_once_the_owner_has_removed_it(
     gateway: Gateway, owner: Owner
 ) -> None:
     await owner.serving(serving_document(phase=ServingPhase.READY))
@@ -115,7 +119,7 @@ async def test_deleting_shows_deleting_at_once_and_nothing_once_the_owner_is_don
     assert (again.status, again.json()["generation"]) == (202, 2)
 
 
-async def test_a_deletion_that_was_overtaken_does_not_show_for_ever(gateway: Gateway, owner: Owner) -> None:
+async def test_a_superseded_deletion_is_not_shown_for_ever(gateway: Gateway, owner: Owner) -> None:
     await owner.serving(serving_document(phase=ServingPhase.READY))
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
     assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 202
@@ -128,7 +132,7 @@ async def test_a_deletion_that_was_overtaken_does_not_show_for_ever(gateway: Gat
     await eventually(ready_again)
 
 
-async def test_a_request_that_changed_nothing_does_not_show_for_ever(gateway: Gateway, owner: Owner) -> None:
+async def test_a_request_without_effect_is_not_shown_for_ever(gateway: Gateway, owner: Owner) -> None:
     await owner.serving(serving_document(phase=ServingPhase.READY))
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
     assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 202
@@ -140,7 +144,7 @@ async def test_a_request_that_changed_nothing_does_not_show_for_ever(gateway: Ga
     await eventually(ready_again, within=15)
 
 
-async def test_a_request_that_was_lost_with_its_stream_does_not_show_for_ever(gateway: Gateway, owner: Owner) -> None:
+async def test_a_request_lost_with_its_stream_is_not_shown_for_ever(gateway: Gateway, owner: Owner) -> None:
     assert (await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})).status == 202
     assert (await gateway.send("POST", SERVINGS, json={"name": "other", "spec": SPEC})).status == 202
     await owner.recreate("KLEVER_SERVINGS")
@@ -151,7 +155,7 @@ async def test_a_request_that_was_lost_with_its_stream_does_not_show_for_ever(ga
     await eventually(gone, within=15)
 
 
-async def test_a_request_shows_for_as_long_as_it_waits_for_its_owner(gateway: Gateway, owner: Owner) -> None:
+async def test_a_request_is_shown_while_it_waits_for_its_owner(gateway: Gateway, owner: Owner) -> None:
     for name in ("first", "second"):
         assert (await gateway.send("POST", SERVINGS, json={"name": name, "spec": SPEC})).status == 202
     await owner.handle(DEPLOYER_REQUESTED)
@@ -167,7 +171,7 @@ def rollout(phase: RolloutPhase) -> RolloutStatus:
     return RolloutStatus(generation=2, strategy="canary", phase=phase, weight=20, since=NOW)
 
 
-async def test_a_rollout_is_steered_through_an_event(gateway: Gateway, owner: Owner) -> None:
+async def test_a_rollout_is_controlled_through_an_event(gateway: Gateway, owner: Owner) -> None:
     under_way = rollout(RolloutPhase.PROGRESSING)
     await owner.serving(serving_document(generation=2, phase=ServingPhase.PROGRESSING, rollout=under_way))
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
@@ -178,7 +182,7 @@ async def test_a_rollout_is_steered_through_an_event(gateway: Gateway, owner: Ow
     assert event.data == wanted
 
 
-async def test_a_rollout_that_has_ended_cannot_be_steered(gateway: Gateway, owner: Owner) -> None:
+async def test_a_completed_rollout_cannot_be_controlled(gateway: Gateway, owner: Owner) -> None:
     await owner.serving(serving_document(generation=2, rollout=rollout(RolloutPhase.PROMOTED)))
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
     answer = await gateway.send("POST", f"{SERVINGS}/iris/rollout", json={"action": "abort"})
@@ -188,7 +192,7 @@ async def test_a_rollout_that_has_ended_cannot_be_steered(gateway: Gateway, owne
     assert (await gateway.send("POST", f"{SERVINGS}/no/rollout", json={"action": "abort"})).status == 404
 
 
-async def test_what_model_servers_write_is_read_with_whose_it_is(gateway: Gateway, owner: Owner) -> None:
+async def test_the_output_of_model_servers_is_read_with_its_origin(gateway: Gateway, owner: Owner) -> None:
     await owner.serving(serving_document())
     await eventually(lambda: gateway.json(f"{SERVINGS}/iris"))
     for number, variant in enumerate(("v1", "v2")):
@@ -223,12 +227,12 @@ async def test_a_taken_name_is_a_conflict_and_a_stale_generation_fails_its_preco
 
 
 @pytest.mark.parametrize("headers", [{"If-Match": "x"}, {"If-Match": "0"}, {"Idempotency-Key": "x" * 256}])
-async def test_conditions_that_are_none_are_refused(gateway: Gateway, headers: dict[str, str]) -> None:
+async def test_invalid_conditions_are_refused(gateway: Gateway, headers: dict[str, str]) -> None:
     answer = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": SPEC}, headers=headers)
     assert (answer.status, answer.json()["code"]) == (422, "invalid")
 
 
-async def test_two_changes_at_once_get_two_generations(gateway: Gateway) -> None:
+async def test_two_concurrent_changes_get_two_generations(gateway: Gateway) -> None:
     answers = await asyncio.gather(
         *(gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=n)}) for n in (1, 2, 3))
     )
@@ -283,7 +287,7 @@ async def test_two_changes_at_once_get_two_generations(gateway: Gateway) -> None
         ),
     ],
 )
-async def test_what_is_wrong_with_a_serving_is_told_by_field(
+async def test_an_invalid_serving_is_refused_by_field(
     gateway: Gateway, body: dict[str, Any], code: str, fields: list[str]
 ) -> None:
     answer = await gateway.send("POST", SERVINGS, json=body)
@@ -294,7 +298,7 @@ async def test_what_is_wrong_with_a_serving_is_told_by_field(
     assert (await gateway.get(f"{SERVINGS}/iris")).status == 404
 
 
-async def test_a_version_behind_a_registrys_name_is_refused_with_what_to_leave_out(gateway: Gateway) -> None:
+async def test_a_model_prefixed_with_a_registry_is_refused_with_advice(gateway: Gateway) -> None:
     body = {"name": "iris", "spec": spec(model="registry.example/iris:v1")}
     problem = (await gateway.send("POST", SERVINGS, json=body)).json()
     assert problem["code"] == "model_not_found"
@@ -307,7 +311,7 @@ async def test_an_earlier_digest_of_the_tag_may_be_served(gateway: Gateway) -> N
     assert answer.json()["spec"]["variants"][0]["digest"] == digest(6)
 
 
-async def test_a_version_that_is_being_pushed_is_waited_for(nats_url: str, owner: Owner, tmp_path: Path) -> None:
+async def test_a_version_in_transit_is_waited_for(nats_url: str, owner: Owner, tmp_path: Path) -> None:
     async with running_gateway(nats_url, tmp_path, model_wait_seconds=10) as gateway:
         body = {"spec": spec(model="library/late:v1")}
         waiting = asyncio.create_task(gateway.send("PUT", f"{SERVINGS}/late", json=body))
@@ -318,7 +322,7 @@ async def test_a_version_that_is_being_pushed_is_waited_for(nats_url: str, owner
     assert (answer.status, answer.json()["spec"]["variants"][0]["digest"]) == (202, digest(3))
 
 
-async def test_without_nats_nothing_is_accepted_and_nothing_is_stored(own_nats: NatsServer, tmp_path: Path) -> None:
+async def test_nothing_is_accepted_or_stored_without_nats(own_nats: NatsServer, tmp_path: Path) -> None:
     async with owner_at(own_nats.url) as owner, running_gateway(own_nats.url, tmp_path / "data") as gateway:
         await owner.version(version_document())
         await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
@@ -337,7 +341,7 @@ async def test_without_nats_nothing_is_accepted_and_nothing_is_stored(own_nats: 
         assert (await owner.client.jetstream().stream_info("KLEVER_SERVINGS")).state.messages == 0
 
 
-async def test_a_nats_that_hangs_is_unavailable_too(own_nats: NatsServer, tmp_path: Path) -> None:
+async def test_a_hanging_nats_is_unavailable_too(own_nats: NatsServer, tmp_path: Path) -> None:
     async with owner_at(own_nats.url) as owner, running_gateway(own_nats.url, tmp_path / "data") as gateway:
         await owner.version(version_document())
         await eventually(lambda: gateway.json("/projects/library/models/iris/versions/v1"))
@@ -394,7 +398,7 @@ async def test_requests_are_measured_by_route_and_carry_the_callers_id(gateway: 
     assert 'route="/api/v1alpha1/projects/{project}/models/{model}/versions/{version}",status="404"' in metrics
 
 
-async def test_the_promised_generation_is_asked_for(gateway: Gateway, owner: Owner) -> None:
+async def test_the_answered_generation_is_the_requested_one(gateway: Gateway, owner: Owner) -> None:
     for replicas in (1, 2):
         answer = await gateway.send("PUT", f"{SERVINGS}/iris", json={"spec": spec(replicas=replicas)})
         assert (await owner.last_event("KLEVER_SERVINGS")).data.generation == answer.json()["generation"] == replicas

@@ -39,7 +39,7 @@ async def gateways(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator
 Pair = tuple[Gateway, Gateway]
 
 
-async def test_one_of_two_simultaneous_changes_is_accepted_in_every_round(gateways: Pair) -> None:
+async def test_only_one_of_two_concurrent_changes_is_accepted_in_every_round(gateways: Pair) -> None:
     assert (await gateways[0].send("POST", SERVINGS, json={"name": "iris", **body()})).status == 202
     for generation in range(1, 21):
         headers = {"If-Match": str(generation)}
@@ -56,7 +56,7 @@ async def test_one_of_two_simultaneous_changes_is_accepted_in_every_round(gatewa
         assert shown == 2 * generation + winner
 
 
-async def test_one_of_two_simultaneous_creations_is_accepted(gateways: Pair) -> None:
+async def test_only_one_of_two_concurrent_creations_is_accepted(gateways: Pair) -> None:
     created = await asyncio.gather(
         *(gateway.send("POST", SERVINGS, json={"name": "iris", **body(n + 1)}) for n, gateway in enumerate(gateways))
     )
@@ -83,7 +83,7 @@ async def test_a_client_that_reads_again_after_a_conflict_loses_no_change(gatewa
     assert (await gateways[0].json(IRIS))["spec"]["variants"][0]["replicas"] == 21
 
 
-async def test_the_same_request_at_both_gateways_is_done_once(gateways: Pair, owner: Owner) -> None:
+async def test_the_same_request_at_both_gateways_takes_effect_once(gateways: Pair, owner: Owner) -> None:
     assert (await gateways[0].send("POST", SERVINGS, json={"name": "iris", **body()})).status == 202
     headers = {"If-Match": "1", "Idempotency-Key": "retry-1"}
     answers = [await gateway.send("PUT", IRIS, json=body(2), headers=headers) for gateway in gateways]

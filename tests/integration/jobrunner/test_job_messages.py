@@ -65,7 +65,7 @@ async def rig(nats_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 @pytest.mark.parametrize("stop", [JobCancelRequested, JobDeleteRequested])
-async def test_jobs_that_are_asked_for_and_stopped_at_once_never_run_to_their_end(
+async def test_jobs_that_are_requested_and_cancelled_at_once_never_complete(
     rig: Rig, stop: type[JobCancelRequested | JobDeleteRequested]
 ) -> None:
     for number in range(MANY):
@@ -78,7 +78,7 @@ async def test_jobs_that_are_asked_for_and_stopped_at_once_never_run_to_their_en
     assert len(phases) == (MANY if stop is JobCancelRequested else 0)
 
 
-async def test_queued_conversions_hold_up_no_other_job(rig: Rig) -> None:
+async def test_queued_conversions_delay_no_other_job(rig: Rig) -> None:
     for number in range(100):
         await rig.ask(JobKind.CONVERT, number)
     waiting = [await rig.ask(kind, 1000) for kind in (JobKind.SCAN, JobKind.EXTRACT)]
@@ -92,7 +92,7 @@ async def test_queued_conversions_hold_up_no_other_job(rig: Rig) -> None:
     assert rig.conversions.done == []
 
 
-async def test_a_job_that_was_deleted_and_asked_for_again_is_done(rig: Rig) -> None:
+async def test_a_deleted_job_that_is_requested_again_runs(rig: Rig) -> None:
     rig.conversions.gate.set()
     job = await rig.ask(JobKind.CONVERT, 1)
     await rig.service.publish(JobDeleteRequested(**spec_and_id(JobKind.CONVERT, 1)), "delete")
@@ -118,7 +118,7 @@ async def test_a_second_jobrunner_leaves_the_jobs_of_the_first_alone(rig: Rig, n
     assert (rig.scans.done, other.done) == ([job], [])
 
 
-async def test_a_second_jobrunner_takes_what_waits_for_the_slot_of_the_first(
+async def test_a_second_jobrunner_takes_jobs_that_wait_for_a_slot_of_the_first(
     rig: Rig, nats_url: str, tmp_path: Path
 ) -> None:
     jobs = [await rig.ask(JobKind.CONVERT, number) for number in range(2)]
@@ -149,7 +149,7 @@ async def _is_renewed(service: JobsService, job: str) -> bool:
     )
 
 
-async def test_a_lost_bucket_costs_no_job_that_runs(rig: Rig) -> None:
+async def test_a_lost_bucket_interrupts_no_running_job(rig: Rig) -> None:
     job = await rig.ask(JobKind.SCAN, 1)
     await eventually(lambda: _has(rig.service, job))
     await rig.service.client.jetstream().delete_key_value("klever-jobs")  # the kit creates it again
@@ -165,7 +165,7 @@ async def _has(service: JobsService, job: str) -> bool:
     return job in await service.phases()
 
 
-async def test_a_stream_that_was_lost_takes_no_order_with_it(rig: Rig) -> None:
+async def test_a_lost_stream_loses_no_request(rig: Rig) -> None:
     rig.scans.gate.set()
     job = await rig.ask(JobKind.SCAN, 1)
     await eventually(lambda: _is_done(rig.service, job))

@@ -62,12 +62,12 @@ async def hand_out(client: Client, consumer: ConsumerSpec, count: int, *, acknow
         await message.ack_sync()
 
 
-async def test_nothing_was_handed_out(client: Client) -> None:
+async def test_the_backlog_is_empty_before_any_delivery(client: Client) -> None:
     await push(client, "v1")
     assert await backlog_of(client).unfinished() == []
 
 
-async def test_what_was_handed_out_and_not_acknowledged_is_left(client: Client) -> None:
+async def test_delivered_messages_without_acknowledgement_are_left(client: Client) -> None:
     for version in ("v1", "v2", "v3", "v4"):
         await push(client, version)
     await hand_out(client, JOBRUNNER_EXTRACT, 3, acknowledge=1)
@@ -82,14 +82,14 @@ async def test_what_was_handed_out_and_not_acknowledged_is_left(client: Client) 
     assert left[-1].job == "job-1"
 
 
-async def test_what_nobody_can_read_is_left_to_its_redelivery(client: Client) -> None:
+async def test_unreadable_messages_are_left_to_their_redelivery(client: Client) -> None:
     await client.jetstream().publish("klever.model.pushed.library.poison", b"\xff")
     await push(client, "v1")
     await hand_out(client, JOBRUNNER_EXTRACT, 2)
     assert [one.intent.event_id for one in await backlog_of(client).unfinished()] == ["v1"]
 
 
-async def test_a_server_that_is_away_is_a_transient_error(own_nats: NatsServer) -> None:
+async def test_an_unreachable_server_is_a_transient_error(own_nats: NatsServer) -> None:
     connection = await nats.connect(own_nats.url, allow_reconnect=False)
     await provision(connection.jetstream(), replicas=1)
     own_nats.stop()
@@ -98,13 +98,13 @@ async def test_a_server_that_is_away_is_a_transient_error(own_nats: NatsServer) 
     await connection.close()
 
 
-async def test_a_consumer_that_was_deleted_is_a_transient_error(client: Client) -> None:
+async def test_a_deleted_consumer_is_a_transient_error(client: Client) -> None:
     await client.jetstream().delete_consumer(JOBRUNNER_EXTRACT.stream, JOBRUNNER_EXTRACT.durable)
     with pytest.raises(TransientError, match="consumer not found"):
         await backlog_of(client).unfinished()
 
 
-async def test_a_stream_that_was_deleted_is_a_transient_error(client: Client) -> None:
+async def test_a_deleted_stream_is_a_transient_error(client: Client) -> None:
     await client.jetstream().delete_stream(JOBRUNNER_EXTRACT.stream)
     with pytest.raises(TransientError, match="stream not found"):
         await backlog_of(client).unfinished()
@@ -138,7 +138,7 @@ class Reconnecting:
         return Recreated(self._client)
 
 
-async def test_messages_of_a_stream_that_was_recreated_are_not_taken_for_those_handed_out(client: Client) -> None:
+async def test_messages_of_a_recreated_stream_are_not_treated_as_delivered(client: Client) -> None:
     await push(client, "v1")
     await hand_out(client, JOBRUNNER_EXTRACT, 1)
     source = ClientSource()

@@ -55,7 +55,7 @@ def withdrawals_of(client: Client) -> NatsWithdrawals:
 
 
 @pytest.mark.parametrize("kind", [JobCancelRequested, JobDeleteRequested])
-async def test_what_was_requested_before_a_withdrawal_is_withdrawn_and_nothing_else(
+async def test_only_requests_before_a_withdrawal_are_withdrawn(
     client: Client, kind: type[JobCancelRequested] | type[JobDeleteRequested]
 ) -> None:
     withdrawals = withdrawals_of(client)
@@ -68,14 +68,14 @@ async def test_what_was_requested_before_a_withdrawal_is_withdrawn_and_nothing_e
     assert judged == [True, True, False, False, False]
 
 
-async def test_a_push_that_is_lost_with_its_stream_is_not_withdrawn(client: Client) -> None:
+async def test_a_push_lost_with_its_stream_is_not_withdrawn(client: Client) -> None:
     pushed = await push(client)
     await store(client, JobDeleteRequested(id=pushed.job))
     await client.jetstream().purge_stream("KLEVER_MODELS")
     assert not await withdrawals_of(client).is_withdrawn(pushed)
 
 
-async def test_a_server_that_is_away_is_a_transient_error(own_nats: NatsServer) -> None:
+async def test_an_unreachable_server_is_a_transient_error(own_nats: NatsServer) -> None:
     connection = await nats.connect(own_nats.url, allow_reconnect=False)
     await provision(connection.jetstream(), replicas=1)
     wanted = await request(connection, "one")

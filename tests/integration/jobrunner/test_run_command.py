@@ -42,6 +42,6 @@ async def test_a_scan_reports_its_progress(tmp_path: Path) -> None:
     assert [line.rpartition(" ")[2] for line in lines] == ["clean"]
 
 
-async def test_a_damaged_model_fails_for_good(tmp_path: Path) -> None:
+async def test_a_damaged_model_fails_permanently(tmp_path: Path) -> None:
     code, outcome, _ = await run_command(tmp_path, broken(tmp_path / "m"), JobKind.EXTRACT)
     assert (code, outcome["problem"]["code"]) == (10, "invalid_model")

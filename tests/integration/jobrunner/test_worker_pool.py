@@ -41,7 +41,7 @@ async def asked(running: WorkerPool, wish: str) -> str:
     return str(signature.framework)
 
 
-async def test_workers_are_warm_before_the_first_job_and_used_again() -> None:
+async def test_workers_are_warm_before_the_first_job_and_are_reused() -> None:
     async with pool(2) as running:
         await eventually(running.is_ready)
         pids = [await asked(running, "pid") for _ in range(6)]
@@ -49,7 +49,7 @@ async def test_workers_are_warm_before_the_first_job_and_used_again() -> None:
 
 
 @pytest.mark.parametrize("wish", ["exit", "segfault"])
-async def test_a_job_that_ends_its_process_twice_fails_and_the_next_one_is_done(wish: str) -> None:
+async def test_a_job_that_kills_its_process_twice_fails_and_the_next_one_runs(wish: str) -> None:
     async with pool() as running:
         with pytest.raises(JobError, match="ended its process twice") as failure:
             await asked(running, wish)
@@ -57,14 +57,14 @@ async def test_a_job_that_ends_its_process_twice_fails_and_the_next_one_is_done(
         assert await asked(running, "pid")
 
 
-async def test_a_worker_that_was_killed_by_chance_costs_nothing() -> None:
+async def test_a_worker_that_is_killed_once_fails_no_job() -> None:
     async with pool() as running:
         await asked(running, "pid")
         workers()[0].kill()
         assert await asked(running, "pid")
 
 
-async def test_workers_that_ended_while_they_were_idle_cost_no_job() -> None:
+async def test_idle_workers_that_exited_fail_no_job() -> None:
     async with pool(2) as running:
         await eventually(lambda: _have(2))
         for worker in workers():
@@ -74,7 +74,7 @@ async def test_workers_that_ended_while_they_were_idle_cost_no_job() -> None:
         assert await running.is_ready()
 
 
-async def test_an_answer_that_cannot_be_read_fails_its_job_only() -> None:
+async def test_an_unreadable_answer_fails_only_its_job() -> None:
     async with pool() as running:
         with pytest.raises(JobError, match="answer cannot be read") as failure:
             await asked(running, "large")
@@ -82,7 +82,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_job_only() -> None:
         assert await asked(running, "pid")
 
 
-async def test_a_worker_that_starts_badly_is_started_again(tmp_path: Path) -> None:
+async def test_a_worker_that_fails_to_start_is_restarted(tmp_path: Path) -> None:
     orders = tmp_path / "orders"
     os.mkfifo(orders)
     start = f"read -r order < {orders}; [ $order = good ] || {{ echo '{{'; exit 1; }}; exec \"$@\""
@@ -94,7 +94,7 @@ async def test_a_worker_that_starts_badly_is_started_again(tmp_path: Path) -> No
         assert await asked(running, "pid")
 
 
-async def test_whoever_gives_up_waiting_takes_no_worker_along() -> None:
+async def test_a_cancelled_wait_does_not_lose_a_worker() -> None:
     async with pool() as running:
         await eventually(running.is_ready)
         for _ in range(20):
@@ -107,7 +107,7 @@ async def test_whoever_gives_up_waiting_takes_no_worker_along() -> None:
         assert await asked(running, "pid")
 
 
-async def test_a_job_that_runs_when_the_pool_closes_is_for_another_time() -> None:
+async def test_a_job_that_runs_when_the_pool_closes_is_a_transient_error() -> None:
     async with pool() as running:
         work = asyncio.create_task(asked(running, "hang"))
         second = asyncio.create_task(asked(running, "pid"))
@@ -122,7 +122,7 @@ async def _have(count: int) -> bool:
     return len(workers()) == count
 
 
-async def test_a_job_that_hangs_ends_after_the_time_it_has() -> None:
+async def test_a_hanging_job_is_stopped_at_its_timeout() -> None:
     async with pool(limits=replace(LIMITS, timeout_seconds=0.5)) as running:
         with pytest.raises(JobError, match=r"longer than 0\.5 s") as failure:
             await asked(running, "hang")
@@ -130,14 +130,14 @@ async def test_a_job_that_hangs_ends_after_the_time_it_has() -> None:
         assert await asked(running, "pid")
 
 
-async def test_a_job_that_eats_memory_is_refused_it() -> None:
+async def test_a_job_over_its_memory_limit_fails() -> None:
     async with pool() as running:
         with pytest.raises(JobError, match="KLEVER_JOBRUNNER_WORKER_MEMORY_MB") as failure:
             await asked(running, "memory")
         assert failure.value.code == OUT_OF_MEMORY
 
 
-async def test_what_a_parser_prints_is_no_answer() -> None:
+async def test_the_output_of_a_parser_is_not_read_as_an_answer() -> None:
     async with pool() as running:
         assert await asked(running, "print")
 
@@ -154,12 +154,12 @@ async def test_a_worn_worker_is_replaced() -> None:
     assert pids[0] == pids[1] != pids[2] == pids[3]
 
 
-async def test_a_worker_that_held_much_memory_is_replaced() -> None:
+async def test_a_worker_that_used_much_memory_is_replaced() -> None:
     async with pool(limits=replace(LIMITS, recycle_mb=1)) as running:
         assert await asked(running, "pid") != await asked(running, "pid")
 
 
-async def test_closing_in_the_middle_of_a_job_leaves_no_process() -> None:
+async def test_closing_during_a_job_leaves_no_process() -> None:
     async with pool() as running:
         work = asyncio.create_task(asked(running, "hang"))
         await eventually(running.is_ready)

@@ -41,7 +41,7 @@ async def gateway(port: int, *frames: str, seen: list[str]) -> AsyncIterator[Non
         yield
 
 
-async def test_an_event_that_was_cut_off_comes_once_with_the_next_connection() -> None:
+async def test_an_event_cut_off_by_a_disconnect_comes_once_after_the_reconnect() -> None:
     port, seen, again = free_port(), list[str](), list[str]()
     whole = frame("second")
     async with KleverClient(f"http://127.0.0.1:{port}") as client, aclosing(client.events()) as events:
@@ -56,13 +56,13 @@ async def test_an_event_that_was_cut_off_comes_once_with_the_next_connection() -
     assert again[0] == "after-first"
 
 
-async def test_a_platform_that_was_never_there_is_an_error_at_once() -> None:
+async def test_an_unreachable_platform_is_an_error_at_once() -> None:
     async with KleverClient(f"http://127.0.0.1:{free_port()}") as client, aclosing(client.events()) as events:
         with pytest.raises(UnreachableError):
             await anext(events)
 
 
-async def test_a_filter_that_is_refused_is_an_error() -> None:
+async def test_a_refused_filter_is_an_error() -> None:
     async with TestServer(web.Application()) as server, KleverClient(str(server.make_url(""))) as client:
         with pytest.raises(ApiError):
             await anext(client.events(type="nothing"))

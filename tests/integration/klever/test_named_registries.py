@@ -38,7 +38,7 @@ def get(gateway: str, reference: str) -> Result:
 
 
 @pytest.mark.parametrize("registry", ["", "localhost:5000/", "127.0.0.1:5000/"])
-def test_a_model_is_found_by_what_ormb_has_printed(gateway: str, registry: str) -> None:
+def test_a_model_is_found_by_the_name_that_ormb_printed(gateway: str, registry: str) -> None:
     result = get(gateway, f"{registry}library/iris:v1")
     assert result.exit_code == 0, result.output
     assert "model:       library/iris:v1" in result.output
@@ -47,7 +47,7 @@ def test_a_model_is_found_by_what_ormb_has_printed(gateway: str, registry: str) 
 @pytest.mark.parametrize(
     "registry", ["localhost:5001", "localhost", "registry.example.com:443", "registry.example.com"]
 )
-def test_a_model_of_that_name_in_another_registry_is_another_model(gateway: str, registry: str) -> None:
+def test_a_model_of_the_same_name_in_another_registry_is_another_model(gateway: str, registry: str) -> None:
     result = get(gateway, f"{registry}/library/iris:v1")
     assert result.exit_code == 1
     assert f"is in the registry 127.0.0.1:5000, not in {registry}" in result.stderr
@@ -61,13 +61,13 @@ def test_a_model_of_another_registry_is_not_deleted_here(gateway: str, registry:
 
 
 @pytest.mark.parametrize("name", ["registry.example.com/library/iris", "localhost/iris", "localhost:5000/library/iris"])
-def test_all_versions_of_a_model_are_not_deleted_by_a_registrys_name(gateway: str, name: str) -> None:
+def test_a_name_with_a_registry_does_not_delete_all_versions_of_a_model(gateway: str, name: str) -> None:
     result = invoke(gateway, "models", "delete", name, "--yes")
     assert result.exit_code == 2
     assert f"{name} contains a registry: write PROJECT/MODEL" in result.stderr
 
 
-def test_a_model_in_a_registry_is_not_named_by_its_digest(gateway: str) -> None:
+def test_a_model_in_another_registry_is_not_named_by_its_digest(gateway: str) -> None:
     result = get(gateway, f"localhost:5000/library/iris@sha256:{'ab' * 32}")
     assert result.exit_code == 2
     assert "write a version, host/project/model:version" in result.stderr

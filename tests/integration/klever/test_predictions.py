@@ -49,14 +49,14 @@ async def url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("url", [triton], indirect=True, ids=["binary"])
-async def test_nan_and_infinity_go_there_as_raw_tensors_and_come_back_as_none(url: str) -> None:
+async def test_nan_and_infinity_are_sent_as_raw_tensors_and_returned_as_none(url: str) -> None:
     async with KleverClient(NO_GATEWAY) as client:
         answer = await client.predict_at(url, {"x": np.array([[1.5, math.nan], [math.inf, 2.0]]).tolist()})
     assert answer["outputs"][0]["data"] == [1.5, None, None, 2.0]
 
 
 @pytest.mark.parametrize("url", [mlserver], indirect=True, ids=["json"])
-async def test_a_server_without_raw_tensors_is_named_as_such(url: str) -> None:
+async def test_a_server_without_raw_tensors_is_reported_as_such(url: str) -> None:
     async with KleverClient(NO_GATEWAY) as client:
         with pytest.raises(InputError, match=r"the body is no JSON; inputs with NaN.*MLServer does not"):
             await client.predict_at(url, {"x": [[1.5, math.nan]]})

@@ -46,23 +46,23 @@ def test_the_command_returns_when_the_rollout_has_ended(action: str, end: dict[s
     ("action", "end", "ended"),
     [("promote", UNDONE, "RolledBack"), ("abort", PROMOTED, "Promoted")],
 )
-def test_a_rollout_that_ended_otherwise_is_an_error(action: str, end: dict[str, Any], ended: str) -> None:
+def test_a_rollout_with_another_outcome_is_an_error(action: str, end: dict[str, Any], ended: str) -> None:
     result = steered(action, MOVING, end)
     assert result.exit_code == 1
-    assert f"the rollout of iris ended as {ended}" in result.output
+    assert f"the rollout of iris finished as {ended}" in result.output
 
 
-def test_it_can_be_left_to_itself() -> None:
+def test_no_wait_returns_at_once() -> None:
     result = steered("promote", WAITING, options=("--no-wait",))
     assert result.exit_code == 0, result.output
-    assert "shows what becomes of it" in result.output
+    assert "shows its progress" in result.output
 
 
-def test_pausing_waits_for_nothing() -> None:
+def test_pausing_does_not_wait() -> None:
     assert steered("pause", WAITING).exit_code == 0
 
 
 def test_a_rollout_that_does_not_end_is_an_error() -> None:
     result = steered("promote", MOVING, options=("--timeout", "0.2"))
     assert result.exit_code == 1
-    assert "the rollout of iris has not ended" in result.output
+    assert "the rollout of iris has not finished" in result.output

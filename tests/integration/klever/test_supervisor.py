@@ -63,14 +63,14 @@ async def test_the_ports_of_a_killed_platform_are_free_for_the_next_one(home: Ho
     await ended
 
 
-async def test_a_platform_that_runs_is_not_stopped_by_the_next_one(home: Home) -> None:
+async def test_a_running_platform_is_not_stopped_by_the_next_one(home: Home) -> None:
     async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
         with pytest.raises(PlatformError, match="runs with"):
             await stop_earlier(home)
         assert len(processes_of(home.path)) == 1
 
 
-async def test_a_part_that_is_killed_comes_back(home: Home) -> None:
+async def test_a_killed_part_is_restarted(home: Home) -> None:
     recorder = Recorder()
     async with Supervisor(home, [fake_part(home, free_port())], URLS, recorder).running():
         first = pid_of(home)
@@ -83,7 +83,7 @@ async def test_a_part_that_is_killed_comes_back(home: Home) -> None:
         assert pid_of(home) != first
 
 
-async def test_a_part_that_cannot_be_started_again_is_reported_and_tried_on(home: Home) -> None:
+async def test_a_part_that_cannot_restart_is_reported_and_retried(home: Home) -> None:
     recorder = Recorder()
     async with Supervisor(home, [fake_part(home, free_port())], URLS, recorder).running():
         log = home.log_of("server")
@@ -110,7 +110,7 @@ async def test_a_part_that_cannot_be_started_again_is_reported_and_tried_on(home
         await eventually(is_reported)
 
 
-async def test_a_part_is_started_again_on_a_full_disk_and_the_state_is_written_once_there_is_space(home: Home) -> None:
+async def test_a_part_restarts_on_a_full_disk_and_the_state_is_written_later(home: Home) -> None:
     async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
         first = pid_of(home)
         home.state.unlink()
@@ -137,7 +137,7 @@ class Mute(Recorder):
         raise BrokenPipeError("nobody reads")
 
 
-async def test_a_part_is_started_again_though_nobody_reads_what_is_reported(home: Home) -> None:
+async def test_a_part_restarts_though_nobody_reads_the_reports(home: Home) -> None:
     mute = Mute()
     async with Supervisor(home, [fake_part(home, free_port())], URLS, mute).running():
         psutil.Process(pid_of(home)).kill()
@@ -178,7 +178,7 @@ async def test_a_second_platform_with_the_same_home_is_refused(home: Home) -> No
         assert psutil.pid_exists(running)
 
 
-async def test_the_log_of_the_run_before_is_kept(home: Home) -> None:
+async def test_the_log_of_the_previous_run_is_kept(home: Home) -> None:
     home.create()
     home.log_of("server").write_text("before")
     async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
@@ -204,7 +204,7 @@ async def killed_supervisor(home: Home) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
-async def test_parts_end_when_the_supervisor_is_killed(home: Home) -> None:
+async def test_parts_exit_when_the_supervisor_is_killed(home: Home) -> None:
     await killed_supervisor(home)
     part = pid_of(home)
 
@@ -215,7 +215,7 @@ async def test_parts_end_when_the_supervisor_is_killed(home: Home) -> None:
     stop_leftovers(home)
 
 
-async def test_down_stops_what_a_killed_supervisor_has_left(home: Home) -> None:
+async def test_down_stops_the_remains_of_a_killed_supervisor(home: Home) -> None:
     await killed_supervisor(home)
     assert processes_of(home.path) != []
     result = await asyncio.to_thread(CliRunner().invoke, cli, ["down"], env={"KLEVER_HOME": str(home.path)})
@@ -223,14 +223,14 @@ async def test_down_stops_what_a_killed_supervisor_has_left(home: Home) -> None:
     assert processes_of(home.path) == []
 
 
-async def test_the_next_platform_stops_what_a_killed_one_has_left(home: Home) -> None:
+async def test_the_next_platform_stops_the_remains_of_a_killed_one(home: Home) -> None:
     await killed_supervisor(home)
     left = processes_of(home.path)
     async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
         assert not any(process.is_running() and process in processes_of(home.path) for process in left)
 
 
-async def test_a_shell_that_exports_the_home_is_not_taken_for_a_part(home: Home) -> None:
+async def test_a_shell_that_exports_the_home_is_not_treated_as_a_part(home: Home) -> None:
     command = (sys.executable, "-c", "input()")
     environment = {"KLEVER_HOME": str(home.path)}
     bystander = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, env=environment)

@@ -21,18 +21,18 @@ def klever() -> Iterator[Klever]:
         yield Klever(url)
 
 
-def test_a_result_is_waited_for_and_an_error_is_raised(klever: Klever) -> None:
+def test_the_client_returns_results_and_raises_errors(klever: Klever) -> None:
     assert klever.platform()["version"] == "7"
     assert klever.serving("nothing") is None
     with pytest.raises(ApiError, match="there is none"):
         klever.job("nothing")
 
 
-def test_lines_come_one_by_one_and_may_be_left_early(klever: Klever) -> None:
+def test_lines_are_yielded_one_by_one_and_iteration_may_stop_early(klever: Klever) -> None:
     assert list(klever.serving_log("iris")) == LINES
     assert next(iter(klever.serving_log("iris"))) == LINES[0]
 
 
-async def test_it_works_where_an_event_loop_runs_already_as_in_a_notebook(klever: Klever) -> None:
+async def test_the_client_works_inside_a_running_event_loop_as_in_a_notebook(klever: Klever) -> None:
     assert klever.platform()["version"] == "7"
     assert list(klever.serving_log("iris")) == LINES

@@ -59,9 +59,7 @@ async def js(nats_url: str) -> AsyncIterator[JetStreamContext]:
     await client.close()
 
 
-async def test_an_event_reaches_its_handler_as_it_was_sent_and_is_acknowledged(
-    nats_url: str, js: JetStreamContext
-) -> None:
+async def test_an_event_reaches_its_handler_unchanged_and_is_acknowledged(nats_url: str, js: JetStreamContext) -> None:
     seen: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
     async with broker_with(nats_url, seen.put) as broker:
         await NatsEventPublisher(broker).publish(pushed())
@@ -93,7 +91,7 @@ async def test_the_same_id_twice_is_one_delivery(nats_url: str, js: JetStreamCon
     assert seen == ["v1", "v2"]
 
 
-async def test_a_failing_handler_is_tried_again_with_growing_pauses_then_dead_lettered_once(
+async def test_a_failing_handler_is_retried_with_growing_delays_then_dead_lettered_once(
     nats_url: str, js: JetStreamContext
 ) -> None:
     times: list[float] = []
@@ -112,7 +110,7 @@ async def test_a_failing_handler_is_tried_again_with_growing_pauses_then_dead_le
     assert [(letter["reason"], letter["deliveries"]) for letter in letters] == [("exhausted", 8)]
 
 
-async def test_a_permanent_error_is_not_tried_again(nats_url: str, js: JetStreamContext) -> None:
+async def test_a_permanent_error_is_not_retried(nats_url: str, js: JetStreamContext) -> None:
     calls: list[str] = []
 
     async def handler(event: Event[ModelPushed]) -> None:
@@ -159,7 +157,7 @@ async def test_poison_is_dead_lettered_once_and_the_next_message_is_handled(
         assert await pending(js) == 0
 
 
-async def test_structured_cloudevents_are_taken_too(nats_url: str, js: JetStreamContext) -> None:
+async def test_structured_cloudevents_are_accepted_too(nats_url: str, js: JetStreamContext) -> None:
     seen: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
     async with broker_with(nats_url, seen.put):
         body = pushed().model_dump_json().encode()
@@ -172,7 +170,7 @@ async def test_structured_cloudevents_are_taken_too(nats_url: str, js: JetStream
     assert event.data == pushed().data
 
 
-async def test_events_go_on_after_nats_was_killed_and_started_again(own_nats: NatsServer) -> None:
+async def test_events_resume_after_nats_was_killed_and_restarted(own_nats: NatsServer) -> None:
     seen: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
     async with broker_with(own_nats.url, seen.put) as broker:
         publisher = NatsEventPublisher(broker, timeout_seconds=1)

@@ -43,7 +43,7 @@ async def consumers(client: Client) -> list[str]:
     return [info.name for info in await client.jetstream().consumers_info(STREAM)]
 
 
-async def test_a_missing_bucket_is_never_an_empty_one(client: Client, jobs: Jobs) -> None:
+async def test_a_missing_bucket_is_never_treated_as_empty(client: Client, jobs: Jobs) -> None:
     await jobs.create("job", JOB)
     await client.jetstream().delete_stream(STREAM)
     for reading in (jobs.listing(), jobs.get("job"), jobs.find("job"), jobs.incarnation()):
@@ -70,7 +70,7 @@ async def test_a_recreated_bucket_is_another_incarnation_and_is_watched_again(cl
     await changes.aclose()
 
 
-async def test_a_watch_whose_consumer_was_deleted_is_read_again(client: Client, jobs: Jobs) -> None:
+async def test_a_watch_whose_consumer_was_deleted_is_restarted(client: Client, jobs: Jobs) -> None:
     changes = jobs.changes()
     await anext(changes)
     (consumer,) = await consumers(client)
@@ -101,9 +101,7 @@ async def test_listings_are_complete_while_many_read_and_write(jobs: Jobs) -> No
     assert {len(listing) for listing in listings if listing is not None} == {60}
 
 
-async def test_a_document_that_cannot_be_read_counts_neither_as_absent_nor_as_deleted(
-    client: Client, jobs: Jobs
-) -> None:
+async def test_an_unreadable_document_is_neither_absent_nor_deleted(client: Client, jobs: Jobs) -> None:
     await jobs.create("good", JOB)
     await client.jetstream().publish(f"$KV.{JOBS_BUCKET.name}.bad", b"{}")
     assert [each.key for each in (await jobs.listing()).unreadable] == ["bad"]
@@ -130,7 +128,7 @@ async def test_a_deletion_by_an_operator_is_a_tombstone_with_nothing_to_announce
     assert buried.tombstone.announced
 
 
-async def test_what_is_recreated_continues_above_what_was_lost(client: Client, jobs: Jobs) -> None:
+async def test_revisions_of_a_recreated_bucket_continue_above_the_lost_ones(client: Client, jobs: Jobs) -> None:
     js = client.jetstream()
     revision = await jobs.create("job", JOB)
     before = (await js.stream_info(EVENTS.name)).state.last_seq

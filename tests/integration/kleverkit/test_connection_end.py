@@ -33,7 +33,7 @@ async def service(server: NatsServer, tmp_path: Path) -> AsyncIterator[KitServic
         yield service
 
 
-async def test_a_server_that_takes_no_more_connections_ends_the_process(
+async def test_a_server_that_accepts_no_more_connections_ends_the_process(
     server: NatsServer, service: KitService
 ) -> None:
     server.config = NO_ROOM
@@ -42,7 +42,7 @@ async def test_a_server_that_takes_no_more_connections_ends_the_process(
     assert "the server closed the connection to NATS: nats: maximum connections exceeded" in service.log()
 
 
-async def test_a_changed_password_ends_the_process_or_is_tried_until_it_is_right(tmp_path: Path) -> None:
+async def test_a_changed_password_ends_the_process_or_is_retried_until_it_is_right(tmp_path: Path) -> None:
     """Which of them depends on whether the client reads the server's reason before the end of the connection."""
     server = NatsServer(tmp_path, config=PASSWORD.format("old"))
     server.start()
@@ -61,7 +61,7 @@ async def test_a_changed_password_ends_the_process_or_is_tried_until_it_is_right
         server.stop()
 
 
-async def test_a_wrong_password_is_said_until_it_is_right(tmp_path: Path) -> None:
+async def test_a_wrong_password_is_reported_until_it_is_right(tmp_path: Path) -> None:
     server = NatsServer(tmp_path, config=PASSWORD.format("new"))
     server.start()
     try:
@@ -75,7 +75,7 @@ async def test_a_wrong_password_is_said_until_it_is_right(tmp_path: Path) -> Non
         server.stop()
 
 
-async def test_a_server_that_takes_no_connections_is_tried_until_it_does(
+async def test_a_server_that_accepts_no_connections_is_retried_until_it_does(
     server: NatsServer, service: KitService
 ) -> None:
     server.kill()
@@ -88,14 +88,16 @@ async def test_a_server_that_takes_no_connections_is_tried_until_it_does(
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-async def test_it_stops_while_nats_is_away(server: NatsServer, service: KitService, signum: signal.Signals) -> None:
+async def test_a_service_stops_while_nats_is_down(
+    server: NatsServer, service: KitService, signum: signal.Signals
+) -> None:
     server.kill()
     await service.has_problem("nats")
     service.process.send_signal(signum)
     assert await service.ends() == 0
 
 
-async def test_it_stops_while_nats_does_not_answer(server: NatsServer, service: KitService) -> None:
+async def test_a_service_stops_while_nats_does_not_answer(server: NatsServer, service: KitService) -> None:
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
     try:

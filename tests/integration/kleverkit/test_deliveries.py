@@ -54,7 +54,7 @@ class Gate:
         return len(self.began) == count
 
 
-async def test_handlers_longer_than_the_ack_wait_with_more_messages_than_workers(
+async def test_long_handlers_with_more_messages_than_workers_handle_each_once(
     nats_url: str, js: JetStreamContext
 ) -> None:
     began: list[str] = []
@@ -75,7 +75,7 @@ async def test_handlers_longer_than_the_ack_wait_with_more_messages_than_workers
     assert began == VERSIONS
 
 
-async def test_no_more_is_fetched_than_can_be_worked_on(nats_url: str, js: JetStreamContext) -> None:
+async def test_no_more_messages_are_fetched_than_workers_are_free(nats_url: str, js: JetStreamContext) -> None:
     gate = Gate()
 
     async def handler(event: Event[ModelPushed]) -> None:
@@ -90,7 +90,7 @@ async def test_no_more_is_fetched_than_can_be_worked_on(nats_url: str, js: JetSt
     assert gate.most_at_a_time == 2
 
 
-async def test_messages_that_wait_for_their_next_try_do_not_keep_others(nats_url: str, js: JetStreamContext) -> None:
+async def test_messages_that_wait_for_a_retry_do_not_delay_others(nats_url: str, js: JetStreamContext) -> None:
     failing = [f"bad{number}" for number in range(4 * SPEC.concurrency + 1)]
     seen: list[str] = []
 
@@ -109,9 +109,7 @@ async def test_messages_that_wait_for_their_next_try_do_not_keep_others(nats_url
         await eventually(all_seen)
 
 
-async def test_a_consumer_deleted_while_a_message_is_in_work_handles_it_once(
-    nats_url: str, js: JetStreamContext
-) -> None:
+async def test_a_consumer_deleted_during_a_message_delivers_it_once(nats_url: str, js: JetStreamContext) -> None:
     gate = Gate()
 
     async def handler(event: Event[ModelPushed]) -> None:
@@ -138,7 +136,7 @@ async def test_a_consumer_deleted_while_a_message_is_in_work_handles_it_once(
     assert sorted(gate.ended) == ["slow", "v1", "v2"]
 
 
-async def test_a_message_that_comes_again_while_in_work_is_not_lost_when_that_work_fails(
+async def test_a_message_redelivered_during_its_handling_is_not_lost_if_that_fails(
     nats_url: str, js: JetStreamContext
 ) -> None:
     gate = Gate()
@@ -165,9 +163,7 @@ async def test_a_message_that_comes_again_while_in_work_is_not_lost_when_that_wo
     assert gate.ended == ["v1", "v1"]
 
 
-async def test_a_handler_that_is_cancelled_leaves_its_message_to_the_next_delivery(
-    nats_url: str, js: JetStreamContext
-) -> None:
+async def test_a_cancelled_handler_leaves_its_message_to_the_next_delivery(nats_url: str, js: JetStreamContext) -> None:
     began: list[str] = []
 
     async def handler(event: Event[ModelPushed]) -> None:

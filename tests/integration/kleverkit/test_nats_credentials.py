@@ -30,7 +30,7 @@ def jobrunner(guarded_nats: GuardedNats) -> bytes:
     return guarded_nats.files.credentials_of("jobrunner").read_bytes()
 
 
-async def test_missing_credentials_are_named_until_they_are_there(guarded_nats: GuardedNats, tmp_path: Path) -> None:
+async def test_missing_credentials_are_reported_until_they_exist(guarded_nats: GuardedNats, tmp_path: Path) -> None:
     credentials = tmp_path / "service.nk"
     async with kit_service(guarded_nats.server.url, tmp_path, credentials=credentials) as service:
         await service.has_problem("nats", str(credentials), "No such file", "klever nats-config", within=SLOW)
@@ -38,7 +38,7 @@ async def test_missing_credentials_are_named_until_they_are_there(guarded_nats: 
         await service.is_ready(within=SLOW)
 
 
-async def test_a_file_that_holds_something_else_is_named(guarded_nats: GuardedNats, tmp_path: Path) -> None:
+async def test_a_file_without_credentials_is_reported(guarded_nats: GuardedNats, tmp_path: Path) -> None:
     credentials = tmp_path / "service.nk"
     credentials.write_text("a password")
     async with kit_service(guarded_nats.server.url, tmp_path, credentials=credentials) as service:
@@ -47,7 +47,7 @@ async def test_a_file_that_holds_something_else_is_named(guarded_nats: GuardedNa
         await service.is_ready(within=SLOW)
 
 
-async def test_refused_credentials_are_named_until_the_server_knows_them(
+async def test_refused_credentials_are_reported_until_the_server_knows_them(
     guarded_nats: GuardedNats, tmp_path: Path
 ) -> None:
     other = NatsFiles(tmp_path / "other")
@@ -63,14 +63,14 @@ async def test_refused_credentials_are_named_until_the_server_knows_them(
         assert service.log().count("refuses the credentials") == 1
 
 
-async def test_a_server_that_requires_credentials_is_named_where_none_are_set(
+async def test_a_server_that_requires_credentials_is_reported_if_none_are_set(
     guarded_nats: GuardedNats, tmp_path: Path
 ) -> None:
     async with kit_service(guarded_nats.server.url, tmp_path) as service:
         await service.has_problem("nats", "NATS requires credentials", "_NATS_CREDENTIALS", within=SLOW)
 
 
-async def test_with_credentials_a_service_waits_for_streams_that_it_may_not_create(
+async def test_a_service_with_credentials_waits_for_streams_that_it_may_not_create(
     guarded_nats: GuardedNats, tmp_path: Path
 ) -> None:
     guarded_nats.server.lose_store()

@@ -46,7 +46,7 @@ async def get(url: str, *headers: tuple[str, str]) -> Answer:
 
 
 @pytest.mark.parametrize(("build", "kind", "message"), SERVICES)
-async def test_large_headers_pass_or_are_refused_in_the_services_own_form(
+async def test_large_headers_pass_or_are_refused_in_the_services_error_format(
     build: Callable[[Path], Runtime], kind: str, message: Callable[[dict[str, Any]], str], tmp_path: Path
 ) -> None:
     async with served(build(tmp_path)) as url:
@@ -60,7 +60,7 @@ async def test_large_headers_pass_or_are_refused_in_the_services_own_form(
 
 
 @pytest.mark.parametrize(("build", "kind", "message"), SERVICES)
-async def test_no_log_repeats_what_cannot_be_read(
+async def test_logs_do_not_repeat_unreadable_input(
     build: Callable[[Path], Runtime],
     kind: str,
     message: Callable[[dict[str, Any]], str],

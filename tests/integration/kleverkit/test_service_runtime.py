@@ -61,7 +61,7 @@ async def service(own_nats: NatsServer) -> AsyncIterator[RunningService]:
     await process.wait()
 
 
-async def test_it_is_alive_without_nats_and_ready_as_soon_as_nats_is_there(
+async def test_a_service_is_alive_without_nats_and_ready_once_nats_is_there(
     own_nats: NatsServer, service: RunningService
 ) -> None:
     await service.wait_for("/healthz", 200)
@@ -76,7 +76,7 @@ async def test_it_is_alive_without_nats_and_ready_as_soon_as_nats_is_there(
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("connected", [True, False])
-async def test_it_exits_cleanly_on_a_signal(
+async def test_a_service_exits_cleanly_on_a_signal(
     own_nats: NatsServer, service: RunningService, signum: signal.Signals, *, connected: bool
 ) -> None:
     if connected:
@@ -86,7 +86,7 @@ async def test_it_exits_cleanly_on_a_signal(
     assert await asyncio.wait_for(service.process.wait(), 10) == 0
 
 
-async def test_changes_heal_after_nats_was_killed(own_nats: NatsServer) -> None:
+async def test_changes_resume_after_nats_was_killed(own_nats: NatsServer) -> None:
     client = await nats.connect(own_nats.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
     await provision(client.jetstream())
     source = ClientSource()

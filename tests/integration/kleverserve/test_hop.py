@@ -34,11 +34,11 @@ def hop_of(server: ModelServer) -> Hop:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-async def test_it_does_as_every_hop_does(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
+async def test_the_model_server_meets_the_hop_contract(case: Callable[[Hop], Awaitable[None]], hop: Hop) -> None:
     await case(hop)
 
 
-async def test_a_bomb_costs_little_memory(server: ModelServer, hop: Hop) -> None:
+async def test_a_decompression_bomb_costs_little_memory(server: ModelServer, hop: Hop) -> None:
     await hop.served(hop.body)
     before = peak_bytes(server)
     await hop.refused(413, BOMB, JSON, GZIP)
@@ -50,7 +50,7 @@ def peak_bytes(server: ModelServer) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-async def test_its_log_repeats_nothing_and_stays_short(tmp_path: Path) -> None:
+async def test_the_log_repeats_no_client_data_and_stays_short(tmp_path: Path) -> None:
     directory = model_directory(doubling(), tmp_path / "m")
     with model_server(directory, name="m", extra=("--max-body-bytes", str(LIMIT))) as server:
         hop = hop_of(server)

@@ -53,7 +53,7 @@ async def unready(session: aiohttp.ClientSession, server: ModelServer) -> bool:
         return response.status == 503
 
 
-async def test_it_predicts_what_onnxruntime_predicts(iris: Path, session: aiohttp.ClientSession) -> None:
+async def test_it_predicts_the_same_as_onnxruntime(iris: Path, session: aiohttp.ClientSession) -> None:
     local = onnxruntime.InferenceSession(iris / "model" / "model.onnx", providers=["CPUExecutionProvider"])
     labels, maps = local.run(None, {"X": np.array(ROWS, np.float32)})
     with model_server(iris, name="m") as server:
@@ -95,7 +95,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered_before_the_exit(
         assert await exit_code(server) == 0
 
 
-async def test_a_slow_run_leaves_health_alone_and_cannot_outlive_the_drain(
+async def test_a_slow_run_does_not_delay_health_or_outlive_the_drain(
     busy_loop: Path, session: aiohttp.ClientSession
 ) -> None:
     with model_server(busy_loop, name="m", extra=["--drain-seconds", "0.2"]) as server:
@@ -123,7 +123,7 @@ def test_a_model_that_cannot_be_loaded_exits_3_with_one_line(tmp_path: Path) -> 
     assert ended.stderr.count("\n") == 1
 
 
-def test_rows_that_are_not_independent_and_an_option_that_needs_them_exit_3(tmp_path: Path) -> None:
+def test_batching_rows_that_are_not_independent_exits_3(tmp_path: Path) -> None:
     detector = onnx_models.model_directory(onnx_models.detector(), tmp_path / "m")
     ended = run_to_the_end(detector, "--parameters", '{"maxBatchRows": 32}')
     assert ended.returncode == 3
@@ -133,7 +133,7 @@ def test_rows_that_are_not_independent_and_an_option_that_needs_them_exit_3(tmp_
     )
 
 
-async def test_an_answer_without_rows_is_an_answer(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+async def test_an_answer_without_rows_is_valid(tmp_path: Path, session: aiohttp.ClientSession) -> None:
     detector = onnx_models.model_directory(onnx_models.detector(), tmp_path / "m")
     with model_server(detector, name="m") as server:
         url = f"{server.url}/v2/models/m/infer"

@@ -36,20 +36,20 @@ def test_the_probabilities_of_a_classifier_are_a_tensor_with_named_columns(
     assert probability.parameters == {"classes": classes}
 
 
-def test_inputs_that_the_model_refuses_are_the_callers_mistake(tmp_path: Path) -> None:
+def test_inputs_that_the_model_refuses_are_a_client_error(tmp_path: Path) -> None:
     model = loaded(onnx_models.look_up(), tmp_path)
     assert model.predict({"index": np.array(2)}, ["entry"])["entry"] == 30.0
     with pytest.raises(InvalidRequestError, match=r"the model refuses the inputs: .*out of data bounds"):
         model.predict({"index": np.array(3)}, ["entry"])
 
 
-def test_a_failure_while_running_is_an_execution_error(tmp_path: Path) -> None:
+def test_a_failure_during_a_run_is_an_execution_error(tmp_path: Path) -> None:
     model = loaded(onnx_models.pairs_only(), tmp_path)
     with pytest.raises(ExecutionError, match=r"the model failed: .*Reshape"):
         model.predict({"X": np.zeros(3, np.float32)}, ["Y"])
 
 
-def test_an_output_that_is_no_tensor_is_left_out_while_others_remain(tmp_path: Path) -> None:
+def test_outputs_that_are_not_tensors_are_omitted(tmp_path: Path) -> None:
     model = loaded(onnx_models.split_sequence(with_tensor=True), tmp_path)
     assert [spec.name for spec in model.outputs] == ["X_out"]
 
@@ -68,7 +68,7 @@ def test_there_must_be_exactly_one_onnx_file(tmp_path: Path) -> None:
         onnx.load(tmp_path, threads=1)
 
 
-def test_an_unknown_format_or_directory_is_named(tmp_path: Path) -> None:
+def test_an_unknown_format_or_directory_is_reported(tmp_path: Path) -> None:
     with pytest.raises(
         ModelLoadError, match=r"the format Caffe cannot be served; the formats are: CatBoost, .*, ONNX, "
     ):

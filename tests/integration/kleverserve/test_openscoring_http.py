@@ -43,7 +43,7 @@ async def client() -> AsyncIterator[ClientSession]:
         yield client
 
 
-async def test_a_request_is_evaluated_and_what_is_left_out_is_missing(client: ClientSession) -> None:
+async def test_a_request_is_evaluated_and_omitted_fields_are_missing_values(client: ClientSession) -> None:
     question = {"id": "7", "arguments": {"a": 1.5, "n": 2, "word": "x"}}
     async with client.post(URL, json=question) as answer:
         assert await answer.json() == {"id": "7", "results": {"sum": 3.5, "word": "x"}}
@@ -51,7 +51,7 @@ async def test_a_request_is_evaluated_and_what_is_left_out_is_missing(client: Cl
         assert await answer.json() == {"results": {"sum": None, "word": "none"}}
 
 
-async def test_a_batch_is_answered_in_its_order(client: ClientSession) -> None:
+async def test_a_batch_is_answered_in_order(client: ClientSession) -> None:
     requests = [{"id": str(n), "arguments": {"a": n, "n": n, "word": "w"}} for n in range(3)]
     async with client.post(f"{URL}/batch", json={"id": "all", "requests": requests}) as answer:
         document = await answer.json()
@@ -66,7 +66,7 @@ async def test_a_table_is_answered_with_a_table(client: ClientSession) -> None:
         assert await answer.text() == "Id,sum,word\nfirst,3.0,x\nsecond,,y\n"
 
 
-async def test_the_fields_are_told(client: ClientSession) -> None:
+async def test_the_fields_are_described(client: ClientSession) -> None:
     async with client.get(URL) as answer:
         document = await answer.json()
     assert document["id"] == "adder"
@@ -85,7 +85,7 @@ async def test_the_fields_are_told(client: ClientSession) -> None:
         ("/openscoring/model/other", {}, 404, "there is no model 'other' here, only 'adder'"),
     ],
 )
-async def test_a_mistake_is_a_message(
+async def test_an_invalid_request_is_answered_with_a_message(
     client: ClientSession, path: str, body: dict[str, Any], status: int, message: str
 ) -> None:
     async with client.post(path, json=body) as answer:
@@ -96,7 +96,7 @@ async def test_a_mistake_is_a_message(
 @pytest.mark.parametrize(
     ("table", "message"), [("", "the table is empty"), ("a\nx\n", "'x' in column 'a' is no number")]
 )
-async def test_a_table_that_is_none_is_refused(client: ClientSession, table: str, message: str) -> None:
+async def test_an_invalid_table_is_refused(client: ClientSession, table: str, message: str) -> None:
     async with client.post(f"{URL}/csv", data=table) as answer:
         assert answer.status == 400
         assert message in (await answer.json())["message"]

@@ -42,7 +42,7 @@ async def post(url: str, body: bytes, *headers: tuple[str, str]) -> Answer:
     )
 
 
-async def test_only_what_triton_reads_is_passed_on(url: str) -> None:
+async def test_only_headers_that_triton_reads_are_forwarded(url: str) -> None:
     answer = await post(url, b"{}", *READ, ("Authorization", "secret"), ("X-More", "1"))
     came = answer.document
     assert (came["path"], came["body"], answer.header("x-own")) == ("/v2/models/m/infer?c=%7E", "{}", None)
@@ -64,14 +64,14 @@ async def test_only_what_triton_reads_is_passed_on(url: str) -> None:
         (503, "not now", 503, "not now"),
     ],
 )
-async def test_errors_are_json_and_the_clients_own_are_400(
+async def test_errors_are_json_and_client_errors_are_400(
     url: str, status: int, body: str, answered: int, message: str
 ) -> None:
     answer = await exchange(url, head("GET", f"/v2/models/fails?status={status}&body={body.replace(' ', '+')}"))
     assert (answer.status, answer.document) == (answered, {"error": message})
 
 
-async def test_a_triton_that_is_gone_is_an_error_too() -> None:
+async def test_an_unreachable_triton_is_an_error_too() -> None:
     port = free_port()
     proxy = Proxy("127.0.0.1", port, f"http://127.0.0.1:{free_port()}", LIMIT)
     proxy.start()
@@ -100,7 +100,7 @@ async def test_a_triton_that_has_not_answered_a_sample_is_not_ready(path: str) -
         await asyncio.to_thread(proxy.stop)
 
 
-async def test_a_port_that_is_taken_is_an_oserror(url: str) -> None:
+async def test_a_port_in_use_is_an_oserror(url: str) -> None:
     taken = int(url.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         Proxy("127.0.0.1", taken, "http://127.0.0.1:1", LIMIT).start()

@@ -103,7 +103,7 @@ async def test_metadata_and_health_follow_the_protocol(client: ClientSession, pa
         ("GET", INFER, 405, "Method Not Allowed"),
     ],
 )
-async def test_what_is_not_there_is_said_as_json(
+async def test_unknown_paths_are_answered_with_json(
     client: ClientSession, method: str, path: str, status: int, message: str
 ) -> None:
     async with client.request(method, path) as response:
@@ -135,14 +135,14 @@ async def test_a_body_that_is_not_json_is_refused_whatever_it_claims(
         assert "the body is not valid JSON" in (await response.json())["error"]
 
 
-async def test_a_body_that_is_not_what_its_encoding_says_is_refused(client: ClientSession) -> None:
+async def test_a_body_that_does_not_match_its_encoding_is_refused(client: ClientSession) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     async with client.post(INFER, data=b"no gzip", headers=headers) as response:
         assert response.status == 400
         assert "the body cannot be read" in (await response.json())["error"]
 
 
-async def test_a_client_that_leaves_mid_body_counts_as_a_bad_request(client: ClientSession) -> None:
+async def test_a_client_that_disconnects_mid_body_counts_as_a_bad_request(client: ClientSession) -> None:
     assert client._base_url is not None
     _, writer = await asyncio.open_connection(client._base_url.host, client._base_url.port)
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
@@ -173,7 +173,7 @@ async def test_a_failing_model_gives_500_with_the_message(client: ClientSession,
         assert (await response.json())["error"] == message
 
 
-async def test_metrics_count_inference_by_code_and_nothing_else(client: ClientSession) -> None:
+async def test_metrics_count_only_inference_by_code(client: ClientSession) -> None:
     for body in (request(1), request(2), {}):
         async with client.post(INFER, json=body):
             pass
@@ -199,7 +199,7 @@ async def test_a_draining_server_is_unready_but_still_answers_and_closes(
         assert response.headers["Connection"] == "close"
 
 
-async def test_raw_tensors_come_and_go_behind_the_json(client: ClientSession) -> None:
+async def test_raw_tensors_follow_the_json_in_requests_and_responses(client: ClientSession) -> None:
     raw = np.array([1, -2, 3], "<i8").tobytes()
     head = orjson.dumps(
         {

@@ -25,7 +25,7 @@ def is_open(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("chunk", [64 * MIB, 16 * MIB], ids=["whole", "in pieces"])
-async def test_a_push_that_is_cancelled_in_the_middle_of_a_body_closes_its_file(
+async def test_cancelling_a_push_during_a_body_closes_its_file(
     scripted: ScriptedRegistry, tmp_path: Path, chunk: int
 ) -> None:
     model = big_file(tmp_path / "m", 32 * MIB)

@@ -24,7 +24,7 @@ def location(url: str) -> Script:
 
 
 @pytest.mark.parametrize("size", [10, 5000])
-async def test_an_upload_is_not_continued_at_another_host(
+async def test_an_upload_does_not_continue_at_another_host(
     scripted: ScriptedRegistry, anns_client: OrmbClient, tmp_path: Path, size: int
 ) -> None:
     other = ScriptedRegistry()
@@ -39,7 +39,7 @@ async def test_an_upload_is_not_continued_at_another_host(
     assert other.requests == []
 
 
-async def test_an_upload_that_is_remembered_elsewhere_begins_anew(
+async def test_a_recorded_upload_at_another_host_restarts(
     scripted: ScriptedRegistry, anns_client: OrmbClient, tmp_path: Path
 ) -> None:
     other = ScriptedRegistry()
@@ -53,7 +53,7 @@ async def test_an_upload_that_is_remembered_elsewhere_begins_anew(
     assert weights in scripted.blobs
 
 
-async def test_a_list_is_not_continued_at_another_host(scripted: ScriptedRegistry, anns_client: OrmbClient) -> None:
+async def test_a_list_does_not_continue_at_another_host(scripted: ScriptedRegistry, anns_client: OrmbClient) -> None:
     other = ScriptedRegistry()
     async with other.running() as other_host:
         link = f'<http://{other_host}/v2/m/referrers/x?n=2>; rel="next"'
@@ -66,7 +66,7 @@ async def test_a_list_is_not_continued_at_another_host(scripted: ScriptedRegistr
     assert other.requests == []
 
 
-async def test_a_token_endpoint_elsewhere_gets_no_credentials(
+async def test_a_token_endpoint_at_another_host_gets_no_credentials(
     scripted: ScriptedRegistry, anns_client: OrmbClient
 ) -> None:
     other = ScriptedRegistry()
@@ -112,7 +112,7 @@ async def test_a_signed_redirect_is_followed_byte_for_byte_without_credentials_a
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-async def test_the_refusal_of_a_store_is_named_as_the_stores(
+async def test_a_refusal_by_a_blob_store_names_the_store(
     scripted: ScriptedRegistry, anns_client: OrmbClient, tmp_path: Path, status: int
 ) -> None:
     store = ScriptedRegistry(lambda _request: web.Response(status=status))

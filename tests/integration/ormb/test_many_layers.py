@@ -13,7 +13,7 @@ from support.small_models import many_files
 
 
 @pytest.mark.parametrize("status", [400, 405, 413, 422])
-async def test_a_refusal_names_the_number_of_layers_and_the_layout_that_has_one(
+async def test_a_refusal_names_the_number_of_layers_and_the_single_layer_layout(
     scripted: ScriptedRegistry, anns_client: OrmbClient, tmp_path: Path, status: int
 ) -> None:
     error = {"errors": [{"code": "UNSUPPORTED", "message": "Limit on number of layers exceeded"}]}

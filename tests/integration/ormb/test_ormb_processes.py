@@ -31,7 +31,7 @@ def shell(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return Shell(directory, directory)
 
 
-async def test_a_model_goes_from_one_machine_to_another(
+async def test_a_model_moves_from_one_machine_to_another(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = shell(tmp_path / "here", monkeypatch), shell(tmp_path / "there", monkeypatch)
@@ -85,7 +85,7 @@ for number in range({NAMES_EACH}):
 """
 
 
-async def test_processes_that_use_one_store_at_once_lose_nothing(tmp_path: Path) -> None:
+async def test_concurrent_processes_on_one_store_lose_nothing(tmp_path: Path) -> None:
     """They are let go together, when both have started."""
     store = LocalLayout(tmp_path / "store")
     store.save(pack(adder(tmp_path / "m", 1)), Reference("localhost:5000", "library/m", "v1"))

@@ -34,7 +34,7 @@ def _no_proxies_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable.upper(), raising=False)
 
 
-async def test_push_and_pull_go_through_the_proxy_and_the_name_is_never_looked_up(
+async def test_push_and_pull_use_the_proxy_and_the_name_is_never_resolved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = adder(tmp_path / "adder", 1)
@@ -66,7 +66,7 @@ async def test_a_registry_behind_tls_is_reached_by_connect(tmp_path: Path, monke
     assert set(proxy.seen) == {f"CONNECT {NAME}:443"}
 
 
-async def test_logins_and_tokens_go_through_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_logins_and_tokens_use_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = GuardedRegistry("bearer")
     async with registry.running():
         proxy = ForwardProxy({f"{NAME}:80": registry.host})
@@ -78,7 +78,7 @@ async def test_logins_and_tokens_go_through_the_proxy(tmp_path: Path, monkeypatc
     assert proxy.seen == [ping, f"GET http://{NAME}/token?service=registry", ping]
 
 
-async def test_no_proxy_and_loopback_go_straight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_and_loopback_connect_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = ForwardProxy({})
     async with ScriptedRegistry().running() as registry, proxy.running() as address:
         monkeypatch.setenv("HTTP_PROXY", f"http://{address}")
@@ -94,9 +94,7 @@ def to_the_store(request: web.Request) -> web.Response | None:
     return None
 
 
-async def test_a_redirect_to_another_host_goes_through_the_proxy_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_redirect_to_another_host_uses_the_proxy_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = ScriptedRegistry()
     registry = ScriptedRegistry()
     async with store.running() as store_host, registry.running() as host:
@@ -116,7 +114,7 @@ async def test_a_redirect_to_another_host_goes_through_the_proxy_too(
     ("value", "says"),
     [("::broken::", r"\$HTTPS_PROXY names no proxy"), ("socks5://127.0.0.1:1", "only http and https proxies")],
 )
-async def test_a_broken_proxy_setting_is_a_sentence_and_does_not_concern_this_machine(
+async def test_an_invalid_proxy_setting_is_reported_except_for_loopback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, says: str
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
@@ -127,7 +125,7 @@ async def test_a_broken_proxy_setting_is_a_sentence_and_does_not_concern_this_ma
         await client.push_directory(adder(tmp_path / "adder", 1), Reference(registry, "team/adder", "v1"))
 
 
-async def test_a_proxy_that_is_away_or_reaches_nothing_is_named(
+async def test_a_proxy_that_is_down_or_reaches_nothing_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = ForwardProxy({})

@@ -27,7 +27,7 @@ from support.small_models import adder, many_files
         (ANN.basic, ['Bearer realm="http://elsewhere.invalid/token"', BASIC_CHALLENGE]),
     ],
 )
-async def test_the_challenge_that_works_is_answered(
+async def test_the_supported_challenge_is_answered(
     scripted: ScriptedRegistry, anns_client: OrmbClient, tmp_path: Path, authorization: str, challenges: list[str]
 ) -> None:
     scripted.script = wants(authorization, *challenges)
@@ -37,13 +37,13 @@ async def test_the_challenge_that_works_is_answered(
     assert pack(tmp_path / "out").digest == pushed.digest
 
 
-async def test_a_login_that_no_challenge_takes_is_refused(scripted: ScriptedRegistry, tmp_path: Path) -> None:
+async def test_a_login_without_a_supported_challenge_is_refused(scripted: ScriptedRegistry, tmp_path: Path) -> None:
     scripted.script = wants("Bearer other", BEARER_CHALLENGE, BASIC_CHALLENGE)
     with pytest.raises(AuthenticationError, match="refuses 'ann': check the name and password"):
         await check_login(scripted.host, ANN, tmp_path / "ormb", Connecting())
 
 
-async def test_requests_sent_together_ask_for_one_token(
+async def test_concurrent_requests_share_one_token(
     scripted: ScriptedRegistry, anns_client: OrmbClient, tmp_path: Path
 ) -> None:
     scripted.script = wants("Bearer t", BEARER_CHALLENGE)

@@ -52,7 +52,7 @@ async def inspect(root: Path, registry: GuardedRegistry) -> str:
         return (await client.inspect(Reference(registry.host, "library/iris", "v1"))).digest
 
 
-async def test_credentials_open_the_door(registry: GuardedRegistry, tmp_path: Path) -> None:
+async def test_credentials_grant_access(registry: GuardedRegistry, tmp_path: Path) -> None:
     store_credentials(tmp_path, registry.host, Credentials(USER, PASSWORD))
     assert await inspect(tmp_path, registry) == registry.model.digest
     assert set(registry.scopes) <= {"repository:library/iris:pull"}
@@ -66,7 +66,7 @@ async def test_dockers_credentials_are_found(
 
 
 @pytest.mark.parametrize("key", ["credHelpers", "credsStore"])
-async def test_credential_helpers_are_asked(
+async def test_credential_helpers_are_called(
     registry: GuardedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     helper(tmp_path, monkeypatch, registry.host, {"Username": USER, "Secret": PASSWORD})
@@ -74,7 +74,7 @@ async def test_credential_helpers_are_asked(
     assert await inspect(tmp_path, registry) == registry.model.digest
 
 
-async def test_a_helper_that_is_not_installed_is_named(
+async def test_a_missing_helper_is_reported(
     registry: GuardedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     docker(tmp_path, monkeypatch, {"credHelpers": {registry.host: "missing"}})
@@ -105,7 +105,7 @@ async def test_a_token_that_expires_is_renewed(tmp_path: Path) -> None:
         assert len(registry.scopes) == 2
 
 
-async def test_a_certificate_of_ones_own_authority_is_trusted_when_told(tmp_path: Path) -> None:
+async def test_a_certificate_of_a_private_authority_is_trusted_on_request(tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -119,7 +119,7 @@ async def test_a_certificate_of_ones_own_authority_is_trusted_when_told(tmp_path
             assert response.status == 401
 
 
-async def test_credentials_come_from_the_environment_too(
+async def test_credentials_are_read_from_the_environment_too(
     registry: GuardedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ORMB_USERNAME", USER)
@@ -127,25 +127,27 @@ async def test_credentials_come_from_the_environment_too(
     assert await inspect(tmp_path, registry) == registry.model.digest
 
 
-async def test_without_credentials_the_command_to_run_is_named(registry: GuardedRegistry, tmp_path: Path) -> None:
+async def test_missing_credentials_are_reported_with_the_command_to_run(
+    registry: GuardedRegistry, tmp_path: Path
+) -> None:
     with pytest.raises(AuthenticationError, match=f"wants credentials for .*: `ormb login {registry.host}`"):
         await inspect(tmp_path, registry)
 
 
-async def test_wrong_credentials_are_said_to_be_wrong(registry: GuardedRegistry, tmp_path: Path) -> None:
+async def test_wrong_credentials_are_reported_as_wrong(registry: GuardedRegistry, tmp_path: Path) -> None:
     store_credentials(tmp_path, registry.host, Credentials(USER, "guess"))
     with pytest.raises(AuthenticationError, match=r"refuses 'robot\$ci'"):
         await inspect(tmp_path, registry)
 
 
-async def test_credentials_are_for_the_user_only_and_can_be_forgotten(tmp_path: Path) -> None:
+async def test_credentials_are_private_to_the_user_and_can_be_removed(tmp_path: Path) -> None:
     store_credentials(tmp_path, "a.example.com", Credentials(USER, PASSWORD))
     assert (tmp_path / CONFIG).stat().st_mode & 0o777 == 0o600
     assert forget_credentials(tmp_path, "a.example.com")
     assert not forget_credentials(tmp_path, "a.example.com")
 
 
-async def test_credentials_that_cannot_be_read_are_an_error(registry: GuardedRegistry, tmp_path: Path) -> None:
+async def test_unreadable_credentials_are_an_error(registry: GuardedRegistry, tmp_path: Path) -> None:
     (tmp_path / CONFIG).write_text(f'{{"auths": {{"{registry.host}": {{"auth": "!"}}}}}}')
     with pytest.raises(AuthenticationError, match="cannot be read: `ormb login"):
         await inspect(tmp_path, registry)
@@ -162,7 +164,7 @@ async def test_credentials_that_cannot_be_read_are_an_error(registry: GuardedReg
         '{"auths": {"a.example.com": [1]}}',
     ],
 )
-def test_a_file_of_another_shape_is_named_in_a_warning_and_passed_over(
+def test_a_file_of_another_shape_is_skipped_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     (tmp_path / CONFIG).write_text(text)
@@ -172,7 +174,7 @@ def test_a_file_of_another_shape_is_named_in_a_warning_and_passed_over(
     assert [str(tmp_path / CONFIG) in warning for warning in warnings] == [True]
 
 
-def test_a_login_puts_a_file_that_cannot_be_read_aside(tmp_path: Path) -> None:
+def test_a_login_moves_an_unreadable_file_aside(tmp_path: Path) -> None:
     (tmp_path / CONFIG).write_text("{ by hand")
     warnings: list[str] = []
     store_credentials(tmp_path, "a.example.com", Credentials(USER, PASSWORD), warnings.append)
@@ -182,7 +184,7 @@ def test_a_login_puts_a_file_that_cannot_be_read_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("config", ["{", '{"credsStore": "missing"}', '{"credHelpers": {"127.0.0.1": "missing"}}'])
-async def test_a_registry_that_asks_for_no_login_needs_no_configuration_that_works(
+async def test_a_registry_without_login_needs_no_valid_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
 ) -> None:
     """Dockers file is broken, and so are ormb's own files: the pull does not depend on them."""
@@ -194,14 +196,14 @@ async def test_a_registry_that_asks_for_no_login_needs_no_configuration_that_wor
         assert await inspect(tmp_path, registry) == registry.model.digest
 
 
-def test_half_of_a_login_in_the_environment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_login_in_the_environment_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORMB_USERNAME", USER)
     warnings: list[str] = []
     assert find_credentials(tmp_path, "a.example.com", warnings.append) is None
     assert warnings == ["of $ORMB_USERNAME and $ORMB_PASSWORD only one is set: neither is used"]
 
 
-async def test_a_push_asks_for_a_token_that_may_push_and_a_pull_does_not_get_it() -> None:
+async def test_a_push_requests_a_push_token_and_a_pull_does_not_get_it() -> None:
     async with GuardedRegistry("bearer").running() as registry, aiohttp.ClientSession() as session:
         reference = Reference(registry.host, "library/iris", "v1")
         authorizer = Authorizer(lambda _host, _warn: Credentials(USER, PASSWORD), Transport(session))

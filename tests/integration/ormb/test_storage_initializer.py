@@ -31,7 +31,7 @@ def files(directory: Path) -> set[str]:
     return {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
 
 
-async def test_a_volume_is_filled_once_updated_in_place_and_other_files_stay(nats_url: str, tmp_path: Path) -> None:
+async def test_a_volume_is_filled_once_and_updated_in_place_beside_other_files(nats_url: str, tmp_path: Path) -> None:
     volume = tmp_path / "adder"
     (volume / "lost+found").mkdir(parents=True)
     (volume / "lost+found" / "mine").write_text("mine")
@@ -64,14 +64,14 @@ async def test_a_volume_is_filled_once_updated_in_place_and_other_files_stay(nat
 
 
 @pytest.mark.parametrize("uri", ["library/adder:v1", "127.0.0.1:1/library/adder:v1"])
-async def test_what_cannot_be_fetched_is_a_sentence_and_an_exit_code(tmp_path: Path, uri: str) -> None:
+async def test_a_failed_fetch_is_a_sentence_and_an_exit_code(tmp_path: Path, uri: str) -> None:
     code, said = await initialize(uri, str(tmp_path / "volume"))
     assert code != 0
     assert "Traceback" not in said
     assert "library/adder" in said or "127.0.0.1:1" in said
 
 
-async def test_a_registry_of_ones_own_authority_is_trusted_by_option_or_environment(tmp_path: Path) -> None:
+async def test_a_registry_of_a_private_authority_is_trusted_by_option_or_environment(tmp_path: Path) -> None:
     name = "registry.corp.example"
     reference = Reference(name, "team/adder", "v1")
     authority, own = trustme.CA(), str(tmp_path / "ca.pem")
@@ -94,7 +94,7 @@ async def test_a_registry_of_ones_own_authority_is_trusted_by_option_or_environm
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
-async def test_a_file_of_certificates_that_is_not_there_is_an_error_where_it_was_asked_for(tmp_path: Path) -> None:
+async def test_a_missing_certificate_file_is_an_error_if_it_was_requested(tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.pem")
     code, said = await initialize("localhost:5000/library/adder:v1", str(tmp_path / "a"), "--ca-file", gone)
     assert code == 2

@@ -38,26 +38,26 @@ async def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 @pytest.mark.parametrize("answer", ["{}", "[]", "null", "<html>not JSON</html>", "", '"token"'])
-async def test_an_answer_without_a_token_names_who_gave_it(client: OrmbClient, answer: str) -> None:
+async def test_an_answer_without_a_token_names_its_sender(client: OrmbClient, answer: str) -> None:
     async with registry('Bearer realm="http://{host}/token",service="r"', answer) as host:
         with pytest.raises(AuthenticationError, match=f"http://{host}/token answers without a token"):
             await client.inspect(Reference(host, "library/iris", "v1"))
 
 
-async def test_a_challenge_that_says_no_place_for_tokens_is_told(client: OrmbClient) -> None:
+async def test_a_challenge_without_a_realm_is_reported(client: OrmbClient) -> None:
     async with registry('Bearer service="r"', "{}") as host:
         with pytest.raises(AuthenticationError, match="does not say where to get one"):
             await client.inspect(Reference(host, "library/iris", "v1"))
 
 
 @pytest.mark.parametrize("challenge", ["", "Negotiate", 'Basic realm="r"'])
-async def test_a_refusal_of_any_other_kind_asks_for_a_login(client: OrmbClient, challenge: str) -> None:
+async def test_any_other_refusal_asks_for_a_login(client: OrmbClient, challenge: str) -> None:
     async with registry(challenge, "{}") as host:
         with pytest.raises(AuthenticationError, match=f"wants credentials for .*: `ormb login {host}`"):
             await client.inspect(Reference(host, "library/iris", "v1"))
 
 
-async def test_a_token_that_the_registry_does_not_take_ends_in_a_refusal(client: OrmbClient) -> None:
+async def test_a_token_that_the_registry_rejects_ends_in_a_refusal(client: OrmbClient) -> None:
     async with registry('Bearer realm="http://{host}/token",service="r"', '{"token": "t"}') as host:
         with pytest.raises(AuthenticationError, match="wants credentials"):
             await client.inspect(Reference(host, "library/iris", "v1"))

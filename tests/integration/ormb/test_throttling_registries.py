@@ -75,7 +75,7 @@ class Throttled:
         {"Date": "Thu, 26 Nov 2026 22:00:00 GMT", "Retry_After": "Thu, 26 Nov 2026 22:01:00 GMT"},
     ],
 )
-async def test_a_registry_that_says_when_to_come_back_is_left_alone_until_then(
+async def test_a_registry_gets_no_requests_before_its_retry_after_time(
     scripted: ScriptedRegistry, tmp_path: Path, answer: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     time = Time()
@@ -93,7 +93,9 @@ async def test_a_registry_that_says_when_to_come_back_is_left_alone_until_then(
 
 
 @pytest.mark.parametrize("method", ["get_manifest", "has_blob", "get_blob", "get_referrers", "put_manifest", "token"])
-async def test_every_kind_of_request_waits(scripted: ScriptedRegistry, tmp_path: Path, method: str) -> None:
+async def test_every_kind_of_request_waits_for_retry_after(
+    scripted: ScriptedRegistry, tmp_path: Path, method: str
+) -> None:
     time, named = Time(), scripted.reference
     scripted.script = throttled = Throttled(time, 60)
     scripted.blobs["sha256:0"] = b"blob"
@@ -115,7 +117,7 @@ async def test_every_kind_of_request_waits(scripted: ScriptedRegistry, tmp_path:
     assert throttled.seen[2:] == [0.0, 60.0]
 
 
-async def test_a_pause_that_is_too_long_ends_the_command_at_once_with_the_time(
+async def test_a_delay_that_is_too_long_fails_the_command_at_once_with_the_time(
     scripted: ScriptedRegistry, tmp_path: Path
 ) -> None:
     time = Time()
@@ -128,7 +130,7 @@ async def test_a_pause_that_is_too_long_ends_the_command_at_once_with_the_time(
     assert (time.now, len(throttled.seen)) == (0.0, 3)
 
 
-async def test_pauses_that_never_end_end_the_command(scripted: ScriptedRegistry, tmp_path: Path) -> None:
+async def test_endless_delays_fail_the_command(scripted: ScriptedRegistry, tmp_path: Path) -> None:
     time = Time()
     scripted.script = lambda _request: web.Response(status=429, headers={"Retry-After": "60"})
     async with timed(tmp_path, time) as http:
@@ -137,7 +139,7 @@ async def test_pauses_that_never_end_end_the_command(scripted: ScriptedRegistry,
     assert time.now <= 300
 
 
-async def test_a_piece_that_has_to_wait_is_sent_again_alone(scripted: ScriptedRegistry, tmp_path: Path) -> None:
+async def test_only_the_delayed_chunk_is_sent_again(scripted: ScriptedRegistry, tmp_path: Path) -> None:
     time = Time()
     throttled = Throttled(time, 60)
     scripted.script = lambda request: throttled(request) if request.method == "PATCH" else None

@@ -12,7 +12,7 @@ from support.small_models import adder
 from support.stub_gateway import stub_gateway
 
 
-async def test_the_gateway_says_where_its_registry_is(nats_url: str, tmp_path: Path) -> None:
+async def test_the_gateway_names_its_registry(nats_url: str, tmp_path: Path) -> None:
     async with running_gateway(nats_url, tmp_path / "gateway") as gateway, OrmbClient(tmp_path / "ormb") as client:
         reference = Reference(f"localhost:{gateway.port}", "library/adder", "v1")
         says = rf"localhost:{gateway.port} is not an OCI registry; Klever's is localhost:5000"
@@ -22,7 +22,7 @@ async def test_the_gateway_says_where_its_registry_is(nats_url: str, tmp_path: P
             await client.inspect(reference)
 
 
-async def test_any_other_server_is_no_registry_either(tmp_path: Path) -> None:
+async def test_any_other_server_is_reported_as_no_registry(tmp_path: Path) -> None:
     with stub_gateway({}) as url:
         host = url.removeprefix("http://")
         async with OrmbClient(tmp_path / "ormb") as client:

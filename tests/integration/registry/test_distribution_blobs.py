@@ -20,7 +20,7 @@ async def test_the_api_reports_its_version(registry: OciClient) -> None:
         assert (answer.status, answer.headers["Docker-Distribution-Api-Version"]) == (200, "registry/2.0")
 
 
-async def test_a_pushed_blob_is_read_whole_in_part_and_by_head(registry: OciClient) -> None:
+async def test_a_pushed_blob_is_read_whole_by_range_and_by_head(registry: OciClient) -> None:
     pushed = await registry.push_blob(REPOSITORY, CONTENT)
     assert (pushed.status, pushed.headers["Location"], pushed.headers["Docker-Content-Digest"]) == (201, BLOB, DIGEST)
     whole = await registry.request("GET", BLOB)
@@ -33,13 +33,13 @@ async def test_a_pushed_blob_is_read_whole_in_part_and_by_head(registry: OciClie
     assert (outside.status, outside.headers["Content-Range"]) == (416, "bytes */4096")
 
 
-async def test_an_empty_blob_is_a_blob(registry: OciClient) -> None:
+async def test_an_empty_blob_is_valid(registry: OciClient) -> None:
     assert (await registry.push_blob(REPOSITORY, b"")).status == 201
     answer = await registry.request("GET", f"/v2/{REPOSITORY}/blobs/{oci.sha256(b'')}")
     assert (answer.status, answer.body) == (200, b"")
 
 
-async def test_a_blob_can_come_in_a_single_post(registry: OciClient) -> None:
+async def test_a_blob_can_be_pushed_in_a_single_post(registry: OciClient) -> None:
     path = f"/v2/{REPOSITORY}/blobs/uploads/"
     assert (await registry.request("POST", path, params={"digest": DIGEST}, data=CONTENT)).status == 201
     sha512 = f"sha512:{hashlib.sha512(CONTENT).hexdigest()}"
@@ -47,7 +47,7 @@ async def test_a_blob_can_come_in_a_single_post(registry: OciClient) -> None:
     assert (await registry.request("GET", f"/v2/{REPOSITORY}/blobs/{sha512}")).body == CONTENT
 
 
-async def test_a_blob_can_come_in_chunks_that_must_be_in_order(registry: OciClient) -> None:
+async def test_a_blob_can_be_pushed_in_chunks_that_must_be_in_order(registry: OciClient) -> None:
     location = await registry.begin(REPOSITORY)
 
     async def patch(start: int, stop: int) -> oci.Answer:
@@ -69,21 +69,21 @@ async def test_a_blob_can_come_in_chunks_that_must_be_in_order(registry: OciClie
     assert (await registry.request("GET", BLOB)).body == CONTENT
 
 
-async def test_bytes_that_are_not_what_the_digest_says_are_refused_and_stay_invisible(registry: OciClient) -> None:
+async def test_bytes_with_another_digest_are_refused_and_stay_invisible(registry: OciClient) -> None:
     location = await registry.begin(REPOSITORY)
     answer = await registry.request("PUT", location, params={"digest": DIGEST}, data=b"other")
     assert (answer.status, answer.code) == (400, "DIGEST_INVALID")
     assert (await registry.request("HEAD", BLOB)).status == 404
 
 
-async def test_a_chunk_with_another_length_than_its_range_is_refused(registry: OciClient) -> None:
+async def test_a_chunk_whose_length_differs_from_its_range_is_refused(registry: OciClient) -> None:
     location = await registry.begin(REPOSITORY)
     answer = await registry.request("PATCH", location, data=b"12345", headers={"Content-Range": "0-9"})
     assert (answer.status, answer.code) == (400, "SIZE_INVALID")
     assert (await registry.request("PUT", location, data=b"")).code == "DIGEST_INVALID"
 
 
-async def test_a_cancelled_upload_is_gone(registry: OciClient) -> None:
+async def test_a_cancelled_upload_is_unknown(registry: OciClient) -> None:
     location = await registry.begin(REPOSITORY)
     assert (await registry.request("DELETE", location)).status == 204
     answer = await registry.request("GET", location)
@@ -108,7 +108,7 @@ async def test_a_deleted_blob_is_unknown(registry: OciClient) -> None:
         assert (answer.status, answer.code) == (404, "BLOB_UNKNOWN")
 
 
-async def test_the_same_blob_can_be_pushed_by_many_at_once(registry: OciClient) -> None:
+async def test_the_same_blob_can_be_pushed_by_many_clients_concurrently(registry: OciClient) -> None:
     pushes = [registry.push_blob(f"library/model-{number % 3}", CONTENT) for number in range(12)]
     assert {answer.status for answer in await asyncio.gather(*pushes)} == {201}
     assert (await registry.request("GET", f"/v2/library/model-1/blobs/{DIGEST}")).body == CONTENT
@@ -125,7 +125,7 @@ async def test_the_same_blob_can_be_pushed_by_many_at_once(registry: OciClient) 
         ("POST", "/v2/library/iris/blobs/uploads/?digest=x", 400, "DIGEST_INVALID"),
     ],
 )
-async def test_a_refusal_has_the_code_of_the_specification(
+async def test_an_error_has_the_code_of_the_specification(
     registry: OciClient, method: str, path: str, status: int, code: str
 ) -> None:
     answer = await registry.request(method, path)

@@ -14,7 +14,7 @@ MODEL = oci.model()
 UPLOADS = f"/v2/{REPOSITORY}/blobs/uploads/"
 
 
-async def test_chunks_may_add_up_to_a_sha512_blob(registry: OciClient) -> None:
+async def test_chunks_may_form_a_sha512_blob(registry: OciClient) -> None:
     location = await registry.begin(REPOSITORY)
     for start in range(0, len(CONTENT), 1500):
         sent = await registry.request("PATCH", location, data=CONTENT[start : start + 1500])
@@ -36,7 +36,7 @@ async def test_a_manifest_may_be_pushed_and_deleted_by_its_sha512(registry: OciC
     assert (await registry.request("GET", path)).code == "MANIFEST_UNKNOWN"
 
 
-async def test_a_mount_without_a_source_begins_an_upload(registry: OciClient) -> None:
+async def test_a_mount_without_a_source_starts_an_upload(registry: OciClient) -> None:
     await registry.push_blob("library/other", CONTENT)
     answer = await registry.request("POST", UPLOADS, params={"mount": oci.sha256(CONTENT)})
     assert (answer.status, answer.headers["Location"].startswith(UPLOADS)) == (202, True)
@@ -59,20 +59,20 @@ async def test_an_upload_belongs_to_its_repository(registry: OciClient) -> None:
 
 
 @pytest.mark.parametrize("content_range", ["x", "5-1", "-3"])
-async def test_a_content_range_that_is_none_is_refused(registry: OciClient, content_range: str) -> None:
+async def test_an_invalid_content_range_is_refused(registry: OciClient, content_range: str) -> None:
     location = await registry.begin(REPOSITORY)
     answer = await registry.request("PATCH", location, data=b"123", headers={"Content-Range": content_range})
     assert (answer.status, answer.code) == (400, "BLOB_UPLOAD_INVALID")
 
 
-async def test_the_first_chunk_begins_at_zero(registry: OciClient) -> None:
+async def test_the_first_chunk_starts_at_zero(registry: OciClient) -> None:
     location = await registry.begin(REPOSITORY)
     answer = await registry.request("PATCH", location, data=b"123", headers={"Content-Range": "1-3"})
     assert (answer.status, answer.headers["Location"]) == (416, location)
     assert (await registry.request("GET", location)).headers["Range"] == "0-0"
 
 
-async def test_a_tag_list_can_begin_after_any_name_and_be_empty(registry: OciClient) -> None:
+async def test_a_tag_list_can_start_after_any_name_and_be_empty(registry: OciClient) -> None:
     for tag in ("a", "c"):
         await registry.push(REPOSITORY, tag, MODEL)
     path = f"/v2/{REPOSITORY}/tags/list"
@@ -82,7 +82,7 @@ async def test_a_tag_list_can_begin_after_any_name_and_be_empty(registry: OciCli
     assert (none.status, none.json["tags"], "Link" in none.headers) == (200, [], False)
 
 
-async def test_referrers_are_not_filtered_unless_asked(registry: OciClient) -> None:
+async def test_referrers_are_not_filtered_by_default(registry: OciClient) -> None:
     await registry.push(REPOSITORY, "v1", MODEL)
     about = oci.referrer(MODEL, "text/x")
     await registry.push(REPOSITORY, about.digest, about)
@@ -95,7 +95,7 @@ async def test_referrers_are_not_filtered_unless_asked(registry: OciClient) -> N
     assert (wrong.status, wrong.code) == (400, "DIGEST_INVALID")
 
 
-async def test_deleting_what_is_not_there_says_so(registry: OciClient) -> None:
+async def test_deleting_missing_content_is_an_error(registry: OciClient) -> None:
     await registry.push(REPOSITORY, "v1", MODEL)
     for reference in ("v2", f"sha256:{'0' * 64}"):
         answer = await registry.request("DELETE", f"/v2/{REPOSITORY}/manifests/{reference}")

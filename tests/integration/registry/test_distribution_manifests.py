@@ -44,7 +44,7 @@ async def test_a_manifest_whose_parts_are_missing_is_refused(registry: OciClient
     assert (await registry.request("GET", manifest("v1"))).status == 404
 
 
-async def test_a_manifest_that_is_not_what_its_digest_says_is_refused(registry: OciClient) -> None:
+async def test_a_manifest_with_another_digest_is_refused(registry: OciClient) -> None:
     await registry.push(REPOSITORY, "v1", MODEL)
     answer = await registry.put_manifest(REPOSITORY, f"sha256:{'0' * 64}", MODEL)
     assert (answer.status, answer.code) == (400, "DIGEST_INVALID")
@@ -71,7 +71,7 @@ async def test_an_index_is_stored_after_its_children(registry: OciClient) -> Non
     assert (answer.body, answer.headers["Content-Type"]) == (index.manifest, oci.OCI_INDEX)
 
 
-async def test_tags_come_sorted_and_in_pages(registry: OciClient) -> None:
+async def test_tags_are_sorted_and_paged(registry: OciClient) -> None:
     for tag in ("c", "a", "b"):
         await registry.push("iris", tag, MODEL)
     answer = await registry.request("GET", "/v2/iris/tags/list")
@@ -83,7 +83,7 @@ async def test_tags_come_sorted_and_in_pages(registry: OciClient) -> None:
     assert (await registry.request("GET", "/v2/iris/tags/list?n=x")).status == 400
 
 
-async def test_repositories_come_sorted_and_in_pages(registry: OciClient) -> None:
+async def test_repositories_are_sorted_and_paged(registry: OciClient) -> None:
     assert (await registry.request("GET", "/v2/_catalog")).json == {"repositories": []}
     for repository in ("team/c", "team/a", "library/b"):
         await registry.push(repository, "v1", MODEL)
@@ -106,7 +106,7 @@ async def test_a_blob_that_a_manifest_needs_is_not_deleted(registry: OciClient) 
     assert (await registry.request("GET", path)).body == MODEL.blobs[1]
 
 
-async def test_a_deleted_tag_leaves_the_manifest_and_a_deleted_manifest_leaves_nothing(registry: OciClient) -> None:
+async def test_deleting_a_tag_keeps_the_manifest_and_deleting_the_manifest_keeps_nothing(registry: OciClient) -> None:
     for tag in ("v1", "v2"):
         await registry.push(REPOSITORY, tag, MODEL)
     assert (await registry.request("DELETE", manifest("v1"))).status == 202
@@ -135,7 +135,7 @@ async def test_referrers_are_listed_with_their_annotations_and_filtered_by_type(
     assert filtered.json["manifests"] == [expected]
 
 
-async def test_referrers_come_page_by_page_with_a_link_to_the_next(registry: OciClient) -> None:
+async def test_referrers_are_paged_with_a_link_to_the_next_page(registry: OciClient) -> None:
     await registry.push(REPOSITORY, "v1", MODEL)
     sboms = [oci.referrer(MODEL, "text/sbom", f"sbom {number}".encode()) for number in range(5)]
     for about in (oci.referrer(MODEL, "text/x"), *sboms):
@@ -150,7 +150,7 @@ async def test_referrers_come_page_by_page_with_a_link_to_the_next(registry: Oci
     assert pages == [digests[:2], digests[2:4], digests[4:]]
 
 
-async def test_a_page_of_referrers_that_cannot_be_found_again_is_refused(registry: OciClient) -> None:
+async def test_an_unknown_page_of_referrers_is_refused(registry: OciClient) -> None:
     await registry.push(REPOSITORY, "v1", MODEL)
     path = f"/v2/{REPOSITORY}/referrers/{MODEL.digest}"
     answer = await registry.request("GET", path, params={"last": MODEL.digest})
@@ -158,13 +158,13 @@ async def test_a_page_of_referrers_that_cannot_be_found_again_is_refused(registr
     assert (await registry.request("GET", path, params={"n": "0"})).json["manifests"] == []
 
 
-async def test_what_nobody_refers_to_has_an_empty_list_of_referrers(registry: OciClient) -> None:
+async def test_a_manifest_without_referrers_has_an_empty_list(registry: OciClient) -> None:
     answer = await registry.request("GET", f"/v2/never/pushed/referrers/{MODEL.digest}")
     assert (answer.status, answer.json["manifests"]) == (200, [])
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", oci.OCI_INDEX])
-async def test_a_manifest_of_another_type_than_it_says_is_refused(registry: OciClient, content_type: str) -> None:
+async def test_a_manifest_of_another_type_than_declared_is_refused(registry: OciClient, content_type: str) -> None:
     answer = await registry.request("PUT", manifest("v1"), data=MODEL.manifest, headers={"Content-Type": content_type})
     assert (answer.status, answer.code) == (400, "MANIFEST_INVALID")
     assert json.loads(answer.body)["errors"][0]["message"]

@@ -66,7 +66,7 @@ async def push(tmp_path: Path, host: str, slope: int = 1, tag: str = "v1") -> st
         return (await client.push_directory(directory, Reference(host, "team/adder", tag))).digest
 
 
-async def test_a_push_to_another_registry_is_one_event_although_it_is_reported_twice(
+async def test_a_push_to_another_registry_that_is_notified_twice_is_one_event(
     klever: OciClient, external: str, world: Platform, tmp_path: Path
 ) -> None:
     digest = await push(tmp_path, external)
@@ -90,7 +90,7 @@ async def test_a_push_to_another_registry_is_one_event_although_it_is_reported_t
     assert document.spec.registry == external != klever.address
 
 
-async def test_images_and_referrers_elsewhere_are_no_event_and_a_deletion_is_one(
+async def test_images_and_referrers_in_another_registry_are_no_event_and_a_deletion_is_one(
     klever: OciClient, external: str, world: Platform
 ) -> None:
     assert klever.address
@@ -108,7 +108,9 @@ async def test_images_and_referrers_elsewhere_are_no_event_and_a_deletion_is_one
     assert len(await world.events("pushed")) == 2
 
 
-async def test_an_image_with_a_model_elsewhere_is_a_version(klever: OciClient, external: str, world: Platform) -> None:
+async def test_an_image_with_a_model_in_another_registry_is_a_version(
+    klever: OciClient, external: str, world: Platform
+) -> None:
     assert klever.address
     image = modelcar()
     async with oci_client(external) as client:
@@ -116,7 +118,7 @@ async def test_an_image_with_a_model_elsewhere_is_a_version(klever: OciClient, e
         await world.settled("team/car:v1", image.digest)
 
 
-async def test_a_signature_is_attached_elsewhere_and_found_when_the_catalogue_is_lost(
+async def test_a_signature_in_another_registry_is_found_after_the_catalogue_was_lost(
     klever: OciClient, external: str, world: Platform, tmp_path: Path
 ) -> None:
     digest = await push(tmp_path, external)
@@ -137,7 +139,7 @@ async def test_a_signature_is_attached_elsewhere_and_found_when_the_catalogue_is
     assert klever.address
 
 
-async def test_the_scan_finds_what_notifications_left_out_and_what_is_gone(
+async def test_the_scan_finds_unnotified_pushes_and_deletions(
     nats_url: str, world: Platform, external: str, tmp_path: Path
 ) -> None:
     digest = await push(tmp_path, external)
@@ -151,7 +153,7 @@ async def test_the_scan_finds_what_notifications_left_out_and_what_is_gone(
     assert [event.data.digest for event in await world.events("pushed")] == [digest, newer]
 
 
-async def test_a_version_that_the_embedded_registry_holds_stays_its_own(
+async def test_a_version_in_the_embedded_registry_is_not_replaced_by_an_external_one(
     nats_url: str, world: Platform, external: str, tmp_path: Path
 ) -> None:
     settings = {"external_registries": external, "external_scan_seconds": 0.1, "reconcile_seconds": 0.1}
@@ -175,7 +177,7 @@ async def test_a_notification_without_the_secret_is_refused(klever: OciClient, k
         assert answer.headers["Content-Type"].startswith("application/problem+json")
 
 
-async def test_harbor_is_heard_and_what_cannot_be_read_is_refused(
+async def test_harbors_notifications_are_accepted_and_unreadable_ones_refused(
     klever: OciClient, external: str, world: Platform
 ) -> None:
     headers = {"Authorization": SECRET}

@@ -64,7 +64,7 @@ async def test_a_blob_that_does_not_fit_is_507_with_the_reason_and_leaves_nothin
     assert files(directory) == before
 
 
-async def test_an_upload_in_chunks_is_507_and_resumes_when_there_is_space(registry: OciClient, directory: Path) -> None:
+async def test_a_chunked_upload_is_507_and_resumes_once_there_is_space(registry: OciClient, directory: Path) -> None:
     filler = fill(directory)
     content = b"x" * 200_000
     filler.write_bytes(bytes(filler.stat().st_size - 64 * 1024))
@@ -80,7 +80,7 @@ async def test_an_upload_in_chunks_is_507_and_resumes_when_there_is_space(regist
     assert done.status == 201
 
 
-async def test_readiness_says_what_is_wrong_and_recovers_while_pulls_never_stop(
+async def test_readiness_reports_a_full_disk_and_recovers_while_pulls_continue(
     registry: OciClient, directory: Path, world: Platform
 ) -> None:
     await registry.push(REPOSITORY, "v1", MODEL)
@@ -98,7 +98,7 @@ async def test_readiness_says_what_is_wrong_and_recovers_while_pulls_never_stop(
     await world.settled(f"{REPOSITORY}:v2", MODEL.digest)
 
 
-async def test_a_tag_for_which_there_is_no_space_leaves_the_old_index(registry: OciClient, directory: Path) -> None:
+async def test_a_tag_without_space_keeps_the_old_index(registry: OciClient, directory: Path) -> None:
     await registry.push(REPOSITORY, "v1", MODEL)
     filler = fill(directory)
     headers = {"Content-Type": oci.OCI_MANIFEST}

@@ -87,7 +87,7 @@ def disk(tmp_path: Path) -> Disk:
     return Disk(tmp_path)
 
 
-async def test_a_blob_that_nothing_names_goes_when_it_is_old_and_only_then(disk: Disk) -> None:
+async def test_an_unreferenced_blob_is_removed_only_once_it_is_old(disk: Disk) -> None:
     digest = oci.sha256(b"lost")
     await disk.blobs.put(REPOSITORY, digest, b"lost")
     assert await disk.collector.collect() == 0
@@ -96,7 +96,7 @@ async def test_a_blob_that_nothing_names_goes_when_it_is_old_and_only_then(disk:
     assert await disk.blobs.size(REPOSITORY, digest) is None
 
 
-async def test_nothing_stays_in_the_pool_that_no_repository_has(disk: Disk) -> None:
+async def test_blobs_without_a_repository_are_removed_from_the_pool(disk: Disk) -> None:
     await disk.blobs.put(REPOSITORY, oci.sha256(b"lost"), b"lost")
     assert len(disk.files()) == 2
     disk.age()
@@ -104,7 +104,7 @@ async def test_nothing_stays_in_the_pool_that_no_repository_has(disk: Disk) -> N
     assert disk.files() == []
 
 
-async def test_old_models_stay_tagged_or_not_until_they_are_deleted(disk: Disk) -> None:
+async def test_old_models_remain_with_or_without_a_tag_until_they_are_deleted(disk: Disk) -> None:
     newer = oci.model(b"newer")
     await disk.push(MODEL)
     await disk.push(newer)
@@ -118,7 +118,7 @@ async def test_old_models_stay_tagged_or_not_until_they_are_deleted(disk: Disk) 
 
 
 @pytest.mark.parametrize("use", ["head", "mount", "push"])
-async def test_a_blob_that_was_just_used_is_not_removed(disk: Disk, use: str) -> None:
+async def test_a_recently_used_blob_is_not_removed(disk: Disk, use: str) -> None:
     digest = oci.sha256(b"wanted")
     await disk.blobs.put(REPOSITORY, digest, b"wanted")
     disk.age()
@@ -132,7 +132,7 @@ async def test_a_blob_that_was_just_used_is_not_removed(disk: Disk, use: str) ->
     assert await disk.blobs.size(REPOSITORY, digest) == len(b"wanted")
 
 
-async def test_an_uploaded_blob_is_new_though_another_repository_had_it_for_long(disk: Disk) -> None:
+async def test_an_uploaded_blob_is_new_even_if_another_repository_has_an_old_one(disk: Disk) -> None:
     await disk.blobs.put("library/other", oci.sha256(b"same"), b"same")
     disk.age()
     await disk.blobs.put(REPOSITORY, oci.sha256(b"same"), b"same")
@@ -158,9 +158,7 @@ def damage_an_index(disk: Disk) -> None:
 
 
 @pytest.mark.parametrize("spoil", [lose_a_manifest, damage_a_manifest, lose_an_index, damage_an_index])
-async def test_nothing_is_removed_anywhere_while_one_manifest_cannot_be_read(
-    disk: Disk, spoil: Callable[[Disk], None]
-) -> None:
+async def test_an_unreadable_manifest_prevents_every_removal(disk: Disk, spoil: Callable[[Disk], None]) -> None:
     await disk.push(MODEL)
     await disk.blobs.put("library/other", oci.sha256(b"lost"), b"lost")
     spoil(disk)
@@ -171,7 +169,7 @@ async def test_nothing_is_removed_anywhere_while_one_manifest_cannot_be_read(
     assert disk.files() == before
 
 
-async def test_what_a_repository_has_lost_with_its_directory_stays_in_the_pool(disk: Disk) -> None:
+async def test_blobs_of_a_repository_that_lost_its_directory_remain_in_the_pool(disk: Disk) -> None:
     await disk.push(MODEL)
     shutil.rmtree(disk.layout.layout(REPOSITORY))
     disk.age()
@@ -181,7 +179,7 @@ async def test_what_a_repository_has_lost_with_its_directory_stays_in_the_pool(d
     assert disk.files() == pooled
 
 
-async def test_a_clock_that_is_set_forward_by_a_day_removes_nothing_of_a_push_under_way(disk: Disk) -> None:
+async def test_a_clock_that_jumps_forward_by_a_day_removes_nothing_of_a_push_in_progress(disk: Disk) -> None:
     wall, seconds = [utc_now()], [0.0]
     clock = SteadyClock(lambda: wall[0], lambda: seconds[0])
     collector = Collector(
@@ -199,7 +197,7 @@ async def test_a_clock_that_is_set_forward_by_a_day_removes_nothing_of_a_push_un
     assert await collector.collect() == 1
 
 
-async def test_a_blob_that_two_repositories_lose_at_once_leaves_the_pool(disk: Disk) -> None:
+async def test_a_blob_deleted_by_two_repositories_at_once_leaves_the_pool(disk: Disk) -> None:
     digest = oci.sha256(b"shared")
     for repository in (REPOSITORY, "library/other"):
         await disk.blobs.put(repository, digest, b"shared")
@@ -207,7 +205,7 @@ async def test_a_blob_that_two_repositories_lose_at_once_leaves_the_pool(disk: D
     assert disk.files() == []
 
 
-async def test_pushes_of_old_blobs_while_collecting_end_whole_or_refused(disk: Disk) -> None:
+async def test_pushes_of_old_blobs_during_a_collection_are_complete_or_refused(disk: Disk) -> None:
     """Every manifest names blobs that are due; the collector meets it at any point."""
     models = [oci.model(f"weights {number}".encode()) for number in range(60)]
     for model in models:
@@ -235,7 +233,7 @@ async def test_pushes_of_old_blobs_while_collecting_end_whole_or_refused(disk: D
     assert removed + sum(stored) > 0
 
 
-async def test_the_service_collects_by_itself(nats_url: str, tmp_path: Path) -> None:
+async def test_the_service_collects_on_its_own_schedule(nats_url: str, tmp_path: Path) -> None:
     async with running_registry(tmp_path, nats_url, collect_seconds=0.05, collect_grace_hours=1) as client:
         await client.push(REPOSITORY, "v1", MODEL)
         await client.push_blob(REPOSITORY, b"lost")
@@ -250,7 +248,7 @@ async def test_the_service_collects_by_itself(nats_url: str, tmp_path: Path) -> 
             assert (await client.request("GET", f"/v2/{REPOSITORY}/blobs/{oci.sha256(blob)}")).body == blob
 
 
-async def test_a_replica_that_has_lost_the_lease_removes_nothing(disk: Disk) -> None:
+async def test_a_replica_without_the_lease_removes_nothing(disk: Disk) -> None:
     def check_lease() -> None:
         raise NotLeaderError("another replica may hold the lease")
 

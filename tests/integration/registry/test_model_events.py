@@ -55,7 +55,7 @@ async def test_a_push_is_one_event_and_one_document(registry: OciClient, world: 
     )
 
 
-async def test_the_same_push_again_is_no_event_and_a_new_digest_is_one(registry: OciClient, world: Platform) -> None:
+async def test_a_repeated_push_is_no_event_and_a_new_digest_is_one(registry: OciClient, world: Platform) -> None:
     for artifact in (MODEL, MODEL, NEWER, MODEL):
         await registry.push("library/iris", "v1", artifact)
     await world.wait_for("pushed", 3)
@@ -65,7 +65,7 @@ async def test_the_same_push_again_is_no_event_and_a_new_digest_is_one(registry:
     assert [event.data.digest for event in await world.events()] == [MODEL.digest, NEWER.digest, MODEL.digest]
 
 
-async def test_many_pushes_at_once_are_one_event_each(registry: OciClient, world: Platform) -> None:
+async def test_concurrent_pushes_are_one_event_each(registry: OciClient, world: Platform) -> None:
     tags = [f"v{number}" for number in range(20)]
     await asyncio.gather(*(registry.push("library/iris", tag, MODEL) for tag in tags))
     events = await world.wait_for("pushed", 20)
@@ -80,7 +80,7 @@ async def test_a_model_of_the_go_ormb_is_described_from_its_config(registry: Oci
     assert document.spec.metadata.labels == {"team": "a"}
 
 
-async def test_what_is_no_model_is_no_event(registry: OciClient, world: Platform) -> None:
+async def test_an_artifact_that_is_not_a_model_is_no_event(registry: OciClient, world: Platform) -> None:
     image, about = oci.image(), oci.referrer(MODEL, oci.MODEL)
     await registry.push("library/iris", MODEL.digest, MODEL)
     await registry.push("library/iris", "image", image)
@@ -111,14 +111,14 @@ async def test_a_deletion_is_announced_and_the_tag_can_be_pushed_again(
     await world.wait_for("pushed", 2)
 
 
-async def test_an_image_over_a_model_deletes_the_model(registry: OciClient, world: Platform) -> None:
+async def test_an_image_pushed_over_a_model_deletes_the_model(registry: OciClient, world: Platform) -> None:
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     await registry.push("library/iris", "v1", oci.image())
     await world.wait_for("deleted", 1)
 
 
-async def test_a_signature_reaches_every_version_with_these_bytes_and_the_registry(
+async def test_a_signature_reaches_the_registry_and_every_version_with_these_bytes(
     registry: OciClient, world: Platform
 ) -> None:
     for tag, artifact in (("v1", MODEL), ("v2", MODEL), ("v3", NEWER)):
@@ -142,7 +142,7 @@ async def test_a_signature_reaches_every_version_with_these_bytes_and_the_regist
     assert other.status.extraction is ExtractionPhase.PENDING
 
 
-async def test_a_rebuilt_catalogue_has_its_models_and_signatures_again(registry: OciClient, world: Platform) -> None:
+async def test_a_rebuilt_catalogue_holds_its_models_and_signatures(registry: OciClient, world: Platform) -> None:
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     await world.publish(completed(job("library/iris:v1", MODEL.digest, registry)))
@@ -170,7 +170,7 @@ async def test_the_attached_signature_can_be_pulled_like_any_artifact(registry: 
     assert json.loads(blob.body)["inputs"][0]["name"] == SIGNATURE.inputs[0].name
 
 
-async def test_the_same_outcome_twice_changes_nothing_more(registry: OciClient, world: Platform) -> None:
+async def test_a_repeated_outcome_changes_nothing(registry: OciClient, world: Platform) -> None:
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     spec = job("library/iris:v1", MODEL.digest, registry)
@@ -201,7 +201,7 @@ async def test_a_new_tag_of_a_parsed_model_has_its_signature_at_once(registry: O
     assert (document.status.extraction, document.status.signature) == (ExtractionPhase.SUCCEEDED, SIGNATURE)
 
 
-async def test_a_model_that_cannot_be_parsed_says_why(registry: OciClient, world: Platform) -> None:
+async def test_a_model_that_cannot_be_parsed_has_a_reason(registry: OciClient, world: Platform) -> None:
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)
     problem = Problem(code="invalid_model", message="model.onnx is truncated: push the model again.")
@@ -228,7 +228,7 @@ async def test_findings_of_a_scan_are_announced_and_stored(registry: OciClient, 
     assert document.status.scan == SCAN
 
 
-async def test_a_signature_of_a_model_that_is_gone_is_let_go(registry: OciClient, world: Platform) -> None:
+async def test_a_signature_of_a_deleted_model_is_dropped(registry: OciClient, world: Platform) -> None:
     await world.publish(completed(job("library/iris:v1", NEWER.digest, registry)))
     await registry.push("library/iris", "v1", MODEL)
     await world.settled("library/iris:v1", MODEL.digest)

@@ -61,7 +61,7 @@ def model_directory(tmp_path: Path) -> Path:
     return directory
 
 
-async def test_ormb_pushes_and_pulls_with_an_account_that_may(guarded: OciClient, tmp_path: Path) -> None:
+async def test_ormb_pushes_and_pulls_with_an_authorised_account(guarded: OciClient, tmp_path: Path) -> None:
     reference = named(guarded, "library/iris")
     async with OrmbClient(logged_in(tmp_path, guarded, "ci", "s3cret")) as client:
         await client.push_directory(model_directory(tmp_path), reference)
@@ -74,7 +74,7 @@ async def test_ormb_pushes_and_pulls_with_an_account_that_may(guarded: OciClient
     assert (tmp_path / "out" / "model" / "weights.bin").exists()
 
 
-async def test_nobody_in_particular_is_asked_to_log_in(guarded: OciClient, tmp_path: Path) -> None:
+async def test_an_anonymous_client_is_asked_to_log_in(guarded: OciClient, tmp_path: Path) -> None:
     async with OrmbClient(tmp_path / "nobody") as client:
         with pytest.raises(AuthenticationError, match="ormb login"):
             await client.push_directory(model_directory(tmp_path), named(guarded, "library/iris"))
@@ -85,7 +85,9 @@ async def test_nobody_in_particular_is_asked_to_log_in(guarded: OciClient, tmp_p
     assert (await guarded.request("GET", "/readyz")).status == 200
 
 
-async def test_anybody_pulls_from_a_public_project_and_cannot_push(guarded: OciClient, tmp_path: Path) -> None:
+async def test_an_anonymous_client_pulls_from_a_public_project_and_cannot_push(
+    guarded: OciClient, tmp_path: Path
+) -> None:
     async with OrmbClient(logged_in(tmp_path, guarded, "ci", "s3cret")) as client:
         await client.push_directory(model_directory(tmp_path), named(guarded, "public/iris"))
     async with OrmbClient(tmp_path / "nobody") as client:
@@ -94,7 +96,7 @@ async def test_anybody_pulls_from_a_public_project_and_cannot_push(guarded: OciC
     assert (await guarded.request("DELETE", "/v2/public/iris/manifests/v1")).status == 401
 
 
-async def test_a_blob_of_a_project_that_one_may_not_read_is_not_mounted(guarded: OciClient) -> None:
+async def test_a_blob_of_an_unreadable_project_is_not_mounted(guarded: OciClient) -> None:
     root, ci = login("root", "all"), login("ci", "s3cret")
     secret = b"weights of another team"
     begun = await guarded.request("POST", "/v2/secret/m/blobs/uploads/", headers=root)
@@ -107,7 +109,7 @@ async def test_a_blob_of_a_project_that_one_may_not_read_is_not_mounted(guarded:
     assert (await guarded.request("POST", "/v2/library/m/blobs/uploads/", params=wanted, headers=root)).status == 201
 
 
-async def test_the_catalogue_is_rebuilt_only_for_who_may_push_everywhere(guarded: OciClient) -> None:
+async def test_rebuilding_the_catalogue_requires_push_rights_everywhere(guarded: OciClient) -> None:
     statuses = [
         (await guarded.request("POST", "/catalogue/rebuild", headers=headers)).status
         for headers in ({}, login("reader", "r"), login("root", "all"))
@@ -115,7 +117,7 @@ async def test_the_catalogue_is_rebuilt_only_for_who_may_push_everywhere(guarded
     assert statuses == [401, 403, 202]
 
 
-async def test_repositories_are_listed_for_who_may_pull_them(guarded: OciClient) -> None:
+async def test_only_repositories_with_pull_rights_are_listed(guarded: OciClient) -> None:
     root = login("root", "all")
     for repository in ("library/iris", "public/iris", "secret/iris"):
         begun = await guarded.request("POST", f"/v2/{repository}/blobs/uploads/", headers=root)
@@ -137,7 +139,7 @@ async def test_repositories_are_listed_for_who_may_pull_them(guarded: OciClient)
     assert (await guarded.request("GET", "/v2/_catalog", headers=login("reader", "wrong"))).status == 401
 
 
-async def test_an_account_added_while_it_runs_is_known_at_once(guarded: OciClient, tmp_path: Path) -> None:
+async def test_a_new_account_is_known_without_a_restart(guarded: OciClient, tmp_path: Path) -> None:
     late = login("late", "p")
     assert (await guarded.request("GET", "/v2/", headers=late)).status == 401
     accounts.add(tmp_path / "accounts.yaml", "late", "p", pull=("*",), push=())
@@ -146,9 +148,7 @@ async def test_an_account_added_while_it_runs_is_known_at_once(guarded: OciClien
     assert (await guarded.request("GET", "/v2/", headers=late)).status == 200
 
 
-async def test_with_the_platforms_password_only_it_is_let_in_until_there_are_accounts(
-    nats_url: str, tmp_path: Path
-) -> None:
+async def test_the_platforms_password_grants_access_until_there_are_accounts(nats_url: str, tmp_path: Path) -> None:
     file, password = tmp_path / "accounts.yaml", tmp_path / "password"
     password.write_text(f"{PASSWORD}\n")
     begin = ("POST", "/v2/library/m/blobs/uploads/")
@@ -169,7 +169,7 @@ async def test_with_the_platforms_password_only_it_is_let_in_until_there_are_acc
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed here")
-async def test_skopeo_logs_in_and_reads_public_projects_without(guarded: OciClient, tmp_path: Path) -> None:
+async def test_skopeo_logs_in_and_reads_public_projects_anonymously(guarded: OciClient, tmp_path: Path) -> None:
     async with OrmbClient(logged_in(tmp_path, guarded, "ci", "s3cret")) as client:
         for project in ("library", "public"):
             await client.push_directory(model_directory(tmp_path / project), named(guarded, f"{project}/iris"))

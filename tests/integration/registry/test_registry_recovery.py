@@ -21,7 +21,7 @@ def service(own_nats: NatsServer, tmp_path: Path) -> Iterator[RegistryProcess]:
         yield process
 
 
-async def test_a_push_succeeds_without_nats_and_is_announced_once_when_nats_is_back(
+async def test_a_push_without_nats_succeeds_and_is_announced_once_when_nats_is_back(
     service: RegistryProcess, own_nats: NatsServer
 ) -> None:
     async with oci_client(service.address) as client:
@@ -35,9 +35,7 @@ async def test_a_push_succeeds_without_nats_and_is_announced_once_when_nats_is_b
             assert len(await world.events("pushed")) == 1
 
 
-async def test_a_push_that_was_never_announced_is_found_after_a_crash(
-    service: RegistryProcess, own_nats: NatsServer
-) -> None:
+async def test_an_unannounced_push_is_found_after_a_crash(service: RegistryProcess, own_nats: NatsServer) -> None:
     async with oci_client(service.address) as client:
         await ready(client)
         own_nats.kill()
@@ -64,7 +62,7 @@ async def test_an_unannounced_deletion_is_announced_after_a_crash(
         assert [event.data.digest for event in await world.wait_for("deleted", 1, within=20)] == [MODEL.digest]
 
 
-async def test_a_generation_that_was_not_noted_as_announced_is_published_again(
+async def test_a_generation_that_was_not_marked_as_announced_is_published_again(
     service: RegistryProcess, own_nats: NatsServer
 ) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
@@ -99,7 +97,7 @@ async def test_an_upload_resumes_after_the_service_was_killed(service: RegistryP
         assert blob.body == CONTENT
 
 
-async def test_a_comparison_does_not_announce_pushes_again(service: RegistryProcess, own_nats: NatsServer) -> None:
+async def test_reconciliation_does_not_announce_pushes_again(service: RegistryProcess, own_nats: NatsServer) -> None:
     async with oci_client(service.address) as client, platform(own_nats.url) as world:
         await ready(client)
         await world.push(client, "library/iris:v1", MODEL)

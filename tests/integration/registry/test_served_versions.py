@@ -26,7 +26,7 @@ SERVING = ServingDocument(
 )
 
 
-async def test_a_served_version_is_refused_by_the_oci_api_with_the_serving(
+async def test_the_oci_api_refuses_to_delete_a_served_version_and_names_the_serving(
     registry: OciClient, world: Platform
 ) -> None:
     await registry.push("library/iris", "v1", MODEL)

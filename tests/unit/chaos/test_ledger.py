@@ -16,7 +16,7 @@ def test_the_last_accepted_request_is_the_only_right_outcome() -> None:
     assert ledger.servings["iris"].right == {None}
 
 
-def test_a_request_that_was_lost_before_it_was_handled_may_have_changed_nothing() -> None:
+def test_a_request_lost_before_it_was_handled_may_have_changed_nothing() -> None:
     ledger = Ledger()
     ledger.wanted("iris", 1, "first")
     ledger.handled("iris", "first")
@@ -29,7 +29,7 @@ def test_a_request_that_was_lost_before_it_was_handled_may_have_changed_nothing(
     assert ledger.servings["iris"].right == {1, 2, 3}
 
 
-def test_a_request_that_was_handled_is_not_excused_by_a_lost_stream() -> None:
+def test_a_handled_request_is_not_excused_by_a_lost_stream() -> None:
     ledger = Ledger()
     ledger.wanted("iris", 1, "first")
     ledger.handled("iris", "another")
@@ -40,7 +40,7 @@ def test_a_request_that_was_handled_is_not_excused_by_a_lost_stream() -> None:
     assert ledger.excused == 0
 
 
-def test_a_lost_bucket_excuses_a_job_that_is_gone_and_none_that_runs_again() -> None:
+def test_a_lost_bucket_excuses_a_missing_job_but_not_a_repeated_one() -> None:
     ledger = Ledger(jobs={"job": Job("chaos/adder:v1", Fate.CANCELLED, handled=True)})
     ledger.lost_everything()
     assert (ledger.jobs["job"].forgotten, ledger.jobs["job"].excused) == (True, False)
@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_faults_with_the_same_dice() -> None:
     assert first != [(f.name, r.random()) for f, r in islice(shuffled(FAULTS, "8"), 50)]
 
 
-def test_every_fault_comes_before_any_comes_twice() -> None:
+def test_every_fault_occurs_before_any_occurs_twice() -> None:
     names = [fault.name for fault, _ in islice(shuffled(FAULTS, "7"), len(FAULTS))]
     assert sorted(names) == sorted(fault.name for fault in FAULTS)
 

@@ -11,7 +11,7 @@ from klever_deployer.domain.versions import ServingName
 IRIS, OTHER = ServingName("default", "iris"), ServingName("default", "other")
 
 
-def test_every_serving_has_a_key_of_its_own_that_the_next_deployer_derives_again(tmp_path: Path) -> None:
+def test_every_serving_has_its_own_key_that_the_next_deployer_derives_again(tmp_path: Path) -> None:
     file = tmp_path / "deployer" / "access.secret"
     keys, again = AccessKeys.kept_in(file), AccessKeys.kept_in(file)
     assert keys(IRIS) == again(IRIS) != keys(OTHER)
@@ -39,7 +39,7 @@ def test_a_damaged_secret_is_reported_and_never_used(tmp_path: Path, left: bytes
         AccessKeys.kept_in(file)
 
 
-def test_deployers_that_start_at_once_agree(tmp_path: Path) -> None:
+def test_deployers_that_start_concurrently_agree(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         keys = list(pool.map(lambda _: AccessKeys.kept_in(tmp_path / "access.secret")(IRIS), range(32)))
     assert len(set(keys)) == 1

@@ -20,7 +20,7 @@ def at(weight: int, *, seconds: float = 61, **changes: object) -> RolloutStatus:
     return status.model_copy(update=changes)
 
 
-def test_what_was_counted_between_two_looks() -> None:
+def test_a_difference_counts_the_requests_between_two_samples() -> None:
     before = Counts(10, 2, (Bucket(5.0, 8), Bucket(10.0, 10), Bucket(25.0, 10)))
     after = Counts(110, 12, (Bucket(5.0, 8), Bucket(10.0, 60), Bucket(25.0, 110)))
     assert difference(before, after) == Counts(100, 10, (Bucket(5.0, 0), Bucket(10.0, 50), Bucket(25.0, 100)))
@@ -48,7 +48,7 @@ def test_several_versions_are_judged_together() -> None:
         (GOOD.model_copy(update={"p99_ms": 300.0}), True, Verdict.ROLL_BACK),
     ],
 )
-def test_verdicts(measured: Measurement, over: bool, verdict: Verdict) -> None:  # noqa: FBT001 - a table
+def test_a_canary_has_the_expected_verdict(measured: Measurement, over: bool, verdict: Verdict) -> None:  # noqa: FBT001 - a table
     limits = CANARY.analysis.model_copy(update={"max_p99_ms": 250.0})
     assert judge(measured, limits, interval_is_over=over).verdict is verdict
 
@@ -66,29 +66,29 @@ def test_verdicts(measured: Measurement, over: bool, verdict: Verdict) -> None: 
         (at(10, action=RolloutAction.ABORT), GOOD, steps.RollBack("rollout_aborted", "aborted at 10 %")),
     ],
 )
-def test_the_next_step_of_a_canary(status: RolloutStatus, measured: Measurement, move: steps.Move) -> None:
+def test_a_canary_takes_the_expected_next_step(status: RolloutStatus, measured: Measurement, move: steps.Move) -> None:
     assert steps.next_move(CANARY, status, measured, NOW) == move
 
 
 @pytest.mark.parametrize("paused", [False, True])
-def test_a_canary_that_does_badly_goes_before_its_interval_is_over_and_while_it_is_paused(
+def test_a_bad_canary_is_removed_before_its_interval_ends_and_while_it_is_paused(
     paused: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     move = steps.next_move(CANARY, at(10, seconds=1, paused=paused), BAD, NOW)
     assert move == steps.RollBack("analysis_failed", "at 10 %: 6 % of 100 requests failed, and the limit is 5 %")
 
 
-def test_blue_green_waits_for_someone_unless_it_promotes_itself() -> None:
+def test_blue_green_waits_for_a_promotion_unless_it_promotes_itself() -> None:
     assert isinstance(steps.next_move(BlueGreen(), at(0), FEW, NOW), steps.Stay)
     assert steps.next_move(BlueGreen(auto_promote=True), at(0), FEW, NOW) == steps.MoveTo(100, "all at once")
     assert steps.next_move(BlueGreen(), at(0, action=RolloutAction.PROMOTE), FEW, NOW) == steps.MoveTo(100, "promoted")
 
 
-def test_rolling_moves_all_at_once() -> None:
+def test_rolling_moves_all_traffic_at_once() -> None:
     assert steps.next_move(Rolling(), at(0), FEW, NOW) == steps.MoveTo(100, "all at once")
 
 
-def test_a_step_is_kept_with_what_was_measured_before_it() -> None:
+def test_a_step_is_kept_with_the_measurements_before_it() -> None:
     status = steps.moved(at(10, action=RolloutAction.PROMOTE), steps.MoveTo(100, "promoted"), {"v2": 100}, GOOD, NOW)
     assert (status.phase, status.weight, status.since, status.action) == (RolloutPhase.PROMOTED, 100, NOW, None)
     assert [(step.weight, step.measured) for step in status.steps] == [(100, GOOD)]

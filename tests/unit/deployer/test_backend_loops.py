@@ -54,7 +54,7 @@ async def test_loops_run_while_the_backend_is_entered_and_it_may_be_entered_agai
         assert sorted(middle) == ["backend begins", "backend ends", "loop begins", "loop ends"]
 
 
-async def test_a_loop_that_fails_does_not_end_the_others() -> None:
+async def test_a_failing_loop_does_not_stop_the_others() -> None:
     backend = RecordingBackend()
     failed = asyncio.Event()
 

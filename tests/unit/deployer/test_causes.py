@@ -35,10 +35,10 @@ FAILED = '{"timestamp":"t","level":"error","event":"GET / failed","exception":["
         ([], "its log is empty"),
     ],
 )
-def test_the_cause_comes_first_and_the_log_after_it(lines: list[str], said: str) -> None:
+def test_the_cause_precedes_the_log(lines: list[str], said: str) -> None:
     assert explained(lines).startswith(said)
 
 
-def test_the_log_is_cut_to_its_last_lines_and_the_cause_is_found_before_them() -> None:
+def test_the_cause_is_found_before_the_log_is_cut_to_its_last_lines() -> None:
     noise = [f"line {number}" for number in range(20)]
     assert explained(["kleverserve: why", *noise]) == f"why; its log ends with: {' | '.join(noise[-5:])}"

@@ -36,7 +36,7 @@ def running(world: World) -> set[str]:
     return {state.key.variant for state in world.workloads.states()}
 
 
-async def test_a_command_is_refused_by_the_deployer_too(world: World) -> None:
+async def test_the_deployer_refuses_a_command_too(world: World) -> None:
     world.allow_commands = False
     document = await applied(world, "v1")
     assert document.status.phase is ServingPhase.FAILED
@@ -46,7 +46,7 @@ async def test_a_command_is_refused_by_the_deployer_too(world: World) -> None:
     assert running(world) == set()
 
 
-async def test_what_ran_while_it_was_allowed_is_stopped_and_failed_and_stays_wanted(world: World) -> None:
+async def test_a_command_that_is_no_longer_allowed_is_stopped_and_failed_and_stays_wanted(world: World) -> None:
     before = await applied(world, "v1")
     assert before.status.phase is ServingPhase.READY
     world.allow_commands = False
@@ -58,7 +58,7 @@ async def test_what_ran_while_it_was_allowed_is_stopped_and_failed_and_stays_wan
     assert (document.spec, document.generation) == (before.spec, before.generation)
 
 
-async def test_it_is_announced_once(world: World) -> None:
+async def test_a_refused_command_is_announced_once(world: World) -> None:
     await applied(world, "v1")
     world.allow_commands = False
     first = await converged(world)
@@ -66,7 +66,7 @@ async def test_it_is_announced_once(world: World) -> None:
     assert world.told().count("ServingFailed") == 1
 
 
-async def test_the_other_variants_serve_on(world: World) -> None:
+async def test_the_other_variants_continue_to_serve(world: World) -> None:
     await applied(world, "v1", OTHER)
     world.allow_commands = False
     document = await converged(world)
@@ -75,7 +75,7 @@ async def test_the_other_variants_serve_on(world: World) -> None:
     assert [state.ready for state in world.workloads.states()] == [1]
 
 
-async def test_it_runs_again_once_it_is_allowed_again(world: World) -> None:
+async def test_a_command_runs_again_once_it_is_allowed_again(world: World) -> None:
     await applied(world, "v1")
     world.allow_commands = False
     await converged(world)
@@ -85,7 +85,7 @@ async def test_it_runs_again_once_it_is_allowed_again(world: World) -> None:
     assert running(world) == {"v1"}
 
 
-async def test_a_new_version_that_is_refused_leaves_no_old_command_behind(world: World) -> None:
+async def test_a_refused_new_version_leaves_no_old_command_behind(world: World) -> None:
     await applied(world, "v1")
     world.allow_commands = False
     document = await applied(world, OTHER, own=OTHER)
@@ -93,7 +93,7 @@ async def test_a_new_version_that_is_refused_leaves_no_old_command_behind(world:
     assert running(world) == set()
 
 
-async def test_runtimes_of_the_platform_need_no_leave(world: World) -> None:
+async def test_runtimes_of_the_platform_need_no_permission(world: World) -> None:
     world.allow_commands = False
     await world.push("v1")
     await world.request(spec("v1"))

@@ -9,7 +9,7 @@ import pytest
 from klever_deployer.settings import DeployerSettings
 
 
-def test_clients_reach_the_ingress_where_it_listens_unless_told_otherwise() -> None:
+def test_the_url_of_the_ingress_is_its_own_address_by_default() -> None:
     assert DeployerSettings(ingress_port=9000).ingress_url == "http://127.0.0.1:9000"
     assert DeployerSettings(ingress_public_url="https://models.example/").ingress_url == "https://models.example"
 
@@ -19,7 +19,7 @@ def test_state_is_kept_below_the_home_of_the_platform(monkeypatch: pytest.Monkey
     assert DeployerSettings().work_dir == tmp_path / "deployer"
 
 
-def test_the_service_ends_with_a_sentence_for_each_wrong_setting(tmp_path: Path) -> None:
+def test_the_service_exits_with_a_sentence_for_each_wrong_setting(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "klever_deployer"],
         env={

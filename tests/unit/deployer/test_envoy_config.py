@@ -67,13 +67,13 @@ def test_each_variant_is_a_cluster_of_its_replicas_in_a_stable_order() -> None:
     assert (second["name"], endpoints(second)) == ("default/iris/v2/bbbb", [7003])
 
 
-def test_another_revision_is_another_cluster_and_another_weight_is_not() -> None:
+def test_a_new_revision_changes_the_cluster_and_a_new_weight_does_not() -> None:
     name = cluster_names(table(OLD))
     assert cluster_names(table(replace(OLD, weight=10))) == name
     assert cluster_names(table(replace(OLD, revision="cccc"))).isdisjoint(name)
 
 
-def test_a_route_splits_by_weight_and_says_which_variant_answered() -> None:
+def test_a_route_splits_by_weight_and_names_the_variant_that_answered() -> None:
     route, _rest = route_list(table(OLD, NEW))
     clusters = route["route"]["weighted_clusters"]["clusters"]
     assert route["match"] == {"prefix": "/seldon/default/iris/", "headers": []}
@@ -90,7 +90,7 @@ def test_the_model_server_sees_the_path_without_the_prefix() -> None:
     assert route["route"]["prefix_rewrite"] == "/"
 
 
-def test_requests_that_were_not_answered_are_made_again_at_another_replica() -> None:
+def test_unanswered_requests_are_retried_at_another_replica() -> None:
     route, _rest = route_list(table(OLD))
     policy = route["route"]["retry_policy"]
     assert set(policy["retry_on"].split(",")) == {
@@ -104,18 +104,18 @@ def test_requests_that_were_not_answered_are_made_again_at_another_replica() -> 
     assert predicate["name"] == "envoy.retry_host_predicates.previous_hosts"
 
 
-def test_a_replica_that_is_back_gets_requests_again_soon_and_none_is_left_out_when_all_are() -> None:
+def test_a_recovered_replica_gets_requests_soon_and_ejection_stops_if_all_are_ejected() -> None:
     outliers = envoy_config.clusters(table(OLD))[0]["outlier_detection"]
     assert (outliers["interval"], outliers["max_ejection_time"]) == ("0.100s", "0.300s")
     assert outliers["max_ejection_percent"] == 100
 
 
-def test_no_request_is_made_again_where_that_is_not_wanted() -> None:
+def test_retries_can_be_disabled() -> None:
     route, _rest = route_list({IRIS: changed(table(OLD)[IRIS], retries=Retries(attempts=0))})
     assert route["route"]["retry_policy"]["num_retries"] == 0
 
 
-def test_server_errors_are_retried_where_that_is_asked_for() -> None:
+def test_server_errors_are_retried_on_request() -> None:
     careless = changed(table(OLD)[IRIS], retries=Retries(attempts=5, on_server_error=True, per_try_seconds=0.5))
     route, _rest = route_list({IRIS: careless})
     policy = route["route"]["retry_policy"]
@@ -130,14 +130,14 @@ def test_every_cluster_that_a_route_names_exists() -> None:
     assert {cluster["name"] for clusters in weighted for cluster in clusters} == names
 
 
-def test_what_is_not_served_is_404_and_says_how_to_see_what_is() -> None:
+def test_unserved_paths_are_404_with_the_command_that_lists_servings() -> None:
     [rest] = route_list({})
     assert rest["match"] == {"prefix": "/"}
     assert rest["direct_response"]["status"] == 404
     assert "klever get" in rest["direct_response"]["body"]["inline_string"]
 
 
-def test_servings_come_in_a_stable_order_before_the_rest() -> None:
+def test_servings_precede_the_fallback_in_a_stable_order() -> None:
     routes = route_list(table(OLD) | table(NEW, serving=OTHER))
     assert [route["match"]["prefix"] for route in routes] == ["/seldon/default/abalone/", "/seldon/default/iris/", "/"]
 
@@ -151,7 +151,7 @@ def test_the_listener_takes_its_routes_from_a_file_and_never_changes() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets another process hold the port")
-def test_what_was_relayed_is_treated_as_what_came_directly_but_for_one_request_only() -> None:
+def test_relayed_requests_are_treated_like_direct_ones_except_for_one_request() -> None:
     managers = [
         listener["filter_chains"][0]["filters"][0]["typed_config"]
         for listener in envoy_listener.listeners("127.0.0.1", 8081, "/envoy", None, limit=LIMIT)
@@ -162,7 +162,7 @@ def test_what_was_relayed_is_treated_as_what_came_directly_but_for_one_request_o
     assert once == {**options, "max_requests_per_connection": 1}
 
 
-def test_the_bootstrap_opens_the_admin_interface_to_its_owner_only() -> None:
+def test_the_bootstrap_opens_the_admin_interface_only_to_its_owner() -> None:
     bootstrap = envoy_listener.bootstrap("/envoy", "/envoy/admin/socket", None)
     assert bootstrap["admin"]["address"] == {"pipe": {"path": "/envoy/admin/socket", "mode": 0o600}}
     assert bootstrap["dynamic_resources"]["cds_config"]["path_config_source"] == {"path": "/envoy/cds.json"}
@@ -172,7 +172,7 @@ def test_a_discovery_response_names_its_version() -> None:
     assert envoy_config.discovery("7", []) == {"version_info": "7", "resources": []}
 
 
-def test_grpc_is_routed_by_two_headers_to_the_servers_that_speak_it() -> None:
+def test_grpc_is_routed_by_two_headers_to_the_servers_that_support_it() -> None:
     both = Part("v2", "bbbb", 20, (Endpoint("127.0.0.1", 7003, grpc_port=7004),))
     unary, grpc, http, _rest = route_list(table(OLD, both))
     headers = {each["name"]: each["string_match"]["exact"] for each in grpc["match"]["headers"]}
@@ -190,7 +190,7 @@ def test_grpc_is_routed_by_two_headers_to_the_servers_that_speak_it() -> None:
     assert by_cluster == {"default/iris/v2/bbbb": [7003], "default/iris/v2/bbbb/grpc": [7004]}
 
 
-def test_every_request_gets_the_key_of_its_serving_in_place_of_what_the_client_sent() -> None:
+def test_every_request_gets_the_key_of_its_serving_instead_of_the_clients() -> None:
     keys, of = AccessKeys(b"secret"), table(OLD, NEW) | table(OLD, serving=OTHER)
     [configuration] = envoy_config.routes(of, limit=LIMIT, keys=keys)
     [host] = configuration["virtual_hosts"]

@@ -32,7 +32,7 @@ class FakeEnvoy(EnvoyAdmin):
         self._file = self._path.open("a")
 
 
-async def test_the_access_log_is_rotated_after_a_reopening_that_failed(tmp_path: Path) -> None:
+async def test_the_access_log_is_rotated_after_a_failed_reopening(tmp_path: Path) -> None:
     envoy = FakeEnvoy(tmp_path)
     logs = EnvoyLogs(tmp_path / "access.log", tmp_path / "envoy.log", envoy, largest=10)
     envoy.log("more than ten bytes\n")
@@ -48,7 +48,7 @@ async def test_the_access_log_is_rotated_after_a_reopening_that_failed(tmp_path:
     envoy.close()
 
 
-async def test_what_envoy_says_of_itself_is_bounded_too(tmp_path: Path) -> None:
+async def test_the_log_of_envoy_itself_is_bounded_too(tmp_path: Path) -> None:
     envoy = FakeEnvoy(tmp_path)
     own = tmp_path / "envoy.log"
     own.write_text("more than ten bytes\n")

@@ -101,7 +101,7 @@ def written(directory: Path, kind: Discovery) -> str:
     return (directory / kind.file).read_text()
 
 
-async def test_the_last_change_holds_when_the_one_before_was_superseded_while_envoy_took_it(
+async def test_the_last_change_applies_when_the_previous_one_was_superseded_in_progress(
     tmp_path: Path, envoy: FakeEnvoy
 ) -> None:
     routes = await deployer(tmp_path, envoy)
@@ -117,7 +117,9 @@ async def test_the_last_change_holds_when_the_one_before_was_superseded_while_en
     assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == ["old"]
 
 
-async def test_the_last_change_holds_when_the_one_before_has_failed_half_way(tmp_path: Path, envoy: FakeEnvoy) -> None:
+async def test_the_last_change_applies_when_the_previous_one_has_failed_half_way(
+    tmp_path: Path, envoy: FakeEnvoy
+) -> None:
     routes = await deployer(tmp_path, envoy)
     await routes.replace(IRIS, to("old"))
     envoy.busy = True
@@ -132,7 +134,7 @@ async def test_the_last_change_holds_when_the_one_before_has_failed_half_way(tmp
 
 
 @pytest.mark.parametrize("wanted", ["old", "new"])
-async def test_the_next_deployer_sees_a_change_through_that_was_killed_while_requests_drain(
+async def test_the_next_deployer_completes_a_change_that_was_killed_while_requests_drain(
     tmp_path: Path, envoy: FakeEnvoy, wanted: str
 ) -> None:
     killed = await deployer(tmp_path, envoy)
@@ -150,7 +152,7 @@ async def test_the_next_deployer_sees_a_change_through_that_was_killed_while_req
 
 
 @pytest.mark.parametrize("kind", [CLUSTERS, ROUTES])
-async def test_the_next_deployer_does_not_take_what_was_written_for_what_is_in_effect(
+async def test_the_next_deployer_does_not_treat_a_written_route_as_applied(
     tmp_path: Path, envoy: FakeEnvoy, kind: Discovery
 ) -> None:
     await (await deployer(tmp_path, envoy)).replace(IRIS, to("old"))
@@ -164,14 +166,14 @@ async def test_the_next_deployer_does_not_take_what_was_written_for_what_is_in_e
     assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == ["old"]
 
 
-async def test_the_next_deployer_leaves_alone_what_is_in_effect(tmp_path: Path, envoy: FakeEnvoy) -> None:
+async def test_the_next_deployer_leaves_applied_routes_alone(tmp_path: Path, envoy: FakeEnvoy) -> None:
     await (await deployer(tmp_path, envoy)).replace(IRIS, to("old"))
     before = [written(tmp_path, kind) for kind in (CLUSTERS, ROUTES)]
     await (await deployer(tmp_path, envoy)).replace(IRIS, to("old"))
     assert [written(tmp_path, kind) for kind in (CLUSTERS, ROUTES)] == before
 
 
-async def test_what_is_removed_while_its_deployment_still_waits_for_envoy_does_not_appear(
+async def test_a_serving_removed_while_its_deployment_waits_for_envoy_does_not_appear(
     tmp_path: Path, envoy: FakeEnvoy
 ) -> None:
     routes = make(tmp_path, envoy)
@@ -184,7 +186,7 @@ async def test_what_is_removed_while_its_deployment_still_waits_for_envoy_does_n
     assert (routes.served(), envoy.revisions(ROUTES)) == (set(), [])
 
 
-async def test_a_removal_waits_for_the_deployment_that_is_under_way(tmp_path: Path, envoy: FakeEnvoy) -> None:
+async def test_a_removal_waits_for_a_deployment_in_progress(tmp_path: Path, envoy: FakeEnvoy) -> None:
     routes = await deployer(tmp_path, envoy)
     envoy.accepts = False
     superseded = await begun(routes.replace(IRIS, to("new")), until=(tmp_path / CLUSTERS.file).exists)
@@ -195,9 +197,7 @@ async def test_a_removal_waits_for_the_deployment_that_is_under_way(tmp_path: Pa
     assert (routes.served(), envoy.revisions(ROUTES), envoy.revisions(CLUSTERS)) == (set(), [], [])
 
 
-async def test_an_envoy_that_is_started_again_in_the_middle_of_a_change_gets_what_was_in_effect(
-    tmp_path: Path, envoy: FakeEnvoy
-) -> None:
+async def test_an_envoy_restarted_during_a_change_gets_the_applied_routes(tmp_path: Path, envoy: FakeEnvoy) -> None:
     routes = await deployer(tmp_path, envoy)
     await routes.replace(IRIS, to("old"))
     envoy.busy = True
@@ -215,7 +215,7 @@ async def test_an_envoy_that_is_started_again_in_the_middle_of_a_change_gets_wha
 
 
 @pytest.mark.parametrize("name", [CLUSTERS.file, ROUTES.file, TABLE])
-async def test_on_a_full_disk_a_change_fails_with_the_reason_and_succeeds_once_there_is_space(
+async def test_a_change_fails_on_a_full_disk_and_succeeds_once_there_is_space(
     tmp_path: Path, envoy: FakeEnvoy, name: str
 ) -> None:
     routes = await deployer(tmp_path, envoy)

@@ -11,8 +11,8 @@ import pytest
 from klever_deployer.adapters.catalogue import DocumentCatalogue
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.followers import Followers
-from klever_deployer.service.following import Following
 from klever_deployer.service.records import key_of
+from klever_deployer.service.updater import Updater
 from kleverkit.documents import Documents
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.tasks import cancel
@@ -66,7 +66,7 @@ async def watched(world: World) -> AsyncIterator[Followers]:
 async def deliver(world: World, event: Event[Any]) -> list[ServingName]:
     """The servings that change by an event; they have changed afterwards."""
     async with watched(world) as followers:
-        names = await Following(DocumentCatalogue(world.catalogue), world.intents, followers).updated(event)
+        names = await Updater(DocumentCatalogue(world.catalogue), world.intents, followers).update_followers(event)
     for name in names:
         await world.rollout().converge(name)
     return names
@@ -78,7 +78,7 @@ async def digests(world: World) -> list[str | None]:
     return [variant.digest for variant in applied.variants]
 
 
-async def test_what_is_pushed_to_the_tag_is_served_and_announced_as_part_of_the_push(world: World) -> None:
+async def test_a_push_to_the_tag_is_served_and_announced_as_part_of_the_push(world: World) -> None:
     await served(world, following("v1"))
     before = len(world.publisher.events)
     event = await world.move_tag("v1", digest("new"))
@@ -97,7 +97,7 @@ async def test_only_the_variant_of_the_tag_changes(world: World) -> None:
     assert sum(world.weights().values()) == 100
 
 
-async def test_without_the_policy_a_serving_keeps_what_was_resolved(world: World) -> None:
+async def test_a_serving_without_the_policy_keeps_its_resolved_version(world: World) -> None:
     await served(world, spec("v1"))
     assert await deliver(world, await world.move_tag("v1", digest("new"))) == []
     assert (await world.document()).generation == 1
@@ -111,7 +111,7 @@ async def test_a_version_that_is_not_scanned_yet_waits_for_its_scan(world: World
     assert await digests(world) == [digest("new")]
 
 
-async def test_what_is_pushed_over_meanwhile_is_not_served(world: World) -> None:
+async def test_a_superseded_push_is_not_served(world: World) -> None:
     await served(world, following("v1"))
     late = await world.move_tag("v1", digest("second"))
     await deliver(world, await world.move_tag("v1", digest("third")))
@@ -119,12 +119,12 @@ async def test_what_is_pushed_over_meanwhile_is_not_served(world: World) -> None
     assert await digests(world) == [digest("third")]
 
 
-async def test_an_older_push_whose_event_is_handled_last_is_not_served(world: World) -> None:
+async def test_an_older_push_that_is_handled_last_is_not_served(world: World) -> None:
     await served(world, following("v1"))
     catalogue = HeldUp(world.catalogue)
     older = await world.move_tag("v1", digest("second"))
     async with watched(world) as followers:
-        handling = asyncio.create_task(Following(catalogue, world.intents, followers).updated(older))
+        handling = asyncio.create_task(Updater(catalogue, world.intents, followers).update_followers(older))
         await catalogue.read.wait()
         await deliver(world, await world.move_tag("v1", digest("third")))
         catalogue.later.set()
@@ -147,7 +147,7 @@ class HeldUp(DocumentCatalogue):
         return model
 
 
-async def test_a_tag_that_was_deleted_and_pushed_again_counts_its_generations_anew(world: World) -> None:
+async def test_a_tag_deleted_and_pushed_again_restarts_its_generations(world: World) -> None:
     await served(world, following("v1"))
     for number in range(3):
         await deliver(world, await world.move_tag("v1", digest(f"b{number}")))
@@ -157,7 +157,7 @@ async def test_a_tag_that_was_deleted_and_pushed_again_counts_its_generations_an
     assert await digests(world) == [digest("again")]
 
 
-async def test_two_servings_that_follow_one_push_have_events_of_their_own(world: World) -> None:
+async def test_two_servings_that_follow_one_push_have_their_own_events(world: World) -> None:
     other = ServingName("prod", "iris")
     for serving in (IRIS, other):
         await world.request(following("v1"), serving)
@@ -169,7 +169,7 @@ async def test_two_servings_that_follow_one_push_have_events_of_their_own(world:
     assert ready == ["default", "prod"]
 
 
-async def test_a_dangerous_version_is_refused_and_what_served_still_serves(world: World) -> None:
+async def test_a_dangerous_version_is_refused_and_the_old_one_still_serves(world: World) -> None:
     await served(world, following("v1"))
     await deliver(world, await world.move_tag("v1", digest("new"), scan=DANGEROUS))
     status = (await world.document()).status
@@ -179,7 +179,7 @@ async def test_a_dangerous_version_is_refused_and_what_served_still_serves(world
     assert await digests(world) == [digest("v1")]
 
 
-async def test_what_someone_rolled_back_does_not_come_back_by_itself_but_the_next_push_does(world: World) -> None:
+async def test_a_rolled_back_version_does_not_return_but_the_next_push_is_served(world: World) -> None:
     await served(world, following("v1"))
     await deliver(world, await world.move_tag("v1", digest("bad")))
     good = following("v1")
@@ -192,14 +192,14 @@ async def test_what_someone_rolled_back_does_not_come_back_by_itself_but_the_nex
     assert await digests(world) == [digest("better")]
 
 
-async def test_an_event_that_comes_twice_asks_for_the_work_twice_and_for_one_generation(world: World) -> None:
+async def test_a_redelivered_event_requests_the_work_again_but_one_generation(world: World) -> None:
     await served(world, following("v1"))
     event = await world.move_tag("v1", digest("new"))
     assert await deliver(world, event) == await deliver(world, event) == [IRIS]
     assert (await world.document()).generation == 2
 
 
-async def test_a_serving_that_is_gone_stays_gone(world: World) -> None:
+async def test_a_deleted_serving_stays_deleted(world: World) -> None:
     await served(world, following("v1"))
     await world.request_deletion()
     await world.rollout().converge(IRIS)
@@ -207,7 +207,7 @@ async def test_a_serving_that_is_gone_stays_gone(world: World) -> None:
     assert (await world.tombstone()).announced
 
 
-async def test_a_request_from_before_the_push_that_is_delivered_again_changes_nothing(world: World) -> None:
+async def test_a_redelivered_request_from_before_the_push_changes_nothing(world: World) -> None:
     await world.request(following("v1"), intent=(intent := world.next_intent()))
     await world.rollout().converge(IRIS)
     await deliver(world, await world.move_tag("v1", digest("new")))
@@ -217,7 +217,7 @@ async def test_a_request_from_before_the_push_that_is_delivered_again_changes_no
     assert await digests(world) == [digest("v2")]
 
 
-async def test_a_version_that_is_not_verified_is_not_deployed_by_the_policy_but_by_a_request(world: World) -> None:
+async def test_an_unverified_version_is_deployed_on_request_but_not_by_the_policy(world: World) -> None:
     await served(world, following("v1"))
     labels = {"klever.dev/unverified": "the check crashed"}
     assert await deliver(world, await world.move_tag("v1", digest("new"), labels=labels)) == []
@@ -231,16 +231,16 @@ async def test_an_event_reads_only_the_documents_of_its_followers(world: World) 
         tag = "v1" if number < 2 else "v2"
         await world.request(following(tag), ServingName("default", f"serving-{number}"))
     async with watched(world) as followers:
-        updating = Following(DocumentCatalogue(world.catalogue), world.intents, followers)
+        updating = Updater(DocumentCatalogue(world.catalogue), world.intents, followers)
         event = await world.move_tag("v1", digest("new"))
         await followers.find(ModelRef.parse("library/iris:v1"))
         world.documents.reads, world.documents.listings = 0, []
-        changed = await updating.updated(event)
+        changed = await updating.update_followers(event)
     assert changed == [ServingName("default", f"serving-{number}") for number in range(2)]
     assert (world.documents.reads, world.documents.listings) == (2, [])
 
 
-async def test_a_serving_that_another_process_has_stored_is_followed(world: World) -> None:
+async def test_a_serving_stored_by_another_process_is_followed(world: World) -> None:
     async with watched(world) as followers:
         await served(world, following("v1"))
         world.start_anew()  # with nothing in memory
@@ -260,7 +260,7 @@ async def test_a_serving_that_another_process_has_stored_is_followed(world: Worl
     assert await elsewhere.find(ModelRef.parse("library/iris:v2")) == {IRIS}
 
 
-async def test_a_serving_that_was_stored_a_moment_ago_is_followed_before_the_watch_has_seen_it(world: World) -> None:
+async def test_a_newly_stored_serving_is_followed_before_the_watch_has_seen_it(world: World) -> None:
     followers = Followers(InMemoryDocuments(), world.records.copies)  # whose watch sees nothing
     watch = asyncio.create_task(followers.run())
     await served(world, following("v1"))

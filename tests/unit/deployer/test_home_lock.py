@@ -26,7 +26,7 @@ asyncio.run(hold())
 """
 
 
-async def test_a_second_deployer_waits_until_the_first_lets_go(tmp_path: Path) -> None:
+async def test_a_second_deployer_waits_until_the_first_releases_the_lock(tmp_path: Path) -> None:
     entered = asyncio.Event()
 
     async def second() -> None:
@@ -50,7 +50,9 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-async def test_a_former_leader_that_does_not_let_go_is_killed(tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+async def test_a_former_leader_that_does_not_release_the_lock_is_killed(
+    tmp_path: Path, holder: subprocess.Popen[bytes]
+) -> None:
     """It hangs, or was suspended: it would act on the home when it resumes."""
     holder.send_signal(signal.SIGSTOP)
     async with HomeLock(tmp_path, patience=0.1).exclusive():

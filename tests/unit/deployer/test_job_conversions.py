@@ -68,7 +68,7 @@ def _job(identity: str, spec: JobSpec, status: JobStatus, generation: int) -> Jo
     return JobDocument(id=identity, spec=spec, status=status, generation=generation, created_at=NOW, updated_at=NOW)
 
 
-async def test_what_a_job_has_made_is_returned() -> None:
+async def test_the_result_of_a_job_is_returned() -> None:
     waiting = Waiting()
     made = waiting.begin()
     identity = await waiting.asked()
@@ -79,7 +79,7 @@ async def test_what_a_job_has_made_is_returned() -> None:
 
 
 @pytest.mark.parametrize("taken_up", [True, False], ids=["while it runs", "before it begins"])
-async def test_a_job_that_is_deleted_ends_the_wait(*, taken_up: bool) -> None:
+async def test_a_deleted_job_ends_the_wait(*, taken_up: bool) -> None:
     waiting = Waiting()
     made = waiting.begin()
     identity = await waiting.asked()
@@ -91,7 +91,7 @@ async def test_a_job_that_is_deleted_ends_the_wait(*, taken_up: bool) -> None:
     assert caught.value.code == "conversion_failed"
 
 
-async def test_a_job_that_was_deleted_before_is_asked_for_anew() -> None:
+async def test_a_job_that_was_deleted_before_is_requested_again() -> None:
     waiting = Waiting()
     first = waiting.begin()
     identity = await waiting.asked()
@@ -117,7 +117,7 @@ class Jobs(InMemoryDocuments[JobDocument]):
         return present
 
 
-async def test_a_job_that_its_bucket_has_lost_is_asked_for_again() -> None:
+async def test_a_job_that_its_bucket_has_lost_is_requested_again() -> None:
     jobs = Jobs()
     waiting = Waiting(jobs)
     identity = await _failed(waiting, generation=3)
@@ -141,7 +141,7 @@ async def _failed(waiting: Waiting, *, generation: int = 1) -> str:
     return identity
 
 
-async def test_a_jobrunner_that_does_not_answer_shows_as_a_step_and_is_asked_by_the_same_event() -> None:
+async def test_a_silent_jobrunner_is_shown_as_a_step_and_the_same_event_is_sent_again() -> None:
     waiting = Waiting(answer_seconds=0.01)
     made = waiting.begin()
     identity = await waiting.asked()
@@ -156,7 +156,7 @@ async def test_a_jobrunner_that_does_not_answer_shows_as_a_step_and_is_asked_by_
     assert await made == MADE
 
 
-async def test_a_job_that_had_failed_is_done_again_and_the_new_outcome_counts() -> None:
+async def test_a_failed_job_is_retried_and_the_new_outcome_counts() -> None:
     waiting = Waiting()
     identity = await _failed(waiting)
     made = waiting.begin()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from klever_deployer.adapters.local.access_keys import AccessKeys
-from klever_deployer.adapters.local.launching import Launch, Launching, Ports
+from klever_deployer.adapters.local.launcher import Launch, Ports, ProcessLauncher
 from klever_deployer.adapters.local.replica_specs import LocalModel, Prepared, ReplicaSpec
 from klever_deployer.domain.versions import CUSTOM
 from kleverkit.secret_files import SecretFiles
@@ -19,7 +19,7 @@ from support.deployer import process_key, variant
 LIMIT = 12_345
 COMPLETE = Confinement(Support(abi=7, has_filter=True))
 NO_SECRETS = SecretFiles(Path("none"))
-LAUNCHING = Launching(
+LAUNCHING = ProcessLauncher(
     Path("python"), Path("path"), NO_SECRETS, COMPLETE, inherited={"SECRET": "x"}, max_request_bytes=LIMIT
 )
 PORTS = Ports("127.0.0.1", 7001, 7002, 7003)
@@ -33,24 +33,24 @@ def replica(runtime: str, trust: tuple[str, ...] = ()) -> ReplicaSpec:
 
 
 @pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver"])
-def test_every_server_of_ours_is_given_the_limit(runtime: str) -> None:
+def test_every_platform_server_is_given_the_limit(runtime: str) -> None:
     command = LAUNCHING(replica(runtime), PORTS, HOME).policy.command
     assert command[command.index("--max-body-bytes") + 1] == str(LIMIT)
 
 
-def test_a_server_of_the_users_own_finds_the_limit_in_its_environment() -> None:
+def test_a_custom_server_finds_the_limit_in_its_environment() -> None:
     policy = LAUNCHING(replica(CUSTOM), PORTS, HOME).policy
     assert policy.command == ("serve", "7001")
     assert (policy.environment["MAX_REQUEST_BYTES"], policy.environment.get("SECRET")) == (str(LIMIT), None)
 
 
-def launched(launching: Launching = LAUNCHING, **changes: Any) -> Launch:
+def launched(launching: ProcessLauncher = LAUNCHING, **changes: Any) -> Launch:
     """A server of the user's own, with changes to its variant."""
     spec = replica(CUSTOM)
     return launching(replace(spec, variant=spec.variant.model_copy(update=changes)), PORTS, HOME)
 
 
-def test_a_server_listens_on_its_ports_and_connects_to_none_but_its_own() -> None:
+def test_a_server_listens_on_its_ports_and_connects_only_to_its_own() -> None:
     policies = [LAUNCHING(replica(name), PORTS, HOME).policy for name in ("kleverserve", "triton")]
     assert [policy.listen for policy in policies] == [(7001, 7002, 7003)] * 2
     assert [(policy.connect, policy.egress) for policy in policies] == [((7003,), False)] * 2
@@ -58,7 +58,7 @@ def test_a_server_listens_on_its_ports_and_connects_to_none_but_its_own() -> Non
     assert (alone.listen, alone.connect, alone.egress) == ((7001,), (), False)
 
 
-def test_egress_is_granted_by_the_document_alone() -> None:
+def test_only_the_document_grants_egress() -> None:
     granted = launched(network=Network.EGRESS)
     assert (granted.policy.egress, granted.sandbox) == (True, "Landlock ABI 7, seccomp; network: egress")
     assert (launched().policy.egress, launched().sandbox) == (False, "Landlock ABI 7, seccomp; network: none")
@@ -79,13 +79,13 @@ def test_a_variant_cannot_hide_its_server_from_the_platform() -> None:
 
 
 @pytest.mark.parametrize(("runtime", "needed"), [(CUSTOM, True), ("kleverserve", False)])
-def test_a_server_that_may_run_code_is_not_started_without_a_sandbox(runtime: str, *, needed: bool) -> None:
+def test_a_server_that_may_run_code_does_not_start_without_a_sandbox(runtime: str, *, needed: bool) -> None:
     assert LAUNCHING(replica(runtime), PORTS, HOME).policy.complete is needed
     allowed = replace(LAUNCHING, confinement=COMPLETE._replace(allow_unsandboxed=True))
     assert allowed(replica(runtime), PORTS, HOME).policy.complete is False
 
 
-def test_only_the_home_may_be_written_and_the_model_read() -> None:
+def test_only_the_home_is_writable_and_only_the_model_readable() -> None:
     for runtime in (CUSTOM, "kleverserve", "mlserver"):
         policy = LAUNCHING(replica(runtime), PORTS, HOME).policy
         assert (policy.write, policy.make_directories) == (("home",), ())
@@ -93,7 +93,7 @@ def test_only_the_home_may_be_written_and_the_model_read() -> None:
 
 
 @pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver"])
-def test_every_server_of_ours_is_given_what_the_project_trusts(runtime: str) -> None:
+def test_every_platform_server_gets_the_trusted_classes_of_the_project(runtime: str) -> None:
     command = LAUNCHING(replica(runtime, ("my.models:Doubling", "my.models:Halving")), PORTS, HOME).policy.command
     places = [index for index, word in enumerate(command) if word == "--trust"]
     assert [command[place + 1] for place in places] == ["my.models:Doubling", "my.models:Halving"]
@@ -101,7 +101,7 @@ def test_every_server_of_ours_is_given_what_the_project_trusts(runtime: str) -> 
 
 
 @pytest.mark.parametrize("runtime", ["kleverserve", "triton", "mlserver", "openscoring"])
-def test_a_server_of_ours_gets_the_key_of_its_serving_and_nobody_sees_it(runtime: str) -> None:
+def test_a_platform_server_gets_the_key_of_its_serving_secretly(runtime: str) -> None:
     keys = AccessKeys(b"secret")
     spec = replica(runtime)
     overriding = spec.variant.model_copy(update={"env": {VARIABLE: "chosen by the variant"}})
@@ -113,6 +113,6 @@ def test_a_server_of_ours_gets_the_key_of_its_serving_and_nobody_sees_it(runtime
     assert VARIABLE not in LAUNCHING(spec, PORTS, HOME).policy.environment
 
 
-def test_a_server_of_the_users_own_gets_no_key() -> None:
+def test_a_custom_server_gets_no_key() -> None:
     launching = replace(LAUNCHING, keys=AccessKeys(b"secret"))
     assert VARIABLE not in launching(replica(CUSTOM), PORTS, HOME).policy.environment

@@ -85,13 +85,13 @@ async def world() -> AsyncIterator[World]:
     await asyncio.gather(following, return_exceptions=True)
 
 
-async def test_requests_go_to_other_replicas_as_these_come_and_go(world: World) -> None:
+async def test_requests_follow_replicas_as_they_come_and_go(world: World) -> None:
     for endpoints in ((HERE, THERE), (THERE,), ()):
         world.move(*endpoints)
         await world.until(endpoints)
 
 
-async def test_replicas_that_moved_while_the_proxy_did_not_answer_get_requests_once_it_does(world: World) -> None:
+async def test_replicas_that_moved_during_an_outage_of_the_proxy_get_requests_after_it(world: World) -> None:
     world.proxy.failures = [DataPlaneError("Envoy does not answer")]
     world.move(THERE)
     await world.until((THERE,))
@@ -99,9 +99,7 @@ async def test_replicas_that_moved_while_the_proxy_did_not_answer_get_requests_o
 
 
 @pytest.mark.parametrize("failure", [RefusedByProxyError("Envoy refuses it"), DataPlaneError("Envoy does not answer")])
-async def test_a_route_that_was_not_applied_does_not_take_the_place_of_the_one_before(
-    world: World, failure: Exception
-) -> None:
+async def test_a_failed_route_does_not_replace_the_previous_one(world: World, failure: Exception) -> None:
     world.proxy.failures = [failure]
     with pytest.raises(type(failure)):
         await world.ingress.apply(version_route(("v2", 100)))
@@ -110,7 +108,7 @@ async def test_a_route_that_was_not_applied_does_not_take_the_place_of_the_one_b
     assert [place.version for place in world.proxy.taken[-1].places] == [V1]
 
 
-async def test_a_removed_route_does_not_come_back_when_its_replicas_move(world: World) -> None:
+async def test_a_removed_route_does_not_return_when_its_replicas_move(world: World) -> None:
     await world.ingress.remove(IRIS)
     taken = len(world.proxy.taken)
     world.move(THERE)
@@ -118,7 +116,7 @@ async def test_a_removed_route_does_not_come_back_when_its_replicas_move(world: 
     assert (len(world.proxy.taken), world.ingress.served()) == (taken, set())
 
 
-async def test_a_route_of_an_earlier_deployer_stays_as_it_is_until_its_serving_is_applied() -> None:
+async def test_a_route_of_an_earlier_deployer_stays_until_its_serving_is_applied() -> None:
     world = World(served={IRIS, OTHER})
     refreshed = asyncio.create_task(world.ingress.refresh(IRIS))
     await others()
@@ -131,11 +129,11 @@ async def test_a_route_of_an_earlier_deployer_stays_as_it_is_until_its_serving_i
     assert world.proxy.endpoints() == [(HERE,)]
 
 
-async def test_a_serving_without_a_route_has_no_request_to_wait_for() -> None:
+async def test_a_serving_without_a_route_has_no_open_requests() -> None:
     await World().ingress.refresh(IRIS)
 
 
-async def test_a_deployer_that_has_left_its_backend_changes_no_route_until_it_applies_one_again(world: World) -> None:
+async def test_a_deployer_that_left_its_backend_changes_no_route_until_it_applies_one_again(world: World) -> None:
     world.ingress.reset()
     taken = len(world.proxy.taken)
     world.move(THERE)

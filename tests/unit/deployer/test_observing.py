@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.domain.versions import VersionState
-from klever_deployer.service.observing import START_SECONDS, Observer
+from klever_deployer.service.observer import START_SECONDS, Observer
 from kleverproto.servings import ServingDocument, ServingPhase, ServingReady, ServingUnavailable
 from kleverproto.variants import Autoscaling
 from support.deployer import IRIS, World, key, spec, variant
@@ -42,7 +42,7 @@ async def observed(world: World) -> ServingDocument:
     return await world.document()
 
 
-async def test_a_serving_that_loses_its_last_replica_is_not_ready_until_it_is_back() -> None:
+async def test_a_serving_without_replicas_is_not_ready_until_one_is_back() -> None:
     world = await ready_world()
     [healthy] = world.workloads.states()
     for restarts in (1, 2):
@@ -60,13 +60,13 @@ async def test_a_serving_that_loses_its_last_replica_is_not_ready_until_it_is_ba
     assert len({event.id for event in world.publisher.events}) == len(world.publisher.events)
 
 
-async def test_a_replica_that_vanished_counts_as_lost() -> None:
+async def test_a_vanished_replica_counts_as_lost() -> None:
     world = await ready_world()
     await world.workloads.remove(key("v1"))
     assert (await observed(world)).status.phase is ServingPhase.PROGRESSING
 
 
-async def test_a_serving_that_has_another_replica_stays_ready_and_says_how_many() -> None:
+async def test_a_serving_with_another_replica_stays_ready_and_reports_the_number() -> None:
     world = await ready_world(replicas=2)
     [both] = world.workloads.states()
     world.workloads.become(replace(both, ready=1, restarts=1))
@@ -86,7 +86,7 @@ async def test_a_serving_without_a_route_is_not_ready() -> None:
     assert (await world.document()).status.phase is ServingPhase.READY
 
 
-async def test_a_serving_whose_proxy_is_away_is_not_ready_unless_it_is_back_at_once() -> None:
+async def test_a_serving_without_its_proxy_is_not_ready_except_after_a_short_outage() -> None:
     world = await ready_world()
     seconds = 100.0
     looking = Observer(world.records, world.rollout().servers, lambda: seconds)
@@ -122,7 +122,7 @@ async def sleeping_world() -> World:
     return world
 
 
-async def test_a_serving_that_sleeps_on_purpose_or_wakes_is_ready() -> None:
+async def test_a_serving_that_is_scaled_to_zero_or_wakes_is_ready() -> None:
     world = await sleeping_world()
     [state] = world.workloads.states()
     await world.workloads.remove(state.key)
@@ -141,7 +141,7 @@ async def test_a_serving_that_does_not_wake_is_not_ready() -> None:
     assert "out of memory" in status.problem.message
 
 
-async def test_looking_at_servings_that_are_as_recorded_reads_and_writes_nothing() -> None:
+async def test_observing_unchanged_servings_reads_and_writes_nothing() -> None:
     world = await ready_world()
     await observed(world)
     reads, taken = world.documents.reads, len(world.steps.taken)
@@ -150,7 +150,7 @@ async def test_looking_at_servings_that_are_as_recorded_reads_and_writes_nothing
     assert (world.documents.reads, world.documents.listings, len(world.steps.taken)) == (reads, [], taken)
 
 
-async def test_a_loss_is_recorded_though_the_worker_of_the_serving_waits_for_the_proxy() -> None:
+async def test_a_loss_is_recorded_while_the_worker_of_the_serving_waits_for_the_proxy() -> None:
     world = await ready_world()
     async with world.deployer():
         await world.settled(ServingPhase.READY)
@@ -170,7 +170,7 @@ async def test_a_loss_is_recorded_though_the_worker_of_the_serving_waits_for_the
         assert await eventually(is_recorded, within=2 * START_SECONDS)
 
 
-async def test_replicas_of_an_earlier_deployer_are_not_lost_before_they_were_probed() -> None:
+async def test_replicas_of_an_earlier_deployer_are_not_lost_before_they_are_probed() -> None:
     world = await ready_world()
     [healthy] = world.workloads.states()
     world.workloads.become(VersionState(key("v1")))
@@ -185,7 +185,7 @@ async def test_replicas_of_an_earlier_deployer_are_not_lost_before_they_were_pro
     assert outages(world) == [ServingReady]
 
 
-async def test_an_outage_that_a_crash_kept_unpublished_is_published_once() -> None:
+async def test_an_outage_left_unpublished_by_a_crash_is_published_once() -> None:
     world = await ready_world()
     lose(world)
     world.steps.left = len(world.steps.taken) + 1  # record

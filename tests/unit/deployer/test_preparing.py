@@ -52,7 +52,7 @@ async def missing_model(world: World, **changes: Any) -> ServingDocument:
     return await world.document()
 
 
-async def test_a_model_that_the_catalogue_has_lost_is_waited_for(world: World) -> None:
+async def test_a_model_missing_from_the_catalogue_is_waited_for(world: World) -> None:
     document = await missing_model(world)
     assert document.status.phase is ServingPhase.PENDING
     await world.push("v1")
@@ -60,7 +60,7 @@ async def test_a_model_that_the_catalogue_has_lost_is_waited_for(world: World) -
     assert (await world.document()).status.phase is ServingPhase.READY
 
 
-async def test_a_model_that_the_catalogue_has_lost_for_good_fails_the_serving(world: World) -> None:
+async def test_a_model_that_stays_missing_from_the_catalogue_fails_the_serving(world: World) -> None:
     await missing_model(world)
     rollout = world.rollout()
     moments = iter([0.0, RESTORE_SECONDS])
@@ -71,7 +71,7 @@ async def test_a_model_that_the_catalogue_has_lost_for_good_fails_the_serving(wo
     assert (await world.document()).status.phase is ServingPhase.FAILED
 
 
-async def test_a_model_that_was_deleted_fails_the_serving_at_once(world: World) -> None:
+async def test_a_deleted_model_fails_the_serving_at_once(world: World) -> None:
     stored = await world.catalogue.get(ModelRef.parse("library/iris:v1").key)
     assert stored is not None
     await world.catalogue.bury(stored.key, Tombstone(deleted_at=NOW), stored.revision)
@@ -82,7 +82,7 @@ async def test_a_model_that_was_deleted_fails_the_serving_at_once(world: World) 
     assert problem.code == "model_not_found"
 
 
-async def test_a_model_that_nobody_has_seen_fails_the_serving_at_once(world: World) -> None:
+async def test_an_unknown_model_fails_the_serving_at_once(world: World) -> None:
     document = await missing_model(world, digest=None)
     assert document.status.phase is ServingPhase.FAILED
 
@@ -116,13 +116,13 @@ async def test_a_format_is_served_by_its_runtime_in_its_environment(
     assert told == (toolchain is not None)
 
 
-async def test_an_environment_that_is_there_is_not_told(world: World) -> None:
+async def test_an_existing_environment_is_not_reported(world: World) -> None:
     world.toolchains.installed.add("sklearn")
     await applied(world, "SKLearn")
     assert not any("installing" in step for step in world.steps.taken)
 
 
-async def test_what_nothing_serves_is_converted_once_and_the_result_is_served(world: World) -> None:
+async def test_a_format_without_a_runtime_is_converted_once_and_the_result_is_served(world: World) -> None:
     document = await applied(world, "H5")
     (status,) = document.status.variants
     made = f"library/iris:v1-onnx@{made_digest(digest('v1'))}"
@@ -134,7 +134,7 @@ async def test_what_nothing_serves_is_converted_once_and_the_result_is_served(wo
     assert len(world.conversions.asked) == 1
 
 
-async def test_a_server_of_ones_own_gets_the_model_as_it_is(world: World) -> None:
+async def test_a_custom_server_gets_the_model_unchanged(world: World) -> None:
     await applied(world, "H5", custom=Custom(command=("serve",)))
     assert (world.conversions.asked, started(world).model.facts.format) == ([], "H5")
 
@@ -142,15 +142,15 @@ async def test_a_server_of_ones_own_gets_the_model_as_it_is(world: World) -> Non
 @pytest.mark.parametrize(
     ("model_format", "changes", "code", "words"),
     [
-        ("PMML", {"runtime": "triton"}, "unsupported_format", "which triton does not serve: leave runtime out"),
-        ("TorchScript", {"runtime": "triton"}, "unsupported_format", "leave runtime out, or choose kleverserve"),
+        ("PMML", {"runtime": "triton"}, "unsupported_format", "which triton does not serve: remove `runtime`"),
+        ("TorchScript", {"runtime": "triton"}, "unsupported_format", "remove `runtime`, or set it to kleverserve"),
         ("Skops", {}, "unsupported_format", "`klever convert library/iris:v1 --to ONNX`, and deploy the result"),
-        ("GGUF", {}, "unsupported_format", "give it a server of your own"),
-        ("SKLearn", {"runtime": "triton", "parameters": {"a": 1}}, "unsupported_parameters", "leave a out"),
+        ("GGUF", {}, "unsupported_format", "set `custom.command`"),
+        ("SKLearn", {"runtime": "triton", "parameters": {"a": 1}}, "unsupported_parameters", "remove a"),
         ("ONNX", {"resources": Resources(gpu=Gpu())}, "unsupported_here", "GPU"),
     ],
 )
-async def test_what_cannot_be_served_is_refused_with_what_to_do(
+async def test_an_unservable_model_is_refused_with_advice(
     world: World, model_format: str, changes: dict[str, Any], code: str, words: str
 ) -> None:
     status = (await applied(world, model_format, **changes)).status
@@ -160,7 +160,7 @@ async def test_what_cannot_be_served_is_refused_with_what_to_do(
     assert world.workloads.started == []
 
 
-async def test_a_conversion_or_an_environment_that_fails_fails_the_serving_with_its_reason(world: World) -> None:
+async def test_a_failed_conversion_or_environment_fails_the_serving_with_its_reason(world: World) -> None:
     world.conversions.broken = True
     assert (await applied(world, "H5")).status.problem == problem("conversion_failed", "it cannot be converted")
     world.toolchains.broken.add("sklearn")
@@ -172,7 +172,7 @@ def problem(code: str, message: str) -> Problem:
     return Problem(code=code, message=message)
 
 
-async def test_a_request_that_the_gateway_has_not_seen_is_held_against_the_scan_too(world: World) -> None:
+async def test_a_request_that_bypassed_the_gateway_is_checked_against_the_scan_too(world: World) -> None:
     await world.move_tag("v1", digest("v1"), scan=Scan(verdict="failed", findings=(UNREADABLE,), **SCANNER))
     document = await applied(world, "SKLearn")
     assert document.status.problem is not None
@@ -195,7 +195,7 @@ BROKEN: dict[str, Any] = {
 }
 
 
-async def test_a_version_that_could_not_be_parsed_is_served_only_where_the_project_allows_it(world: World) -> None:
+async def test_an_unparsed_version_is_served_only_if_the_project_allows_it(world: World) -> None:
     await world.move_tag("v1", digest("v1"), **BROKEN)
     failed = (await applied(world, "ONNX")).status
     assert (failed.phase, failed.problem and failed.problem.code) == (ServingPhase.FAILED, "invalid_model")
@@ -220,7 +220,7 @@ async def test_a_version_that_is_being_parsed_is_waited_for(world: World) -> Non
         (Signature(inputs=(Tensor(name="x", dtype="bfloat16"),)), "its input 'x' is of type bfloat16, which"),
     ],
 )
-async def test_what_nothing_could_serve_fails_before_an_environment_is_installed(
+async def test_an_unservable_format_fails_before_an_environment_is_installed(
     world: World, signature: Signature, words: str
 ) -> None:
     await world.move_tag("v1", digest("v1"), signature=signature)
@@ -232,7 +232,7 @@ async def test_what_nothing_could_serve_fails_before_an_environment_is_installed
     assert own.status.phase is ServingPhase.READY
 
 
-async def test_what_the_project_trusts_is_served_and_given_to_its_server(world: World) -> None:
+async def test_trusted_classes_of_the_project_are_served_and_passed_to_its_server(world: World) -> None:
     finding = Finding(file="model.pkl", what="my.models.Doubling", severity="untrusted", reason="why")
     unknown = Scan(verdict="untrusted", findings=(finding,), untrusted=("my.models:Doubling",), **SCANNER)
     await world.move_tag("v1", digest("v1"), scan=unknown)
@@ -258,7 +258,7 @@ WITHOUT_SANDBOX = Confinement(Support(missing=("Landlock is not enabled",)))
         ("TFLite", {}, False),
     ],
 )
-async def test_what_may_run_code_is_served_in_a_complete_sandbox_only(
+async def test_a_model_that_may_run_code_is_served_only_in_a_complete_sandbox(
     world: World, model_format: str, changes: dict[str, Any], *, refused: bool
 ) -> None:
     world.confinement = WITHOUT_SANDBOX
@@ -271,13 +271,13 @@ async def test_what_may_run_code_is_served_in_a_complete_sandbox_only(
         assert "klever up --allow-unsandboxed" in document.status.problem.message
 
 
-async def test_the_operator_may_serve_it_all_the_same(world: World) -> None:
+async def test_the_operator_may_allow_an_incomplete_sandbox(world: World) -> None:
     world.confinement = WITHOUT_SANDBOX._replace(allow_unsandboxed=True)
     world.start_anew()
     assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY
 
 
-async def test_a_format_that_nothing_serves_is_refused_by_the_catalogue_alone(world: World) -> None:
+async def test_an_unservable_format_is_refused_by_the_catalogue_alone(world: World) -> None:
     world.store.unreachable.add(digest("v1"))
     problem = (await applied(world, "GGUF")).status.problem
     assert (problem and problem.code, world.store.here) == ("unsupported_format", set())
@@ -288,7 +288,7 @@ async def test_a_model_that_is_converted_is_not_pulled_itself(world: World) -> N
     assert world.store.here == {made_digest(digest("v1"))}
 
 
-async def test_the_format_of_a_manifest_that_its_tag_no_longer_names_is_read_from_the_registry(world: World) -> None:
+async def test_the_format_of_an_untagged_manifest_is_read_from_the_registry(world: World) -> None:
     await world.move_tag("v1", digest("v2"))
     world.store.formats[digest("v1")] = "SKLearn"
     await world.allow_unsafe()
@@ -300,7 +300,7 @@ async def test_the_format_of_a_manifest_that_its_tag_no_longer_names_is_read_fro
 
 
 @pytest.mark.parametrize("model_format", ["ONNX", "H5"])
-async def test_what_serves_serves_on_with_the_next_deployer_while_the_catalogue_has_lost_it(
+async def test_a_serving_survives_a_new_deployer_while_the_catalogue_has_lost_its_model(
     world: World, model_format: str
 ) -> None:
     document = await applied(world, model_format)

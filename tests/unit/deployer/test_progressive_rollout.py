@@ -65,7 +65,7 @@ async def does_well_until(world: World, weight: int) -> None:
     assert await eventually(there, within=3, every=0.05)
 
 
-async def test_a_canary_that_does_well_gets_all_the_traffic_step_by_step(world: World) -> None:
+async def test_a_good_canary_gets_all_traffic_step_by_step(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
@@ -84,7 +84,7 @@ async def test_a_canary_that_does_well_gets_all_the_traffic_step_by_step(world: 
     assert shifted == [{"v1": 100}, {"v2": 10, "v1": 90}, {"v2": 50, "v1": 50}, {"v2": 100}]
 
 
-async def test_a_canary_that_does_badly_goes_by_itself_and_says_why(world: World) -> None:
+async def test_a_bad_canary_is_removed_automatically_with_the_reason(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
@@ -104,7 +104,7 @@ async def test_a_canary_that_does_badly_goes_by_itself_and_says_why(world: World
     assert [step.weight for step in last.rollout.steps] == [10]
 
 
-async def test_a_share_of_the_traffic_is_announced_as_what_each_variant_gets(world: World) -> None:
+async def test_the_announced_share_is_the_traffic_of_each_variant(world: World) -> None:
     await world.request(spec("v1", "v2", weights=(80, 20)))
     await world.rollout().converge(IRIS)
     steps = [data.step for data in world.publisher.data() if isinstance(data, ServingProgressed)]
@@ -114,7 +114,7 @@ async def test_a_share_of_the_traffic_is_announced_as_what_each_variant_gets(wor
     assert rollout.steps[-1].weights == {"v1": 80, "v2": 20}
 
 
-async def test_a_canary_nobody_asks_waits(world: World) -> None:
+async def test_a_canary_without_requests_waits(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
@@ -128,7 +128,7 @@ async def test_a_canary_nobody_asks_waits(world: World) -> None:
     assert world.weights() == {"v2": 10, "v1": 90}
 
 
-async def test_people_pause_resume_and_promote(world: World) -> None:
+async def test_a_rollout_can_be_paused_resumed_and_promoted(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer() as deployer:
         await rollout(world, RolloutPhase.PROGRESSING, 10)
@@ -142,7 +142,7 @@ async def test_people_pause_resume_and_promote(world: World) -> None:
     assert world.weights() == {"v2": 100}
 
 
-async def test_people_abort(world: World) -> None:
+async def test_a_rollout_can_be_aborted(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer() as deployer:
         await rollout(world, RolloutPhase.PROGRESSING, 10)
@@ -153,7 +153,7 @@ async def test_people_abort(world: World) -> None:
     assert world.weights() == {"v1": 100}
 
 
-async def test_what_is_asked_of_another_generation_changes_nothing(world: World) -> None:
+async def test_a_command_for_another_generation_changes_nothing(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
@@ -163,7 +163,7 @@ async def test_what_is_asked_of_another_generation_changes_nothing(world: World)
     assert found.action is None
 
 
-async def test_blue_green_waits_beside_the_old_version_until_it_is_promoted(world: World) -> None:
+async def test_blue_green_runs_beside_the_old_version_until_it_is_promoted(world: World) -> None:
     await world.request(with_strategy("v2", BlueGreen()))
     async with world.deployer() as deployer:
         await rollout(world, RolloutPhase.WAITING, 0)
@@ -173,21 +173,21 @@ async def test_blue_green_waits_beside_the_old_version_until_it_is_promoted(worl
     assert (world.running(), world.weights()) == (["v2"], {"v2": 100})
 
 
-async def test_recreate_ends_the_old_version_before_the_new_one_starts(world: World) -> None:
+async def test_recreate_stops_the_old_version_before_the_new_one_starts(world: World) -> None:
     await world.request(with_strategy("v2", Recreate()))
     await world.rollout().converge(IRIS)
     order = [step for step in world.steps.taken if step.startswith(("start", "route", "stop"))]
     assert order == ["stop v1", "start v2", "route v2=100"]
 
 
-async def test_a_recreate_that_fails_brings_the_old_version_back(world: World) -> None:
+async def test_a_failed_recreate_restores_the_old_version(world: World) -> None:
     world.unready["v2"] = "no model at all"
     await world.request(with_strategy("v2", Recreate()))
     await world.rollout().converge(IRIS)
     assert (world.running(), world.weights()) == (["v1"], {"v1": 100})
 
 
-async def test_a_newer_spec_takes_the_place_of_a_canary(world: World) -> None:
+async def test_a_newer_spec_replaces_a_canary(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer() as deployer:
         await rollout(world, RolloutPhase.PROGRESSING, 10)
@@ -197,7 +197,7 @@ async def test_a_newer_spec_takes_the_place_of_a_canary(world: World) -> None:
     assert (world.running(), world.weights()) == (["v3"], {"v3": 100})
 
 
-async def test_the_next_deployer_goes_on_with_the_step_that_is_recorded(world: World) -> None:
+async def test_the_next_deployer_resumes_the_recorded_step(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
@@ -206,7 +206,7 @@ async def test_the_next_deployer_goes_on_with_the_step_that_is_recorded(world: W
     assert world.weights() == {"v2": 50, "v1": 50}
 
 
-async def test_what_served_is_kept_as_a_revision(world: World) -> None:
+async def test_the_served_spec_is_kept_as_a_revision(world: World) -> None:
     for version in ("v2", "v3"):
         await world.request(spec(version))
         await world.rollout().converge(IRIS)

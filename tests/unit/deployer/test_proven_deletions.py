@@ -32,7 +32,7 @@ async def with_stray() -> World:
     return world
 
 
-async def test_what_a_tombstone_proves_deleted_is_stopped_and_unrouted() -> None:
+async def test_a_serving_with_a_tombstone_is_stopped_and_unrouted() -> None:
     world = await with_stray()
     await world.documents.bury(key_of(ABALONE), Tombstone[ServingDocument](deleted_at=NOW, announced=True), NEVER)
     async with world.deployer():
@@ -44,7 +44,7 @@ async def test_what_a_tombstone_proves_deleted_is_stopped_and_unrouted() -> None
         assert await eventually(only_iris_is_left)
 
 
-async def test_what_nothing_explains_is_left_alone_with_its_models_and_reported() -> None:
+async def test_an_unexplained_version_is_left_alone_with_its_models_and_reported() -> None:
     world = await with_stray()
     world.store.here.add(digest("v2"))
     async with world.deployer(resync_seconds=0.01) as reconciler:
@@ -64,7 +64,7 @@ async def _has_looked(world: World, looks: int) -> bool:
     return len(world.documents.listings) >= looks
 
 
-async def test_a_bucket_that_lists_nothing_stops_nothing_and_removes_nothing() -> None:
+async def test_an_empty_bucket_stops_nothing_and_removes_nothing() -> None:
     world = await ready_world()
     taken = len(world.steps.taken)
     world.documents.listed = lambda _documents: []
@@ -74,7 +74,7 @@ async def test_a_bucket_that_lists_nothing_stops_nothing_and_removes_nothing() -
     assert (world.running(), world.data_plane.served(), world.store.here) == (["v1"], {IRIS}, {digest("v1")})
 
 
-async def test_a_serving_that_was_requested_after_the_listing_is_left_alone() -> None:
+async def test_a_serving_requested_after_the_listing_is_left_alone() -> None:
     world = await ready_world()
     world.store.here.add(digest("v2"))
     listed, later = asyncio.Event(), asyncio.Event()
@@ -102,7 +102,7 @@ class SlowRemoval(InMemoryModels):
         await super().remove(digest)
 
 
-async def test_a_model_that_is_asked_for_while_it_is_removed_is_not_found_half_removed() -> None:
+async def test_a_model_requested_during_its_removal_is_not_found_half_removed() -> None:
     store = SlowRemoval()
     store.here.add("sha256:a")
     shelf = Shelf(store)
@@ -116,7 +116,7 @@ async def test_a_model_that_is_asked_for_while_it_is_removed_is_not_found_half_r
     await clearing
 
 
-async def test_a_model_that_was_asked_for_since_the_clearing_before_stays() -> None:
+async def test_a_model_requested_since_the_previous_cleanup_is_kept() -> None:
     store = InMemoryModels()
     store.here |= {"sha256:a", "sha256:b"}
     shelf = Shelf(store)

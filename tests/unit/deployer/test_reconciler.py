@@ -25,7 +25,7 @@ async def ready_world(*versions: str) -> World:
     return world
 
 
-async def test_an_intent_is_taken_up_at_once() -> None:
+async def test_an_intent_is_handled_at_once() -> None:
     world = await ready_world()
     async with world.deployer() as reconciler:
         await world.request(spec("v1"))
@@ -36,7 +36,7 @@ async def test_an_intent_is_taken_up_at_once() -> None:
         await world.tombstone()
 
 
-async def test_a_newer_intent_ends_the_wait_for_a_version_that_does_not_get_ready() -> None:
+async def test_a_newer_intent_ends_the_wait_for_a_version_that_does_not_become_ready() -> None:
     world = await ready_world("v1")
     world.unready["v2"] = None
     async with world.deployer() as reconciler:
@@ -54,7 +54,7 @@ async def test_a_newer_intent_ends_the_wait_for_a_version_that_does_not_get_read
     assert world.running() == ["v3"]
 
 
-async def test_a_serving_that_waits_does_not_hold_up_another() -> None:
+async def test_a_waiting_serving_does_not_delay_another() -> None:
     world = await ready_world()
     world.unready["v1"] = None
     await world.request(spec("v1"))
@@ -80,7 +80,7 @@ async def test_a_replica_that_changes_is_counted() -> None:
         assert await eventually(one_is_left)
 
 
-async def test_a_replica_that_vanished_is_started_again_at_the_next_look() -> None:
+async def test_a_vanished_replica_is_restarted_at_the_next_observation() -> None:
     world = await ready_world("v1")
     async with world.deployer(resync_seconds=0.02):
         await world.workloads.remove(key("v1"))
@@ -91,7 +91,7 @@ async def test_a_replica_that_vanished_is_started_again_at_the_next_look() -> No
         assert await eventually(is_back)
 
 
-async def test_models_that_nothing_serves_any_more_are_removed_once_all_is_settled() -> None:
+async def test_unused_models_are_removed_once_every_serving_is_settled() -> None:
     world = await ready_world("v1", "v2")
     assert world.store.here == {digest("v1"), digest("v2")}
     async with world.deployer(resync_seconds=0.02):
@@ -102,7 +102,7 @@ async def test_models_that_nothing_serves_any_more_are_removed_once_all_is_settl
         assert await eventually(only_v2_is_here)
 
 
-async def test_models_stay_while_a_rollout_may_need_them() -> None:
+async def test_models_are_kept_while_a_rollout_may_need_them() -> None:
     world = await ready_world("v1", "v2")
     world.unready["v3"] = None
     await world.request(spec("v3"))
@@ -115,7 +115,7 @@ async def test_models_stay_while_a_rollout_may_need_them() -> None:
         assert world.store.here == {digest("v1"), digest("v2"), digest("v3")}
 
 
-async def test_nothing_starts_once_the_reconciler_has_ended_and_its_workers_have_ended_with_it() -> None:
+async def test_nothing_starts_after_the_reconciler_and_its_workers_have_ended() -> None:
     world = await ready_world()
     started, cancelled = asyncio.Event(), asyncio.Event()
 
@@ -155,7 +155,7 @@ class BreaksOnce(InMemoryModels):
 
 
 @pytest.mark.parametrize("failure", [TransientError("the registry does not answer"), OSError("too many open files")])
-async def test_what_fails_for_now_is_tried_again(failure: Exception) -> None:
+async def test_a_transient_failure_is_retried(failure: Exception) -> None:
     world = await ready_world()
     world.store = BreaksOnce(failure)
     await world.request(spec("v1"))
@@ -165,7 +165,7 @@ async def test_what_fails_for_now_is_tried_again(failure: Exception) -> None:
     assert "ServingFailed" not in world.told()
 
 
-async def test_a_reconciler_that_runs_again_waits_again_for_replicas_that_it_has_not_seen() -> None:
+async def test_a_restarted_reconciler_waits_again_for_unseen_replicas() -> None:
     world = await ready_world("v1")
     reconciler, servers = None, None
     for _ in range(2):

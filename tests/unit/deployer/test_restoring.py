@@ -47,7 +47,7 @@ def stopped(world: World) -> list[str]:
     return [step for step in world.steps.taken if step.startswith(("stop", "unroute", "start"))]
 
 
-async def test_a_bucket_that_is_lost_while_the_deployer_runs_is_filled_again() -> None:
+async def test_a_bucket_lost_while_the_deployer_runs_is_restored() -> None:
     world = await ready_world()
     before = await world.document()
     async with world.deployer(resync_seconds=0.01):
@@ -61,7 +61,7 @@ async def test_a_bucket_that_is_lost_while_the_deployer_runs_is_filled_again() -
 
 
 @pytest.mark.parametrize("with_stream", [True, False], ids=["stream too", "bucket only"])
-async def test_a_bucket_that_was_lost_while_the_deployer_was_away_is_filled_again(*, with_stream: bool) -> None:
+async def test_a_bucket_lost_while_the_deployer_was_down_is_restored(*, with_stream: bool) -> None:
     world = await ready_world()
     before = await world.document()
     world.documents.lose()
@@ -86,7 +86,7 @@ async def test_a_document_that_is_missing_without_a_tombstone_is_restored_and_co
     assert restorer.restored == 1
 
 
-async def test_a_request_for_a_serving_that_was_lost_is_taken_for_what_it_is() -> None:
+async def test_a_request_for_a_lost_serving_continues_from_its_copy() -> None:
     world = await ready_world()
     world.documents.lose()
     lose_stream(world)
@@ -97,7 +97,7 @@ async def test_a_request_for_a_serving_that_was_lost_is_taken_for_what_it_is() -
     assert document.status.applied is not None
 
 
-async def test_a_request_for_a_serving_that_was_lost_a_moment_ago_does_not_start_from_nothing() -> None:
+async def test_a_request_for_a_just_lost_serving_does_not_start_from_nothing() -> None:
     world = await ready_world()
     world.documents.drop(key_of(IRIS))
     await world.request(spec("v2"))
@@ -105,7 +105,7 @@ async def test_a_request_for_a_serving_that_was_lost_a_moment_ago_does_not_start
     assert (document.generation, document.status.applied is None) == (2, False)
 
 
-async def test_no_request_of_a_stream_that_was_created_anew_is_late() -> None:
+async def test_no_request_of_a_recreated_stream_is_late() -> None:
     world = await ready_world()
     await deploy(world, "v1", ABALONE)
     await undeploy(world, ABALONE)
@@ -117,7 +117,7 @@ async def test_no_request_of_a_stream_that_was_created_anew_is_late() -> None:
     assert (await world.document(ABALONE)).status.phase is ServingPhase.PENDING
 
 
-async def test_no_request_for_a_serving_whose_tombstone_is_forgotten_is_late_in_a_new_stream() -> None:
+async def test_no_request_for_a_serving_without_tombstone_is_late_in_a_recreated_stream() -> None:
     world = await ready_world()
     await forget(world)
     lose_stream(world)
@@ -138,7 +138,7 @@ async def forget(world: World) -> None:
         assert await eventually(is_forgotten)
 
 
-async def test_a_request_from_before_a_deletion_is_late_for_as_long_as_the_stream_may_hold_it() -> None:
+async def test_a_request_from_before_a_deletion_is_late_while_the_stream_may_hold_it() -> None:
     world = await ready_world()
     await forget(world)
     world.start_anew()
@@ -149,7 +149,7 @@ async def test_a_request_from_before_a_deletion_is_late_for_as_long_as_the_strea
 
 
 @pytest.mark.parametrize("with_stream", [True, False], ids=["stream too", "bucket only"])
-async def test_a_deletion_that_is_not_announced_survives_the_loss_of_its_bucket(*, with_stream: bool) -> None:
+async def test_an_unannounced_deletion_survives_the_loss_of_its_bucket(*, with_stream: bool) -> None:
     world = await ready_world()
     await bury_unannounced(world)
     world.documents.lose()
@@ -162,7 +162,7 @@ async def test_a_deletion_that_is_not_announced_survives_the_loss_of_its_bucket(
     assert [type(data) for data in world.publisher.data()].count(ServingDeleted) == 1
 
 
-async def test_a_deletion_that_is_not_announced_is_restored_where_only_its_tombstone_is_missing() -> None:
+async def test_an_unannounced_deletion_is_restored_if_only_its_tombstone_is_missing() -> None:
     world = await ready_world()
     await bury_unannounced(world)
     world.documents.drop(key_of(IRIS))
@@ -180,7 +180,7 @@ async def bury_unannounced(world: World) -> None:
     await world.records.change(IRIS, bury)
 
 
-async def test_an_older_bucket_is_brought_up_to_date() -> None:
+async def test_an_older_bucket_is_updated() -> None:
     world = await ready_world()
     await deploy(world, "v1", ABALONE)
     backup = copy.deepcopy(world.documents.content())
@@ -199,7 +199,7 @@ async def test_an_older_bucket_is_brought_up_to_date() -> None:
     assert stopped(world) == []
 
 
-async def test_readiness_says_so_until_everything_is_restored() -> None:
+async def test_readiness_reports_the_restoration_until_it_is_complete() -> None:
     world = await ready_world()
     restorer = world.restorer()
     assert await restorer.problem() == "the servings were not read yet"
@@ -237,7 +237,7 @@ def _generation(world: World) -> int:
     return kept.generation
 
 
-async def test_a_copy_goes_when_its_deletion_is_older_than_any_request_in_the_stream() -> None:
+async def test_a_copy_is_removed_once_its_deletion_is_older_than_any_request_in_the_stream() -> None:
     world = await ready_world()
     await forget(world)
     assert IRIS in world.copies.copies

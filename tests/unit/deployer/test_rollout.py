@@ -44,7 +44,7 @@ async def deployed(world: World) -> World:
     return world
 
 
-async def test_a_first_version_is_started_then_routed_then_told(world: World) -> None:
+async def test_a_first_version_is_started_then_routed_then_announced(world: World) -> None:
     await world.request(spec("v1"))
     await world.rollout().converge(IRIS)
     assert world.steps.taken == FIRST
@@ -56,7 +56,7 @@ async def test_a_first_version_is_started_then_routed_then_told(world: World) ->
     assert world.publisher.data()[-1].variants == status.variants
 
 
-async def test_a_new_version_is_ready_and_routed_before_the_old_one_goes(world: World) -> None:
+async def test_a_new_version_is_ready_and_routed_before_the_old_one_stops(world: World) -> None:
     await deployed(world)
     await world.request(spec("v2"))
     await world.rollout().converge(IRIS)
@@ -82,7 +82,7 @@ async def test_the_old_version_serves_while_the_new_one_is_not_ready(world: Worl
     assert world.weights() == {"v2": 100}
 
 
-async def test_a_version_that_does_not_start_leaves_the_old_one_and_says_why(world: World) -> None:
+async def test_a_version_that_does_not_start_leaves_the_old_one_and_gives_the_reason(world: World) -> None:
     await deployed(world)
     world.unready["v2"] = "INVALID_PROTOBUF: cannot parse model.onnx"
     await world.request(spec("v2"))
@@ -97,7 +97,7 @@ async def test_a_version_that_does_not_start_leaves_the_old_one_and_says_why(wor
     assert world.publisher.data()[-1].problem == status.problem
 
 
-async def test_a_version_that_is_never_ready_fails_after_the_time_it_may_take(world: World) -> None:
+async def test_a_version_that_is_never_ready_fails_after_its_timeout(world: World) -> None:
     await deployed(world)
     world.unready["v2"] = None
     await world.request(spec("v2"))
@@ -113,10 +113,14 @@ async def test_a_version_that_is_never_ready_fails_after_the_time_it_may_take(wo
     [
         ("v9", "model_not_found", "push it with `ormb push`"),
         ("v2", "pull_failed", "cannot be pulled from"),
-        ("v3", "unsupported_format", "is a MLlib, which nothing serves: give it a server of your own"),
+        (
+            "v3",
+            "unsupported_format",
+            "is a MLlib, which no runtime serves: set `custom.command` to use your own server",
+        ),
     ],
 )
-async def test_a_model_that_cannot_be_had_fails_and_what_served_still_serves(
+async def test_an_unavailable_model_fails_and_the_old_version_still_serves(
     world: World, version: str, code: str, words: str
 ) -> None:
     await deployed(world)
@@ -132,7 +136,7 @@ async def test_a_model_that_cannot_be_had_fails_and_what_served_still_serves(
     assert (world.running(), world.weights()) == (["v1"], {"v1": 100})
 
 
-async def test_another_weight_moves_traffic_and_touches_no_process(world: World) -> None:
+async def test_a_new_weight_moves_traffic_and_touches_no_process(world: World) -> None:
     await world.request(spec("v1", "v2", weights=(80, 20)))
     await world.rollout().converge(IRIS)
     world.steps.taken.clear()
@@ -144,7 +148,7 @@ async def test_another_weight_moves_traffic_and_touches_no_process(world: World)
     assert [data.weights for data in shifted] == [{"v1": 80, "v2": 20}, {"v1": 30, "v2": 70}]
 
 
-async def test_more_and_fewer_replicas_keep_those_that_stay(world: World) -> None:
+async def test_scaling_keeps_the_replicas_that_remain(world: World) -> None:
     await deployed(world)
     await world.request(spec("v1", replicas=3))
     await world.rollout().converge(IRIS)
@@ -198,7 +202,7 @@ async def test_a_deleted_serving_leaves_no_route_and_no_process(world: World) ->
     assert (world.running(), world.data_plane.routes) == ([], {})
 
 
-async def test_a_serving_that_is_as_it_should_be_is_left_alone(world: World) -> None:
+async def test_an_up_to_date_serving_is_left_alone(world: World) -> None:
     await deployed(world)
     await world.rollout().converge(IRIS)
     assert world.steps.taken == []

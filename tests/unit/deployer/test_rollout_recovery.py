@@ -80,7 +80,7 @@ async def undisturbed(change: Change) -> tuple[int, tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=[change.__name__ for change in CHANGES])
-async def test_a_deployer_that_dies_before_any_step_is_followed_by_one_that_ends_the_same(change: Change) -> None:
+async def test_the_successor_of_a_deployer_that_dies_at_any_step_reaches_the_same_end(change: Change) -> None:
     count, expected = await undisturbed(change)
     assert count >= 3
     for steps in range(count):
@@ -104,7 +104,7 @@ async def _die(world: World, steps: int) -> None:
     world.steps.left = None
 
 
-async def test_after_the_machine_went_down_in_a_rollout_the_old_version_serves_until_the_new_one_can() -> None:
+async def test_the_old_version_serves_after_a_machine_crash_until_the_new_one_can() -> None:
     world = await prepared(next_version)
     world.unready["v2"] = None
     await _die(world, 3)

@@ -32,21 +32,21 @@ def with_rule(stage: Stage) -> Stage:
     return replace(stage, spec=stage.spec.model_copy(update={"traffic": traffic}))
 
 
-def test_a_route_names_the_versions_that_run_and_whether_they_may_be_idle() -> None:
+def test_a_route_names_the_running_versions_and_those_that_may_be_idle() -> None:
     idle = Deployment(variant("v2", autoscaling=Autoscaling(min_replicas=0, max_replicas=2)), 0)
     route = routing.route(Stage(IRIS, spec("v1", "v2", weights=(80, 20)), (deployment("v1", replicas=3), idle)))
     assert route.versions == (RoutedVersion(key("v1")), RoutedVersion(key("v2"), can_be_idle=True))
     assert shares(route) == {"v1": 8000, "v2": 2000}
 
 
-def test_what_serves_and_is_wanted_keeps_the_larger_number_of_replicas_until_the_rollout_is_through() -> None:
+def test_the_larger_replica_count_is_kept_until_the_rollout_completes() -> None:
     stage = replace(two(50), wanted=(deployment("v1"), deployment("v2")), stable=(deployment("v1", replicas=3),))
     assert [(each.variant.name, each.replicas) for each in stage.running] == [("v1", 3), ("v2", 1)]
     assert stage.held == stage.running
     assert replace(stage, wanted=(deployment("v2"),)).held == (deployment("v2"),)
 
 
-def test_in_a_rollout_the_old_version_keeps_the_rest() -> None:
+def test_the_old_version_keeps_the_rest_during_a_rollout() -> None:
     assert shares(routing.route(two(25))) == {"v2": 2500, "v1": 7500}
     assert routing.percents(two(25)) == {
         key("v1"): 75,
@@ -55,7 +55,7 @@ def test_in_a_rollout_the_old_version_keeps_the_rest() -> None:
 
 
 @pytest.mark.parametrize("percent", range(1, 100))
-def test_percents_sum_to_a_hundred_in_every_step_of_a_rollout(percent: int) -> None:
+def test_percentages_sum_to_a_hundred_in_every_step_of_a_rollout(percent: int) -> None:
     stage = replace(
         two(percent),
         stable=(deployment("v1"), deployment("v3")),
@@ -65,7 +65,7 @@ def test_percents_sum_to_a_hundred_in_every_step_of_a_rollout(percent: int) -> N
     assert routing.variant_percents(stage)["v2"] == percent
 
 
-def test_weights_of_both_specs_hold_within_their_parts() -> None:
+def test_the_weights_of_both_specs_apply_within_their_shares() -> None:
     stage = replace(
         two(10),
         stable=(deployment("v1"), deployment("v2")),
@@ -74,7 +74,7 @@ def test_weights_of_both_specs_hold_within_their_parts() -> None:
     assert shares(routing.route(stage)) == {"v1": 5400, "v2": 1000 + 3600}
 
 
-def test_a_rule_leads_to_its_variant_whatever_the_weights() -> None:
+def test_a_rule_selects_its_variant_whatever_the_weights() -> None:
     wanted = (deployment("v1"), deployment("v2"))
     routed = routing.route(with_rule(Stage(IRIS, spec("v1", "v2", weights=(100, 0)), wanted)))
     [rule] = routed.rules
@@ -82,7 +82,7 @@ def test_a_rule_leads_to_its_variant_whatever_the_weights() -> None:
     assert [share.version for share in rule.shares] == [key("v2")]
 
 
-def test_a_rule_for_a_variant_in_a_rollout_is_split_as_the_rollout_is() -> None:
+def test_a_rule_for_a_variant_in_a_rollout_is_split_like_the_rollout() -> None:
     old = Deployment(variant("v2").model_copy(update={"env": {"OLD": "1"}}), 1)
     stage = with_rule(replace(two(30), stable=(old,), stable_spec=spec("v2")))
     [rule] = routing.route(stage).rules
@@ -92,7 +92,7 @@ def test_a_rule_for_a_variant_in_a_rollout_is_split_as_the_rollout_is() -> None:
     ]
 
 
-def test_a_blue_green_version_that_waits_is_reached_by_its_header_only() -> None:
+def test_a_waiting_blue_green_version_is_reached_only_by_its_header() -> None:
     stage = replace(two(0), spec=spec("v2").model_copy(update={"strategy": BlueGreen(preview_header="x-try")}))
     routed = routing.route(stage)
     assert shares(routed) == {"v2": 0, "v1": 10000}
@@ -120,7 +120,7 @@ def test_the_url_is_that_of_seldon_core() -> None:
     assert paths.infer_url("http://host", IRIS) == "http://host/seldon/default/iris/v2/models/iris/infer"
 
 
-def test_a_version_is_found_again_by_its_name() -> None:
+def test_a_version_is_found_by_its_name() -> None:
     key = VersionKey(IRIS, "v1", "cafe")
     assert VersionKey.parse(key.name) == key
     assert [VersionKey.parse(name) for name in ("", "a/b/c", "a/b/c/d/e")] == [None, None, None]
@@ -134,7 +134,7 @@ def test_a_version_is_found_again_by_its_name() -> None:
         (("v3", "gone"), ("v2", "only")),  # no variant of that name any more
     ],
 )
-def test_what_was_sent_to_a_superseded_revision_goes_to_what_serves_now(
+def test_requests_for_a_superseded_revision_go_to_the_current_one(
     asked: tuple[str, str], serves: tuple[str, str]
 ) -> None:
     weights = {("v1", "new"): 10, ("v1", "old"): 30, ("v2", "only"): 60}
@@ -153,7 +153,7 @@ def test_what_was_sent_to_a_superseded_revision_goes_to_what_serves_now(
     [(True, (), (THERE,)), (True, (HERE,), (HERE,)), (False, (), ())],
     ids=["idle", "started", "lost"],
 )
-def test_requests_for_a_version_without_a_replica_wait_where_it_may_be_idle(
+def test_requests_for_an_idle_version_wait_if_it_may_be_idle(
     can_be_idle: bool,  # noqa: FBT001 - a case
     replicas: Endpoints,
     expected: Endpoints,

@@ -23,25 +23,25 @@ def looked(scale: Scale, demand: Demand, *seconds: float, scaling: Autoscaling =
     return [scale.look(demand, scaling, each) for each in seconds]
 
 
-def test_replicas_grow_with_the_average_of_recent_looks_up_to_the_most() -> None:
+def test_replicas_grow_with_the_recent_average_up_to_the_maximum() -> None:
     scale = Scale(1)
     assert looked(scale, Demand(6, 10), 1, 2, 3) == [3, 3, 3]
     assert looked(scale, Demand(100, 10), 4) == [4]
 
 
-def test_one_gust_does_not_count_as_the_load() -> None:
+def test_a_single_peak_does_not_count_as_the_load() -> None:
     scale = Scale(1)
     assert looked(scale, Demand(2, 1), 1, 2) == [1, 1]
     assert looked(scale, Demand(5, 1), 3) == [2]
 
 
-def test_replicas_end_only_when_fewer_were_enough_for_long() -> None:
+def test_replicas_stop_only_after_a_long_time_of_lower_load() -> None:
     scale = Scale(1)
     looked(scale, Demand(8, 1), 0, 1, 2)
     assert looked(scale, Demand(2, 1), 3, 5, 12, 14, 16) == [4, 4, 4, 2, 1]
 
 
-def test_the_last_one_ends_when_nothing_was_asked_for_long_and_not_where_one_is_the_least() -> None:
+def test_the_last_replica_stops_when_idle_only_if_the_minimum_is_zero() -> None:
     scale = Scale(1)
     assert looked(scale, Demand(0, 5), 0) == [1]
     assert looked(scale, IDLE, 1, 2, 3, 9, 12, 14) == [1, 1, 1, 1, 1, 0]
@@ -49,11 +49,11 @@ def test_the_last_one_ends_when_nothing_was_asked_for_long_and_not_where_one_is_
     assert looked(Scale(1), IDLE, 0, 20, 40, scaling=at_least) == [1, 1, 1]
 
 
-def test_short_requests_that_no_look_sees_in_flight_keep_a_replica() -> None:
+def test_short_requests_between_two_samples_keep_a_replica() -> None:
     assert looked(Scale(1), Demand(0, 1), 0, 20, 40) == [1, 1, 1]
 
 
-def test_a_request_that_waits_gets_a_replica_at_once_and_keeps_it_a_while() -> None:
+def test_a_waiting_request_gets_a_replica_at_once_and_keeps_it_for_a_while() -> None:
     scale = Scale(0)
     scale.wake()
     assert scale.replicas == 1
@@ -106,7 +106,7 @@ async def test_a_request_that_waits_for_an_idle_version_starts_a_replica(world: 
     assert world.running() == ["v1"]
 
 
-async def test_the_next_deployer_goes_on_with_the_number_of_before(world: World) -> None:
+async def test_the_next_deployer_starts_from_the_previous_number(world: World) -> None:
     await looks(world, 6, 1)
     await world.scaler.declare(IRIS, ())
     await world.rollout().converge(IRIS)

@@ -32,12 +32,12 @@ def counted(*states: VersionState, wanted: Deployment) -> VariantStatus:
     ],
     ids=lambda changes: str(*changes),
 )
-def test_what_changes_how_a_variant_runs_makes_other_replicas(changes: dict[str, Any]) -> None:
+def test_a_change_of_how_a_variant_runs_creates_new_replicas(changes: dict[str, Any]) -> None:
     other = variant("v1").model_copy(update=changes)
     assert Deployment(other, 1).revision != deployment("v1").revision
 
 
-def test_replicas_and_autoscaling_do_not_make_other_replicas() -> None:
+def test_replicas_and_autoscaling_do_not_create_new_replicas() -> None:
     scaled = variant("v1", replicas=3, autoscaling=Autoscaling(max_replicas=5))
     assert Deployment(scaled, 3).revision == deployment("v1").revision
 
@@ -46,7 +46,7 @@ def test_a_version_answers_with_its_tag() -> None:
     assert version_spec("v1").tag == "v1"
 
 
-def test_autoscaling_keeps_the_number_that_was_wanted_last_within_its_bounds() -> None:
+def test_autoscaling_keeps_the_last_wanted_number_within_its_bounds() -> None:
     scaled = variant("v1", autoscaling=Autoscaling(min_replicas=2, max_replicas=5))
     of = spec("v1").model_copy(update={"variants": (scaled,)})
     known = VariantStatus(name="v1", model="m", digest=digest("v1"), revision=Deployment(scaled, 1).revision)
@@ -56,7 +56,7 @@ def test_autoscaling_keeps_the_number_that_was_wanted_last_within_its_bounds() -
     assert [each.replicas for each in versions.deployments(of, [])] == [2]
 
 
-def test_without_autoscaling_the_spec_says_how_many() -> None:
+def test_the_spec_gives_the_number_without_autoscaling() -> None:
     of = spec("v1", replicas=3).model_copy(update={"variants": (variant("v1", replicas=3),)})
     known = VariantStatus(name="v1", model="m", digest=digest("v1"), revision=key("v1").revision, replicas=7)
     assert [each.replicas for each in versions.deployments(of, [known])] == [3]
@@ -67,7 +67,7 @@ def test_without_autoscaling_the_spec_says_how_many() -> None:
     [key("v2"), replace(key("v1"), serving=ServingName("default", "other")), replace(key("v1"), revision="old")],
     ids=["variant", "serving", "revision"],
 )
-def test_a_version_of_another_counts_for_nothing(stranger: VersionKey) -> None:
+def test_a_version_of_another_serving_is_ignored(stranger: VersionKey) -> None:
     assert counted(ready(stranger), wanted=deployment("v1")).ready_replicas == 0
     assert not versions.are_ready(IRIS, [deployment("v1")], [ready(stranger)])
     assert versions.superfluous(IRIS, [deployment("v1")], [ready(stranger)]) == [stranger] * (stranger.serving == IRIS)
@@ -92,20 +92,20 @@ def test_versions_that_are_not_wanted_are_superfluous() -> None:
     assert versions.superfluous(IRIS, [], states) == [key("v1"), key("v2")]
 
 
-def test_why_a_server_does_not_start_is_that_of_a_version_that_is_needed() -> None:
+def test_a_start_problem_is_reported_for_needed_versions_only() -> None:
     states = [VersionState(key("v1"), problem="no such file"), VersionState(key("v2"), problem="old story")]
     problem = versions.start_problem(IRIS, [deployment("v1")], states)
     assert problem == "the model server of variant v1 does not start: no such file"
     assert versions.start_problem(IRIS, [deployment("v3")], states) is None
 
 
-def test_a_variant_says_that_what_it_runs_is_not_verified() -> None:
+def test_a_variant_reports_that_its_model_is_not_verified() -> None:
     state = replace(ready(key("v1")), unverified="the check crashed")
     assert counted(state, wanted=deployment("v1")).unverified == "the check crashed"
     assert counted(ready(key("v1")), wanted=deployment("v1")).unverified == ""
 
 
-def test_what_was_made_of_a_model_stays_recorded_while_nothing_of_the_version_runs() -> None:
+def test_a_conversion_stays_recorded_while_no_replica_of_the_version_runs() -> None:
     made = replace(deployment("v1"), made="library/iris:v1-onnx@sha256:0")
     recorded = counted(replace(ready(key("v1")), made=made.made), wanted=deployment("v1"))
     (resumed,) = versions.deployments(spec("v1").replace(variants=(variant("v1"),)), [recorded])

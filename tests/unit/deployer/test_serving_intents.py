@@ -30,7 +30,7 @@ async def test_a_first_request_is_generation_one_and_pending(world: World) -> No
     assert (document.generation, document.status.phase, document.status.intent) == (1, ServingPhase.PENDING, intent(5))
 
 
-async def test_another_spec_is_another_generation_and_the_same_spec_is_not(world: World) -> None:
+async def test_a_changed_spec_is_a_new_generation_and_the_same_spec_is_not(world: World) -> None:
     await world.request(spec("v1"), intent=intent(5))
     await world.request(spec("v2"), intent=intent(6))
     assert (await world.document()).generation == 2
@@ -40,7 +40,7 @@ async def test_another_spec_is_another_generation_and_the_same_spec_is_not(world
 
 
 @pytest.mark.parametrize("sequence", [5, 4])
-async def test_a_request_that_comes_late_or_twice_changes_nothing(world: World, sequence: int) -> None:
+async def test_a_late_or_repeated_request_changes_nothing(world: World, sequence: int) -> None:
     await world.request(spec("v1"), intent=intent(5))
     before = await world.document()
     await world.request(spec("v2"), intent=intent(sequence))
@@ -48,7 +48,7 @@ async def test_a_request_that_comes_late_or_twice_changes_nothing(world: World, 
     assert await world.document() == before
 
 
-async def test_a_generation_that_was_promised_is_reached(world: World) -> None:
+async def test_a_promised_generation_is_reached(world: World) -> None:
     await world.request(spec("v1"), intent=intent(1))
     await world.request(spec("v2"), intent=intent(2), generation=7)
     assert (await world.document()).generation == 7
@@ -76,7 +76,7 @@ ORDERS = list(itertools.permutations([_deployed, _deleted, _steered]))
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: "".join(each.__name__ for each in order))
-async def test_a_serving_that_was_undeployed_stays_so_in_whichever_order_requests_are_handled(
+async def test_an_undeployed_serving_stays_undeployed_in_any_order_of_requests(
     world: World, order: tuple[Handle, ...]
 ) -> None:
     await world.push("v1")
@@ -97,9 +97,7 @@ async def _wanted_again(world: World) -> None:
 @pytest.mark.parametrize(
     "order", list(itertools.permutations([_deployed, _deleted, _wanted_again])), ids=lambda order: order[0].__name__
 )
-async def test_the_last_request_counts_in_whichever_order_they_are_handled(
-    world: World, order: tuple[Handle, ...]
-) -> None:
+async def test_the_last_request_counts_in_any_order_of_handling(world: World, order: tuple[Handle, ...]) -> None:
     await world.push("v1", "v2")
     for handle in (*order, *order):
         await handle(world)
@@ -110,7 +108,7 @@ async def test_the_last_request_counts_in_whichever_order_they_are_handled(
 
 
 @pytest.mark.parametrize("handle", [_deleted, _replaced], ids=["deleted", "replaced"])
-async def test_what_was_asked_before_a_rollout_was_steered_and_is_handled_after_it_counts(
+async def test_a_request_from_before_a_rollout_command_that_is_handled_after_it_counts(
     world: World, handle: Handle
 ) -> None:
     await _deployed(world)
@@ -127,7 +125,7 @@ async def test_what_was_asked_before_a_rollout_was_steered_and_is_handled_after_
     assert document.generation == (1 if handle is _deleted else 2)
 
 
-async def test_a_deleted_serving_comes_back_by_a_new_request_with_a_new_generation(world: World) -> None:
+async def test_a_deleted_serving_is_created_again_with_a_new_generation(world: World) -> None:
     await world.push("v1")
     await world.request(spec("v1"), intent=intent(5))
     await world.rollout().converge(IRIS)
@@ -141,7 +139,7 @@ async def test_a_deleted_serving_comes_back_by_a_new_request_with_a_new_generati
     assert (document.status.applied, document.status.revisions) == (None, ())
 
 
-async def test_a_deletion_that_a_crash_kept_unpublished_is_published_before_the_serving_comes_back(
+async def test_a_deletion_left_unpublished_by_a_crash_is_published_before_a_new_creation(
     world: World,
 ) -> None:
     await world.push("v1")
@@ -158,7 +156,7 @@ async def test_a_deletion_that_a_crash_kept_unpublished_is_published_before_the_
     assert (await world.document()).generation == 2
 
 
-async def test_a_step_for_an_intent_that_was_replaced_is_refused(world: World) -> None:
+async def test_a_step_for_a_replaced_intent_is_refused(world: World) -> None:
     await world.request(spec("v1"), intent=intent(5))
     read = await world.document()
     await world.request(spec("v2"), intent=intent(6))
@@ -167,7 +165,7 @@ async def test_a_step_for_an_intent_that_was_replaced_is_refused(world: World) -
     assert (await world.document()).status.step == ""
 
 
-async def test_the_same_step_is_the_same_event_and_names_its_cause(world: World) -> None:
+async def test_a_repeated_step_is_the_same_event_and_names_its_cause(world: World) -> None:
     await world.request(spec("v1"), intent=intent(5))
     document = await world.document()
     data = ServingProgressed(namespace="default", name="iris", generation=1, step="loaded")

@@ -33,7 +33,7 @@ async def test_a_request_without_an_expected_generation_is_not_decided(world: Wo
     assert decisions(world) == {}
 
 
-async def test_one_of_two_requests_with_the_same_expected_generation_is_accepted(world: World) -> None:
+async def test_only_one_of_two_requests_with_the_same_expected_generation_is_accepted(world: World) -> None:
     await world.request(spec("v1"), intent=intent(1))
     await asyncio.gather(
         world.request(spec("v2"), intent=intent(2), expected=1),
@@ -55,7 +55,9 @@ async def test_a_rejection_names_both_generations_and_changes_nothing(world: Wor
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations([2, 3])))
-async def test_one_of_two_is_accepted_in_whichever_order_they_are_handled(world: World, order: tuple[int, ...]) -> None:
+async def test_only_one_of_two_requests_is_accepted_in_any_order_of_handling(
+    world: World, order: tuple[int, ...]
+) -> None:
     await world.request(spec("v1"), intent=intent(1))
     for sequence in order:
         await world.request(spec(f"v{sequence}"), intent=intent(sequence), expected=1)
@@ -63,7 +65,7 @@ async def test_one_of_two_is_accepted_in_whichever_order_they_are_handled(world:
     assert (await world.document()).generation == 2
 
 
-async def test_a_request_that_was_overtaken_is_rejected_though_the_generation_is_the_same(world: World) -> None:
+async def test_an_overtaken_request_is_rejected_though_the_generation_is_the_same(world: World) -> None:
     await world.request(spec("v1"), intent=intent(1))
     await world.request(spec("v1"), intent=intent(3))
     await world.request(spec("v2"), intent=intent(2), expected=1)
@@ -98,7 +100,7 @@ async def test_a_deletion_expects_a_generation_too(world: World) -> None:
     assert decisions(world) == {"event-3": "generation_mismatch", "event-4": "accepted"}
 
 
-async def test_a_decision_that_a_crash_prevented_is_published_on_redelivery(world: World) -> None:
+async def test_a_decision_left_unpublished_by_a_crash_is_published_on_redelivery(world: World) -> None:
     await world.request(spec("v1"), intent=intent(1))
     world.steps.left = len(world.steps.taken) + 1  # the record, but not its decision
     with pytest.raises(DiedError):
@@ -119,7 +121,7 @@ async def test_a_redelivered_request_keeps_its_first_decision(world: World) -> N
     assert (await world.document()).generation == 3
 
 
-async def test_a_request_to_steer_is_accepted_only_while_the_rollout_is_in_progress(world: World) -> None:
+async def test_a_rollout_command_is_accepted_only_while_the_rollout_is_in_progress(world: World) -> None:
     await world.request(spec("v1"), intent=intent(1))
     await world.intents.steer(IRIS, 1, RolloutAction.PAUSE, intent(2))
     in_progress = RolloutStatus(generation=1, strategy="canary", phase=RolloutPhase.PROGRESSING, since=NOW)

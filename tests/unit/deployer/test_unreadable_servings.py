@@ -21,7 +21,7 @@ async def ready_world() -> World:
     return world
 
 
-async def test_one_that_has_a_copy_is_restored_from_it() -> None:
+async def test_an_unreadable_serving_with_a_copy_is_restored() -> None:
     world = await ready_world()
     before = await world.document()
     world.documents.spoil(key_of(IRIS))
@@ -32,7 +32,7 @@ async def test_one_that_has_a_copy_is_restored_from_it() -> None:
     assert not [step for step in world.steps.taken if step.startswith(("stop", "start", "unroute"))]
 
 
-async def test_one_without_a_copy_is_an_alarm_and_the_others_go_on() -> None:
+async def test_an_unreadable_serving_without_a_copy_is_an_alarm_and_the_others_continue() -> None:
     world = await ready_world()
     world.documents.spoil("default.stranger")
     world.documents.spoil("no name of a serving")

@@ -18,11 +18,11 @@ def test_a_position_is_read_back_from_its_text(marks: tuple[Mark, Mark, Mark]) -
 @pytest.mark.parametrize(
     "text", ["", "1-2-3", "a.1-a.2", "a.1-a.2-a.3-a.4", "x.1-a.1-a.1", "a.1-a.1-a.1\n", "a.-1-a.1-a.1"]
 )
-def test_other_text_is_no_position(text: str) -> None:
+def test_other_text_is_not_a_position(text: str) -> None:
     assert Position.parse(text) is None
 
 
-def test_seeing_an_event_moves_its_stream_only() -> None:
+def test_an_event_moves_only_the_position_of_its_stream() -> None:
     first, second, third = Mark(1, 1), Mark(2, 2), Mark(3, 3)
     assert Position((first, second, third)).after("KLEVER_JOBS", MARK) == Position((first, MARK, third))
 
@@ -38,11 +38,11 @@ def test_seeing_an_event_moves_its_stream_only() -> None:
         pytest.param({"created": 7, "first": 8, "last": 9}, Mark(7, 7), Loss.EXPIRED, id="too late"),
     ],
 )
-def test_reading_resumes_in_the_stream_that_there_is(stream: dict[str, int], resumed: Mark, loss: Loss | None) -> None:
+def test_reading_resumes_only_in_existing_streams(stream: dict[str, int], resumed: Mark, loss: Loss | None) -> None:
     assert resume(MARK, **stream) == (resumed, loss)
 
 
-def test_wanting_everything_filters_nothing_out() -> None:
+def test_a_request_for_everything_filters_nothing_out() -> None:
     assert "klever.model.pushed.>" in Interest().filters("KLEVER_MODELS")
     assert len(Interest().filters("KLEVER_SERVINGS")) == 11
 
@@ -53,11 +53,11 @@ def test_a_type_and_a_subject_become_one_nats_subject() -> None:
     assert interest.filters("KLEVER_JOBS") == []
 
 
-def test_a_servings_interest_is_in_one_stream() -> None:
+def test_the_events_of_a_serving_are_in_one_stream() -> None:
     interest = serving_interest("default", "iris")
     assert not interest.filters("KLEVER_MODELS")
     assert "klever.serving.ready.default.iris" in interest.filters("KLEVER_SERVINGS")
 
 
-def test_types_that_are_not_in_the_contract_are_named() -> None:
+def test_types_that_are_not_in_the_contract_are_reported() -> None:
     assert Interest(frozenset({"x", "dev.klever.job.started.v1"})).unknown_types == ["x"]

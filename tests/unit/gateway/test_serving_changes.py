@@ -36,7 +36,7 @@ async def test_versions_are_deployed_alone_and_beside_each_other(gateways: Pair,
     assert all(variant.digest for variant in document.spec.variants)
 
 
-async def test_changes_through_two_gateways_at_once_are_all_made(gateways: Pair, deployer: Deployer) -> None:
+async def test_concurrent_changes_through_two_gateways_are_all_made(gateways: Pair, deployer: Deployer) -> None:
     first, second = gateways
     await first.changes.deploy(*IRIS, V1)
     await first.changes.deploy(*IRIS, DeployVersion(model="library/iris:v2", traffic=20))
@@ -51,14 +51,14 @@ async def test_changes_through_two_gateways_at_once_are_all_made(gateways: Pair,
     assert (spec.traffic.weights, [variant.replicas for variant in spec.variants]) == ({"v1": 50, "v2": 50}, [3, 1])
 
 
-async def test_a_serving_is_created_by_two_gateways_at_once_with_both_versions_in_turn(
+async def test_two_gateways_that_create_a_serving_concurrently_deploy_both_versions(
     gateways: Pair, deployer: Deployer
 ) -> None:
     await asyncio.gather(gateways[0].changes.deploy(*IRIS, V1), gateways[1].changes.deploy(*IRIS, V2))
     assert (await deployer.document()).generation == 2
 
 
-async def test_a_change_of_a_gateway_that_lags_for_good_is_given_up(gateways: Pair, deployer: Deployer) -> None:
+async def test_a_change_at_a_gateway_that_never_catches_up_is_given_up(gateways: Pair, deployer: Deployer) -> None:
     first, second = gateways
     await first.changes.deploy(*IRIS, V1)
     await second.shown()
@@ -71,9 +71,7 @@ async def test_a_change_of_a_gateway_that_lags_for_good_is_given_up(gateways: Pa
     assert await weights(deployer) == {"v2": 100}
 
 
-async def test_a_change_is_made_only_to_the_generation_that_the_client_requires(
-    gateways: Pair, deployer: Deployer
-) -> None:
+async def test_a_change_applies_only_to_the_required_generation(gateways: Pair, deployer: Deployer) -> None:
     first, second = gateways
     await first.changes.deploy(*IRIS, V1)
     await second.shown()

@@ -46,17 +46,17 @@ def weights_of(spec: ServingSpec) -> dict[str, int]:
     return spec.traffic.weights
 
 
-def test_a_first_version_takes_all_the_traffic() -> None:
+def test_a_first_version_gets_all_traffic() -> None:
     spec = deployed(None, "library/m:v1")
     assert [(v.name, v.model, v.digest) for v in spec.variants] == [("v1", "library/m:v1", None)]
     assert weights_of(spec) == {"v1": 100}
 
 
-def test_without_traffic_a_version_replaces_the_others() -> None:
+def test_a_version_without_a_share_replaces_the_others() -> None:
     assert weights_of(deployed(served(v1=80, v2=20), "library/m:v3")) == {"v3": 100}
 
 
-def test_a_share_is_taken_from_the_others_in_proportion() -> None:
+def test_a_share_is_taken_from_the_others_proportionally() -> None:
     assert weights_of(deployed(served(v1=75, v2=25), "library/m:v3", 20)) == {"v1": 60, "v2": 20, "v3": 20}
 
 
@@ -65,17 +65,17 @@ def test_the_others_keep_their_digests() -> None:
     assert [v.digest is None for v in spec.variants] == [False, True]
 
 
-def test_the_share_of_a_version_that_is_served_already_is_changed() -> None:
+def test_the_share_of_a_served_version_can_be_changed() -> None:
     assert weights_of(deployed(served(v1=80, v2=20), "library/m:v2", 50)) == {"v1": 50, "v2": 50}
 
 
-def test_the_same_tag_of_another_model_stands_beside_the_first() -> None:
+def test_the_same_tag_of_another_model_is_a_second_variant() -> None:
     spec = deployed(served(v1=100), "library/other:v1", 20)
     assert [(v.name, v.model) for v in spec.variants] == [("v1", "library/m:v1"), ("v1-2", "library/other:v1")]
 
 
 @pytest.mark.parametrize("present", [None, served(v1=100)], ids=["nothing", "only itself"])
-def test_a_share_needs_another_version_for_the_rest(present: ServingSpec | None) -> None:
+def test_a_share_requires_another_version_for_the_rest(present: ServingSpec | None) -> None:
     with pytest.raises(InvalidRequestError, match="the remaining 80 %"):
         deployed(present, "library/m:v1", 20)
 
@@ -102,7 +102,7 @@ def rich() -> ServingSpec:
     )
 
 
-def test_a_new_version_takes_over_the_settings_of_the_one_before_and_of_the_serving() -> None:
+def test_a_new_version_inherits_the_settings_of_the_previous_one_and_the_serving() -> None:
     spec = deployed(rich(), "library/m:v2")
     (variant,) = spec.variants
     assert (variant.name, variant.model, variant.replicas, variant.env) == ("v2", "library/m:v2", 3, {"A": "1"})
@@ -113,7 +113,7 @@ def test_a_new_version_takes_over_the_settings_of_the_one_before_and_of_the_serv
     )
 
 
-def test_another_model_begins_with_settings_of_its_own() -> None:
+def test_another_model_starts_with_its_own_settings() -> None:
     (variant,) = deployed(rich(), "library/other:v1").variants
     assert (variant.replicas, variant.env) == (1, {})
 
@@ -128,14 +128,14 @@ def test_a_variant_that_a_rule_names_is_not_removed() -> None:
     )
 
 
-def test_a_runtime_beside_an_own_server_is_refused() -> None:
+def test_a_runtime_beside_a_custom_server_is_refused() -> None:
     present = ServingSpec(variants=(Variant(name="v1", model="library/m:v1", custom=Custom(command=("serve",))),))
     with pytest.raises(InvalidRequestError) as refused:
         deployed(present, "library/m:v2", runtime="triton")
     assert "give a runtime or a custom server, not both" in messages(refused.value)
 
 
-def test_strategy_and_policy_are_changed_with_the_version_or_stay() -> None:
+def test_strategy_and_policy_are_changed_with_the_version_or_kept() -> None:
     spec = deployed(rich(), "library/m:v2", policy=ServingPolicy(on_push=OnPush.DEPLOY))
     assert (spec.strategy, spec.policy.on_push) == (rich().strategy, OnPush.DEPLOY)
     assert deployed(rich(), "library/m:v2", strategy=Recreate()).strategy == Recreate()
@@ -147,7 +147,7 @@ def test_weights_that_do_not_fit_are_explained() -> None:
     assert messages(refused.value) == "traffic.weights: the weights sum to 90, not 100"
 
 
-def test_traffic_that_is_absent_stays_and_null_removes() -> None:
+def test_omitted_traffic_is_kept_and_null_removes_it() -> None:
     mirrored = served(v1=100, v2=0).replace(traffic=Traffic(weights={"v1": 100, "v2": 0}, mirror=Mirror(variant="v2")))
     present = serving(mirrored)
     changed = with_traffic(present, ChangeTraffic(sticky=Sticky(header="x-user")))
@@ -172,7 +172,7 @@ def test_a_scale_is_a_number_or_bounds(change: dict[str, Any]) -> None:
         ScaleServing.model_validate(change)
 
 
-def test_a_variant_that_does_not_exist_is_refused_with_those_that_do() -> None:
+def test_an_unknown_variant_is_refused_with_the_existing_ones() -> None:
     present = serving(served(v1=50, v2=50))
     with pytest.raises(InvalidRequestError) as weighed:
         with_traffic(present, ChangeTraffic(weights={"v1": 50, "v9": 50}))
@@ -197,17 +197,17 @@ def settled() -> ServingDocument:
 
 
 @pytest.mark.parametrize("phase", [ServingPhase.PENDING, ServingPhase.PROGRESSING, ServingPhase.FAILED])
-def test_a_rollback_of_what_does_not_serve_yet_restores_what_serves(phase: ServingPhase) -> None:
+def test_a_rollback_of_an_unready_version_restores_the_served_one(phase: ServingPhase) -> None:
     assert earlier_revision(document(phase), None) == served(v1=100)
 
 
-def test_an_earlier_revision_is_the_last_that_is_another_than_what_serves() -> None:
+def test_an_earlier_revision_is_the_last_one_that_differs_from_the_served_one() -> None:
     assert earlier_revision(settled(), None) == served(v2=100)
     assert earlier_revision(document(), 1) == served(v1=100)
     with pytest.raises(InvalidRequestError, match="has kept no revision 7; its revisions are: 1, 2, 3"):
         earlier_revision(document(), 7)
 
 
-def test_a_change_after_a_failure_begins_with_what_serves() -> None:
+def test_a_change_after_a_failure_starts_from_the_served_spec() -> None:
     assert base_spec(document()) == served(v9=100)
     assert base_spec(document(ServingPhase.FAILED)) == served(v1=100)

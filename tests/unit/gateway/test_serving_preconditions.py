@@ -18,7 +18,7 @@ def request(replicas: int = 1) -> ServingRequested:
 Pair = tuple[OneGateway, OneGateway]
 
 
-async def test_of_two_changes_through_two_gateways_one_is_accepted(gateways: Pair, deployer: Deployer) -> None:
+async def test_only_one_of_two_changes_through_two_gateways_is_accepted(gateways: Pair, deployer: Deployer) -> None:
     first, second = gateways
     await first.servings.create(request())
     answers = await asyncio.gather(
@@ -26,11 +26,11 @@ async def test_of_two_changes_through_two_gateways_one_is_accepted(gateways: Pai
         second.servings.replace(request(3), Conditions(if_match=1)),
         return_exceptions=True,
     )
-    assert sorted(type(each).__name__ for each in answers) == ["GenerationMismatchError", "Written"]
+    assert sorted(type(each).__name__ for each in answers) == ["Accepted", "GenerationMismatchError"]
     assert (await deployer.document()).generation == 2
 
 
-async def test_a_gateway_that_lags_behind_does_not_overwrite_what_it_has_not_read(
+async def test_a_lagging_gateway_does_not_overwrite_a_generation_that_it_has_not_read(
     gateways: Pair, deployer: Deployer
 ) -> None:
     first, second = gateways
@@ -45,9 +45,7 @@ async def test_a_gateway_that_lags_behind_does_not_overwrite_what_it_has_not_rea
     assert (await deployer.document()).spec.variants[0].replicas == 2
 
 
-async def test_a_gateway_that_lags_behind_accepts_the_generation_that_it_has_not_read(
-    gateways: Pair, deployer: Deployer
-) -> None:
+async def test_a_lagging_gateway_accepts_a_generation_that_it_has_not_read(gateways: Pair, deployer: Deployer) -> None:
     first, second = gateways
     await first.servings.create(request())
     await second.shown()
@@ -57,7 +55,7 @@ async def test_a_gateway_that_lags_behind_accepts_the_generation_that_it_has_not
     assert ((await deployer.document()).generation, (await deployer.document()).spec.variants[0].replicas) == (3, 3)
 
 
-async def test_a_generation_that_never_was_is_rejected(gateways: Pair) -> None:
+async def test_an_unknown_generation_is_rejected(gateways: Pair) -> None:
     first, _ = gateways
     with pytest.raises(GenerationMismatchError, match="does not exist"):
         await first.servings.replace(request(), Conditions(if_match=5))
@@ -66,7 +64,9 @@ async def test_a_generation_that_never_was_is_rejected(gateways: Pair) -> None:
         await first.servings.replace(request(), Conditions(if_match=5))
 
 
-async def test_what_the_projection_proves_is_refused_without_a_request(gateways: Pair, deployer: Deployer) -> None:
+async def test_a_conflict_that_the_projection_proves_is_refused_without_a_request(
+    gateways: Pair, deployer: Deployer
+) -> None:
     first, _ = gateways
     await first.servings.create(request())
     await first.servings.replace(request(2))
@@ -80,7 +80,7 @@ async def test_what_the_projection_proves_is_refused_without_a_request(gateways:
     assert len(deployer.requests) == stored
 
 
-async def test_a_serving_is_created_through_one_of_two_gateways(gateways: Pair, deployer: Deployer) -> None:
+async def test_a_serving_is_created_through_only_one_of_two_gateways(gateways: Pair, deployer: Deployer) -> None:
     first, second = gateways
     second.projection.lags = True
     await first.servings.create(request())
@@ -104,7 +104,7 @@ async def test_a_deletion_of_another_generation_is_rejected_by_the_deployer(gate
         await first.servings.delete("default", "other", Conditions(if_match=1))
 
 
-async def test_without_a_decision_the_request_is_accepted_and_shown(gateways: Pair, deployer: Deployer) -> None:
+async def test_a_request_without_a_decision_is_accepted_and_shown(gateways: Pair, deployer: Deployer) -> None:
     first, second = gateways
     await first.servings.create(request())
     await second.shown()
@@ -137,7 +137,7 @@ async def test_a_repeated_creation_is_one_request(gateways: Pair, deployer: Depl
     assert len(deployer.requests) == 1
 
 
-async def test_a_rejected_request_that_is_repeated_stays_rejected(gateways: Pair, deployer: Deployer) -> None:
+async def test_a_repeated_request_that_was_rejected_stays_rejected(gateways: Pair, deployer: Deployer) -> None:
     first, second = gateways
     await first.servings.create(request())
     await first.servings.replace(request(2))

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from klever_gateway.service.sessions import CODE_SECONDS, MOST, SESSION_SECONDS, Sessions, is_of
+from klever_gateway.service.sessions import CODE_SECONDS, MAX_ENTRIES, SESSION_SECONDS, Sessions, has_page_key
 
 
 class Clock:
@@ -17,7 +17,7 @@ def sessions(clock: Clock) -> Sessions:
     return Sessions(clock, lambda: f"secret-{next(numbers)}")
 
 
-def test_a_code_is_good_once() -> None:
+def test_a_code_is_valid_once() -> None:
     here = sessions(Clock())
     code = here.new_code()
     assert here.log_in("another") is None
@@ -27,7 +27,7 @@ def test_a_code_is_good_once() -> None:
     assert here.log_in(code) is None
 
 
-def test_a_code_is_good_for_five_minutes() -> None:
+def test_a_code_is_valid_for_five_minutes() -> None:
     clock = Clock()
     here = sessions(clock)
     code = here.new_code()
@@ -35,7 +35,7 @@ def test_a_code_is_good_for_five_minutes() -> None:
     assert here.log_in(code) is None
 
 
-def test_a_session_ends() -> None:
+def test_a_session_expires() -> None:
     clock = Clock()
     here = sessions(clock)
     session = here.log_in(here.new_code())
@@ -47,21 +47,21 @@ def test_a_session_ends() -> None:
     assert here.find("") is None
 
 
-def test_a_call_needs_the_key_of_its_page_besides_the_cookie() -> None:
+def test_a_call_requires_the_key_of_its_page_and_the_cookie() -> None:
     here = sessions(Clock())
     first, second = (here.log_in(here.new_code()) for _ in range(2))
     assert first is not None
     assert second is not None
-    assert is_of(first, first.page_key)
-    assert not is_of(first, second.page_key)
-    assert not is_of(first, first.cookie)
-    assert not is_of(first, "")
-    assert not is_of(first, "\udcff")
+    assert has_page_key(first, first.page_key)
+    assert not has_page_key(first, second.page_key)
+    assert not has_page_key(first, first.cookie)
+    assert not has_page_key(first, "")
+    assert not has_page_key(first, "\udcff")
 
 
-def test_the_oldest_make_room() -> None:
+def test_the_oldest_sessions_are_removed_at_the_limit() -> None:
     here = sessions(Clock())
-    codes = [here.new_code() for _ in range(MOST + 1)]
+    codes = [here.new_code() for _ in range(MAX_ENTRIES + 1)]
     assert here.log_in(codes[0]) is None
     kept = [here.log_in(code) for code in codes[1:]]
     assert all(kept)

@@ -75,7 +75,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     await pair.two.kill()
 
 
-async def test_a_free_slot_of_one_takes_a_job_that_waits_at_the_other(pair: Pair) -> None:
+async def test_a_free_slot_of_one_jobrunner_takes_a_job_that_waits_at_another(pair: Pair) -> None:
     pair.hold()
     runs = [pair.one.start(request(number, job=f"job-{number}")) for number in (1, 2)]
     await pair.two.executor.begun.wait()
@@ -94,7 +94,7 @@ async def test_every_job_runs_once_and_is_announced_once(pair: Pair) -> None:
     assert sorted(pair.announced("JobCompleted")) == sorted(f"event-{number}" for number in range(40))
 
 
-async def test_a_project_with_many_jobs_does_not_hold_up_another_one_on_either_jobrunner(pair: Pair) -> None:
+async def test_a_project_with_many_jobs_delays_no_other_on_either_jobrunner(pair: Pair) -> None:
     """The quiet project's job was delivered to `one`, whose slot stays taken; that of `two` is free first."""
     pair.hold()
     many = [pair.one.start(request(number, job=f"busy-{number}", project="busy")) for number in range(10)]
@@ -112,7 +112,7 @@ async def test_a_project_with_many_jobs_does_not_hold_up_another_one_on_either_j
     await asyncio.gather(*many)
 
 
-async def test_a_cancellation_that_one_handles_stops_the_job_of_the_other_at_once(tmp_path: Path) -> None:
+async def test_a_cancellation_handled_by_one_jobrunner_stops_the_job_of_another_at_once(tmp_path: Path) -> None:
     pair = Pair(tmp_path, renew_seconds=3600)
     pair.one.follow()
     pair.hold()
@@ -125,7 +125,7 @@ async def test_a_cancellation_that_one_handles_stops_the_job_of_the_other_at_onc
     await pair.one.kill()
 
 
-async def test_a_cancelled_job_that_waits_on_both_begins_on_neither(pair: Pair) -> None:
+async def test_a_cancelled_job_that_waits_on_both_jobrunners_starts_on_neither(pair: Pair) -> None:
     pair.hold()
     first = [pair.one.start(request(number, job=f"first-{number}")) for number in (1, 2)]
     await pair.two.executor.begun.wait()
@@ -140,7 +140,7 @@ async def test_a_cancelled_job_that_waits_on_both_begins_on_neither(pair: Pair) 
     assert (await pair.one.job("waiting")).status.attempts == 0
 
 
-async def test_a_job_whose_jobrunner_died_is_taken_over_without_a_redelivery(tmp_path: Path) -> None:
+async def test_the_job_of_a_dead_jobrunner_is_taken_over_without_a_redelivery(tmp_path: Path) -> None:
     pair = Pair(tmp_path, lapse_seconds=0.1)
     pair.hold()
     dead = pair.one.start(request(1))
@@ -177,7 +177,7 @@ async def _has_grown(pair: Pair, revision: int) -> bool:
     return await pair.revision() > revision
 
 
-async def test_a_job_that_failed_for_now_waits_for_its_request_to_be_delivered_again(pair: Pair) -> None:
+async def test_a_job_with_a_transient_failure_waits_for_its_redelivery(pair: Pair) -> None:
     pair.one.source.errors = [TransientError("no answer")]
     with pytest.raises(TransientError):
         await pair.one.jobs.run(request(1))

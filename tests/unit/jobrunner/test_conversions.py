@@ -166,7 +166,7 @@ def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
 
 
-async def test_the_result_is_pushed_with_the_sources_metadata_and_says_where_it_comes_from(rig: Rig) -> None:
+async def test_the_result_is_pushed_with_the_metadata_and_the_origin_of_its_source(rig: Rig) -> None:
     converted = await rig.convert(Conversion(to="ONNX"))
     [(where, said)] = rig.sink.pushed.items()
     assert where == "localhost:5000/library/m:v1-onnx"
@@ -181,7 +181,7 @@ async def test_the_result_is_pushed_with_the_sources_metadata_and_says_where_it_
     assert "12 operators" in rig.lines
 
 
-async def test_the_same_request_is_answered_without_work(rig: Rig) -> None:
+async def test_a_repeated_request_is_answered_without_work(rig: Rig) -> None:
     await rig.convert(Conversion(to="ONNX"), "first")
     converted = await rig.convert(Conversion(to="ONNX", ref=ModelRef.parse("other/name:v7")), "second")
     assert (rig.source.fetched, len(rig.converter.asked)) == (1, 1)
@@ -190,7 +190,7 @@ async def test_the_same_request_is_answered_without_work(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("change", ["options", "tools"])
-async def test_other_options_or_other_tools_convert_anew(rig: Rig, change: str) -> None:
+async def test_other_options_or_other_tools_convert_again(rig: Rig, change: str) -> None:
     await rig.convert(Conversion(to="ONNX"), "first")
     if change == "tools":
         rig.converter.version = "2"
@@ -198,7 +198,7 @@ async def test_other_options_or_other_tools_convert_anew(rig: Rig, change: str) 
     assert len(rig.converter.asked) == 2
 
 
-async def test_a_conversion_that_fails_pushes_and_keeps_nothing(rig: Rig) -> None:
+async def test_a_failed_conversion_pushes_and_keeps_nothing(rig: Rig) -> None:
     rig.converter.error = JobError("no Foo", code=UNSUPPORTED_OPERATOR)
     with pytest.raises(JobError, match="no Foo"):
         await rig.convert(Conversion(to="ONNX"), "first")
@@ -208,20 +208,20 @@ async def test_a_conversion_that_fails_pushes_and_keeps_nothing(rig: Rig) -> Non
     assert len(rig.converter.asked) == 2
 
 
-async def test_what_nothing_can_run_is_refused_before_a_toolchain_is_needed(rig: Rig) -> None:
+async def test_an_unrunnable_model_is_refused_before_a_toolchain_is_needed(rig: Rig) -> None:
     rig.executor.outcome = Signature(details={"signature": None})
     with pytest.raises(JobError, match="library/m:v1 cannot be converted: it is a SavedModel without a signature"):
         await rig.convert(Conversion(to="ONNX"))
     assert rig.converter.asked == []
 
 
-async def test_a_format_that_nobody_parses_is_converted_without_a_signature(rig: Rig) -> None:
+async def test_a_format_without_a_parser_is_converted_without_a_signature(rig: Rig) -> None:
     rig.executor.outcome = JobError("cannot be parsed yet", code=UNSUPPORTED_FORMAT)
     await rig.convert(Conversion(to="ONNX"))
     assert rig.converter.asked[0].signature == Signature()
 
 
-async def test_a_job_that_does_not_say_what_to_make_is_refused(rig: Rig) -> None:
+async def test_a_job_without_a_target_is_refused(rig: Rig) -> None:
     with pytest.raises(JobError) as failure:
         await rig.convert(None)
     assert failure.value.code == UNSUPPORTED_CONVERSION
@@ -235,11 +235,11 @@ async def test_a_job_that_does_not_say_what_to_make_is_refused(rig: Rig) -> None
         (Conversion(to="ONNX", ref=ModelRef.parse("a/b:c")), "a/b:c"),
     ],
 )
-def test_the_result_has_a_name_of_its_own(conversion: Conversion, result: str) -> None:
+def test_the_result_has_its_own_name(conversion: Conversion, result: str) -> None:
     assert str(conversion.result(ModelRef.parse("library/m:v1"))) == result
 
 
-async def test_what_the_files_leave_open_is_converted_as_the_author_declares_it(rig: Rig) -> None:
+async def test_an_ambiguous_model_is_converted_as_its_author_declares(rig: Rig) -> None:
     rig.executor.outcome = Signature(inputs=(Tensor(name="x"),))
     rig.source.declared = DeclaredSignature(inputs=(DeclaredTensor(name="x", d_type="float", size=(-1, 4)),))
     await rig.convert(Conversion(to="ONNX"))
@@ -255,7 +255,7 @@ async def test_another_jobrunner_publishes_the_result_of_the_first_without_work(
     assert (second.source.fetched, second.converter.asked) == (0, [])
 
 
-async def test_a_model_that_does_not_say_its_format_is_converted_once_too(rig: Rig) -> None:
+async def test_a_model_without_a_declared_format_is_converted_once_too(rig: Rig) -> None:
     await rig.convert(Conversion(to="ONNX"), "first", format_name=None)
     converted = await rig.convert(Conversion(to="ONNX"), "second", format_name=None)
     assert converted.is_cached  # type: ignore[attr-defined]
@@ -281,7 +281,7 @@ async def test_a_result_that_could_not_be_compared_is_not_published(rig: Rig) ->
     assert len(rig.converter.asked) == 2
 
 
-async def test_a_request_may_publish_it_and_the_result_says_why_it_is_not_verified(rig: Rig) -> None:
+async def test_an_unverified_result_is_published_on_request_with_the_reason(rig: Rig) -> None:
     rig.converter.verification = Verification(verified=False, reason="the check crashed")
     await rig.convert(Conversion(to="ONNX", allow_unverified=True), "first")
     [said] = rig.sink.pushed.values()
@@ -291,7 +291,7 @@ async def test_a_request_may_publish_it_and_the_result_says_why_it_is_not_verifi
         await rig.convert(Conversion(to="ONNX"), "second")
 
 
-async def test_the_result_has_its_own_measured_error_and_keeps_that_its_source_is_not_verified(rig: Rig) -> None:
+async def test_the_result_has_its_own_measured_error_and_its_source_stays_unverified(rig: Rig) -> None:
     rig.source.labels = {"klever.dev/unverified": "no samples", "klever.dev/measured-error": "0.5"}
     worst = Difference(output="y", absolute=0.3, relative=0.0123, largest=2.0, range=24.4)
     rig.converter.verification = Verification(verified=True, differences=(worst,))
@@ -301,7 +301,7 @@ async def test_the_result_has_its_own_measured_error_and_keeps_that_its_source_i
     assert said.labels["klever.dev/unverified"] == "no samples"
 
 
-async def test_samples_come_with_the_request_or_from_what_it_names(rig: Rig) -> None:
+async def test_samples_come_with_the_request_or_from_a_reference(rig: Rig) -> None:
     await rig.convert(Conversion(to="ONNX", samples={"x": [1.5]}), "first")
     rig.attached.arrays = {"x": np.array([1.0, np.nan])}
     await rig.convert(Conversion(to="ONNX", samples_digest=SAMPLES), "second")
@@ -310,7 +310,7 @@ async def test_samples_come_with_the_request_or_from_what_it_names(rig: Rig) -> 
     assert np.array_equal(second, [1.0, np.nan], equal_nan=True)
 
 
-def test_samples_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
+def test_invalid_or_too_large_samples_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "samples.npz"
     np.savez(path, x=np.zeros(1000))
     assert read_samples(path)["x"].shape == (1000,)
@@ -323,7 +323,7 @@ def test_samples_that_are_none_or_too_large_are_refused(tmp_path: Path) -> None:
         assert failure.value.code == INVALID_SAMPLES
 
 
-async def test_the_converter_is_given_what_the_project_trusts(tmp_path: Path) -> None:
+async def test_the_converter_gets_the_trusted_classes_of_the_project(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     await rig.convert(Conversion(to="ONNX"))
     assert [each.trust for each in rig.converter.asked] == [("my.models:library",)]

@@ -11,7 +11,7 @@ from support.model_files import write
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN_FORMATS))
-def test_no_message_has_a_path_of_the_server(tmp_path: Path, name: str) -> None:
+def test_no_message_contains_a_path_of_the_server(tmp_path: Path, name: str) -> None:
     directory = tmp_path / "model"
     directory.mkdir()
     with pytest.raises(JobError) as failure:
@@ -23,7 +23,7 @@ def test_no_message_has_a_path_of_the_server(tmp_path: Path, name: str) -> None:
     ("content", "code"),
     [("nothing", UNSUPPORTED_FORMAT), ("version https://git-lfs.github.com/spec/v1\n", INVALID_MODEL)],
 )
-def test_pointers_are_no_unknown_format(tmp_path: Path, content: str, code: str) -> None:
+def test_pointer_files_are_not_an_unknown_format(tmp_path: Path, content: str, code: str) -> None:
     with pytest.raises(JobError) as failure:
         extract(write(tmp_path, "weights", content), None)
     assert failure.value.problem.code == code

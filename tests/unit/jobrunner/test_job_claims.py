@@ -29,7 +29,7 @@ class Pair:
         return work
 
 
-async def test_the_second_one_waits_for_the_result_of_the_first(tmp_path: Path) -> None:
+async def test_a_second_jobrunner_waits_for_the_result_of_the_first(tmp_path: Path) -> None:
     pair = Pair(tmp_path)
     works = [await pair.begin(), pair.second.start(request(2))]
     revision = (await pair.documents.get("job-1")).revision  # type: ignore[union-attr]
@@ -40,7 +40,7 @@ async def test_the_second_one_waits_for_the_result_of_the_first(tmp_path: Path) 
     assert pair.second.published() == ["JobCompleted"]
 
 
-async def test_the_second_one_takes_over_what_shows_no_sign_of_life(tmp_path: Path) -> None:
+async def test_a_second_jobrunner_takes_over_a_job_without_a_heartbeat(tmp_path: Path) -> None:
     pair = Pair(tmp_path, lapse_seconds=0.1)
     work = await pair.begin()
     work.cancel()
@@ -50,7 +50,7 @@ async def test_the_second_one_takes_over_what_shows_no_sign_of_life(tmp_path: Pa
     assert (job.status.phase, job.status.attempts, job.status.runner) == (JobPhase.SUCCEEDED, 2, "two")
 
 
-async def test_the_same_one_resumes_at_once_what_its_last_process_left(tmp_path: Path) -> None:
+async def test_a_restarted_jobrunner_resumes_its_job_at_once(tmp_path: Path) -> None:
     pair = Pair(tmp_path, lapse_seconds=3600)
     work = await pair.begin()
     work.cancel()
@@ -60,7 +60,7 @@ async def test_the_same_one_resumes_at_once_what_its_last_process_left(tmp_path:
     assert await again.is_in(JobPhase.SUCCEEDED)
 
 
-async def test_the_same_one_resumes_a_heavy_job_at_once_though_it_is_requested_again_meanwhile(tmp_path: Path) -> None:
+async def test_a_restarted_jobrunner_resumes_a_heavy_job_at_once_despite_a_new_request(tmp_path: Path) -> None:
     documents = InMemoryDocuments[JobDocument]()
     before = Runner(tmp_path, documents, name="one", slots=1, lapse_seconds=3600)
     before.executor.gate.clear()
@@ -86,7 +86,7 @@ async def _is_requested(runner: Runner, job: str, sequence: int) -> bool:
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_the_first_one_stops_when_the_second_handles_the_cancellation(tmp_path: Path, how: str) -> None:
+async def test_the_first_jobrunner_stops_when_the_second_handles_the_cancellation(tmp_path: Path, how: str) -> None:
     pair = Pair(tmp_path)
     work = await pair.begin()
     await getattr(pair.second, how)(2)
@@ -95,7 +95,7 @@ async def test_the_first_one_stops_when_the_second_handles_the_cancellation(tmp_
     assert not pair.first.executor.gate.is_set()  # the work did not end by itself
 
 
-async def test_the_first_one_stops_when_it_was_taken_for_dead(tmp_path: Path) -> None:
+async def test_the_first_jobrunner_stops_when_its_job_was_taken_over(tmp_path: Path) -> None:
     """As after a suspended machine: its claim lapsed, and the job is another's now."""
     pair = Pair(tmp_path)
     work = await pair.begin()
@@ -121,7 +121,7 @@ class Losing(InMemoryDocuments[JobDocument]):
         self._entries.clear()
 
 
-async def test_a_running_job_is_recorded_again_in_a_bucket_that_lost_it_and_not_done_twice(tmp_path: Path) -> None:
+async def test_a_running_job_is_recorded_again_in_a_lost_bucket_and_runs_once(tmp_path: Path) -> None:
     documents = Losing()
     runner = Runner(tmp_path, documents)
     runner.executor.gate.clear()

@@ -63,7 +63,7 @@ class Life:
 
 
 @pytest.mark.parametrize("seed", range(200))
-async def test_nothing_is_lost_and_nothing_comes_back(tmp_path: Path, seed: int) -> None:
+async def test_no_job_is_lost_and_no_deleted_job_returns(tmp_path: Path, seed: int) -> None:
     life = Life(tmp_path, seed)
     await life.pass_by()
     newest, place = life.messages[-1]

@@ -37,21 +37,21 @@ async def announced(runner: Runner) -> bool:
 
 
 @pytest.mark.parametrize("writes", range(WRITES + 1))
-async def test_a_redelivery_completes_a_deletion_that_was_interrupted(tmp_path: Path, writes: int) -> None:
+async def test_a_redelivery_completes_an_interrupted_deletion(tmp_path: Path, writes: int) -> None:
     runner = await killed_while_deleting(tmp_path, writes)
     await runner.delete(2)
     assert await announced(runner)
 
 
 @pytest.mark.parametrize("writes", range(1, WRITES + 1))
-async def test_the_next_start_completes_a_deletion_that_was_recorded(tmp_path: Path, writes: int) -> None:
+async def test_the_next_start_completes_a_recorded_deletion(tmp_path: Path, writes: int) -> None:
     runner = await killed_while_deleting(tmp_path, writes)
     await runner.deletions.repair()
     assert await announced(runner)
 
 
 @pytest.mark.parametrize("writes", range(1, WRITES + 1))
-async def test_a_new_request_completes_the_deletion_before_it_begins_the_job_anew(tmp_path: Path, writes: int) -> None:
+async def test_a_new_request_completes_the_deletion_before_it_starts_the_job_again(tmp_path: Path, writes: int) -> None:
     runner = await killed_while_deleting(tmp_path, writes)
     await runner.jobs.run(request(3))
     assert await runner.is_in(JobPhase.SUCCEEDED)
@@ -60,7 +60,7 @@ async def test_a_new_request_completes_the_deletion_before_it_begins_the_job_ane
     assert await runner.is_in(JobPhase.SUCCEEDED)
 
 
-async def test_a_tombstone_is_removed_when_no_request_can_be_late_any_more(tmp_path: Path) -> None:
+async def test_a_tombstone_is_removed_once_no_request_can_be_late(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     await runner.delete(2)
     await runner.deletions.repair()
@@ -70,7 +70,7 @@ async def test_a_tombstone_is_removed_when_no_request_can_be_late_any_more(tmp_p
     assert await runner.documents.find("job-1") is None
 
 
-async def test_a_job_that_cannot_be_read_is_left_alone_and_holds_up_no_other(tmp_path: Path) -> None:
+async def test_an_unreadable_job_is_left_alone_and_delays_no_other(tmp_path: Path) -> None:
     runner = await killed_while_deleting(tmp_path, 1)
     assert isinstance(runner.documents, InMemoryDocuments)
     runner.documents.spoil("job-2")
@@ -84,7 +84,7 @@ async def test_a_job_that_cannot_be_read_is_left_alone_and_holds_up_no_other(tmp
 
 
 @pytest.mark.parametrize("withdraw", ["delete", "cancel"])
-async def test_a_request_from_before_its_withdrawal_is_late_also_where_the_bucket_was_lost(
+async def test_a_request_from_before_its_withdrawal_is_late_even_after_a_bucket_loss(
     tmp_path: Path, withdraw: str
 ) -> None:
     runner = Runner(tmp_path)

@@ -42,19 +42,19 @@ def test_two_tags_of_the_same_bytes_are_one_job() -> None:
     assert pushed("v1").is_push
 
 
-def test_a_requested_job_keeps_the_id_that_was_asked_for() -> None:
+def test_a_requested_job_keeps_the_requested_id() -> None:
     data = JobRequested(id="mine", spec=request().spec)
     event = EventSource("ci").event(data, event_id="e", correlation_id="story")
     asked = request_of(event, 7)
     assert (asked.job, asked.intent) == ("mine", Intent(sequence=7, event_id="e", correlation_id="story"))
 
 
-def test_an_event_without_a_correlation_begins_one() -> None:
+def test_an_event_without_a_correlation_starts_one() -> None:
     event = EventSource("ci").event(JobRequested(id="mine", spec=request().spec), event_id="e")
     assert intent_of(event, 7) == Intent(sequence=7, event_id="e", correlation_id="e")
 
 
-def test_each_attempt_counts_and_the_start_stays() -> None:
+def test_each_attempt_counts_and_the_start_time_is_kept() -> None:
     first = begun()
     again = life.claimed(first, request(), RUNNER, NOW + timedelta(minutes=1))
     assert again is not None
@@ -63,7 +63,7 @@ def test_each_attempt_counts_and_the_start_stays() -> None:
     assert again.status.phase is JobPhase.RUNNING
 
 
-def test_what_has_ended_does_not_end_again() -> None:
+def test_a_completed_job_does_not_complete_again() -> None:
     job = begun()
     done = life.succeeded(job, job, JobResult(), NOW)
     assert done is not None
@@ -76,14 +76,14 @@ def test_what_has_ended_does_not_end_again() -> None:
 
 
 @pytest.mark.parametrize("code", [MODEL_NOT_FOUND, WORKER_DIED])
-def test_what_the_world_decided_is_tried_anew_when_it_is_asked_again(code: str) -> None:
+def test_a_job_that_failed_for_external_reasons_is_retried_on_a_new_request(code: str) -> None:
     job = failed(code)
     assert life.claimed(job, request(1), RUNNER, NOW) is None
     again = begun(job, 2)
     assert (again.generation, again.status.attempts, again.status.problem) == (job.generation + 1, 1, None)
 
 
-def test_what_the_bytes_decided_stays_decided() -> None:
+def test_an_outcome_decided_by_the_bytes_is_final() -> None:
     job = life.claimed(failed(INVALID_MODEL), request(2), RUNNER, NOW)
     assert job is not None
     assert (job.status.phase, job.generation) == (JobPhase.FAILED, 1)
@@ -99,13 +99,13 @@ def test_the_last_attempt_is_the_eighth() -> None:
     assert life.has_ended_every_process(begun(job))
 
 
-def test_an_outcome_is_published_under_the_tag_that_asked() -> None:
+def test_an_outcome_is_published_under_the_requesting_tag() -> None:
     job = begun()
     assert life.as_asked(job, request(version="latest").spec).spec.ref.version == "latest"
     assert life.as_asked(job, request(digest=OTHER_DIGEST).spec) == job
 
 
-def test_a_job_of_another_jobrunner_is_begun_only_when_its_claim_has_lapsed() -> None:
+def test_a_job_of_another_jobrunner_starts_only_when_its_claim_has_expired() -> None:
     job = begun()
     assert life.claimed(job, request(), "runner-2", NOW) is None
     taken = life.claimed(job, request(), "runner-2", NOW, lapsed=job)
@@ -115,7 +115,7 @@ def test_a_job_of_another_jobrunner_is_begun_only_when_its_claim_has_lapsed() ->
     assert life.renewed(taken, job, NOW) is None
 
 
-def test_a_claim_that_was_renewed_since_it_was_seen_is_valid() -> None:
+def test_a_claim_that_was_renewed_since_it_was_read_is_valid() -> None:
     job = begun()
     renewed = life.renewed(job, job, NOW + timedelta(seconds=5))
     assert renewed is not None
@@ -131,7 +131,7 @@ def test_a_job_that_its_bucket_has_lost_is_recorded_again() -> None:
         assert (done.status.phase, done.status.attempts) == (JobPhase.SUCCEEDED, 2)
 
 
-def test_a_cancellation_counts_also_in_a_bucket_that_is_older_than_the_attempt() -> None:
+def test_a_cancellation_counts_even_in_a_bucket_that_is_older_than_the_attempt() -> None:
     before = begun()
     job = begun(before)
     stopped = life.cancelled(before, intent("stop", 2), None, NOW)
@@ -147,7 +147,7 @@ def test_a_deletion_counts_whatever_is_known_of_the_job() -> None:
     assert life.claimed(tomb, request(1), RUNNER, NOW) is None
 
 
-def test_a_job_that_begins_anew_after_its_deletion_has_the_next_generation() -> None:
+def test_a_job_that_starts_again_after_its_deletion_has_the_next_generation() -> None:
     tomb = life.deleted(begun(), intent("delete", 2), None, NOW)
     again = life.claimed(tomb, request(3), RUNNER, NOW)
     assert again is not None

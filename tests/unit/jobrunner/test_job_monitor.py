@@ -94,7 +94,7 @@ async def test_a_job_is_as_old_as_its_last_write(rig: Rig) -> None:
     assert rig.monitor.age(Stored("job-1", job(), 3)) == 0  # written since
 
 
-async def test_the_time_without_nats_counts_for_nobody(rig: Rig) -> None:
+async def test_the_time_without_nats_counts_for_no_claim(rig: Rig) -> None:
     stored = Stored("job-1", job(), 1)
     await rig.report("job-1", stored.document, 1)
     rig.clock.now += 60
@@ -102,20 +102,20 @@ async def test_the_time_without_nats_counts_for_nobody(rig: Rig) -> None:
     await eventually(lambda: rig.is_followed({"job-1": 0}))
 
 
-async def test_a_job_that_ended_or_was_deleted_is_not_followed(rig: Rig) -> None:
+async def test_a_completed_or_deleted_job_is_not_followed(rig: Rig) -> None:
     for name, end in (("job-1", job("job-1", phase=JobPhase.SUCCEEDED)), ("job-2", None)):
         await rig.report(name, job(name), 1)
         await rig.report(name, end, 2)
     assert rig.ages() == {}
 
 
-async def test_a_job_that_a_new_bucket_lacks_is_not_followed(rig: Rig) -> None:
+async def test_a_job_missing_from_a_new_bucket_is_not_followed(rig: Rig) -> None:
     await rig.report("job-1", job(), 1)
     await rig.documents.snapshot()
     await eventually(lambda: rig.is_followed({}))
 
 
-async def test_a_late_report_does_not_replace_what_this_process_wrote(rig: Rig) -> None:
+async def test_a_late_report_does_not_replace_a_write_of_this_process(rig: Rig) -> None:
     rig.monitor.observe(Stored("job-1", job(phase=JobPhase.PENDING), 5))
     rig.documents.reports.put_nowait(Change("job-1", job(), 4))
     await rig.report("job-2", job("job-2"), 6)
@@ -131,7 +131,7 @@ async def test_the_jobs_that_others_run_are_counted_by_project(rig: Rig) -> None
     assert rig.monitor.running(JobKind.CONVERT, except_by="one") == {}
 
 
-async def test_whoever_waits_for_a_write_is_woken_by_it(rig: Rig) -> None:
+async def test_a_write_wakes_its_waiters(rig: Rig) -> None:
     waiting = asyncio.create_task(rig.monitor.wait_for_write("job-1", within=3600))
     await asyncio.wait({waiting}, timeout=0)
     await rig.report("job-2", job("job-2"), 1)

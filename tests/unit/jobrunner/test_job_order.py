@@ -27,7 +27,7 @@ async def test_a_cancelled_job_stops_at_once(runner: Runner) -> None:
     assert runner.causes() == {("JobStarted", "event-1"), ("JobCancelled", "event-1"), ("JobCancelled", "cancel-2")}
 
 
-async def test_a_deleted_job_is_stopped_and_forgotten(runner: Runner) -> None:
+async def test_a_deleted_job_is_stopped_and_removed(runner: Runner) -> None:
     runner.executor.gate.clear()
     work = runner.start(request(1))
     await runner.executor.begun.wait()
@@ -38,7 +38,7 @@ async def test_a_deleted_job_is_stopped_and_forgotten(runner: Runner) -> None:
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_a_job_that_is_stopped_while_it_waits_for_a_place_never_runs_and_leaves_the_queue(
+async def test_a_job_stopped_while_it_waits_for_a_slot_never_runs_and_leaves_the_queue(
     tmp_path: Path, how: str
 ) -> None:
     runner = Runner(tmp_path, slots=1)
@@ -58,7 +58,7 @@ async def test_a_job_that_is_stopped_while_it_waits_for_a_place_never_runs_and_l
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_a_job_that_is_stopped_while_its_start_is_announced_does_not_work(tmp_path: Path, how: str) -> None:
+async def test_a_job_stopped_while_its_start_is_announced_does_not_run(tmp_path: Path, how: str) -> None:
     publisher = Gated()
     publisher.gate.clear()
     runner = Runner(tmp_path, publisher=publisher)
@@ -72,7 +72,7 @@ async def test_a_job_that_is_stopped_while_its_start_is_announced_does_not_work(
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_a_job_that_was_stopped_before_its_request_came_never_runs(runner: Runner, how: str) -> None:
+async def test_a_job_stopped_before_its_request_arrived_never_runs(runner: Runner, how: str) -> None:
     await getattr(runner, how)(2)
     await runner.jobs.run(request(1))
     assert runner.executor.asked == []
@@ -82,7 +82,7 @@ async def test_a_job_that_was_stopped_before_its_request_came_never_runs(runner:
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_a_job_that_nobody_has_described_is_stopped_all_the_same(runner: Runner, how: str) -> None:
+async def test_a_job_without_a_description_is_stopped_all_the_same(runner: Runner, how: str) -> None:
     await getattr(runner.jobs, how)(intent("stop-2", 2), "job-1", None)
     assert runner.published() == []
     await runner.jobs.run(request(1))
@@ -91,7 +91,9 @@ async def test_a_job_that_nobody_has_described_is_stopped_all_the_same(runner: R
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_a_request_from_after_the_end_runs_and_no_repetition_stops_it(runner: Runner, how: str) -> None:
+async def test_a_request_after_the_completion_runs_and_no_repeated_cancellation_stops_it(
+    runner: Runner, how: str
+) -> None:
     stop = getattr(runner, how)
     await stop(2)
     runner.executor.gate.clear()
@@ -106,21 +108,21 @@ async def test_a_request_from_after_the_end_runs_and_no_repetition_stops_it(runn
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
-async def test_an_older_request_that_comes_after_a_newer_one_changes_nothing(runner: Runner, how: str) -> None:
+async def test_an_older_request_that_arrives_after_a_newer_one_changes_nothing(runner: Runner, how: str) -> None:
     await runner.jobs.run(request(3))
     await getattr(runner, how)(2)
     assert await runner.phase() is JobPhase.SUCCEEDED
     assert runner.published() == ["JobStarted", "JobCompleted"]
 
 
-async def test_cancelling_what_has_ended_changes_nothing(runner: Runner) -> None:
+async def test_cancelling_a_completed_job_changes_nothing(runner: Runner) -> None:
     await runner.jobs.run(request(1))
     await runner.cancel(2)
     assert await runner.phase() is JobPhase.SUCCEEDED
     assert runner.published() == ["JobStarted", "JobCompleted"]
 
 
-async def test_a_retry_that_was_cancelled_before_it_came_does_not_run(runner: Runner) -> None:
+async def test_a_retry_that_was_cancelled_before_it_arrived_does_not_run(runner: Runner) -> None:
     runner.executor.outcome = JobError("killed", code=WORKER_DIED)
     await runner.jobs.run(request(1))
     await runner.cancel(3)
@@ -147,7 +149,7 @@ async def _has_heard(runner: Runner, sequence: int) -> bool:
     return heard is not None and heard.sequence == sequence
 
 
-async def test_a_push_has_no_place_among_requests_and_is_only_late_for_itself(runner: Runner) -> None:
+async def test_a_push_is_late_only_for_itself(runner: Runner) -> None:
     push = request(900, is_push=True)
     await runner.jobs.run(push)
     await runner.delete(5)
@@ -161,7 +163,7 @@ async def test_a_push_has_no_place_among_requests_and_is_only_late_for_itself(ru
     assert await runner.phase() is None
 
 
-async def test_a_push_of_a_model_whose_job_nobody_had_heard_of_is_parsed(runner: Runner) -> None:
+async def test_a_push_of_a_model_with_an_unknown_job_is_parsed(runner: Runner) -> None:
     await runner.delete(5)
     await runner.jobs.run(request(900, is_push=True))
     assert await runner.phase() is JobPhase.SUCCEEDED
@@ -175,7 +177,7 @@ ENDS: dict[str, set[JobPhase | None]] = {
 
 
 @pytest.mark.parametrize("asked", list(itertools.product(ENDS, repeat=3)), ids="-".join)
-async def test_the_newest_one_counts_in_every_order_and_with_every_repetition(
+async def test_the_newest_message_counts_in_every_order_and_with_every_repetition(
     tmp_path: Path, asked: tuple[str, ...]
 ) -> None:
     ends = ENDS[asked[-1]]

@@ -26,7 +26,7 @@ from support.model_files import write
 GIBI, MEBI = 2**30, 2**20
 
 
-async def test_no_job_begins_on_a_full_disk_and_none_fails_of_it(tmp_path: Path) -> None:
+async def test_no_job_starts_or_fails_on_a_full_disk(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     runner.shortage = "the disk is full"
     for _ in range(MAX_ATTEMPTS + 1):
@@ -41,7 +41,7 @@ async def test_no_job_begins_on_a_full_disk_and_none_fails_of_it(tmp_path: Path)
     assert (done.phase, done.problem) == (JobPhase.SUCCEEDED, None)
 
 
-async def test_a_job_that_a_killed_process_left_waits_too(tmp_path: Path) -> None:
+async def test_the_job_of_a_killed_process_waits_too(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     runner.executor.gate.clear()
     work = runner.start(request())
@@ -56,7 +56,7 @@ async def test_a_job_that_a_killed_process_left_waits_too(tmp_path: Path) -> Non
     assert again.executor.asked == []
 
 
-async def test_what_has_ended_is_announced_also_on_a_full_disk(tmp_path: Path) -> None:
+async def test_a_completed_job_is_announced_even_on_a_full_disk(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     await runner.jobs.run(request(1))
     runner.shortage = "the disk is full"
@@ -64,7 +64,7 @@ async def test_what_has_ended_is_announced_also_on_a_full_disk(tmp_path: Path) -
     assert runner.published() == ["JobStarted", "JobCompleted", "JobCompleted"]
 
 
-async def test_a_disk_that_fills_up_under_a_job_is_no_fault_of_the_model(tmp_path: Path) -> None:
+async def test_a_disk_that_fills_up_during_a_job_is_not_an_error_of_the_model(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     runner.source.errors = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) for _ in range(MAX_ATTEMPTS)]
     with pytest.raises(TransientError, match="no space is left"):
@@ -82,7 +82,7 @@ async def test_a_disk_that_fills_up_under_a_job_is_no_fault_of_the_model(tmp_pat
     assert await runner.is_in(JobPhase.SUCCEEDED)
 
 
-async def test_a_converter_without_space_is_tried_again(tmp_path: Path) -> None:
+async def test_a_converter_without_space_is_retried(tmp_path: Path) -> None:
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\necho 'No space left on device (os error 28)'\nexit 2\n")
     uv.chmod(0o755)
@@ -106,7 +106,7 @@ async def test_a_converter_without_space_is_tried_again(tmp_path: Path) -> None:
         pytest.param(Space(100 * GIBI, 65 * MEBI, is_read_only=True), "is read-only", id="read-only"),
     ],
 )
-async def test_readiness_names_the_disk_that_takes_no_more(tmp_path: Path, space: Space, says: str | None) -> None:
+async def test_readiness_names_the_full_disk(tmp_path: Path, space: Space, says: str | None) -> None:
     looked_at: list[Path] = []
 
     def look(path: Path) -> Space:
@@ -118,17 +118,17 @@ async def test_readiness_names_the_disk_that_takes_no_more(tmp_path: Path, space
     assert (says in problem and str(tmp_path) in problem) if says and problem else problem == says
 
 
-async def test_the_real_disk_is_looked_at(tmp_path: Path) -> None:
+async def test_the_real_disk_is_measured(tmp_path: Path) -> None:
     assert await Disk((tmp_path,)).check() is None
 
 
-def test_jobrunners_that_share_a_directory_have_names_and_scratch_directories_of_their_own(tmp_path: Path) -> None:
+def test_jobrunners_that_share_a_directory_have_their_own_names_and_scratch_directories(tmp_path: Path) -> None:
     first, second = claim_home(tmp_path), claim_home(tmp_path)
     assert first.name != second.name
     assert first.scratch != second.scratch
 
 
-def test_the_next_process_has_the_name_of_the_one_that_ended(tmp_path: Path) -> None:
+def test_the_next_process_has_the_name_of_the_previous_one(tmp_path: Path) -> None:
     first, second = claim_home(tmp_path), claim_home(tmp_path)
     first.release()
     assert claim_home(tmp_path).name == first.name
@@ -136,6 +136,6 @@ def test_the_next_process_has_the_name_of_the_one_that_ended(tmp_path: Path) -> 
     assert claim_home(tmp_path).name == second.name
 
 
-def test_a_jobrunner_that_cannot_keep_its_name_has_one_all_the_same(tmp_path: Path) -> None:
+def test_a_jobrunner_that_cannot_store_its_name_has_one_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no directory")
     assert claim_home(tmp_path / "file" / "home").name

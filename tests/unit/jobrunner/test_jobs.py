@@ -23,7 +23,7 @@ def runner(tmp_path: Path) -> Runner:
     return Runner(tmp_path)
 
 
-async def test_a_job_starts_ends_and_leaves_no_files(runner: Runner) -> None:
+async def test_a_job_starts_completes_and_leaves_no_files(runner: Runner) -> None:
     await runner.jobs.run(request())
     job = await runner.job()
     assert job.status.phase is JobPhase.SUCCEEDED
@@ -33,14 +33,14 @@ async def test_a_job_starts_ends_and_leaves_no_files(runner: Runner) -> None:
     assert list(runner.directory.iterdir()) == []
 
 
-async def test_the_same_event_again_does_nothing_again(runner: Runner) -> None:
+async def test_a_repeated_event_has_no_effect(runner: Runner) -> None:
     await runner.jobs.run(request())
     await runner.jobs.run(request())
     assert len(runner.executor.asked) == 1
     assert runner.published() == ["JobStarted", "JobCompleted"]
 
 
-async def test_another_tag_of_the_same_bytes_gets_an_outcome_of_its_own(runner: Runner) -> None:
+async def test_another_tag_of_the_same_bytes_gets_its_own_outcome(runner: Runner) -> None:
     await runner.jobs.run(request(1, version="v1"))
     await runner.jobs.run(request(2, version="latest"))
     assert len(runner.executor.asked) == 1
@@ -49,7 +49,7 @@ async def test_another_tag_of_the_same_bytes_gets_an_outcome_of_its_own(runner: 
     assert [event.data.spec.ref.version for event in completed] == ["v1", "latest"]
 
 
-async def test_a_job_that_begins_anew_is_announced_under_the_tag_that_asked(runner: Runner) -> None:
+async def test_a_restarted_job_is_announced_under_the_requesting_tag(runner: Runner) -> None:
     runner.executor.outcome = JobError("killed", code=WORKER_DIED)
     await runner.jobs.run(request(1, version="v1"))
     runner.source.errors = [TransientError("no answer")]
@@ -60,7 +60,7 @@ async def test_a_job_that_begins_anew_is_announced_under_the_tag_that_asked(runn
     assert started == ["v1", "v2", "latest"]
 
 
-async def test_two_at_once_wait_for_one_result(runner: Runner) -> None:
+async def test_two_concurrent_requests_wait_for_one_result(runner: Runner) -> None:
     runner.executor.gate.clear()
     both = [runner.start(request(n)) for n in (1, 2)]
     await runner.executor.begun.wait()
@@ -79,7 +79,7 @@ async def test_a_model_that_cannot_be_parsed_fails_its_job_with_code_and_reason(
     assert runner.published() == ["JobStarted", "JobFailed"]
 
 
-async def test_a_registry_that_is_away_is_asked_again_by_the_redelivery(runner: Runner) -> None:
+async def test_an_unreachable_registry_is_retried_on_redelivery(runner: Runner) -> None:
     runner.source.errors = [TransientError("no answer")]
     with pytest.raises(TransientError):
         await runner.jobs.run(request())
@@ -91,7 +91,7 @@ async def test_a_registry_that_is_away_is_asked_again_by_the_redelivery(runner: 
     assert runner.published() == ["JobStarted", "JobCompleted"]
 
 
-async def test_the_last_try_ends_the_job(runner: Runner) -> None:
+async def test_the_last_attempt_ends_the_job(runner: Runner) -> None:
     runner.source.errors = [TransientError("no answer") for _ in range(MAX_ATTEMPTS)]
     for _ in range(MAX_ATTEMPTS - 1):
         with pytest.raises(TransientError):
@@ -113,7 +113,7 @@ async def stopped_in_the_middle(runner: Runner) -> None:
     await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_what_a_dead_process_left_is_done_at_start(tmp_path: Path) -> None:
+async def test_the_jobs_of_a_dead_process_run_at_startup(tmp_path: Path) -> None:
     first = Runner(tmp_path)
     await stopped_in_the_middle(first)
     second = Runner(tmp_path, first.documents)
@@ -124,13 +124,13 @@ async def test_what_a_dead_process_left_is_done_at_start(tmp_path: Path) -> None
     assert {event.id for event in first.publisher.events} <= {event.id for event in second.publisher.events}
 
 
-async def test_recovery_goes_on_after_a_job_that_cannot_be_done_now(runner: Runner) -> None:
+async def test_recovery_continues_after_a_job_that_cannot_run_now(runner: Runner) -> None:
     runner.source.errors = [TransientError("no answer")]
     await runner.jobs.recover(Backlog([request(job="job-1"), request(2, job="job-2")]))
     assert (await runner.job("job-2")).status.phase is JobPhase.SUCCEEDED
 
 
-async def test_a_job_that_ends_every_process_is_given_up(tmp_path: Path) -> None:
+async def test_a_job_that_kills_every_process_is_given_up(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     for _ in range(MAX_ATTEMPTS):
         await stopped_in_the_middle(runner)
@@ -141,7 +141,7 @@ async def test_a_job_that_ends_every_process_is_given_up(tmp_path: Path) -> None
     assert len(runner.executor.asked) == MAX_ATTEMPTS
 
 
-async def test_what_the_bytes_decided_is_tried_again_only_when_someone_insists(runner: Runner) -> None:
+async def test_an_outcome_decided_by_the_bytes_is_retried_only_on_a_forced_request(runner: Runner) -> None:
     runner.executor.outcome = JobError("an unknown operator", code=INVALID_MODEL)
     await runner.jobs.run(request())
     await runner.jobs.run(request(2))
@@ -178,7 +178,7 @@ async def test_the_lines_of_a_job_are_published_before_its_end(tmp_path: Path) -
     assert logged[-1][-1] == "job-1: 449"
 
 
-async def test_a_kind_that_nobody_does_fails_its_job(tmp_path: Path) -> None:
+async def test_an_unsupported_kind_fails_its_job(tmp_path: Path) -> None:
     runner = Runner(tmp_path, operations={})
     await runner.jobs.run(request())
     problem = (await runner.job()).status.problem
@@ -186,7 +186,7 @@ async def test_a_kind_that_nobody_does_fails_its_job(tmp_path: Path) -> None:
     assert problem.code == UNSUPPORTED_KIND
 
 
-async def test_the_lines_of_two_attempts_are_no_repeats_of_each_other(tmp_path: Path) -> None:
+async def test_the_lines_of_two_attempts_have_different_ids(tmp_path: Path) -> None:
     """Also where the document was lost with its bucket, and counts its attempts from 1 again."""
     publisher = RecordingPublisher()
     for _ in range(2):
@@ -204,7 +204,7 @@ class Broken:
         raise ZeroDivisionError(f"in {job.id}")
 
 
-async def test_work_with_a_fault_of_its_own_fails_its_job_after_the_last_attempt(tmp_path: Path) -> None:
+async def test_an_operation_with_a_bug_fails_its_job_after_the_last_attempt(tmp_path: Path) -> None:
     runner = Runner(tmp_path, operations={JobKind.EXTRACT: Broken()})
     for _ in range(MAX_ATTEMPTS - 1):
         with pytest.raises(TransientError, match="ZeroDivisionError: in job-1"):
@@ -215,7 +215,7 @@ async def test_work_with_a_fault_of_its_own_fails_its_job_after_the_last_attempt
     assert problem.code == INTERNAL
 
 
-async def test_a_second_request_while_the_job_runs_does_not_begin_it_anew_after_its_failure(runner: Runner) -> None:
+async def test_a_second_request_during_a_job_does_not_start_it_again_after_its_failure(runner: Runner) -> None:
     runner.executor.gate.clear()
     runner.executor.outcome = JobError("killed", code=WORKER_DIED)
     both = [runner.start(request(1)), runner.start(request(2))]
@@ -226,7 +226,7 @@ async def test_a_second_request_while_the_job_runs_does_not_begin_it_anew_after_
     assert runner.published() == ["JobStarted", "JobFailed", "JobFailed"]
 
 
-async def test_a_request_after_a_failure_begins_the_job_anew_whatever_the_clock_says(runner: Runner) -> None:
+async def test_a_request_after_a_failure_starts_the_job_again_whatever_the_clock_says(runner: Runner) -> None:
     runner.executor.outcome = JobError("killed", code=WORKER_DIED)
     await runner.jobs.run(request(1))
     runner.executor.outcome = SIGNATURE

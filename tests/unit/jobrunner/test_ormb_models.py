@@ -39,7 +39,7 @@ async def publish(models: OrmbModels, directory: Path) -> None:
     await models.publish(ModelRef.parse("library/m:v1-onnx"), "localhost:5000", directory, RECORD)
 
 
-async def test_a_registry_that_is_away_is_asked_again(tmp_path: Path) -> None:
+async def test_an_unreachable_registry_is_retried(tmp_path: Path) -> None:
     models = OrmbModels(Refusing(tmp_path, RegistryUnavailableError("no answer")))
     with pytest.raises(TransientError, match="no answer"):
         await models.fetch(request().spec, tmp_path / "model")
@@ -47,14 +47,14 @@ async def test_a_registry_that_is_away_is_asked_again(tmp_path: Path) -> None:
         await publish(models, tmp_path)
 
 
-async def test_a_full_disk_is_the_reason_and_passes(tmp_path: Path) -> None:
+async def test_a_full_disk_is_a_transient_error_with_the_reason(tmp_path: Path) -> None:
     models = OrmbModels(Refusing(tmp_path, NoSpaceError("takes no more")))
     with pytest.raises(TransientError) as failure:
         await models.fetch(request().spec, tmp_path / "model")
     assert failure.value.code == DISK_FULL
 
 
-async def test_a_registry_that_refuses_fails_the_job(tmp_path: Path) -> None:
+async def test_a_refusal_by_the_registry_fails_the_job(tmp_path: Path) -> None:
     models = OrmbModels(Refusing(tmp_path, AuthenticationError("not yours")))
     with pytest.raises(JobError, match="not yours") as pulling:
         await models.fetch(request().spec, tmp_path / "model")

@@ -49,17 +49,17 @@ def targets(document: ModelDocument, policy: ProjectPolicy) -> list[tuple[str, s
     return [(each.to, each.quantize) for each in conversions if each is not None]
 
 
-def test_each_format_of_the_policy_is_asked_for() -> None:
+def test_each_format_of_the_policy_is_requested() -> None:
     policy = ProjectPolicy(convert=("ONNX", "OpenVINO"), quantize=Quantization.INT8)
     assert targets(model(), policy) == [("ONNX", "int8"), ("OpenVINO", "int8")]
 
 
-def test_a_model_of_that_format_is_only_made_smaller() -> None:
+def test_a_model_of_the_target_format_is_only_quantised() -> None:
     assert targets(model("ONNX"), TO_ONNX) == []
     assert targets(model("ONNX"), TO_ONNX.model_copy(update={"quantize": Quantization.FP16})) == [("ONNX", "fp16")]
 
 
-def test_a_model_that_was_found_to_be_of_that_format_is_not_converted() -> None:
+def test_a_model_detected_as_the_target_format_is_not_converted() -> None:
     document = version_document(fmt=None)
     parsed = document.status.model_copy(update={"signature": Signature(format="ONNX")})
     assert targets(document.model_copy(update={"status": parsed}), TO_ONNX) == []
@@ -68,21 +68,21 @@ def test_a_model_that_was_found_to_be_of_that_format_is_not_converted() -> None:
     assert asked.format == "Keras"
 
 
-def test_what_a_conversion_has_made_is_not_converted_again() -> None:
+def test_the_result_of_a_conversion_is_not_converted_again() -> None:
     assert targets(model(labels={CONVERTED_FROM: "library/iris@sha256:1"}), TO_ONNX) == []
 
 
-def test_what_is_not_verified_is_not_converted() -> None:
+def test_an_unverified_result_is_not_converted() -> None:
     assert targets(model(labels={"klever.dev/unverified": "the check crashed"}), TO_ONNX) == []
 
 
 @pytest.mark.parametrize(("on_unsafe", "asked"), [(OnUnsafe.BLOCK, 0), (OnUnsafe.WARN, 1)])
-def test_a_dangerous_model_is_loaded_only_where_that_is_allowed(on_unsafe: OnUnsafe, asked: int) -> None:
+def test_a_dangerous_model_is_loaded_only_if_that_is_allowed(on_unsafe: OnUnsafe, asked: int) -> None:
     policy = TO_ONNX.model_copy(update={"scan": on_unsafe})
     assert len(targets(model(severity="dangerous"), policy)) == asked
 
 
-def test_a_tag_that_was_pushed_before_the_policy_wanted_a_format_is_left_alone() -> None:
+def test_a_tag_that_was_pushed_before_the_policy_changed_is_left_alone() -> None:
     policy = ProjectPolicy(convert=("ONNX", "OpenVINO"))
     document = version_document(fmt="SavedModel", history=(1,))
     pushed = document.status.history[-1].pushed_at
@@ -91,7 +91,7 @@ def test_a_tag_that_was_pushed_before_the_policy_wanted_a_format_is_left_alone()
     assert [each.to for each in conversions if each] == ["ONNX"]
 
 
-def test_what_cannot_be_converted_is_not_asked_for() -> None:
+def test_an_unsupported_conversion_is_not_requested() -> None:
     document = model()
     status = document.status.model_copy(update={"signature": Signature(details={"signature": None})})
     assert targets(document.model_copy(update={"status": status}), TO_ONNX) == []
@@ -125,7 +125,7 @@ class World:
         return [data for data in self.publisher.data() if isinstance(data, JobRequested)]
 
 
-async def test_a_parsed_model_is_converted_as_its_project_wants() -> None:
+async def test_a_parsed_model_is_converted_by_the_policy_of_its_project() -> None:
     world = World()
     await world.holds(TO_ONNX)
     (asked,) = await world.requests()
@@ -133,7 +133,7 @@ async def test_a_parsed_model_is_converted_as_its_project_wants() -> None:
     assert (asked.id, asked.spec) == (job_id(spec), spec)
 
 
-async def test_nothing_is_asked_for_without_a_policy_or_a_signature_or_of_other_bytes() -> None:
+async def test_no_conversion_is_requested_without_policy_or_signature_or_for_other_bytes() -> None:
     world = World()
     await world.holds(None)
     assert await world.requests() == []
@@ -142,7 +142,7 @@ async def test_nothing_is_asked_for_without_a_policy_or_a_signature_or_of_other_
     assert await world.requests(number=2) == []
 
 
-def test_what_is_not_trusted_is_not_converted_until_the_project_trusts_it() -> None:
+def test_an_untrusted_model_is_not_converted_until_the_project_trusts_it() -> None:
     document = model(severity="untrusted")
     assert document.status.scan is not None
     scan = document.status.scan.model_copy(update={"untrusted": ("my.models:Doubling",)})

@@ -46,7 +46,7 @@ FAILURES: list[tuple[Exception, ExitCode, str]] = [
 ]
 
 
-async def test_a_job_that_succeeds_leaves_its_result(tmp_path: Path) -> None:
+async def test_a_successful_job_leaves_its_result(tmp_path: Path) -> None:
     lines: list[str] = []
     operations = {JobKind.EXTRACT: Scripted(JobResult(signature=SIGNATURE))}
     code, outcome = await run_single_job(RunRequest(spec=SPEC), operations, tmp_path, lines.append, NOW)
@@ -56,7 +56,7 @@ async def test_a_job_that_succeeds_leaves_its_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("error", "code", "problem"), FAILURES)
-async def test_the_exit_code_says_whether_another_attempt_may_help(
+async def test_the_exit_code_tells_whether_a_retry_may_help(
     tmp_path: Path, error: Exception, code: ExitCode, problem: str
 ) -> None:
     operations = {JobKind.EXTRACT: Scripted(error)}
@@ -66,7 +66,7 @@ async def test_the_exit_code_says_whether_another_attempt_may_help(
     assert outcome.problem.code == problem
 
 
-async def test_what_was_found_out_before_a_failure_is_part_of_the_outcome(tmp_path: Path) -> None:
+async def test_findings_before_a_failure_are_part_of_the_outcome(tmp_path: Path) -> None:
     error = JobError("damaged", code=INVALID_MODEL, result=JobResult(scan=SCAN))
     operations = {JobKind.EXTRACT: Scripted(error)}
     _, outcome = await run_single_job(RunRequest(spec=SPEC), operations, tmp_path, print, NOW)
@@ -99,17 +99,17 @@ def test_a_request_is_read_from_a_file_or_from_standard_input(tmp_path: Path) ->
         (" " * (REQUEST_BYTES + 1), f"more than {REQUEST_BYTES} bytes"),
     ],
 )
-def test_a_request_that_is_not_valid_is_refused_with_what_is_wrong(content: str, says: str) -> None:
+def test_an_invalid_request_is_refused_with_the_reason(content: str, says: str) -> None:
     with pytest.raises(BadRequestError, match=says):
         read_request("-", io.BytesIO(content.encode()))
 
 
-def test_a_bad_request_has_an_exit_code_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_request_has_its_own_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--request", str(tmp_path / "missing.json")]) == ExitCode.BAD_REQUEST
     assert "cannot be read" in capsys.readouterr().err
 
 
-async def test_a_model_directory_is_read_with_what_its_author_says(tmp_path: Path) -> None:
+async def test_a_model_directory_is_read_with_its_authors_metadata(tmp_path: Path) -> None:
     directory = adder(tmp_path / "adder", 1)
     (directory / "ormbfile.yaml").write_text("format: ONNX\n")
     model = await ModelDirectory(directory).fetch(SPEC, tmp_path / "unused")

@@ -7,7 +7,7 @@ import pytest
 from klever_jobrunner.service.slots import FairSlots
 
 
-async def test_projects_take_turns_however_much_one_of_them_asks_for() -> None:
+async def test_projects_take_turns_however_many_jobs_one_requests() -> None:
     slots, done = FairSlots(1), []
     entered, gate = asyncio.Event(), asyncio.Event()
 
@@ -25,7 +25,7 @@ async def test_projects_take_turns_however_much_one_of_them_asks_for() -> None:
     assert done == ["busy-0", "busy-1", "quiet-0", "busy-2", "busy-3"]
 
 
-async def test_no_more_work_at_a_time_than_places() -> None:
+async def test_no_more_jobs_run_than_there_are_slots() -> None:
     slots, at_work, most, both = FairSlots(2), 0, 0, asyncio.Event()
 
     async def work(project: str) -> None:
@@ -42,7 +42,7 @@ async def test_no_more_work_at_a_time_than_places() -> None:
     assert most == 2
 
 
-async def test_who_gives_up_waiting_blocks_nobody() -> None:
+async def test_a_cancelled_wait_blocks_nobody() -> None:
     slots = FairSlots(1)
     asked, entered = asyncio.Event(), asyncio.Event()
 

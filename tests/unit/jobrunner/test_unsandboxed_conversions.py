@@ -39,5 +39,7 @@ async def test_a_model_that_may_run_code_is_refused_before_anything_runs(tmp_pat
     [("XGBoost", MISSING), ("SKLearn", MISSING._replace(allow_unsandboxed=True)), ("SKLearn", Confinement(Support()))],
     ids=["data only", "allowed", "complete"],
 )
-async def test_others_get_as_far_as_their_files(tmp_path: Path, model_format: str, confinement: Confinement) -> None:
+async def test_other_models_are_read_from_their_files(
+    tmp_path: Path, model_format: str, confinement: Confinement
+) -> None:
     assert (await failure(tmp_path, model_format, confinement)).code != UNSANDBOXED

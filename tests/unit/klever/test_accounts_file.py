@@ -17,7 +17,7 @@ def run(file: Path, *arguments: str, said: str = "s3cret") -> Result:
     return CliRunner().invoke(cli, ["registry", "account", *arguments, "--file", str(file)], input=f"{said}\n")
 
 
-def test_an_account_is_kept_with_its_rights_and_the_hash_of_its_password(tmp_path: Path) -> None:
+def test_an_account_is_stored_with_its_rights_and_password_hash(tmp_path: Path) -> None:
     file = tmp_path / "home" / "accounts.yaml"
     assert run(file, "add", "ci", "--push", "library", "--pull", "*", "--password-stdin").exit_code == 0
     account = accounts.read(file).find("ci")
@@ -53,7 +53,7 @@ def test_accounts_are_listed_and_removed(tmp_path: Path) -> None:
     ],
     ids=["no right", "colon", "bad project", "no password", "long password", "unknown", "bad anonymous"],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(
+def test_an_invalid_account_is_refused_with_a_sentence(
     tmp_path: Path, arguments: tuple[str, ...], password: str, complaint: str
 ) -> None:
     result = run(tmp_path / "accounts.yaml", *arguments, said=password)
@@ -62,7 +62,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(
     assert not (tmp_path / "accounts.yaml").exists()
 
 
-def test_a_broken_file_is_not_written_over(tmp_path: Path) -> None:
+def test_a_broken_file_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "accounts.yaml"
     file.write_text("accounts: 7\n")
     assert "cannot read the accounts" in run(file, "add", "ci", "--pull", "*", "--password-stdin").output
@@ -73,7 +73,7 @@ def quota(file: Path, *arguments: str) -> Result:
     return CliRunner().invoke(cli, ["registry", "quota", *arguments, "--file", str(file)])
 
 
-def test_a_quota_is_set_listed_and_taken_away(tmp_path: Path) -> None:
+def test_a_quota_is_set_listed_and_removed(tmp_path: Path) -> None:
     file = tmp_path / "accounts.yaml"
     run(file, "add", "ci", "--push", "library", "--password-stdin")
     assert quota(file, "set", "library", "10Gi").exit_code == 0
@@ -89,9 +89,7 @@ def test_a_quota_is_set_listed_and_taken_away(tmp_path: Path) -> None:
     ("project", "size", "complaint"),
     [("library", "much", "no number of bytes"), ("library", "0", "is nothing"), ("A/B", "1Gi", "A/B")],
 )
-def test_a_quota_that_cannot_be_is_refused_in_a_sentence(
-    tmp_path: Path, project: str, size: str, complaint: str
-) -> None:
+def test_an_invalid_quota_is_refused_with_a_sentence(tmp_path: Path, project: str, size: str, complaint: str) -> None:
     file = tmp_path / "accounts.yaml"
     run(file, "add", "ci", "--push", "library", "--password-stdin")
     refused = quota(file, "set", project, size)

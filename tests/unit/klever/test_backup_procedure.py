@@ -13,7 +13,7 @@ def named(text: str) -> set[str]:
     return set(re.findall(r"\$KLEVER_HOME/([\w./-]+)", text))
 
 
-def test_what_is_to_be_backed_up_is_in_the_procedure() -> None:
+def test_the_procedure_covers_everything_to_back_up() -> None:
     wanted = {path for line in OPERATIONS.splitlines() if "| no: back it up |" in line for path in named(line)}
     procedure = OPERATIONS.split("stop the platform and copy", 1)[1].split("\n\n", 1)[0]
     assert Home(Path("/h")).accounts.name in wanted

@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("server", [None, OURS, f"{OURS}/", "http://localhost:41234"])
-def test_the_token_of_the_home_goes_to_the_address_of_its_platform(server: str | None) -> None:
+def test_the_token_of_the_home_is_sent_to_the_address_of_its_platform(server: str | None) -> None:
     assert find_gateway(server) == Gateway(OURS, TOKEN)
 
 
@@ -49,16 +49,16 @@ def test_the_token_of_the_home_goes_to_the_address_of_its_platform(server: str |
         "http://evil.example:41234",
     ],
 )
-def test_it_goes_to_no_other_address(server: str) -> None:
+def test_the_token_is_sent_to_no_other_address(server: str) -> None:
     assert find_gateway(server).token is None
 
 
-def test_it_goes_nowhere_once_the_platform_has_ended(home: Path) -> None:
+def test_the_token_is_sent_nowhere_once_the_platform_has_stopped(home: Path) -> None:
     (home / "run" / "platform.json").unlink()
     assert find_gateway(OURS) == Gateway(OURS)
 
 
-def test_a_home_without_a_token_is_asked_without_one(home: Path) -> None:
+def test_no_token_is_sent_if_the_home_has_none(home: Path) -> None:
     (home / "token").unlink()
     assert find_gateway(None) == Gateway(OURS)
 
@@ -69,7 +69,7 @@ def test_a_given_token_goes_to_the_given_server(monkeypatch: pytest.MonkeyPatch)
     assert find_gateway(None, "given") == Gateway(OURS, "given")
 
 
-def test_that_of_the_environment_is_for_the_server_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_of_the_environment_is_for_the_server_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLEVER_TOKEN", "x" * 40)
     assert find_gateway("https://one.example").token == "x" * 40
     monkeypatch.setenv("KLEVER_SERVER", "https://one.example")
@@ -90,7 +90,7 @@ def test_the_environment_may_name_a_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"a\r\nX-Other: b", b"\xff"])
-def test_a_file_that_holds_no_token_is_refused(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_a_token_is_refused(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "odd").write_bytes(content)
     monkeypatch.setenv("KLEVER_TOKEN_FILE", str(tmp_path / "odd"))
     with pytest.raises(InputError, match=r"contains no token|cannot read the token"):

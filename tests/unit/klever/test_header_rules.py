@@ -22,6 +22,6 @@ def test_a_rule_is_read_with_every_kind_of_match(text: str, headers: dict[str, t
 
 
 @pytest.mark.parametrize("text", ["v2", "v2:x-user", "v2:=ann", ":x=1", "v2:x-user=~(", "V2!:x=1"])
-def test_what_is_no_rule_is_refused_with_how_one_is_written(text: str) -> None:
+def test_an_invalid_rule_is_refused_with_the_syntax(text: str) -> None:
     with pytest.raises(InputError, match="is not a valid rule"):
         parse_rule(text)

@@ -30,7 +30,7 @@ def tensor(datatype: str, data: list[Any], name: str = "x") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64"])
-def test_nan_and_infinities_arrive_as_raw_tensors(datatype: str) -> None:
+def test_nan_and_infinities_are_sent_as_raw_tensors(datatype: str) -> None:
     values = [1.5, math.nan, math.inf, -math.inf, None]
     request = {"inputs": [tensor("INT64", [1, 2], "n"), tensor(datatype, values), tensor(datatype, [0.5], "y")]}
     head, parts = sent(*encoded(request))
@@ -43,14 +43,14 @@ def test_nan_and_infinities_arrive_as_raw_tensors(datatype: str) -> None:
     assert np.array_equal(arrived, np.array([1.5, np.nan, np.inf, -np.inf, np.nan]), equal_nan=True)
 
 
-def test_what_json_can_say_stays_json() -> None:
+def test_values_that_json_supports_stay_json() -> None:
     request = {"inputs": [tensor("FP32", [1.5, None]), tensor("BYTES", ["NaN"], "s")], "id": "7"}
     body, headers = encoded(request)
     assert json.loads(body) == request
     assert headers == {"Content-Type": "application/json"}
 
 
-def test_the_arrays_of_an_npz_file_with_gaps_arrive(tmp_path: Any) -> None:
+def test_the_arrays_of_an_npz_file_with_gaps_are_sent(tmp_path: Any) -> None:
     path = tmp_path / "rows.npz"
     np.savez(path, x=np.array([[1.0, np.nan]], np.float32))
     metadata = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}]}
@@ -67,11 +67,11 @@ def test_the_arrays_of_an_npz_file_with_gaps_arrive(tmp_path: Any) -> None:
         ("FP32", [math.nan, "a"], "are not all FP32"),
     ],
 )
-def test_values_that_have_no_form_are_named(datatype: str, data: list[Any], reason: str) -> None:
+def test_unsupported_values_are_reported(datatype: str, data: list[Any], reason: str) -> None:
     with pytest.raises(InputError, match=f"input x .*{reason}|values of input x {reason}"):
         encoded({"inputs": [tensor(datatype, data)]})
 
 
-def test_no_other_request_holds_what_is_no_json() -> None:
+def test_other_requests_contain_only_valid_json() -> None:
     with pytest.raises(InputError, match="NaN or infinite, which JSON cannot represent"):
         to_json({"samples": {"x": [math.inf]}})

@@ -36,23 +36,23 @@ def test_a_value_becomes_the_tensor_that_the_model_takes(
     ("values", "complaint"),
     [
         ({"y": [1]}, r"no input y; its inputs are x \(FP32 \[-1, 2\]\)"),
-        ({}, "input x is missing; give it with --input x="),
+        ({}, "input x is missing: add it with --input x="),
         ({"x": [[1, 2], [3]]}, "ragged"),
-        ({"x": [[1, 2, 3]]}, r"has shape \[1, 3\], the model wants \[-1, 2\]"),
+        ({"x": [[1, 2, 3]]}, r"has shape \[1, 3\], the model requires \[-1, 2\]"),
     ],
     ids=["unknown", "missing", "ragged", "shape"],
 )
-def test_what_does_not_fit_is_explained(values: dict[str, Any], complaint: str) -> None:
+def test_values_that_do_not_fit_are_explained(values: dict[str, Any], complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         infer_request(values, takes([-1, 2]))
 
 
-def test_a_request_of_the_protocol_is_sent_as_it_is() -> None:
+def test_a_request_of_the_protocol_is_sent_unchanged() -> None:
     request = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}], "id": "7"}
     assert infer_request({"": request}, takes([-1, 2])) == request
 
 
-def test_values_for_an_input_that_is_called_inputs_are_no_request() -> None:
+def test_values_for_an_input_named_inputs_are_not_a_request() -> None:
     metadata = {"inputs": [{"name": "inputs", "datatype": "FP32", "shape": [-1, 2]}]}
     request = infer_request({"": {"inputs": [[1, 2]]}}, metadata)
     assert request["inputs"][0]["data"] == [1, 2]

@@ -34,6 +34,6 @@ def test_a_file_is_read_with_and_without_a_name(tmp_path: Path) -> None:
     ("text", "complaint"),
     [("hello", "has no name of an input: write --input"), ('{"a": [1,', "the values of --input are not JSON")],
 )
-def test_what_is_neither_is_explained(text: str, complaint: str) -> None:
+def test_an_invalid_value_is_explained(text: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         named_value(text, "--input")

@@ -15,7 +15,7 @@ def trained(classifier: Classifier) -> LogisticRegression:
 
 
 @pytest.mark.parametrize("classifier", [V1, V2], ids=["v1", "v2"])
-def test_training_again_gives_the_same_classifier(classifier: Classifier) -> None:
+def test_repeated_training_gives_the_same_classifier(classifier: Classifier) -> None:
     again = trained(classifier)
     np.testing.assert_allclose(classifier.coefficients, again.coef_, atol=1e-3)
     np.testing.assert_allclose(classifier.intercepts, again.intercept_, atol=1e-2)

@@ -29,7 +29,7 @@ def commands(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str
     return found
 
 
-def test_a_platform_that_is_not_running_is_named_with_the_way_to_start_it(tmp_path: Path) -> None:
+def test_a_platform_that_is_not_running_is_reported_with_the_command_to_start_it(tmp_path: Path) -> None:
     result = run("models", "list", home=tmp_path, server=f"http://127.0.0.1:{free_port()}")
     assert result.exit_code == 1
     assert "klever up" in result.stderr
@@ -45,7 +45,7 @@ def found(path: tuple[str, ...]) -> click.Command:
 
 
 @pytest.mark.parametrize("path", commands(cli), ids=" ".join)
-def test_the_examples_of_a_commands_help_are_understood(path: tuple[str, ...]) -> None:
+def test_the_examples_in_a_commands_help_can_be_parsed(path: tuple[str, ...]) -> None:
     start = " ".join(("klever", *path))
     lines = [line.strip() for line in (found(path).help or "").splitlines()]
     examples = [line for line in lines if line == start or line.startswith(f"{start} ")]
@@ -55,7 +55,7 @@ def test_the_examples_of_a_commands_help_are_understood(path: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize("reference", ["mymodel", "library/My Model:v1", "library/mymodel:"])
-def test_a_bad_reference_says_how_one_is_written(tmp_path: Path, reference: str) -> None:
+def test_an_invalid_reference_is_refused_with_the_syntax(tmp_path: Path, reference: str) -> None:
     result = run("deploy", reference, home=tmp_path)
     assert result.exit_code == 2
     assert "write project/model:version" in result.stderr
@@ -75,7 +75,7 @@ def test_a_bad_input_is_explained(tmp_path: Path, given: str, complaint: str) ->
     assert complaint in result.stderr
 
 
-def test_an_example_is_written_once(tmp_path: Path) -> None:
+def test_an_existing_example_is_not_overwritten(tmp_path: Path) -> None:
     directory = str(tmp_path / "mymodel")
     assert run("example", directory, home=tmp_path).output == f"{directory}: written\n"
     assert (tmp_path / "mymodel" / "model" / "model.onnx").exists()
@@ -92,13 +92,13 @@ def test_up_on_a_port_in_use_names_the_port(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["gateway", "gateway=abc", "gateway=70000", "nobody=1", "gateway=-1"])
-def test_up_with_a_bad_port_says_how_one_is_written(tmp_path: Path, text: str) -> None:
+def test_up_with_an_invalid_port_gives_the_syntax(tmp_path: Path, text: str) -> None:
     result = run("up", "--port", text, home=tmp_path)
     assert result.exit_code == 1
     assert "write NAME=NUMBER" in result.stderr
 
 
-def test_a_home_that_cannot_be_written_is_an_error_message(tmp_path: Path) -> None:
+def test_an_unwritable_home_is_an_error_message(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
     result = run("up", "--ports", "auto", home=blocker / "home")
@@ -106,20 +106,20 @@ def test_a_home_that_cannot_be_written_is_an_error_message(tmp_path: Path) -> No
     assert result.stderr.rstrip().splitlines()[-1].startswith(f"Error: {blocker}")
 
 
-def test_status_of_nothing_says_so_and_fails(tmp_path: Path) -> None:
+def test_status_without_a_platform_is_reported_and_fails(tmp_path: Path) -> None:
     assert "klever up" in run("status", home=tmp_path).output
     result = run("status", "--json", home=tmp_path)
     assert result.exit_code == 1
     assert json.loads(result.stdout)["parts"] == []
 
 
-def test_status_survives_a_state_file_of_nonsense(tmp_path: Path) -> None:
+def test_status_survives_an_invalid_state_file(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "platform.json").write_text("{")
     assert run("status", home=tmp_path).exit_code == 1
 
 
-def test_down_with_nothing_running_is_no_error(tmp_path: Path) -> None:
+def test_down_without_a_platform_is_not_an_error(tmp_path: Path) -> None:
     result = run("down", home=tmp_path)
     assert (result.exit_code, result.output) == (0, f"No platform runs with {tmp_path.resolve()}.\n")
 
@@ -143,26 +143,26 @@ def test_toolchains_are_listed_whether_installed_or_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["install", "remove"])
-def test_a_toolchain_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path, verb: str) -> None:
+def test_an_unknown_toolchain_is_refused_with_the_known_ones(tmp_path: Path, verb: str) -> None:
     result = run("toolchain", verb, "cobol", "--directory", str(tmp_path / "none"), home=tmp_path)
     assert result.exit_code == 1
     assert "there is no toolchain 'cobol'; there are: " in result.stderr
 
 
-def test_a_policy_that_is_not_changed_is_no_request(tmp_path: Path) -> None:
+def test_an_unchanged_policy_sends_no_request(tmp_path: Path) -> None:
     result = run("projects", "policy", "set", "library", home=tmp_path)
     assert result.exit_code == 2
     assert "nothing to change" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["os:system", "my.module", "my.module:A.b"])
-def test_what_cannot_be_trusted_is_no_request(tmp_path: Path, name: str) -> None:
+def test_an_invalid_trust_sends_no_request(tmp_path: Path, name: str) -> None:
     result = run("projects", "policy", "set", "library", "--trust", name, home=tmp_path)
     assert result.exit_code == 2
     assert "cannot be trusted" in result.stderr or "write it as my.module:MyTransformer" in result.stderr
 
 
-def test_trust_is_added_until_it_is_taken_away() -> None:
+def test_trust_accumulates_until_it_is_removed() -> None:
     assert merged_trust(("a:B",), ("c:D", "a:B")) == ("a:B", "c:D")
     assert merged_trust(("a:B",), ("none",)) == ()
     assert merged_trust(("a:B",), ("none", "c:D")) == ("c:D",)

@@ -13,7 +13,7 @@ spec:
 """
 
 
-def test_documents_of_a_file_are_read_in_their_order() -> None:
+def test_the_documents_of_a_file_are_read_in_order() -> None:
     manifests = read_manifests(
         f"{GOOD}---\n{GOOD.replace('{name: iris}', '{name: other, namespace: lab}')}---\n", "s.yaml"
     )
@@ -23,7 +23,7 @@ def test_documents_of_a_file_are_read_in_their_order() -> None:
     ]
 
 
-def test_every_problem_is_told_with_its_document_and_field() -> None:
+def test_every_problem_is_reported_with_its_document_and_field() -> None:
     wrong = GOOD.replace("v1: 100", "v1: 90, v2: 5").replace("library/iris:v1", "iris") + "policy: x\n"
     with pytest.raises(InputError) as raised:
         read_manifests(f"{GOOD}---\n{wrong}", "s.yaml")

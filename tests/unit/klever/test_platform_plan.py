@@ -16,7 +16,7 @@ def planned() -> dict[str, Part]:
     return {part.name: part for part in parts(Home(Path("/h")), PORTS, "/bin/nats-server")}
 
 
-def test_nats_is_started_first_so_that_it_is_stopped_last() -> None:
+def test_nats_starts_first_so_that_it_stops_last() -> None:
     assert list(planned()) == ["nats", "topology", "registry", "jobrunner", "deployer", "gateway"]
 
 
@@ -31,14 +31,14 @@ def test_every_service_finds_nats_and_its_own_port() -> None:
             assert part.environment[f"KLEVER_{name.upper()}_PORT"] == str(part.port)
 
 
-def test_every_service_has_credentials_of_its_own() -> None:
+def test_every_service_has_its_own_credentials() -> None:
     for name, part in planned().items():
         if name != "nats":
             assert part.environment[f"KLEVER_{name.upper()}_NATS_CREDENTIALS"] == f"/h/credentials/nats/{name}.nk"
     assert "/h/credentials/nats/nats-server.conf" in planned()["nats"].command
 
 
-def test_the_gateway_tells_where_the_other_doors_are() -> None:
+def test_the_gateway_knows_the_urls_of_the_other_services() -> None:
     environment = planned()["gateway"].environment
     told = {name: environment[f"KLEVER_GATEWAY_{name}_URL"] for name in ("PUBLIC", "REGISTRY", "INGRESS")}
     assert told == {"PUBLIC": urls(PORTS).api, "REGISTRY": urls(PORTS).registry, "INGRESS": urls(PORTS).ingress}
@@ -51,7 +51,7 @@ def test_automatic_ports_are_all_different() -> None:
     assert moved == ()
 
 
-def test_a_held_port_is_named_with_its_holder_and_a_way_out() -> None:
+def test_a_port_in_use_is_reported_with_its_holder_and_a_solution() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(PlatformError) as failure, reserved(Ports.automatic().with_port("registry", port)):
@@ -62,7 +62,7 @@ def test_a_held_port_is_named_with_its_holder_and_a_way_out() -> None:
     assert "--ports auto" in message
 
 
-def test_falling_back_moves_only_what_is_held() -> None:
+def test_fallback_ports_replace_only_ports_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         held = holder.getsockname()[1]
         with reserved(Ports.automatic().with_port("ingress", held), fall_back=True) as (ports, moved):
@@ -77,7 +77,7 @@ def test_two_parts_cannot_have_one_port() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a server listen on a port that is held")
-def test_a_reserved_port_is_its_parts_alone() -> None:
+def test_only_its_part_can_listen_on_a_reserved_port() -> None:
     with reserved(Ports.automatic()) as (ports, _):
         with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
             stranger.bind(("127.0.0.1", ports.registry))
@@ -88,13 +88,13 @@ def test_a_reserved_port_is_its_parts_alone() -> None:
         stranger.bind(("127.0.0.1", ports.registry))
 
 
-def test_a_port_that_a_server_listens_on_cannot_be_held() -> None:
+def test_a_port_with_a_listener_cannot_be_reserved() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(OSError, match="in use"):
         hold(server.getsockname()[1])
 
 
 @pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])
-def test_what_the_parts_say_to_each_other_never_meets_a_proxy(variable: str) -> None:
+def test_requests_between_parts_never_use_a_proxy(variable: str) -> None:
     environment = without_proxies_to_itself({"HTTP_PROXY": "http://proxy:3128", variable: "corp.example"})
     assert environment["HTTP_PROXY"] == "http://proxy:3128"
     for name in ("no_proxy", "NO_PROXY"):
@@ -109,7 +109,7 @@ def test_the_registry_requires_a_login_from_the_start() -> None:
     assert environment["KLEVER_REGISTRY_OPEN"] == "false"
 
 
-def test_only_who_pulls_gets_the_password_of_the_registry_and_for_its_address() -> None:
+def test_only_services_that_pull_get_the_password_of_the_registry_and_for_its_address() -> None:
     having = {name: part for name, part in planned().items() if "registry-password" in str(part.environment)}
     assert set(having) == {"registry", "jobrunner", "deployer"}
     for name in ("jobrunner", "deployer"):
@@ -118,6 +118,6 @@ def test_only_who_pulls_gets_the_password_of_the_registry_and_for_its_address() 
         assert environment[f"{prefix}_REGISTRY_PASSWORD_FILE"] == "/h/credentials/registry-password"
 
 
-def test_another_file_of_accounts_may_be_chosen() -> None:
+def test_another_accounts_file_may_be_chosen() -> None:
     chosen = {part.name: part for part in parts(Home(Path("/h")), PORTS, "/n", accounts=Path("/etc/accounts.yaml"))}
     assert chosen["registry"].environment["KLEVER_REGISTRY_ACCOUNTS"] == "/etc/accounts.yaml"

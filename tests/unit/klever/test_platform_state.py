@@ -12,7 +12,7 @@ from support.clock import wall_clock_set
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the start of a process move with the clock")
-def test_the_platform_is_found_after_the_wall_clock_was_set(tmp_path: Path) -> None:
+def test_the_platform_is_found_after_the_wall_clock_changed(tmp_path: Path) -> None:
     supervisor = Running.of(os.getpid())
     state = PlatformState(supervisor, urls(Ports()), {"nats": supervisor}, ready=True)
     state.write(tmp_path / "platform.json")

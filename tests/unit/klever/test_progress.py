@@ -22,7 +22,7 @@ def seen(phase: ServingPhase, step: str = "", rollout: RolloutStatus | None = No
     return progress(serving_document(phase=phase, step=step, rollout=rollout), 1)
 
 
-def test_what_is_waited_for_is_said_with_the_way_to_end_it() -> None:
+def test_a_wait_is_reported_with_the_way_to_end_it() -> None:
     working = ServingPhase.PROGRESSING
     at_five = canary("at 5 %: 0 of 20 requests that an analysis needs")
     paused = canary("paused at 5 %", RolloutPhase.PAUSED)
@@ -36,7 +36,7 @@ def test_what_is_waited_for_is_said_with_the_way_to_end_it() -> None:
     assert seen(ServingPhase.READY, "ready") == ""
 
 
-def test_lines_come_on_change_only_and_the_spinner_shows_each_count(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_printed_only_on_change_and_the_spinner_shows_each_count(capsys: pytest.CaptureFixture[str]) -> None:
     spun: list[str] = []
     steps = Steps(spun.append, quiet=False)
     at = "canary at {} %: {} of 20 requests that an analysis needs"
@@ -52,7 +52,7 @@ def test_lines_come_on_change_only_and_the_spinner_shows_each_count(capsys: pyte
     assert spun[-1] == "canary at 25 %: doing well over 26 requests"
 
 
-def test_a_deployer_that_begins_soon_is_no_line_and_one_that_does_not_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_a_deployer_that_starts_late_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
     steps = Steps(lambda _: None, quiet=False, clock=lambda: now[0])
     steps(UNTAKEN)

@@ -27,7 +27,7 @@ def running(directory: Path) -> Home:
     return home
 
 
-def test_the_command_names_the_very_address_and_the_file_but_not_the_password(tmp_path: Path) -> None:
+def test_the_command_shows_the_address_and_the_file_but_not_the_password(tmp_path: Path) -> None:
     home = running(tmp_path / "my home")
     shown = run(home.path)
     command = f"docker login 127.0.0.1:5001 -u klever --password-stdin < {shlex.quote(str(home.registry_password))}"
@@ -40,12 +40,12 @@ def test_the_command_names_the_very_address_and_the_file_but_not_the_password(tm
     }
 
 
-def test_without_a_platform_it_says_how_to_start_one(tmp_path: Path) -> None:
+def test_a_missing_platform_is_reported_with_the_command_to_start_it(tmp_path: Path) -> None:
     shown = run(tmp_path)
     assert (shown.exit_code, "start it with `klever up`" in shown.output) == (1, True)
 
 
-def test_accounts_that_were_chosen_must_be_there_before_the_platform_starts(tmp_path: Path) -> None:
+def test_a_chosen_accounts_file_must_exist_before_the_platform_starts(tmp_path: Path) -> None:
     environment = {"KLEVER_HOME": str(tmp_path / "home"), "KLEVER_REGISTRY_ACCOUNTS": str(tmp_path / "missing.yaml")}
     refused = CliRunner().invoke(cli, ["up", "--ports", "auto"], env=environment)
     assert (refused.exit_code, "missing.yaml, which does not exist" in refused.output) == (1, True)

@@ -91,16 +91,16 @@ def test_the_inputs_of_a_v2_request_are_samples_of_their_types() -> None:
 @pytest.mark.parametrize(
     ("texts", "reason"),
     [
-        (["rows"], "is no sample: write --sample"),
-        (["@x.npy"], "does not say which input"),
-        (["x=@all.npz"], "give the file without a name"),
+        (["rows"], "is not a sample: write --sample"),
+        (["@x.npy"], "does not name its input"),
+        (["x=@all.npz"], "write the file without a name"),
         (["x=1", "x=2"], "two samples for x"),
         (["x=[1"], "are not JSON"),
         (["x=@none.npy"], "cannot be read"),
         (['{"inputs": [{"name": "x"}]}'], "V2 request have no"),
     ],
 )
-def test_what_is_no_sample_is_explained(texts: list[str], reason: str) -> None:
+def test_an_invalid_sample_is_explained(texts: list[str], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         read_samples(texts)
 
@@ -132,5 +132,5 @@ async def test_null_in_large_samples_is_a_missing_number_and_ragged_rows_are_ref
     registry = Registry()
     await with_samples(Conversion(to="ONNX"), {"x": [1.0, None] * 50_000}, MODEL, registry)
     assert np.isnan(registry.arrays["x"][1])
-    with pytest.raises(InputError, match="input x is no array"):
+    with pytest.raises(InputError, match="input x is not an array"):
         await with_samples(Conversion(to="ONNX"), {"x": [[1.0], [1.0, 2.0]] * 50_000}, MODEL, registry)

@@ -33,7 +33,7 @@ def test_the_synchronous_class_has_everything_with_the_same_arguments() -> None:
     assert [name for name, each in synchronous.items() if is_async(each)] == []
 
 
-def test_functions_of_ormb_are_named_as_the_methods_of_its_client() -> None:
+def test_functions_of_ormb_have_the_names_of_its_clients_methods() -> None:
     def arguments(function: Any) -> list[str]:
         return [name for name in inspect.signature(function).parameters if name not in {"self", "progress"}]
 
@@ -43,13 +43,13 @@ def test_functions_of_ormb_are_named_as_the_methods_of_its_client() -> None:
     }
 
 
-def test_a_server_is_the_given_one_or_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_is_the_given_one_or_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLEVER_SERVER", "http://gateway.example:8080")
     assert Klever().server == "http://gateway.example:8080"
     assert KleverClient("https://other.example/").server == "https://other.example"
 
 
-def test_else_it_is_the_platform_of_this_home_wherever_it_listens(
+def test_the_default_server_is_the_platform_of_this_home_at_any_port(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KLEVER_SERVER", raising=False)
@@ -63,7 +63,7 @@ def test_else_it_is_the_platform_of_this_home_wherever_it_listens(
 
 
 @pytest.mark.parametrize("server", ["localhost:8080", "ftp://localhost:8080"])
-def test_a_server_without_a_scheme_is_refused_with_how_it_is_written(server: str) -> None:
+def test_a_server_without_a_scheme_is_refused_with_the_syntax(server: str) -> None:
     with pytest.raises(InputError, match="write http://localhost:8080"):
         Klever(server)
 

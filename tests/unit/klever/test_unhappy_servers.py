@@ -82,7 +82,7 @@ def assert_a_sentence(result: Result) -> None:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_an_answer_that_is_refused_or_not_understood_is_a_sentence(tmp_path: Path, answer: str) -> None:
+def test_a_refused_or_unreadable_answer_is_a_sentence(tmp_path: Path, answer: str) -> None:
     status, body = ANSWERS[answer]
     text = body if isinstance(body, str) else json.dumps(body)
     with answering(status, text, "text/html" if body == HTML else "application/json") as url:
@@ -90,7 +90,7 @@ def test_an_answer_that_is_refused_or_not_understood_is_a_sentence(tmp_path: Pat
             assert_a_sentence(run(path, tmp_path, url))
 
 
-def test_a_server_that_is_away_is_a_sentence(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_a_sentence(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     for path in COMMANDS:
         result = run(path, tmp_path, url)
@@ -98,7 +98,7 @@ def test_a_server_that_is_away_is_a_sentence(tmp_path: Path) -> None:
         assert "does not respond: is the platform running?" in result.stderr
 
 
-def test_without_a_platform_in_this_home_none_of_another_home_is_used(tmp_path: Path) -> None:
+def test_a_platform_of_another_home_is_not_used(tmp_path: Path) -> None:
     for path in COMMANDS:
         result = run(path, tmp_path, None)
         assert_a_sentence(result)
@@ -109,11 +109,11 @@ def test_without_a_platform_in_this_home_none_of_another_home_is_used(tmp_path: 
     ("status", "body", "complaint"),
     [
         (401, OCI, "'ci' may not push in *"),
-        (404, "", "refused with HTTP status 404"),
+        (404, "", "rejected with HTTP status 404"),
         (200, {}, "does not respond like a gateway of this release"),
     ],
 )
-def test_a_registry_that_refuses_to_rebuild_its_catalogue_says_why(
+def test_a_registry_that_refuses_to_rebuild_its_catalogue_gives_the_reason(
     tmp_path: Path, status: int, body: Any, complaint: str
 ) -> None:
     with (

@@ -28,20 +28,20 @@ def test_a_table_without_headings_is_a_matrix(tmp_path: Path) -> None:
     assert tensors_of({"x": read_values(path)}, x=("FP32", [-1, 2])) == {"x": ([2, 2], [5.9, 3.0, 6.1, None])}
 
 
-def test_headings_that_are_inputs_are_columns_and_others_are_not_sent(tmp_path: Path) -> None:
+def test_headings_that_are_inputs_become_columns_and_others_are_not_sent(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("id,age,town,member\n1,41,Bonn,true\n2,28,Kiel,false\n")
     tensors = tensors_of({"": read_values(path)}, age=("INT64", [-1]), town=("BYTES", [-1, 1]), member=("BOOL", [-1]))
     assert tensors == {"age": ([2], [41, 28]), "town": ([2, 1], ["Bonn", "Kiel"]), "member": ([2], [True, False])}
 
 
-def test_headings_that_are_no_inputs_are_those_of_a_matrix(tmp_path: Path) -> None:
+def test_headings_that_are_not_inputs_are_those_of_a_matrix(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("sepal,petal\n5.9,3.0\n")
     assert tensors_of({"": read_values(path)}, X=("FP64", [-1, 2])) == {"X": ([1, 2], [5.9, 3.0])}
 
 
-def test_arrays_of_numpy_are_read_by_name_or_as_the_only_input(tmp_path: Path) -> None:
+def test_numpy_arrays_are_read_by_name_or_as_the_only_input(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.arange(4, dtype=np.float32).reshape(2, 2))
     np.savez(tmp_path / "both.npz", a=np.array([1]), b=np.array([2.5]))
     assert tensors_of({"": read_values(tmp_path / "x.npy")}, x=("FP32", [-1, 2])) == {"x": ([2, 2], [0, 1, 2, 3])}
@@ -76,20 +76,20 @@ def test_a_picture_is_fitted_to_the_models_size_layout_and_range(
         ("bad.bin", b"\xff\xfe\xff", "is not text"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_explained(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
+def test_an_unreadable_file_is_explained(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=complaint):
         read_values(tmp_path / name)
 
 
-def test_what_does_not_fit_the_model_is_explained(tmp_path: Path) -> None:
+def test_values_that_do_not_fit_the_model_are_explained(tmp_path: Path) -> None:
     (tmp_path / "words.csv").write_text("a\nb\n")
     with pytest.raises(InputError, match="is INT64, and 'b' in the table is not"):
         tensors_of({"a": read_values(tmp_path / "words.csv")}, a=("INT64", [-1]))
     with pytest.raises(InputError, match="select one"):
         tensors_of({"": [1]}, a=("INT64", [-1]), b=("INT64", [-1]))
     (tmp_path / "dot.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match="is no picture"):
+    with pytest.raises(InputError, match="is not a picture"):
         tensors_of({"x": read_values(tmp_path / "dot.png")}, x=("FP32", [-1, 3, 2, 2]))
-    with pytest.raises(InputError, match="no picture's"):
+    with pytest.raises(InputError, match="not the shape of a picture"):
         tensors_of({"x": read_values(tmp_path / "dot.png")}, x=("FP32", [-1, 4]))

@@ -29,12 +29,12 @@ def version(labels: dict[str, str]) -> ModelDocument:
     ],
     ids=["unverified", "verified"],
 )
-def test_a_converted_version_says_how_it_was_compared(labels: dict[str, str], line: str) -> None:
+def test_a_converted_version_shows_its_comparison(labels: dict[str, str], line: str) -> None:
     assert line in list(describe(version(labels)))
 
 
 @pytest.mark.parametrize(("labels", "mark"), [(UNVERIFIED, "no"), (VERIFIED, "yes"), ({}, "-")])
-def test_the_list_of_versions_has_a_mark(labels: dict[str, str], mark: str) -> None:
+def test_the_list_of_versions_marks_unverified_ones(labels: dict[str, str], mark: str) -> None:
     assert models.row(version(labels))[4] == mark
 
 
@@ -44,11 +44,11 @@ def running(unverified: str) -> ServingDocument:
     return document.model_copy(update={"status": document.status.model_copy(update={"variants": (variant,)})})
 
 
-def test_a_serving_says_that_a_variant_is_not_verified() -> None:
+def test_a_serving_shows_that_a_variant_is_not_verified() -> None:
     assert any(line.strip() == f"not verified: {REASON}" for line in summary(running(REASON)))
     assert not any("verified" in line for line in summary(running("")))
 
 
-def test_the_list_of_servings_says_it_beside_the_version() -> None:
+def test_the_list_of_servings_shows_it_beside_the_version() -> None:
     assert servings.row(running(REASON))[3].endswith(" % not verified")
     assert servings.row(running(""))[3].endswith(" %")

@@ -5,7 +5,7 @@ from pathlib import Path
 from kleverkit.bounded_logs import truncate_if_large
 
 
-def test_a_log_that_is_too_large_is_truncated_and_its_writer_continues(tmp_path: Path) -> None:
+def test_an_oversized_log_is_truncated_and_its_writer_continues(tmp_path: Path) -> None:
     path = tmp_path / "part.log"
     with path.open("ab", buffering=0) as writer:
         writer.write(b"old lines\n")
@@ -17,7 +17,7 @@ def test_a_log_that_is_too_large_is_truncated_and_its_writer_continues(tmp_path:
     assert (tmp_path / "part.log.1").read_bytes() == b"old lines\none more\n"
 
 
-def test_without_space_for_a_copy_the_old_lines_are_dropped(tmp_path: Path) -> None:
+def test_old_lines_are_dropped_if_there_is_no_space_for_a_copy(tmp_path: Path) -> None:
     path = tmp_path / "part.log"
     path.write_text("old lines\n")
     in_the_way = tmp_path / "part.log.1"
@@ -26,5 +26,5 @@ def test_without_space_for_a_copy_the_old_lines_are_dropped(tmp_path: Path) -> N
     assert path.read_text() == ""
 
 
-def test_a_log_that_is_not_there_is_left_alone(tmp_path: Path) -> None:
+def test_a_missing_log_is_left_alone(tmp_path: Path) -> None:
     assert not truncate_if_large(tmp_path / "part.log", largest=0)

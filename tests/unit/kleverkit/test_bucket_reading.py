@@ -58,7 +58,7 @@ async def test_entries_that_are_sent_but_not_handled_yet_belong_to_the_listing()
     assert [entry.key for entry in await reader(server, 2).entries()] == ["a", "b"]
 
 
-async def test_a_listing_that_is_cut_short_is_an_error() -> None:
+async def test_an_interrupted_listing_is_an_error() -> None:
     server = Server([message("a", sequence=1, pending=2)], delivered=1, pending=2)
     with pytest.raises(TransientError, match="2 entries"):
         await reader(server, 3).entries()
@@ -80,7 +80,7 @@ async def test_an_empty_bucket_needs_no_message() -> None:
     assert await reader(Server(), 0).entries() == []
 
 
-async def test_entries_removed_meanwhile_end_the_listing_by_the_servers_word() -> None:
+async def test_a_listing_completes_although_entries_are_removed_meanwhile() -> None:
     server = Server([message("a", sequence=1, pending=1)], delivered=1, pending=0)
     assert [entry.key for entry in await reader(server, 2).entries()] == ["a"]
 

@@ -35,7 +35,7 @@ def connection(
 @pytest.mark.parametrize(
     "error", [OSError("connection refused"), TimeoutError(), nats.errors.Error("nats: 'Authentication Timeout'")]
 )
-async def test_a_server_that_is_away_is_tried_again_at_once(pauses: Pauses, error: Exception) -> None:
+async def test_an_unreachable_server_is_retried_at_once(pauses: Pauses, error: Exception) -> None:
     tried = connection(pauses)
     await tried.on_error(error)
     assert pauses.seconds == []
@@ -50,28 +50,28 @@ async def test_a_server_that_is_away_is_tried_again_at_once(pauses: Pauses, erro
         nats.errors.Error("nats: 'User Authentication Revoked'"),
     ],
 )
-async def test_a_server_that_refuses_is_tried_again_after_a_pause(pauses: Pauses, error: Exception) -> None:
+async def test_a_server_that_refuses_is_retried_after_a_delay(pauses: Pauses, error: Exception) -> None:
     tried = connection(pauses)
     await tried.on_error(error)
     assert pauses.seconds == [REFUSED_SECONDS]
     assert "NATS refuses the credentials in /h/registry.nk" in str(await tried.check())
 
 
-async def test_who_has_no_credentials_is_asked_for_some(pauses: Pauses) -> None:
+async def test_missing_credentials_are_reported_with_the_setting(pauses: Pauses) -> None:
     tried = connection(pauses, credentials=None)
     await tried.on_error(nats.errors.Error("nats: 'Authorization Violation'"))
     assert pauses.seconds == [REFUSED_SECONDS]
     assert "set KLEVER_<SERVICE>_NATS_CREDENTIALS" in str(await tried.check())
 
 
-async def test_credentials_that_cannot_be_read_are_the_problem(pauses: Pauses) -> None:
+async def test_unreadable_credentials_are_reported(pauses: Pauses) -> None:
     tried = connection(pauses)
     await tried.on_error(CredentialsError("the NATS credentials in /h/registry.nk cannot be read"))
     assert pauses.seconds == [REFUSED_SECONDS]
     assert await tried.check() == "the NATS credentials in /h/registry.nk cannot be read"
 
 
-async def test_a_refused_request_is_counted_and_leaves_the_connection_as_it_is(pauses: Pauses) -> None:
+async def test_a_refused_request_is_counted_and_keeps_the_connection(pauses: Pauses) -> None:
     metrics = CollectorRegistry()
     tried = connection(pauses, metrics=metrics)
     before = await tried.check()

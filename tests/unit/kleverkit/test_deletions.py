@@ -134,21 +134,21 @@ async def test_a_deletion_is_announced_once_and_its_tombstone_removed_later(owne
 
 
 @pytest.mark.parametrize("writes", range(WRITES))
-async def test_a_redelivery_completes_what_a_crash_has_interrupted(owner: Owner, writes: int) -> None:
+async def test_a_redelivery_completes_an_interrupted_deletion(owner: Owner, writes: int) -> None:
     await killed(owner, writes)
     await owner.delete(2)
     assert await owner.announced()
 
 
 @pytest.mark.parametrize("writes", range(1, WRITES))
-async def test_a_sweep_completes_what_a_crash_has_interrupted(owner: Owner, writes: int) -> None:
+async def test_a_sweep_completes_an_interrupted_deletion(owner: Owner, writes: int) -> None:
     await killed(owner, writes)
     await owner.sweep()
     assert await owner.announced()
 
 
 @pytest.mark.parametrize("writes", range(1, WRITES))
-async def test_a_deletion_is_announced_before_a_newer_request_takes_its_place(owner: Owner, writes: int) -> None:
+async def test_a_deletion_is_announced_before_a_newer_request_replaces_it(owner: Owner, writes: int) -> None:
     await killed(owner, writes)
     await owner.request(owner.kind.document)
     assert isinstance(await owner.documents.find(KEY), Stored)
@@ -173,7 +173,7 @@ async def test_an_unannounced_tombstone_is_never_removed(owner: Owner) -> None:
     assert not entry.tombstone.announced
 
 
-async def test_announcing_does_not_touch_what_has_taken_the_place_of_the_tombstone(owner: Owner) -> None:
+async def test_announcing_does_not_touch_a_document_that_replaced_the_tombstone(owner: Owner) -> None:
     await killed(owner, 1)
     entry = await owner.documents.find(KEY)
     assert isinstance(entry, Buried)
@@ -195,12 +195,12 @@ def test_a_late_request_changes_nothing_and_a_newer_one_leaves_a_tombstone(
     assert [each is None for each in decided] == ([True, True, False] if known else [False] * 3)
 
 
-def test_what_was_never_there_leaves_a_tombstone_that_refuses_earlier_requests() -> None:
+def test_deleting_a_missing_document_leaves_a_tombstone_that_refuses_earlier_requests() -> None:
     tombstone = deletions.deletion_requested(None, None, intent(2), NOW, begin=buried)
     assert tombstone == Tombstone[Any](intent=intent(2), deleted_at=NOW)
     assert deletions.newest_intent(tombstone) == intent(2)
 
 
-def test_a_deletion_after_a_deletion_keeps_the_last_document() -> None:
+def test_a_second_deletion_keeps_the_last_document() -> None:
     again = deletions.deletion_requested(buried(JOB), intent(1), intent(2), NOW, begin=buried)
     assert again == Tombstone[Any](document=JOB, intent=intent(2), deleted_at=NOW)

@@ -71,7 +71,7 @@ def test_the_command_line_uses_the_toolchains_of_the_services() -> None:
     assert option.get_default(click.Context(toolchain)) == DeployerSettings().toolchains
 
 
-def test_a_user_without_home_directory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_directory_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLEVER_HOME", "~no-such-user/klever")
     with pytest.raises(PermanentError, match="set KLEVER_HOME to an absolute path"):
         home_directory()

@@ -21,7 +21,7 @@ def no_space_beyond(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_file_is_replaced_and_nothing_stays_beside_it(tmp_path: Path) -> None:
+def test_a_file_is_replaced_without_leftovers(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     for content in (b"old", b"new"):
         replace_file(path, content)
@@ -29,7 +29,7 @@ def test_a_file_is_replaced_and_nothing_stays_beside_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_file_without_leftovers(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     replace_file(path, b"old")
     with no_space_beyond(1024), pytest.raises(OSError, match="File too large"):
@@ -38,7 +38,7 @@ def test_a_full_disk_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path: P
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_cannot_be_replaced_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_failed_replacement_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.mkdir()
     with pytest.raises(OSError, match="Is a directory"):

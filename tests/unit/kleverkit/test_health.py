@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 from kleverkit.health import Health, add_health_routes, holds
 
 
-async def test_readiness_needs_every_check_and_names_the_one_that_fails() -> None:
+async def test_readiness_requires_every_check_and_names_the_failing_one() -> None:
     state = {"nats": True, "pool": False}
     health = Health()
 

@@ -21,7 +21,7 @@ async def remembered(path: Path, writes: int) -> Jobs:
     return jobs
 
 
-async def test_a_bucket_that_was_never_seen_is_no_disaster(tmp_path: Path) -> None:
+async def test_a_bucket_that_was_never_seen_counts_as_the_same(tmp_path: Path) -> None:
     assert await RememberedBucket(tmp_path / "jobs.json", Jobs()).look() is Verdict.SAME
 
 
@@ -31,7 +31,7 @@ async def test_a_bucket_that_grew_is_the_same_after_a_restart(tmp_path: Path) ->
     assert await RememberedBucket(tmp_path / "jobs.json", jobs).look() is Verdict.SAME
 
 
-async def test_another_bucket_of_the_same_name_is_noticed_until_it_is_accepted(tmp_path: Path) -> None:
+async def test_another_bucket_of_the_same_name_is_detected_until_it_is_accepted(tmp_path: Path) -> None:
     await remembered(tmp_path / "jobs.json", 1)
     bucket = RememberedBucket(tmp_path / "jobs.json", Jobs())
     assert await bucket.look() is Verdict.RECREATED
@@ -40,7 +40,7 @@ async def test_another_bucket_of_the_same_name_is_noticed_until_it_is_accepted(t
     assert await bucket.look() is Verdict.SAME
 
 
-async def test_a_bucket_from_a_backup_is_noticed(tmp_path: Path) -> None:
+async def test_a_bucket_from_a_backup_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "jobs.json"
     jobs = await remembered(path, 2)
     memory = path.read_text().replace('"last_sequence":2', '"last_sequence":5')
@@ -48,12 +48,12 @@ async def test_a_bucket_from_a_backup_is_noticed(tmp_path: Path) -> None:
     assert await RememberedBucket(path, jobs).look() is Verdict.OLDER
 
 
-async def test_a_damaged_memory_is_no_memory(tmp_path: Path) -> None:
+async def test_a_damaged_record_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "jobs.json").write_text("{")
     assert await RememberedBucket(tmp_path / "jobs.json", Jobs()).look() is Verdict.SAME
 
 
-async def test_a_bucket_that_is_recreated_between_look_and_accept_is_still_another(tmp_path: Path) -> None:
+async def test_a_bucket_recreated_between_check_and_acceptance_is_still_another(tmp_path: Path) -> None:
     jobs = await remembered(tmp_path / "jobs.json", 1)
     bucket = RememberedBucket(tmp_path / "jobs.json", jobs)
     assert await bucket.look() is Verdict.SAME
@@ -62,7 +62,7 @@ async def test_a_bucket_that_is_recreated_between_look_and_accept_is_still_anoth
     assert await bucket.look() is Verdict.RECREATED
 
 
-async def test_what_cannot_be_written_down_is_remembered_until_it_can(tmp_path: Path) -> None:
+async def test_an_incarnation_that_cannot_be_written_is_kept_in_memory_until_it_can(tmp_path: Path) -> None:
     jobs = await remembered(tmp_path / "home" / "jobs.json", 1)
     home = tmp_path / "home"
     bucket = RememberedBucket(home / "jobs.json", jobs)

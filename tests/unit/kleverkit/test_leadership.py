@@ -41,7 +41,7 @@ def lease(records: InMemoryDocuments[LeaseRecord], timing: Timing = DEFAULT_TIMI
     return Lease(records, "deployer", CollectorRegistry(), timing=timing)
 
 
-async def test_work_begins_with_the_lease_and_is_cancelled_when_another_replica_has_it(
+async def test_work_starts_with_the_lease_and_is_cancelled_when_another_replica_has_it(
     records: InMemoryDocuments[LeaseRecord],
 ) -> None:
     held, work = lease(records), Work()
@@ -67,7 +67,7 @@ async def test_work_begins_with_the_lease_and_is_cancelled_when_another_replica_
     assert work.ended == 2
 
 
-async def test_work_is_cancelled_at_the_deadline_though_nobody_asks(records: InMemoryDocuments[LeaseRecord]) -> None:
+async def test_work_is_cancelled_at_the_deadline_without_a_request(records: InMemoryDocuments[LeaseRecord]) -> None:
     held, work = lease(records, Timing(duration=0.3, deadline=0.05, pause=0.01)), Work()
     leading = asyncio.create_task(while_leading(held, work.run))
     await held.look()
@@ -98,7 +98,7 @@ async def test_loops_that_run_together_end_together() -> None:
     assert (first.ended, second.ended) == (1, 1)
 
 
-async def test_a_started_lease_is_renewed_until_it_is_stopped_and_then_free(
+async def test_a_started_lease_is_renewed_until_it_is_stopped_and_released(
     records: InMemoryDocuments[LeaseRecord],
 ) -> None:
     held = lease(records, Timing(duration=3.0, deadline=2.0, pause=0.01))

@@ -45,7 +45,7 @@ async def settled(clock: Clock, *runs: float) -> BackgroundLoop:
     return loop
 
 
-async def test_one_failure_is_no_problem() -> None:
+async def test_a_single_failure_is_not_a_problem() -> None:
     assert (await settled(Clock(), 0.0)).problem() is None
 
 
@@ -64,7 +64,7 @@ async def test_failures_after_long_runs_are_not_counted_together() -> None:
     assert (await settled(Clock(), 3600.0, 3600.0)).problem() is None
 
 
-async def test_the_check_names_the_loops_that_fail() -> None:
+async def test_the_check_names_the_failing_loops() -> None:
     clock = Clock()
     loops = [await settled(clock, 0.0, 0.0), await settled(clock, 0.0)]
     assert str(await loops_check(loops)()).startswith("Work.run failed 2 times")
@@ -81,11 +81,11 @@ async def test_the_same_failure_is_logged_once_a_minute() -> None:
     assert len(logs) == 2
 
 
-def test_a_loop_has_the_name_of_what_it_runs() -> None:
+def test_a_loop_is_named_after_its_function() -> None:
     assert BackgroundLoop(partial(Work(Clock()).run)).name == "Work.run"
 
 
-def test_more_problems_than_are_remembered_do_not_grow_the_memory() -> None:
+def test_the_memory_for_problems_is_bounded() -> None:
     repeats = Repeats(clock=Clock())
     assert all(repeats.is_new(Path(str(number))) for number in range(2 * REMEMBERED))
     assert len(repeats._logged) == REMEMBERED

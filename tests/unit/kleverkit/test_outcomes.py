@@ -62,7 +62,7 @@ def outcomes() -> tuple[Outcomes, list[DeadLettered]]:
     return Outcomes(retry=RetryPolicy(), max_deliveries={"test": 2}.__getitem__, dead_letter=dead_letter), letters
 
 
-async def test_an_acknowledgement_that_cannot_be_sent_does_not_turn_success_into_another_try() -> None:
+async def test_a_failed_acknowledgement_does_not_cause_a_retry_after_success() -> None:
     ends, letters = outcomes()
     handler = Handler()
     await ends.conclude(message(Wire(failures=9)), handler)
@@ -72,7 +72,7 @@ async def test_an_acknowledgement_that_cannot_be_sent_does_not_turn_success_into
     assert (handler.calls, again.sent, letters) == (1, [b""], [])
 
 
-async def test_a_retry_that_cannot_be_sent_is_no_error() -> None:
+async def test_a_retry_that_cannot_be_sent_is_not_an_error() -> None:
     ends, _ = outcomes()
     handler = Handler(RuntimeError("away"))
     await ends.conclude(message(Wire(failures=9)), handler)
@@ -82,7 +82,7 @@ async def test_a_retry_that_cannot_be_sent_is_no_error() -> None:
     assert again.sent[0].startswith(b"-NAK")
 
 
-async def test_a_dead_letter_is_written_once_although_its_message_comes_again() -> None:
+async def test_a_dead_letter_is_written_once_although_its_message_is_redelivered() -> None:
     ends, letters = outcomes()
     handler = Handler(PermanentError("never"))
     await ends.conclude(message(Wire(failures=9)), handler)
@@ -90,7 +90,7 @@ async def test_a_dead_letter_is_written_once_although_its_message_comes_again() 
     assert (handler.calls, len(letters)) == (1, 1)
 
 
-async def test_a_message_that_comes_again_while_in_work_is_left_to_the_first_delivery() -> None:
+async def test_a_message_redelivered_during_its_handling_is_left_to_the_first_delivery() -> None:
     ends, _ = outcomes()
     begun, may_end = asyncio.Event(), asyncio.Event()
 

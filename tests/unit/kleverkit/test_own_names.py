@@ -34,31 +34,31 @@ def test_loopback_names_with_the_servers_port_are_its_own(host: str) -> None:
         "xn--lcalhost-44g:8080",
     ],
 )
-def test_other_names_and_ports_are_not(host: str) -> None:
+def test_other_names_and_ports_are_foreign(host: str) -> None:
     assert not is_own(host)
 
 
-def test_the_address_that_the_connection_came_to_is_a_name() -> None:
+def test_the_local_address_of_the_connection_is_a_name() -> None:
     assert is_own("192.0.2.7:8080", local=Authority("192.0.2.7", 8080))
     assert not is_own("192.0.2.7:8081", local=Authority("192.0.2.7", 8080))
     assert is_own("[2001:DB8::7]:8080", local=local_authority(("2001:db8::7", 8080, 0, 0)))
     assert is_own("192.0.2.7:8080", local=local_authority(("::ffff:192.0.2.7", 8080, 0, 0)))
 
 
-def test_a_port_may_be_missing_where_it_is_that_of_the_scheme() -> None:
+def test_the_default_port_of_the_scheme_may_be_omitted() -> None:
     assert is_own("localhost", local=Authority("127.0.0.1", 80))
     assert is_own("localhost:", local=Authority("127.0.0.1", 80))
     assert not is_own("localhost:8080", local=Authority("127.0.0.1", 80))
 
 
-def test_a_configured_name_is_known_on_the_usual_ports_and_the_servers_own() -> None:
+def test_a_configured_name_is_valid_on_the_default_ports_and_the_servers_own() -> None:
     for host in ("klever.example", "Klever.Example.:443", "klever.example:80", "klever.example:8080"):
         assert is_own(host, "klever.example")
     assert not is_own("klever.example:9000", "klever.example")
     assert not is_own("a.klever.example", "klever.example")
 
 
-def test_a_configured_name_with_a_port_is_known_there_only() -> None:
+def test_a_configured_name_with_a_port_is_valid_only_there() -> None:
     assert is_own("klever.example:9000", "KLEVER.example:9000")
     assert not is_own("klever.example:8080", "klever.example:9000")
     assert is_own("klever.example", "klever.example:443")
@@ -73,7 +73,7 @@ def test_a_configured_name_with_a_port_is_known_there_only() -> None:
         "a" * 256,
     ],
 )
-def test_what_is_no_authority_is_refused(text: str) -> None:
+def test_an_invalid_authority_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Authority.parse(text)
 
@@ -99,6 +99,6 @@ def test_other_origins_are_refused(origin: str) -> None:
         Authority.of_origin(origin)
 
 
-def test_a_name_that_cannot_be_one_ends_a_service_with_a_sentence() -> None:
+def test_an_invalid_configured_name_ends_a_service_with_a_sentence() -> None:
     with pytest.raises(ValueError, match=r"'http://a' cannot be a name of this server.*write host or host:port"):
         ServiceSettings(names="klever.example,http://a")

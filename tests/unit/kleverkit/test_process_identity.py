@@ -18,12 +18,12 @@ def procfs(directory: Path, *, boot: str = "boot-1", ticks: int = 1000, state: s
     return directory
 
 
-def test_it_is_the_boot_with_the_start_in_ticks_and_no_clock_is_part_of_it(tmp_path: Path) -> None:
+def test_the_identity_holds_the_boot_and_the_start_in_ticks_and_no_clock(tmp_path: Path) -> None:
     assert identity(PID, procfs(tmp_path)) == "boot-1:1000"
 
 
 @pytest.mark.parametrize("change", [{"boot": "boot-2"}, {"ticks": 1001}])
-def test_a_later_process_with_the_same_id_has_another(tmp_path: Path, change: dict[str, str]) -> None:
+def test_a_later_process_with_the_same_id_has_another_identity(tmp_path: Path, change: dict[str, str]) -> None:
     before = identity(PID, procfs(tmp_path))
     assert identity(PID, procfs(tmp_path, **change)) not in {before, None}  # type: ignore[arg-type]
 
@@ -37,12 +37,12 @@ def test_the_programs_name_may_be_anything(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["Z", "X"])
-def test_a_process_that_has_ended_has_none(tmp_path: Path, state: str) -> None:
+def test_a_process_that_has_exited_has_no_identity(tmp_path: Path, state: str) -> None:
     assert identity(PID, procfs(tmp_path, state=state)) is None
     assert identity(PID + 1, tmp_path) is None
 
 
-def test_the_system_has_one_for_this_process(tmp_path: Path) -> None:
+def test_the_system_knows_the_identity_of_this_process(tmp_path: Path) -> None:
     assert identity(os.getpid()) == identity(os.getpid())
     assert identity(os.getpid(), tmp_path / "no procfs") is not None
 
@@ -58,7 +58,7 @@ def test_this_process_has_not_exited() -> None:
     assert not has_exited(this_process())
 
 
-def test_a_process_has_exited_when_its_id_is_free_or_another_ones(tmp_path: Path) -> None:
+def test_a_process_has_exited_if_its_id_is_free_or_reused(tmp_path: Path) -> None:
     proc = with_namespace(procfs(tmp_path), 1)
     record = ProcessReference(pid=PID, identity="boot-1:1000", machine="boot-1 pid:[1]")
     assert not has_exited(record, proc)
@@ -68,8 +68,6 @@ def test_a_process_has_exited_when_its_id_is_free_or_another_ones(tmp_path: Path
 
 
 @pytest.mark.parametrize("machine", ["boot-2 pid:[1]", "boot-1 pid:[2]", "another"])
-def test_a_process_of_another_machine_or_container_cannot_be_seen_and_has_not_exited(
-    tmp_path: Path, machine: str
-) -> None:
+def test_a_process_of_another_machine_or_container_is_not_treated_as_exited(tmp_path: Path, machine: str) -> None:
     record = ProcessReference(pid=4, identity="boot-1:1", machine=machine)
     assert not has_exited(record, with_namespace(procfs(tmp_path), 1))

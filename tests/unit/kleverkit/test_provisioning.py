@@ -28,13 +28,13 @@ class RefusingServer(JetStreamContext):
         return api.StreamInfo(config=config, state=api.StreamState(0, 0, 0, 0, 0))
 
 
-async def test_waits_for_the_directory_of_a_deleted_stream() -> None:
+async def test_provisioning_waits_for_the_directory_of_a_deleted_stream() -> None:
     server = RefusingServer(ServerError(code=500, err_code=provisioning.STORE_NOT_CREATED), times=2)
     await provisioning.provision(server, streams=STREAMS[:1], buckets=())
     assert server.created == [STREAMS[0].name]
 
 
-async def test_gives_up_on_other_errors() -> None:
+async def test_provisioning_gives_up_on_other_errors() -> None:
     server = RefusingServer(ServerError(code=500, err_code=10047, description="insufficient storage"), times=1)
     with pytest.raises(ServerError, match="insufficient storage"):
         await provisioning.provision(server, streams=STREAMS[:1], buckets=())

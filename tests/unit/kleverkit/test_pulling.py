@@ -90,7 +90,7 @@ async def take_until_over(pull: Pull, server: Server) -> None:
     ],
     ids=["no consumer", "not found", "conflict", "closed", "socket", "a refusal that nats-py calls a time-out"],
 )
-async def test_every_refusal_is_followed_by_a_pause_and_a_look(refusal: Exception | float) -> None:
+async def test_every_refusal_is_followed_by_a_delay_and_a_check(refusal: Exception | float) -> None:
     server, looks = Server(*[refusal] * 3), []
     pull = pull_from(server, Handler())
     pull.on_refusal = lambda: looks.append(server.now)
@@ -99,7 +99,7 @@ async def test_every_refusal_is_followed_by_a_pause_and_a_look(refusal: Exceptio
     assert len(looks) == 3
 
 
-async def test_silence_is_no_refusal() -> None:
+async def test_a_fetch_without_messages_is_not_a_refusal() -> None:
     server = Server(2.0, 2.0)
     pull = pull_from(server, Handler())
     await take_until_over(pull, server)
@@ -116,7 +116,7 @@ async def test_a_refusal_is_a_problem_until_messages_may_come_again() -> None:
     assert pull.problem is None
 
 
-async def test_fetches_only_with_a_free_place() -> None:
+async def test_messages_are_fetched_only_with_a_free_slot() -> None:
     server, handler = Server(None, None, None), Handler()
     pull = pull_from(server, handler)
     await pull.take(subscription(server))
@@ -134,7 +134,7 @@ async def test_fetches_only_with_a_free_place() -> None:
     assert handler.begun == 3
 
 
-async def test_an_unexpected_error_gives_its_place_back() -> None:
+async def test_an_unexpected_error_releases_its_slot() -> None:
     server, handler = Server(*[KeyError("Description")] * 5), Handler()
     pull = pull_from(server, handler)
     for _ in range(5):
@@ -142,7 +142,7 @@ async def test_an_unexpected_error_gives_its_place_back() -> None:
             await pull.take(subscription(server))
 
 
-async def test_messages_in_work_are_finished_or_cancelled() -> None:
+async def test_messages_in_progress_are_completed_or_cancelled() -> None:
     handler = Handler()
     pull = pull_from(Server(None), handler)
     await pull.take(subscription(Server(None)))

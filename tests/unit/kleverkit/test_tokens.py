@@ -11,7 +11,7 @@ SECRET = "x" * 43
 
 
 @pytest.mark.parametrize("header", [f"Bearer {SECRET}", f"bearer {SECRET}", f"BEARER  {SECRET} "])
-def test_the_token_is_found_in_a_header(header: str) -> None:
+def test_the_token_is_read_from_a_header(header: str) -> None:
     assert Token(SECRET).is_in(header)
 
 
@@ -19,7 +19,7 @@ def test_the_token_is_found_in_a_header(header: str) -> None:
     "header",
     ["", "Bearer", "Bearer ", SECRET, f"Basic {SECRET}", f"Bearer {SECRET}x", f"Bearer {SECRET[1:]}", "Bearer \udcff"],
 )
-def test_anything_else_is_not_it(header: str) -> None:
+def test_any_other_header_does_not_match(header: str) -> None:
     assert not Token(SECRET).is_in(header)
 
 
@@ -35,6 +35,6 @@ def test_a_file_without_a_token_ends_the_service_with_a_sentence(content: bytes,
         Token.read(tmp_path / "token")
 
 
-def test_so_does_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_token_file_ends_the_service_with_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="cannot be read"):
         Token.read(tmp_path / "token")

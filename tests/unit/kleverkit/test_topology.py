@@ -25,12 +25,12 @@ def stream(*, created: datetime = CREATED, last: int = 100) -> api.StreamInfo:
     return api.StreamInfo(config=api.StreamConfig(name="A"), state=state, created=created)
 
 
-def test_a_consumer_that_nobody_remembers_starts_at_the_first_message() -> None:
+def test_a_consumer_without_a_recorded_position_starts_at_the_first_message() -> None:
     assert start_after(None, stream()) == ALL
 
 
 @pytest.mark.parametrize("floor", [0, 41, 100])
-def test_a_recreated_consumer_starts_after_what_was_acknowledged(floor: int) -> None:
+def test_a_recreated_consumer_starts_after_the_acknowledged_messages(floor: int) -> None:
     start = start_after(Position(stream_created=CREATED, floor=floor), stream())
     assert start == {"deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": floor + 1}
 
@@ -79,7 +79,7 @@ def topology(client: object | None, clock: Clock) -> Topology:
     return needed
 
 
-async def test_nothing_is_known_before_the_first_look() -> None:
+async def test_nothing_is_known_before_the_first_check() -> None:
     needed = topology(None, Clock())
     assert "not been looked at" in str(await needed.streams_problem())
     await needed.reconcile()
@@ -101,7 +101,7 @@ async def test_a_server_that_does_not_answer_is_a_problem_of_both_checks(error: 
     assert words in str(await needed.consumers_problem())
 
 
-async def test_each_part_that_cannot_be_made_is_named() -> None:
+async def test_each_resource_that_cannot_be_created_is_reported() -> None:
     needed = topology(Refusing(nats.js.errors.BadRequestError(code=400, description="no")), Clock())
     await needed.reconcile()
     assert "KLEVER_DEAD cannot be made" in str(await needed.streams_problem())
@@ -109,7 +109,7 @@ async def test_each_part_that_cannot_be_made_is_named() -> None:
     assert "deployer-delete cannot be made" in str(await needed.consumers_problem())
 
 
-async def test_an_old_look_is_a_problem_of_its_own() -> None:
+async def test_an_outdated_check_is_a_separate_problem() -> None:
     clock = Clock()
     needed = topology(None, clock)
     needed._failure = None
@@ -142,7 +142,7 @@ class Holding:
         raise nats.js.errors.BadRequestError(code=400, description="no")
 
 
-async def test_who_may_not_create_waits_for_what_is_missing() -> None:
+async def test_a_service_that_may_not_create_waits_for_missing_resources() -> None:
     source = ClientSource()
     source.set(cast("Client", Empty()))
     waiting = Topology(source, Needs(creates=False), clock=Clock())
@@ -151,7 +151,7 @@ async def test_who_may_not_create_waits_for_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize("creates", [True, False])
-async def test_only_who_creates_a_stream_judges_its_copies(*, creates: bool) -> None:
+async def test_only_the_creator_of_a_stream_checks_its_replicas(*, creates: bool) -> None:
     source = ClientSource()
     wanted = api.StreamConfig(
         name=MODELS.name,
@@ -166,7 +166,7 @@ async def test_only_who_creates_a_stream_judges_its_copies(*, creates: bool) -> 
     assert (await looking.streams_problem() is None) is not creates
 
 
-async def test_only_what_is_needed_is_looked_at() -> None:
+async def test_only_needed_resources_are_checked() -> None:
     source = ClientSource()
     source.set(cast("Client", Empty()))
     waiting = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=False), clock=Clock())

@@ -16,7 +16,7 @@ def test_numbers_text_and_lists_are_samples() -> None:
     assert Conversion(to="ONNX", samples=samples).samples == samples
 
 
-def test_samples_of_a_request_have_an_upper_size() -> None:
+def test_the_samples_of_a_request_have_a_maximum_size() -> None:
     most = "a" * (INLINE_SAMPLES_BYTES - len('{"x": ""}'))
     assert Conversion(to="ONNX", samples={"x": most}).samples["x"] == most
     with pytest.raises(ValidationError, match=f"{INLINE_SAMPLES_BYTES + 1} bytes of JSON .* samplesDigest"):

@@ -15,7 +15,7 @@ def identity(data: WireModel, *parts: str) -> str:
     return SOURCE.following("cause", "correlation", data, *parts).id
 
 
-def test_the_same_event_of_the_same_cause_has_the_same_id() -> None:
+def test_a_repeated_event_of_the_same_cause_has_the_same_id() -> None:
     data = ServingDeleted(namespace="default", name="iris")
     assert identity(data, "1") == identity(data, "1")
     assert identity(data, "1") != identity(data, "2")
@@ -33,7 +33,7 @@ def test_events_of_one_cause_about_two_things_are_two_events(one: WireModel, oth
     assert identity(one) != identity(other)
 
 
-def test_an_event_that_is_caused_by_another_names_its_subject_too() -> None:
+def test_an_event_caused_by_another_names_its_subject_too() -> None:
     cause = SOURCE.event(ServingDeleted(namespace="default", name="iris"), event_id="cause")
     caused = [SOURCE.caused_by(cause, ServingDeleted(namespace=each, name="iris")).id for each in ("default", "prod")]
     assert len(set(caused)) == 2

@@ -6,7 +6,7 @@ from kleverproto.formats import FORMATS, TARGETS, UnknownFormatError, conversion
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_format_is_known_in_any_case(name: str) -> None:
+def test_format_names_are_case_insensitive(name: str) -> None:
     assert {known_format(text) for text in (name, name.lower(), name.upper())} == {name}
 
 
@@ -24,7 +24,7 @@ def test_an_unknown_format_is_refused_with_the_likely_one(text: str, complaint: 
         known_format(text)
 
 
-def test_what_nothing_makes_is_no_target() -> None:
+def test_a_format_without_a_converter_is_not_a_target() -> None:
     assert [conversion_target(name.lower()) for name in TARGETS] == list(TARGETS)
     with pytest.raises(UnknownFormatError, match="nothing can be converted to GGUF: the possible targets are "):
         conversion_target("gguf")

@@ -12,11 +12,11 @@ EVENT = BY_DATA[JobRequested]
 
 
 @pytest.mark.parametrize("kind", JobKind)
-def test_a_request_reaches_the_consumer_of_its_kind_and_no_other(kind: JobKind) -> None:
+def test_a_request_reaches_only_the_consumer_of_its_kind(kind: JobKind) -> None:
     subject = EVENT.subject(JobRequested(id="a.b", spec=JOB_SPEC.model_copy(update={"kind": kind})))
     filters = [consumer.subject for consumer in CONSUMERS if subject.startswith(consumer.subject.removesuffix(">"))]
     assert filters == [subjects.every("job", "requested", kind)]
 
 
-def test_the_events_about_a_job_are_found_whatever_its_kind() -> None:
+def test_the_events_of_a_job_are_found_whatever_its_kind() -> None:
     assert EVENT.about("a.b") == "klever.job.requested.*.a=2Eb"

@@ -91,7 +91,7 @@ def patterns(schema: Any) -> Iterator[str]:
     ],
     ids=lambda model: model.__name__,
 )
-def test_every_pattern_of_the_contract_has_words(model: type[BaseModel]) -> None:
+def test_every_pattern_of_the_contract_has_a_description(model: type[BaseModel]) -> None:
     assert [
         each for each in patterns(model.model_json_schema()) if each not in PATTERNS and not CHOICE.match(each)
     ] == []

@@ -60,7 +60,7 @@ def test_filters_are_compared_as_nats_does(pattern: str, inner: str, *, covered:
     assert subjects.overlap(inner, pattern) is overlapping
 
 
-def test_narrower_subjects_are_left_out_where_a_wider_one_is_named() -> None:
+def test_narrower_subjects_are_omitted_if_a_wider_one_is_named() -> None:
     wider, narrower = "klever.model.pushed.>", "klever.model.pushed.library.*"
     for order in ((wider, narrower), (narrower, wider)):
         assert permissions.external_permissions("ci", publish=order, subscribe=()).publish[:2] == (

@@ -19,12 +19,12 @@ def test_a_reference_is_project_model_version(text: str, project: str, model: st
 
 
 @pytest.mark.parametrize("text", ["library/iris", "Library/Iris:v1", "iris:", ":v1", "a/b:c/d", "iris:v 1", ""])
-def test_anything_else_is_refused_with_what_to_write(text: str) -> None:
+def test_an_invalid_reference_is_refused_with_the_syntax(text: str) -> None:
     with pytest.raises(InvalidReferenceError, match="project/model:version"):
         ModelRef.parse(text)
 
 
-def test_the_key_keeps_versions_with_dots_apart() -> None:
+def test_keys_distinguish_versions_with_dots() -> None:
     assert ModelRef.parse("library/iris:v1.0").key == "library.iris.v1=2E0"
 
 
@@ -47,5 +47,5 @@ def test_the_first_of_several_parts_is_a_registry_by_dockers_rule(text: str, exp
 @pytest.mark.parametrize(
     ("text", "label"), [("v1", "v1"), ("v1.0_B", "v1-0-b"), ("___", "model"), ("9" * 99, "9" * 63)]
 )
-def test_a_dns_label_is_made_of_any_text(text: str, label: str) -> None:
+def test_any_text_becomes_a_dns_label(text: str, label: str) -> None:
     assert dns_label(text) == label

@@ -33,12 +33,12 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("changes", "model"), CHANGES.values(), ids=CHANGES.keys())
-def test_what_may_be_replaced_are_fields_of_the_model_with_their_types(changes: type, model: type[WireModel]) -> None:
+def test_replaceable_fields_belong_to_the_model_and_have_its_types(changes: type, model: type[WireModel]) -> None:
     fields = get_type_hints(model)
     assert get_type_hints(changes).items() <= fields.items()
 
 
-def test_every_model_that_can_be_replaced_is_checked() -> None:
+def test_every_replaceable_model_is_checked() -> None:
     replaceable = {
         name
         for module in _modules()
@@ -48,7 +48,7 @@ def test_every_model_that_can_be_replaced_is_checked() -> None:
     assert {name.removesuffix("Changes") for name in CHANGES} == replaceable
 
 
-def test_the_other_fields_stay() -> None:
+def test_the_other_fields_are_kept() -> None:
     running = JOB.replace(status=JOB.status.replace(phase=JobPhase.RUNNING, attempts=1), updated_at=NOW)
     assert running.status == JobStatus(phase=JobPhase.RUNNING, attempts=1)
     assert running.spec == JOB.spec
@@ -68,7 +68,7 @@ def test_a_request_keeps_its_ids_at_another_position() -> None:
     assert intent.at(3) == Intent(sequence=3, event_id="e", correlation_id="c")
 
 
-def test_another_version_of_a_model_is_checked_as_every_reference() -> None:
+def test_another_version_of_a_model_is_validated_like_every_reference() -> None:
     assert REF.with_version("v2") == ModelRef.parse("library/iris:v2")
     with pytest.raises(ValueError, match="string_pattern_mismatch"):
         REF.with_version("no tag")

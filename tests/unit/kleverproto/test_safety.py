@@ -38,13 +38,13 @@ def unknown(*names: str) -> ModelDocument:
     return document.model_copy(update={"status": status.model_copy(update={"scan": scan, "history": tuple(entries)})})
 
 
-def test_what_is_clean_is_served() -> None:
+def test_a_clean_model_is_served() -> None:
     assert refusal(scanned(None), None, BLOCKING) is None
     assert refusal(scanned(None), digest(7), BLOCKING) is None
 
 
 @pytest.mark.parametrize("wanted", [None, digest(6)], ids=["present", "past"])
-def test_what_is_not_trusted_is_refused_until_the_project_trusts_all_of_it(wanted: str | None) -> None:
+def test_an_untrusted_model_is_refused_until_the_project_trusts_all_of_its_names(wanted: str | None) -> None:
     document = unknown("my.models:Doubling", "my.models:Halving")
     code, message = refusal(document, wanted, BLOCKING) or ("", "")
     assert code == UNSAFE_MODEL
@@ -61,12 +61,12 @@ def test_a_message_about_many_names_is_short() -> None:
 
 
 @pytest.mark.parametrize("severity", ["dangerous", "failed"])
-def test_trust_lets_nothing_pass_that_is_dangerous_or_unreadable(severity: Severity) -> None:
+def test_trust_allows_nothing_dangerous_or_unreadable(severity: Severity) -> None:
     assert refusal(scanned(severity), None, ProjectPolicy(trust=("os:system",))) is not None
 
 
 @pytest.mark.parametrize("severity", ["dangerous", "failed"])
-def test_what_is_dangerous_or_unreadable_is_refused_with_what_to_do(severity: Severity) -> None:
+def test_a_dangerous_or_unreadable_model_is_refused_with_advice(severity: Severity) -> None:
     code, message = refusal(scanned(severity), None, BLOCKING) or ("", "")
     assert code == UNSAFE_MODEL
     assert "model.pkl" in message

@@ -27,7 +27,7 @@ def failed(code: str = INVALID_MODEL) -> ModelDocument:
     return version(extraction=ExtractionPhase.FAILED, problem=problem)
 
 
-def test_a_version_that_was_parsed_and_is_clean_is_loaded() -> None:
+def test_a_parsed_and_clean_version_is_loaded() -> None:
     assert refusal(version(), None, STRICT) is None
     assert missing_knowledge(version(), STRICT) is None
     unsupported = version(extraction=ExtractionPhase.UNSUPPORTED)
@@ -41,14 +41,14 @@ def test_a_version_that_was_parsed_and_is_clean_is_loaded() -> None:
         ("timed_out", "try it again with `klever jobs create library/iris:v1`"),
     ],
 )
-def test_a_version_that_could_not_be_parsed_is_refused_with_the_reason_and_the_remedy(code: str, remedy: str) -> None:
+def test_an_unparsed_version_is_refused_with_the_reason_and_the_remedy(code: str, remedy: str) -> None:
     said, message = refusal(failed(code), digest(7), STRICT) or ("", "")
     assert (said, "x.bin is missing" in message, remedy in message) == (INVALID_MODEL, True, True)
     assert "`klever projects policy set library --invalid warn`" in message
     assert refusal(failed(), None, LENIENT) is None
 
 
-def test_an_earlier_digest_is_judged_by_how_it_was_parsed_itself() -> None:
+def test_an_earlier_digest_is_judged_by_its_own_parsing() -> None:
     assert refusal(failed(), digest(6), STRICT) is None
     earlier, present = version().status.history
     known = version(history=(earlier.model_copy(update={"extraction": ExtractionPhase.FAILED}), present))
@@ -56,7 +56,7 @@ def test_an_earlier_digest_is_judged_by_how_it_was_parsed_itself() -> None:
     assert refusal(known, digest(7), STRICT) is None
 
 
-def test_what_is_dangerous_is_refused_whether_it_was_parsed_or_not() -> None:
+def test_a_dangerous_model_is_refused_whether_it_was_parsed_or_not() -> None:
     scan = version().status.scan
     assert scan is not None
     unscanned = version(scan=None)
@@ -66,7 +66,7 @@ def test_what_is_dangerous_is_refused_whether_it_was_parsed_or_not() -> None:
     assert refusal(unscanned, None, LENIENT) is None
 
 
-def test_what_a_project_does_not_ask_about_is_not_waited_for() -> None:
+def test_a_result_that_the_policy_does_not_require_is_not_waited_for() -> None:
     pending = version(extraction=ExtractionPhase.PENDING)
     assert missing_knowledge(pending, STRICT) == "parsed"
     assert missing_knowledge(pending.model_copy(update={"status": version(scan=None).status}), STRICT) == "scanned"
@@ -83,7 +83,7 @@ def signed(*inputs: str | None, outputs: tuple[str | None, ...] = ("float32",)) 
     "dtype",
     sorted(BITS.keys() - CARRIED),
 )
-def test_an_input_of_a_type_that_cannot_be_sent_is_named(dtype: str) -> None:
+def test_an_input_of_an_unsupported_type_is_named(dtype: str) -> None:
     code, message = unservable(signed("float32", dtype), None) or ("", "")
     assert code == "unservable_model"
     assert f"its input 'x1' is of type {dtype}, which the inference protocol does not support: export" in message
@@ -92,11 +92,11 @@ def test_an_input_of_a_type_that_cannot_be_sent_is_named(dtype: str) -> None:
 @pytest.mark.parametrize(
     "dtype", ["float64", "float32", "float16", "int8", "uint64", "bool", "str", "datetime64", None]
 )
-def test_what_can_be_sent_or_is_not_known_is_served(dtype: str | None) -> None:
+def test_supported_and_unknown_types_are_served(dtype: str | None) -> None:
     assert unservable(signed(dtype, outputs=(dtype,)), None) is None
 
 
-def test_outputs_are_left_out_as_long_as_one_can_be_answered() -> None:
+def test_unsupported_outputs_are_omitted_while_one_is_supported() -> None:
     assert unservable(signed("float32", outputs=("bfloat16", "float32")), None) is None
     assert (
         "its output 'y0' is of type bfloat16" in (unservable(signed(outputs=("bfloat16", "int2")), None) or ("", ""))[1]
@@ -112,7 +112,7 @@ def test_a_savedmodel_without_a_signature_is_neither_served_nor_converted() -> N
     assert (unservable(some, None), unconvertible(some)) == (None, None)
 
 
-def test_nothing_is_said_of_bytes_whose_signature_is_not_known() -> None:
+def test_bytes_with_an_unknown_signature_have_no_refusal() -> None:
     assert unservable(signed("bfloat16"), digest(6)) is None
     assert unservable(version(signature=None), None) is None
 
@@ -130,13 +130,13 @@ def untyped(reason: str, *, inputs: tuple[str, ...] = (), outputs: tuple[str, ..
 @pytest.mark.parametrize(
     "reason", [unknown_elements(99), UNSAID_ELEMENTS, f"{NO_TENSOR}resource", f"{NO_PLAIN_TENSOR}ragged one"]
 )
-def test_an_input_whose_type_nobody_knows_is_named_whatever_the_format(reason: str) -> None:
+def test_an_input_of_unknown_type_is_named_whatever_the_format(reason: str) -> None:
     code, message = unservable(untyped(reason, inputs=("x",), outputs=("y",)), None) or ("", "")
     assert code == "unservable_model"
     assert f"the type of its input 'x' is not known ({reason}): export" in message
 
 
-def test_outputs_of_unknown_types_are_refused_where_there_are_no_others() -> None:
+def test_outputs_of_unknown_types_are_refused_if_there_are_no_others() -> None:
     refused = unservable(untyped(unknown_elements(99), outputs=("y", "z")), None) or ("", "")
     assert "the type of its output 'y' is not known (its elements are of unknown type 99" in refused[1]
     some = untyped(unknown_elements(99), outputs=("y", "z"))
@@ -147,12 +147,12 @@ def test_outputs_of_unknown_types_are_refused_where_there_are_no_others() -> Non
     assert unservable(version(signature=answered), None) is None
 
 
-def test_an_output_that_is_no_tensor_is_the_servers_matter() -> None:
+def test_an_output_that_is_not_a_tensor_is_left_to_the_server() -> None:
     assert unservable(untyped(f"{NO_TENSOR}sequence, map or optional", outputs=("y",)), None) is None
 
 
 @pytest.mark.parametrize("name", ["inputs", "outputs", "parameters"])
-def test_a_tensor_that_is_called_as_a_field_does_not_get_the_reason_of_the_field(name: str) -> None:
+def test_a_tensor_named_like_a_field_does_not_get_the_reason_of_the_field(name: str) -> None:
     reason = "TorchScript has names, and seldom types and shapes: declare them in ormbfile.yaml"
     assert unservable(untyped(reason, inputs=(name,), outputs=(name,)), None) is None
     weights = "there are weights of unknown type 99: newer than this version of Klever"

@@ -43,7 +43,7 @@ def problems(spec: Any) -> dict[str, str]:
     return {".".join(map(str, error["loc"])): error["msg"] for error in caught.value.errors()}
 
 
-def test_a_whole_document_is_read_and_written_again() -> None:
+def test_a_whole_document_survives_a_round_trip() -> None:
     manifest = ServingManifest.model_validate(MANIFEST)
     assert manifest.metadata.namespace == "default"
     again = ServingManifest.model_validate_json(manifest.model_dump_json())
@@ -51,7 +51,7 @@ def test_a_whole_document_is_read_and_written_again() -> None:
 
 
 @pytest.mark.parametrize("traffic", [{}, {"traffic": {}}, {"traffic": {"sticky": {"header": "x-user"}}}])
-def test_one_variant_gets_all_the_traffic_where_nothing_is_said_of_weights(traffic: dict[str, Any]) -> None:
+def test_a_single_variant_gets_all_traffic_by_default(traffic: dict[str, Any]) -> None:
     spec = {"variants": [{"name": "v1", "model": "library/iris:v1"}], **traffic}
     assert ServingSpec.model_validate(spec).traffic.weights == {"v1": 100}
     read = ServingSpec.model_validate_json(json.dumps(spec))
@@ -66,7 +66,7 @@ def test_several_variants_without_weights_are_refused_with_an_example(traffic: d
     assert reported == {"traffic.weights": "say what percent each variant gets, such as {v1: 50, v2: 50}"}
 
 
-def test_all_problems_are_told_at_once_each_with_its_field() -> None:
+def test_all_problems_are_reported_at_once_each_with_its_field() -> None:
     reported = problems(
         {
             "variants": [
@@ -109,7 +109,7 @@ def test_all_problems_are_told_at_once_each_with_its_field() -> None:
         ({"headers": {}, "variant": "v1"}, "at least 1 item"),
     ],
 )
-def test_a_rule_that_the_ingress_could_not_take_is_refused(change: dict[str, Any], complaint: str) -> None:
+def test_a_rule_that_the_ingress_does_not_support_is_refused(change: dict[str, Any], complaint: str) -> None:
     variants = [{"name": "v1", "model": "library/iris:v1"}]
     reported = problems({"variants": variants, "traffic": {"weights": {"v1": 100}, "rules": [change]}})
     assert any(complaint in message for message in reported.values()), reported
@@ -131,14 +131,14 @@ def test_a_rule_that_the_ingress_could_not_take_is_refused(change: dict[str, Any
         ({"env": {"java_tool_options": "-javaagent:x"}}, "what code a model server loads"),
     ],
 )
-def test_a_variant_that_cannot_run_so_is_refused(change: dict[str, Any], complaint: str) -> None:
+def test_a_variant_with_conflicting_settings_is_refused(change: dict[str, Any], complaint: str) -> None:
     variants = [{"name": "v1", "model": "library/iris:v1", **change}]
     reported = problems({"variants": variants, "traffic": {"weights": {"v1": 100}}})
     assert any(complaint in message for message in reported.values()), reported
 
 
 @pytest.mark.parametrize("junk", [None, [], {"variants": 3, "traffic": "no"}, {"variants": [None], "traffic": {}}])
-def test_what_is_no_spec_at_all_is_refused_too(junk: Any) -> None:
+def test_a_value_that_is_not_a_spec_is_refused_too(junk: Any) -> None:
     assert problems(junk)
 
 

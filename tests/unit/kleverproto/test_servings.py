@@ -29,12 +29,12 @@ def test_the_first_spec_is_generation_one() -> None:
 
 
 @pytest.mark.parametrize("phase", [ServingPhase.PENDING, ServingPhase.PROGRESSING, ServingPhase.READY])
-def test_the_same_spec_again_is_no_new_generation(phase: ServingPhase) -> None:
+def test_a_repeated_spec_is_not_a_new_generation(phase: ServingPhase) -> None:
     assert next_generation(document(SPEC, phase), SPEC) == 4
 
 
 @pytest.mark.parametrize("phase", [ServingPhase.FAILED, ServingPhase.DELETING])
-def test_after_a_failure_or_a_deletion_the_same_spec_is_a_new_try(phase: ServingPhase) -> None:
+def test_a_repeated_spec_after_a_failure_or_deletion_is_a_new_attempt(phase: ServingPhase) -> None:
     assert next_generation(document(SPEC, phase), SPEC) == 5
 
 
@@ -66,12 +66,12 @@ def test_another_spec_is_a_new_generation() -> None:
         ),
     ],
 )
-def test_a_bad_spec_is_refused_and_says_where(spec: dict[str, Any], complaint: str) -> None:
+def test_an_invalid_spec_is_refused_with_its_position(spec: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         ServingSpec.model_validate(spec)
 
 
-def test_two_variants_of_one_name_are_refused() -> None:
+def test_two_variants_with_one_name_are_refused() -> None:
     variant = Variant(name="v1", model="library/iris:v1")
     with pytest.raises(ValidationError, match="2 variants have the name v1"):
         ServingSpec(variants=(variant, variant), traffic=Traffic(weights={"v1": 100}))

@@ -50,24 +50,24 @@ def run(program: bytes, architecture: int, number: int, arguments: Sequence[int]
                 raise AssertionError(f"the filter has an instruction {code:#x}")
 
 
-def test_calls_of_another_architecture_end_the_process(machine: str) -> None:
+def test_calls_of_another_architecture_kill_the_process(machine: str) -> None:
     assert run(compile_filter(SERVER, machine), 0x40000003, 11) == KILL
 
 
-def test_calls_that_nobody_knows_do_not_exist(machine: str) -> None:
+def test_unknown_calls_are_reported_as_unsupported(machine: str) -> None:
     for number in (FIRST_UNKNOWN, 0x40000000 + 41):  # the second one is x32's way to socket(2)
         decisions = run(compile_filter(SERVER, machine), AUDIT_ARCHITECTURES[machine], number)
         assert decisions == ERROR | errno.ENOSYS
 
 
 @pytest.mark.parametrize(("names", "expected"), [(ABSENT, errno.ENOSYS), (REFUSED, errno.EPERM), (IGNORED, 0)])
-def test_every_name_of_the_lists_has_its_answer(machine: str, names: str, expected: int) -> None:
+def test_every_listed_call_has_its_answer(machine: str, names: str, expected: int) -> None:
     known = [name for name in names.split() if name in numbers(machine)]
     assert known
     assert {answer(EGRESS, machine, name) for name in known} == {ERROR | expected}
 
 
-def test_every_name_is_a_call_of_some_machine() -> None:
+def test_every_listed_name_is_a_call_of_some_machine() -> None:
     known = {name for machine in AUDIT_ARCHITECTURES for name in numbers(machine)}
     assert set(f"{ABSENT} {REFUSED} {IGNORED}".split()) <= known
 
@@ -76,7 +76,9 @@ def test_every_name_is_a_call_of_some_machine() -> None:
     ("policy", "socket", "connect"),
     [(NO_NETWORK, False, False), (SERVER, True, False), (PROXY, True, True), (EGRESS, True, True)],
 )
-def test_sockets_are_as_the_policy_says(machine: str, policy: Policy, *, socket: bool, connect: bool) -> None:
+def test_the_policy_decides_which_sockets_are_allowed(
+    machine: str, policy: Policy, *, socket: bool, connect: bool
+) -> None:
     opened = answer(policy, machine, "socket", INET, STREAM | CLOEXEC, 0)
     assert (opened == ALLOW) is socket
     if socket:
@@ -105,13 +107,11 @@ def test_other_sockets_are_refused_whatever_the_policy(machine: str, arguments: 
     [((0, 8, 0), errno.EPERM), ((0, 8, 8), 0), ((0, 8, 1 << 32), 0), ((3, 0, 0), 0), ((3, 1 << 32, 0), errno.EPERM)],
     ids=["path now", "path then", "path then, high", "descriptor now", "high path now"],
 )
-def test_times_are_not_set_and_to_touch_a_path_is_refused(
-    machine: str, arguments: tuple[int, int, int], expected: int
-) -> None:
+def test_setting_times_is_refused(machine: str, arguments: tuple[int, int, int], expected: int) -> None:
     assert answer(SERVER, machine, "utimensat", *arguments) == ERROR | expected
 
 
-def test_arguments_are_looked_into(machine: str) -> None:
+def test_arguments_are_checked(machine: str) -> None:
     fast_open, new_user, child_settid = 0x20000000, 0x10000000, 0x01000000
     cases = [
         ("sendto", (3, 0, 0, fast_open), False),
@@ -131,6 +131,6 @@ def test_arguments_are_looked_into(machine: str) -> None:
     assert decisions == [allowed for _, _, allowed in cases]
 
 
-def test_a_machine_that_the_filter_does_not_know_has_none() -> None:
+def test_an_unknown_machine_has_no_filter() -> None:
     with pytest.raises(KeyError):
         compile_filter(SERVER, "riscv64")

@@ -32,13 +32,13 @@ NOTHING = judged(0, "riscv64", has_filter=False)
         (NOTHING, ["Landlock is not enabled", "system calls cannot be filtered here"]),
     ],
 )
-def test_what_is_missing_is_named(support: Support, says: list[str]) -> None:
+def test_missing_features_are_named(support: Support, says: list[str]) -> None:
     assert len(support.missing) == len(says)
     assert all(missing.startswith(start) for missing, start in zip(support.missing, says, strict=True))
     assert support.is_complete is (says == [])
 
 
-def test_what_may_run_code_is_refused_where_something_is_missing_unless_it_is_allowed() -> None:
+def test_a_model_that_may_run_code_is_refused_without_a_complete_sandbox_by_default() -> None:
     refused = Confinement(NOTHING).refusal("library/iris:v1") or ""
     assert refused.startswith("library/iris:v1 may run code, and this system cannot confine it: Landlock is not")
     assert "klever up --allow-unsandboxed" in refused
@@ -46,7 +46,7 @@ def test_what_may_run_code_is_refused_where_something_is_missing_unless_it_is_al
     assert Confinement(COMPLETE).refusal("library/iris:v1") is None
 
 
-def test_what_is_in_force_is_described() -> None:
+def test_active_features_are_described() -> None:
     assert Confinement(COMPLETE).describe("none") == "Landlock ABI 7, seccomp; network: none"
     assert Confinement(NOTHING).describe("egress").startswith("none; network: egress; incomplete: Landlock is not")
 
@@ -55,7 +55,7 @@ def test_what_is_in_force_is_described() -> None:
     ("support", "allowed", "follows"),
     [(COMPLETE, False, "access to nothing else"), (NOTHING, False, "are refused"), (NOTHING, True, "are run anyway")],
 )
-def test_the_status_says_what_follows(support: Support, *, allowed: bool, follows: str) -> None:
+def test_the_status_describes_the_consequences(support: Support, *, allowed: bool, follows: str) -> None:
     lines = sandbox_lines(described(support, allow_unsandboxed=allowed))
     assert lines[0].startswith(f"sandbox: {support.describe()}; ")
     assert follows in lines[0]
@@ -66,7 +66,7 @@ def policy(directory: Path, **changes: object) -> Policy:
     return Policy(("/bin/true",), {"A": "b"}, str(directory))._replace(**changes)  # type: ignore[arg-type]
 
 
-def test_a_policy_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_policy_survives_a_round_trip(tmp_path: Path) -> None:
     written = policy(tmp_path, listen=(1, 2), write=("/x",), limits=Limits(cpu_seconds=3), complete=False)
     read = load_policy(dump_policy(written))
     assert {name: getattr(read, name) for name in Policy._fields if name != "limits"} == {
@@ -75,7 +75,7 @@ def test_a_policy_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (read.limits.cpu_seconds, read.limits.memory_bytes, read.has_network) == (3, None, True)
 
 
-def test_nothing_is_run_without_a_complete_sandbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_runs_without_a_complete_sandbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with TemporaryFile() as file:
         file.write(dump_policy(policy(tmp_path)))
         file.flush()

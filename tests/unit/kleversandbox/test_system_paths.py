@@ -20,7 +20,7 @@ def environment(directory: Path) -> Path:
     return made
 
 
-def test_an_environment_comes_with_its_installation_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_an_environment_includes_only_its_installation(tmp_path: Path) -> None:
     made = environment(tmp_path)
     installation = [str(tmp_path / "installation" / name) for name in ("bin", "lib")]
     for found in (interpreter_paths(made / "bin" / "python"), program_paths(made / "bin" / "python")):
@@ -29,23 +29,23 @@ def test_an_environment_comes_with_its_installation_and_nothing_beside_it(tmp_pa
         assert str(tmp_path / "installation") not in found
 
 
-def test_a_program_is_its_file_alone(tmp_path: Path) -> None:
+def test_a_program_includes_only_its_file(tmp_path: Path) -> None:
     program = tmp_path / "program"
     shutil.copy("/bin/true", program)
     assert program_paths("program", str(tmp_path)) == (str(program),)
 
 
-def test_a_file_that_is_no_program_opens_nothing(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_program_grants_no_access(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     assert program_paths(tmp_path / "secret") == ()
     assert program_paths("no-such-program") == ()
 
 
-def test_variables_open_what_they_name_but_not_everything() -> None:
+def test_variables_grant_access_to_the_paths_that_they_name_except_the_root() -> None:
     assert paths_in({"LD_LIBRARY_PATH": "/opt/a::/opt/b:relative:/", "HOME": "/home/x"}) == ("/opt/a", "/opt/b")
 
 
-def test_a_home_is_removed_however_deep_it_is(tmp_path: Path) -> None:
+def test_a_deep_home_is_removed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     make_home(home)
     here = os.open(home, os.O_RDONLY)
@@ -59,7 +59,7 @@ def test_a_home_is_removed_however_deep_it_is(tmp_path: Path) -> None:
     assert not home.exists()
 
 
-def test_a_home_is_empty_again_when_it_is_made_again(tmp_path: Path) -> None:
+def test_a_recreated_home_is_empty(tmp_path: Path) -> None:
     home = tmp_path / "home"
     make_home(home)
     (home / "left").touch()

@@ -9,7 +9,7 @@ from kleverserve.errors import ForbiddenError
 INFER = "/v2/models/m/infer"
 
 
-def test_the_key_is_taken_out_of_the_environment() -> None:
+def test_the_key_is_removed_from_the_environment() -> None:
     environment = {VARIABLE: "key", "PATH": "/bin"}
     assert (Access.from_environment(environment), environment) == (Access("key"), {"PATH": "/bin"})
     assert Access.from_environment({}) == EVERYBODY
@@ -25,7 +25,7 @@ def test_a_request_without_the_key_is_refused(given: str | None) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/v2/models/m/ready"])
-def test_probes_need_no_key(path: str) -> None:
+def test_probes_require_no_key(path: str) -> None:
     Access("key").check_request(path, None)
     Access("key").check_request(path, "key")
     with pytest.raises(ForbiddenError):
@@ -33,23 +33,23 @@ def test_probes_need_no_key(path: str) -> None:
     assert Access("key").allows_call("/inference.GRPCInferenceService/ModelReady", None)
 
 
-def test_who_has_the_key_and_everybody_where_there_is_none_has_access() -> None:
+def test_the_key_grants_access_and_without_a_key_everybody_has_access() -> None:
     Access("key").check_request(INFER, "key")
     EVERYBODY.check_request(INFER, None)
     assert Access("key").allows_call("/inference.GRPCInferenceService/ModelInfer", "key")
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/models/iris-2.b/versions/v1/infer", "/openscoring/model/m/csv", "/ping"])
-def test_paths_of_the_protocols_are_for_clients(path: str) -> None:
+def test_clients_may_use_the_paths_of_the_protocols(path: str) -> None:
     assert is_client_path(path)
 
 
 @pytest.mark.parametrize("path", ["/v2/repository/index", "/v2/models/a/../b", "/v2/models/a\n", "/metrics", "//v2"])
-def test_other_paths_are_not(path: str) -> None:
+def test_clients_may_not_use_other_paths(path: str) -> None:
     assert not is_client_path(path)
 
 
-def test_calls_are_matched_as_a_whole() -> None:
+def test_calls_match_only_as_a_whole() -> None:
     assert is_client_call("/inference.GRPCInferenceService/ModelInfer")
     assert not is_client_call("/inference.GRPCInferenceService/ModelInferX")
     assert not is_client_call("/inference.GRPCInferenceService/RepositoryModelUnload")

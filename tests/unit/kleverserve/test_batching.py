@@ -58,7 +58,7 @@ def values(results: Mapping[str, Array]) -> list[list[float]]:
     return found
 
 
-async def test_what_arrives_while_the_model_runs_shares_the_next_run(lane: Lane) -> None:
+async def test_requests_that_arrive_during_a_run_share_the_next_run(lane: Lane) -> None:
     model, runs = Doubler(), list[int]()
     batcher = Batcher(model, lane, max_rows=4, observe=runs.append)
     model.go_on.clear()
@@ -72,7 +72,7 @@ async def test_what_arrives_while_the_model_runs_shares_the_next_run(lane: Lane)
     assert runs == [1, 4, 2]
 
 
-async def test_a_slow_model_runs_in_as_many_threads_as_it_may() -> None:
+async def test_a_slow_model_runs_in_its_allowed_number_of_threads() -> None:
     model, runs = Doubler(), list[int]()
     model.go_on.clear()
     with ThreadPoolExecutor(2) as pool:
@@ -89,7 +89,7 @@ async def test_a_slow_model_runs_in_as_many_threads_as_it_may() -> None:
     assert (answers, runs) == ([0, 2, 4, 6], [1, 1, 2])
 
 
-async def test_requests_of_another_kind_and_larger_ones_run_by_themselves(lane: Lane) -> None:
+async def test_requests_of_another_kind_and_oversized_ones_run_alone(lane: Lane) -> None:
     model, runs = Doubler(), list[int]()
     batcher = Batcher(model, lane, max_rows=2, observe=runs.append)
     requests = [asked(model, [1]), asked(model, [1, 2]), asked(model, [3], [4], [5])]
@@ -98,7 +98,7 @@ async def test_requests_of_another_kind_and_larger_ones_run_by_themselves(lane: 
     assert runs == [1, 1, 3]
 
 
-async def test_one_bad_request_fails_no_other(lane: Lane) -> None:
+async def test_a_bad_request_fails_no_other(lane: Lane) -> None:
     model = Doubler()
     batcher = Batcher(model, lane, max_rows=8, observe=lambda _rows: None)
     tasks = [batcher.predict(asked(model, [n])) for n in (1, BAD, 3)]
@@ -109,7 +109,7 @@ async def test_one_bad_request_fails_no_other(lane: Lane) -> None:
     assert isinstance(bad, InvalidRequestError)
 
 
-async def test_a_client_that_leaves_hurts_no_other(lane: Lane) -> None:
+async def test_a_client_that_disconnects_affects_no_other(lane: Lane) -> None:
     model = Doubler()
     batcher = Batcher(model, lane, max_rows=8, observe=lambda _rows: None)
     leaving = asyncio.create_task(batcher.predict(asked(model, [1])))
@@ -120,7 +120,7 @@ async def test_a_client_that_leaves_hurts_no_other(lane: Lane) -> None:
     assert values(await batcher.predict(asked(model, [5]))) == [[10]]
 
 
-def test_only_the_same_rows_and_outputs_are_of_one_kind() -> None:
+def test_only_requests_with_the_same_row_shape_and_outputs_are_of_one_kind() -> None:
     model = Doubler()
     one, same, wide = asked(model, [1]), asked(model, [2], [3]), asked(model, [1, 2])
     fewer = InferRequest(None, one.inputs, [])
@@ -129,7 +129,7 @@ def test_only_the_same_rows_and_outputs_are_of_one_kind() -> None:
     assert joined([one.inputs, same.inputs])["x"].tolist() == [[1], [2], [3]]
 
 
-def test_results_are_parted_as_they_were_joined() -> None:
+def test_results_are_split_as_they_were_joined() -> None:
     array = np.arange(6).reshape(6, 1)
     assert [each["y"].tolist() for each in parted({"y": array}, [1, 3, 2])] == [[[0]], [[1], [2], [3]], [[4], [5]]]
     with pytest.raises(ExecutionError, match="for 5 rows"):
@@ -161,13 +161,13 @@ class Summing(Doubler):
         return dict.fromkeys(outputs, inputs["x"] + inputs["x"].sum())
 
 
-def test_a_number_of_rows_never_overrides_that_rows_depend_on_each_other() -> None:
+def test_a_number_of_rows_does_not_override_dependent_rows() -> None:
     with pytest.raises(ModelLoadError, match=r'^maxBatchRows: .* not independent: output "x_out" .*: leave maxBatch'):
         rows_at_most(Summing(), 32)
     assert (rows_at_most(Summing(), 1), rows_at_most(Summing(), None)) == (1, 1)
 
 
-def test_a_number_of_rows_is_refused_where_there_are_no_rows() -> None:
+def test_a_number_of_rows_is_refused_for_a_model_without_rows() -> None:
     with pytest.raises(ModelLoadError, match=r'^maxBatchRows: .*: input "x" has the shape \[3, 2\]'):
         rows_at_most(EchoModel([TensorSpec("x", Datatype.FP32, (3, 2))]), 8)
 
@@ -180,7 +180,7 @@ class Choosy(Doubler):
         raise InvalidRequestError("only values above 1000")
 
 
-def test_a_number_of_rows_is_refused_where_nothing_can_be_shown() -> None:
+def test_a_number_of_rows_is_refused_if_independence_cannot_be_shown() -> None:
     model = Choosy()
     assert rows_at_most(model, 8) == 8  # its engine is known to take one row after the other
     model.row_wise = False
@@ -195,7 +195,7 @@ class Growing(Doubler):
         return dict.fromkeys(outputs, inputs["x"][inputs["x"][:, 0] > 1])
 
 
-async def test_what_cannot_be_split_is_answered_alone_and_ends_sharing(lane: Lane) -> None:
+async def test_a_result_that_cannot_be_split_is_answered_alone_and_disables_sharing(lane: Lane) -> None:
     model, runs = Growing(), list[int]()
     batcher = Batcher(model, lane, max_rows=8, observe=runs.append)
     both = await asyncio.gather(batcher.predict(asked(model, [0])), batcher.predict(asked(model, [2])))
@@ -227,7 +227,7 @@ class TurnLane(Lane):
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_a_request_that_comes_as_a_run_ends_is_answered(turns: int) -> None:
+async def test_a_request_that_arrives_as_a_run_ends_is_answered(turns: int) -> None:
     """In whichever turn of the loop it comes: also between a runner's last look and the end of its task."""
     batcher = Batcher(Doubler(), TurnLane(), max_rows=4, observe=list[int]().append)
 

@@ -38,14 +38,14 @@ def parsed(raw: bytes, *inputs: dict[str, Any], **more: Any) -> Any:
         (np.array([["ä", ""], ["b", "long" * 100]], object), Datatype.BYTES),
     ],
 )
-def test_what_is_written_is_read_again(array: Array, datatype: Datatype) -> None:
+def test_tensors_survive_a_round_trip(array: Array, datatype: Datatype) -> None:
     raw = binary.encode(array, name="x", datatype=datatype)
     tensors = binary.decode(memoryview(raw), name="x", datatype=datatype, shape=array.shape)
     assert tensors.dtype == array.dtype
     np.testing.assert_array_equal(tensors, array)
 
 
-def test_numbers_are_little_endian_and_texts_have_their_length_before_them() -> None:
+def test_numbers_are_little_endian_and_texts_are_preceded_by_their_length() -> None:
     assert binary.encode(np.array([258], ">i4"), name="x", datatype=Datatype.INT32) == b"\x02\x01\x00\x00"
     assert binary.encode(np.array(["ab"], object), name="x", datatype=Datatype.BYTES) == b"\x02\x00\x00\x00ab"
 
@@ -73,7 +73,7 @@ def test_raw_and_plain_inputs_can_be_mixed() -> None:
         ),
     ],
 )
-def test_each_output_goes_as_it_is_asked_for(more: dict[str, Any], raw: set[str]) -> None:
+def test_each_output_has_the_requested_encoding(more: dict[str, Any], raw: set[str]) -> None:
     given = (described("a", "FP32", [2, 2], 16), described("b", "BYTES", [3], len(TEXTS)))
     request = parsed(A.tobytes() + TEXTS, *given, **more)
     results = MODEL.predict(request.inputs, [spec.name for spec in request.outputs])
@@ -98,7 +98,7 @@ def test_each_output_goes_as_it_is_asked_for(more: dict[str, Any], raw: set[str]
         (b"\x01\0\0\0a", [described("b", "BYTES", [2], 5)], "has 1 elements, but its shape needs 2"),
     ],
 )
-def test_what_does_not_add_up_is_refused_with_what_was_expected(
+def test_inconsistent_sizes_are_refused_with_the_expected_ones(
     raw: bytes, inputs: list[dict[str, Any]], complaint: str
 ) -> None:
     with pytest.raises(InvalidRequestError) as raised:
@@ -115,6 +115,6 @@ def test_bytes_that_belong_to_no_input_are_refused() -> None:
         parsed(A.tobytes() + TEXTS, *given, **flag)
 
 
-def test_an_output_that_is_no_text_is_the_models_fault() -> None:
+def test_an_output_that_is_not_text_is_an_execution_error() -> None:
     with pytest.raises(ExecutionError, match="neither text nor bytes"):
         binary.encode(np.array([object()], object), name="x", datatype=Datatype.BYTES)

@@ -29,7 +29,7 @@ def raw_deflate(body: bytes) -> bytes:
         ("deflate", raw_deflate(TEXT)),
     ],
 )
-def test_a_body_is_unpacked(coding: str | None, body: bytes) -> None:
+def test_a_body_is_decompressed(coding: str | None, body: bytes) -> None:
     assert decoded(body, coding, len(TEXT) * 2) == TEXT
 
 
@@ -45,7 +45,7 @@ def test_the_limit_is_exact(coding: str, size: int) -> None:
         decoded(body, coding, LIMIT)
 
 
-def test_parts_of_a_gzip_body_count_together() -> None:
+def test_members_of_a_gzip_body_are_limited_together() -> None:
     with pytest.raises(TooLargeError):
         decoded(gzip.compress(b" " * LIMIT) * 2, "gzip", LIMIT)
     with pytest.raises(InvalidRequestError):
@@ -65,12 +65,12 @@ def test_parts_of_a_gzip_body_count_together() -> None:
         ("deflate", b"\xff\xff"),
     ],
 )
-def test_what_is_not_what_it_says_is_refused(coding: str, body: bytes) -> None:
+def test_a_body_that_does_not_match_its_encoding_is_refused(coding: str, body: bytes) -> None:
     with pytest.raises(InvalidRequestError, match=f"it is not valid {coding}"):
         decoded(body, coding, LIMIT)
 
 
-def test_a_body_over_the_limit_is_refused_before_it_is_unpacked() -> None:
+def test_a_body_over_the_limit_is_refused_before_it_is_decompressed() -> None:
     with pytest.raises(TooLargeError, match="11 bytes, but at most 10"):
         decoded(b" " * 11, "gzip", 10)
     check_length(10, 10)
@@ -81,23 +81,23 @@ def test_a_body_over_the_limit_is_refused_before_it_is_unpacked() -> None:
     ("values", "coding"),
     [([], None), ([""], None), (["identity"], None), (["GZIP"], "gzip"), (["identity", "x-gzip"], "gzip")],
 )
-def test_codings_are_read_as_rfc_9110_writes_them(values: list[str], coding: str | None) -> None:
+def test_codings_are_parsed_as_in_rfc_9110(values: list[str], coding: str | None) -> None:
     assert content_coding(values) == coding
 
 
 @pytest.mark.parametrize("values", [["br"], ["gzip, gzip"], ["gzip", "deflate"], ["zstd"]])
-def test_other_codings_are_refused_with_those_that_are_taken(values: list[str]) -> None:
+def test_other_codings_are_refused_with_the_supported_ones(values: list[str]) -> None:
     with pytest.raises(UnsupportedCodingError, match="must be one of gzip, deflate") as caught:
         content_coding(values)
     assert caught.value.headers == {"Accept-Encoding": "gzip, deflate"}
 
 
 @pytest.mark.parametrize("kind", [None, "", "APPLICATION/JSON; charset=utf-8", "text/plain", "application/x+json"])
-def test_types_that_do_not_contradict_json_are_taken(kind: str | None) -> None:
+def test_types_compatible_with_json_are_accepted(kind: str | None) -> None:
     check_content_type(kind)
 
 
 @pytest.mark.parametrize("kind", ["text/csv", "image/png", "multipart/form-data; boundary=x"])
-def test_types_that_contradict_json_are_refused(kind: str) -> None:
+def test_types_incompatible_with_json_are_refused(kind: str) -> None:
     with pytest.raises(UnsupportedContentError, match=kind.partition(";")[0]):
         check_content_type(kind)

@@ -68,7 +68,7 @@ MATRIX = (-1, 4)
     ],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_rows_that_change_nothing_for_others_are_independent(function: Function, shape: tuple[int, ...]) -> None:
+def test_rows_that_do_not_affect_others_are_independent(function: Function, shape: tuple[int, ...]) -> None:
     assert judge(Calculates(function, shape), 32).independent is True
 
 
@@ -88,7 +88,7 @@ def test_rows_that_change_nothing_for_others_are_independent(function: Function,
         (np.sin, (3, 2), 'input "x" has the shape [3, 2], not [-1, …]'),
     ],
 )
-def test_rows_that_change_something_for_others_are_not(
+def test_rows_that_affect_others_are_not_independent(
     function: Function, shape: tuple[int, ...] | None, reason: str
 ) -> None:
     verdict = judge(Calculates(function, shape), 32)
@@ -97,7 +97,7 @@ def test_rows_that_change_something_for_others_are_not(
 
 
 @pytest.mark.parametrize("datatype", list(Datatype))
-def test_rows_of_every_datatype_are_told_apart(datatype: Datatype) -> None:
+def test_independence_is_judged_for_rows_of_every_datatype(datatype: Datatype) -> None:
     assert judge(Calculates(lambda rows: rows, MATRIX, datatype), 8).independent is True
     assert judge(Calculates(lambda rows: rows[::-1], MATRIX, datatype), 8).independent is False
 
@@ -110,7 +110,9 @@ def refuses(rows: Array) -> Array:
     ("function", "seconds", "reason"),
     [(refuses, 60, "the model refuses made-up rows"), (np.sin, -1, "too slowly")],
 )
-def test_what_cannot_be_tried_is_not_known(function: Function, seconds: float, reason: str) -> None:
+def test_rows_that_cannot_be_tried_have_an_unknown_independence(
+    function: Function, seconds: float, reason: str
+) -> None:
     verdict = judge(Calculates(function, MATRIX), 8, seconds)
     assert verdict.independent is None
     assert reason in verdict.reason

@@ -34,27 +34,27 @@ async def settle(lane: Lane) -> None:
         await lane.run(quick, size=0)
 
 
-async def test_a_model_not_yet_known_runs_in_a_thread(lane: Lane) -> None:
+async def test_a_new_model_runs_in_a_thread(lane: Lane) -> None:
     assert not await lane.run(quick, size=0)
 
 
-async def test_a_quick_model_comes_to_run_in_the_event_loop(lane: Lane) -> None:
+async def test_a_quick_model_moves_to_the_event_loop(lane: Lane) -> None:
     await settle(lane)
     assert any([await lane.run(quick, size=0) for _ in range(ENOUGH_TO_FORGET)])
 
 
-async def test_a_large_body_is_worked_on_in_a_thread_even_then(lane: Lane) -> None:
+async def test_a_large_body_is_still_handled_in_a_thread(lane: Lane) -> None:
     await settle(lane)
     assert not await lane.run(quick, size=INLINE_BYTES + 1)
 
 
-async def test_after_a_slow_run_a_model_is_back_in_a_thread(lane: Lane) -> None:
+async def test_a_model_returns_to_a_thread_after_a_slow_run(lane: Lane) -> None:
     await settle(lane)
     await lane.run(slow, size=0)
     assert not await lane.run(slow, size=0)
 
 
-async def test_what_the_work_raises_reaches_the_caller(lane: Lane) -> None:
+async def test_an_exception_reaches_the_caller(lane: Lane) -> None:
     def fail() -> None:
         raise KeyError("x")
 

@@ -31,16 +31,16 @@ def model(directory: Path, *names: str) -> Path:
         ("MLflow", ["artifacts/MLmodel", "artifacts/model.skops"], "artifacts"),
     ],
 )
-def test_mlserver_is_given_the_only_artifact(tmp_path: Path, model_format: str, files: list[str], found: str) -> None:
+def test_mlserver_gets_the_only_artifact(tmp_path: Path, model_format: str, files: list[str], found: str) -> None:
     assert find_artifact(model(tmp_path, *files), model_format) == tmp_path / "model" / found
 
 
-def test_several_artifacts_are_named(tmp_path: Path) -> None:
+def test_several_artifacts_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match=r"expected one .*, found 2: a\.joblib, b\.pkl"):
         find_artifact(model(tmp_path, "a.joblib", "b.pkl"), "SKLearn")
 
 
-def test_mlserver_names_the_formats_it_serves(tmp_path: Path) -> None:
+def test_mlserver_names_its_supported_formats(tmp_path: Path) -> None:
     with pytest.raises(
         ModelLoadError, match=r"does not serve ONNX; the formats are: CatBoost, LightGBM, MLflow, SKLearn, XGBoost"
     ):
@@ -48,7 +48,7 @@ def test_mlserver_names_the_formats_it_serves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a b", 'a"b'])
-def test_a_name_that_is_no_folder_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_not_a_folder_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     about = ["--model-dir", ".", "--format", "ONNX", "--version", "v1"]
     with pytest.raises(SystemExit) as ended:
         parse_arguments([*about, "--name", name])
@@ -57,7 +57,7 @@ def test_a_name_that_is_no_folder_is_refused(name: str, capsys: pytest.CaptureFi
     assert parse_arguments([*about, "--name", "iris-2.b_c"]).name == "iris-2.b_c"
 
 
-def test_triton_finds_this_python_first_and_keeps_what_was_given() -> None:
+def test_triton_finds_this_python_first_and_keeps_the_given_paths() -> None:
     installation = Installation(Path("s"), Path("b"), Path("t"), libraries=(Path("/python/lib"), Path("/triton.libs")))
     given = {"PATH": "/usr/bin", "LD_LIBRARY_PATH": "/given", "LANG": "C"}
     environment = child_environment(installation, given, threads=3)
@@ -69,12 +69,12 @@ def test_triton_finds_this_python_first_and_keeps_what_was_given() -> None:
     }
 
 
-def test_an_empty_library_path_does_not_put_the_current_directory_in_it() -> None:
+def test_an_empty_library_path_does_not_add_the_current_directory() -> None:
     installation = Installation(Path("s"), Path("b"), Path("t"), libraries=(Path("/triton.libs"),))
     assert child_environment(installation, {}, threads=1)["LD_LIBRARY_PATH"] == "/triton.libs"
 
 
-def test_this_pythons_own_library_goes_before_the_systems(tmp_path: Path) -> None:
+def test_this_pythons_own_library_precedes_the_systems(tmp_path: Path) -> None:
     empty, full = tmp_path / "empty", tmp_path / "full"
     empty.mkdir()
     full.mkdir()
@@ -83,12 +83,12 @@ def test_this_pythons_own_library_goes_before_the_systems(tmp_path: Path) -> Non
     assert libpython_folders([empty], is_known=lambda library: library == LIBPYTHON) == ()
 
 
-def test_without_a_library_it_says_what_to_install(tmp_path: Path) -> None:
+def test_a_missing_library_is_reported_with_the_package_to_install(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match=r"needs libpython3\.\d+\.so\.1\.0, .* apt install libpython3\."):
         libpython_folders([tmp_path], is_known=lambda _: False)
 
 
-def test_port_0_is_replaced_by_a_free_one_and_a_taken_one_is_refused() -> None:
+def test_port_0_is_replaced_by_a_free_one_and_a_port_in_use_is_refused() -> None:
     assert port_or_free("127.0.0.1", 0) > 0
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         port_or_free("127.0.0.1", taken.getsockname()[1])

@@ -54,7 +54,7 @@ async def asked(
     return start["status"], json.loads(body["body"]), {k.decode(): v.decode() for k, v in start["headers"]}
 
 
-async def test_what_comes_next_gets_plain_json_whatever_was_sent() -> None:
+async def test_the_inner_application_gets_plain_json_for_every_encoding() -> None:
     inner, packed = Inner(), gzip.compress(BODY)
     status, *_ = await asked(inner, [packed[:5], packed[5:]], content_encoding="gzip", content_type="text/plain", a="b")
     assert (status, inner.body) == (200, BODY)
@@ -79,14 +79,16 @@ async def test_what_comes_next_gets_plain_json_whatever_was_sent() -> None:
         ([BODY], {"cookie": "e" * HEADER_BYTES}, 431),
     ],
 )
-async def test_what_is_refused_never_reaches_it(parts: Sequence[bytes], headers: dict[str, str], status: int) -> None:
+async def test_a_refused_request_never_reaches_the_inner_application(
+    parts: Sequence[bytes], headers: dict[str, str], status: int
+) -> None:
     inner = Inner()
     refused, document, sent = await asked(inner, parts, **headers)
     assert (refused, list(document), sent["connection"]) == (status, ["error"], "close")
     assert inner.scope == {}
 
 
-async def test_a_failure_is_json_and_repeats_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_is_json_and_repeats_no_client_data(caplog: pytest.LogCaptureFixture) -> None:
     status, document, _ = await asked(Inner(ValueError("sesame")), [BODY])
     assert (status, document) == (500, {"error": "the server failed: ValueError"})
     assert "sesame" not in "".join(record.getMessage() for record in caplog.records)

@@ -18,6 +18,6 @@ def test_options_are_read() -> None:
         ('{"threads": true}', "must be a whole number from 1 up"),
     ],
 )
-def test_what_is_no_option_is_refused_with_those_there_are(text: str, complaint: str) -> None:
+def test_an_unknown_option_is_refused_with_the_known_ones(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         parse_parameters(text)

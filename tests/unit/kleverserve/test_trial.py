@@ -63,7 +63,7 @@ def test_several_small_samples_are_tried(check: Check, spec: TensorSpec) -> None
     assert try_out(Checked(check, spec)).sample is not None
 
 
-def test_what_the_model_should_take_by_its_own_files_is_tried_first() -> None:
+def test_the_models_own_example_is_tried_first() -> None:
     model = Checked(lambda x: only("cook" in x), TensorSpec("x", Datatype.BYTES, (-1,)))
     assert try_out(model).sample is None
     known = {"x": np.array(["cook"], object)}
@@ -100,7 +100,7 @@ class Estimator:
         (lambda x: helper_that_is_missing(x), "name 'helper_that_is_missing' is not defined"),  # type: ignore[name-defined]  # noqa: F821, PLW0108
     ],
 )
-def test_a_model_that_fails_on_whatever_inputs_is_not_served(check: Check, reason: str) -> None:
+def test_a_model_that_fails_on_any_inputs_is_not_served(check: Check, reason: str) -> None:
     with pytest.raises(
         ModelLoadError, match=r"^the model was loaded but fails when it is run: the model failed: "
     ) as e:
@@ -108,14 +108,14 @@ def test_a_model_that_fails_on_whatever_inputs_is_not_served(check: Check, reaso
     assert reason in str(e.value)
 
 
-def test_an_engine_without_an_operator_shows_it_by_its_words() -> None:
+def test_an_engine_that_lacks_an_operator_is_recognised_by_its_message() -> None:
     assert is_broken(ExecutionError("Could not run: NonMaxSuppression(99) is not implemented"))
     assert is_broken(RuntimeError("Encountered unresolved custom op: Fancy."))
     assert is_broken(RuntimeError("Select TensorFlow op(s), included in the given model, is(are) not supported"))
     assert not is_broken(InvalidRequestError("expected 3 dimensions"))
 
 
-def test_a_model_that_never_answers_is_not_served_and_says_why() -> None:
+def test_a_model_that_never_answers_is_not_served_with_the_reason() -> None:
     never = threading.Event()
     with pytest.raises(ModelLoadError, match=r"did not answer a small sample within 0\.05 s"):
         try_out(Checked(lambda _: only(never.wait(30)), picture()), seconds=0.05)
@@ -137,7 +137,7 @@ def test_a_sample_fits_into_a_request() -> None:
         (ImportError("cannot import name 'dtype'"), ExecutionError),
     ],
 )
-def test_what_is_broken_is_never_the_callers_mistake(error: Exception, raised: type[Exception]) -> None:
+def test_a_broken_model_is_never_a_client_error(error: Exception, raised: type[Exception]) -> None:
     with pytest.raises(raised), running():
         raise error
 
@@ -156,7 +156,7 @@ def test_the_version_that_saved_a_pickle_is_read_from_its_bytes(tmp_path: Path, 
     assert sklearn_version(tmp_path / "m.joblib") == "1.3.2"
 
 
-def test_what_to_do_names_both_versions_where_they_are_known(tmp_path: Path) -> None:
+def test_advice_names_both_versions_if_they_are_known(tmp_path: Path) -> None:
     (tmp_path / "m.pkl").write_bytes(b"x no pickle")
     assert sklearn_version(tmp_path / "m.pkl") is None
     assert remedy("1.3.2").startswith("it was saved by scikit-learn 1.3.2, and 1.9.1 is installed here: ")

@@ -45,13 +45,13 @@ def test_a_joined_run_gives_each_request_its_own_rows() -> None:
     assert model.runs == [4]
 
 
-def test_requests_are_only_joined_when_that_is_allowed() -> None:
+def test_requests_are_joined_only_if_that_is_allowed() -> None:
     model = Counting()
     run_all(model, works([[1, 2]], [[3, 4]]), may_join=False)
     assert model.runs == [1, 1]
 
 
-def test_a_bad_request_does_not_spoil_the_others() -> None:
+def test_a_bad_request_does_not_affect_the_others() -> None:
     model = Counting()
     good, bad = run_all(model, works([[1, 2]], [[-1, 0]]), may_join=True)
     assert rows(good) == [[1, 2]]
@@ -66,7 +66,7 @@ def test_rows_of_different_lengths_are_not_joined() -> None:
     assert model.runs == [1, 1]
 
 
-def test_each_request_gets_the_outputs_it_asked_for() -> None:
+def test_each_request_gets_its_requested_outputs() -> None:
     model = EchoModel([TensorSpec(name, Datatype.FP32, (-1, 1)) for name in "ab"])
     inputs = {"a": np.ones((1, 1), np.float32), "b": np.zeros((1, 1), np.float32)}
     first, second = run_all(model, [Work(inputs, ["a_out"]), Work(inputs, ["b_out", "a_out"])], may_join=True)

@@ -36,14 +36,14 @@ def test_a_model_is_described_with_full_shapes_and_no_batching() -> None:
     ]
 
 
-def test_requests_for_rows_that_are_independent_are_joined() -> None:
+def test_requests_for_independent_rows_are_joined() -> None:
     lines = config(RowWise([TABLE])).splitlines()
     assert f"max_batch_size: {BATCH_ROWS}" in lines
     assert 'input { name: "x" data_type: TYPE_FP32 dims: [4] }' in lines
     assert lines[-1] == "dynamic_batching { }"
 
 
-def test_requests_for_a_format_that_the_table_does_not_batch_are_not_joined() -> None:
+def test_requests_for_a_format_without_batching_are_not_joined() -> None:
     assert "max_batch_size: 0" in config(RowWise([TABLE]), batch_rows=1)
 
 
@@ -54,14 +54,14 @@ class Centred(RowWise):
         return {name: inputs["x"] - inputs["x"].mean(axis=0) for name in outputs}
 
 
-def test_requests_for_rows_that_are_seen_to_depend_on_each_other_are_not_joined() -> None:
+def test_requests_for_dependent_rows_are_not_joined() -> None:
     text = config(Centred([TABLE]))
     assert "max_batch_size: 0" in text
     assert "dynamic_batching" not in text
 
 
 @pytest.mark.parametrize("shape", [(-1,), (4,), (2, 4)])
-def test_tensors_that_are_no_rows_keep_requests_apart(shape: tuple[int, ...]) -> None:
+def test_tensors_without_rows_prevent_joining(shape: tuple[int, ...]) -> None:
     text = config(RowWise([TABLE, TensorSpec("y", Datatype.INT64, shape)]))
     assert "max_batch_size: 0" in text
     assert f"dims: {list(shape)}" in text
@@ -74,12 +74,12 @@ def test_every_datatype_has_its_triton_name() -> None:
 
 
 @pytest.mark.parametrize("shape", [None, ()])
-def test_what_has_no_dimensions_cannot_be_served(shape: tuple[int, ...] | None) -> None:
+def test_a_tensor_without_dimensions_cannot_be_served(shape: tuple[int, ...] | None) -> None:
     with pytest.raises(ModelLoadError, match=r"input 'x' is a scalar or has no declared rank"):
         config(EchoModel([TensorSpec("x", Datatype.FP32, shape)]))
 
 
-def test_text_cannot_leave_its_quotes() -> None:
+def test_text_is_quoted_safely() -> None:
     hostile = 'a" } backend: "x\\\nß'
     assert quoted(hostile) == r'"a\042 } backend: \042x\134\012\303\237"'
     lines = config(EchoModel([TensorSpec(hostile, Datatype.FP32, (1,))]), version=hostile).splitlines()

@@ -24,7 +24,7 @@ def make_old(path: Path) -> None:
     os.utime(path, (then, then))
 
 
-def test_it_goes_with_its_shared_memory(places: tuple[Path, Path]) -> None:
+def test_the_folder_is_removed_with_its_shared_memory(places: tuple[Path, Path]) -> None:
     root, memory = places
     with run_folder(root, memory) as folder:
         (folder / "models").mkdir()
@@ -34,7 +34,7 @@ def test_it_goes_with_its_shared_memory(places: tuple[Path, Path]) -> None:
     assert [path.name for path in memory.iterdir()] == ["of-somebody-else"]
 
 
-def test_what_a_killed_launcher_left_is_removed_by_the_next(places: tuple[Path, Path]) -> None:
+def test_the_remains_of_a_killed_launcher_are_removed_by_the_next(places: tuple[Path, Path]) -> None:
     root, memory = places
     left = root / "klever-triton-left"
     (left / "models").mkdir(parents=True)
@@ -53,7 +53,7 @@ def test_a_folder_in_use_is_left_alone(places: tuple[Path, Path]) -> None:
         assert folder.is_dir()
 
 
-def test_a_new_folder_is_left_alone_as_it_may_not_be_locked_yet(places: tuple[Path, Path]) -> None:
+def test_a_new_folder_that_is_not_locked_yet_is_left_alone(places: tuple[Path, Path]) -> None:
     root, memory = places
     new = root / "klever-triton-new"
     new.mkdir()

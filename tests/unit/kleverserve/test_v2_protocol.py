@@ -22,7 +22,7 @@ def body(**fields: Any) -> bytes:
     return orjson.dumps({"inputs": [X, IDS]} | fields)
 
 
-def test_a_request_is_answered_with_its_id_and_the_outputs_asked_for() -> None:
+def test_a_request_is_answered_with_its_id_and_the_requested_outputs() -> None:
     request = parse_request(body(id="42", outputs=[{"name": "ids_out", "parameters": {"any": 1}}]), MODEL)
     results = MODEL.predict(request.inputs, [spec.name for spec in request.outputs])
     answer = orjson.loads(encode_response(request, results, model_name="m", model_version="v2").body)
@@ -35,7 +35,7 @@ def test_a_request_is_answered_with_its_id_and_the_outputs_asked_for() -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"outputs": []}, {"outputs": None}])
-def test_without_a_choice_all_outputs_are_answered_in_the_models_order(fields: dict[str, Any]) -> None:
+def test_all_outputs_are_returned_in_the_models_order_by_default(fields: dict[str, Any]) -> None:
     request = parse_request(body(**fields), MODEL)
     assert [spec.name for spec in request.outputs] == ["X_out", "ids_out"]
 
@@ -48,7 +48,7 @@ def test_an_answer_without_an_id_has_none() -> None:
     assert answer["outputs"][1] == {"name": "ids_out", "datatype": "INT64", "shape": [], "data": [3]}
 
 
-def test_a_tensor_of_unknown_rank_takes_any_shape() -> None:
+def test_a_tensor_of_unknown_rank_accepts_any_shape() -> None:
     wide = tensor("ids", "INT64", [1, 1, 3], [[[1, 2, 3]]])
     assert parse_request(body(inputs=[X, wide]), MODEL).inputs["ids"].shape == (1, 1, 3)
 
@@ -101,7 +101,7 @@ def test_metadata_lists_tensors_and_their_parameters() -> None:
         (body(outputs=[{"name": "X_out"}] * 2), "output 'X_out' is asked for twice"),
     ],
 )
-def test_a_bad_request_is_refused_with_what_was_expected(request_body: bytes, message: str) -> None:
+def test_a_bad_request_is_refused_with_the_expected_input(request_body: bytes, message: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         parse_request(request_body, MODEL)
     assert message in str(refused.value)

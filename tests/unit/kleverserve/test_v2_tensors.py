@@ -39,14 +39,14 @@ def test_null_is_nan_both_ways_and_infinity_becomes_null(datatype: Datatype) -> 
     assert orjson.dumps(encode(both, name="x"), option=orjson.OPT_SERIALIZE_NUMPY) == b"[null,null,null,1.5]"
 
 
-def test_strings_come_back_as_text() -> None:
+def test_strings_are_returned_as_text() -> None:
     array = decode([["a", "ü"], ["", "d"]], name="x", datatype=Datatype.BYTES, shape=[2, 2])
     assert array.dtype == object
     assert encode(array, name="x") == ["a", "ü", "", "d"]
     assert encode(np.array([b"raw"], dtype=object), name="x") == ["raw"]
 
 
-def test_bytes_that_are_no_text_are_the_models_failure() -> None:
+def test_bytes_that_are_not_text_are_a_failure_of_the_model() -> None:
     with pytest.raises(ExecutionError, match="output 'y' holds bytes that are not UTF-8"):
         encode(np.array([b"\xff"], dtype=object), name="y")
 
@@ -56,13 +56,13 @@ def test_a_transposed_result_is_written_in_row_major_order() -> None:
 
 
 @pytest.mark.parametrize("data", [[1, 2, 3, 4, 5, 6], [[1, 2, 3], [4, 5, 6]]])
-def test_flat_and_nested_data_mean_the_same(data: list[Any]) -> None:
+def test_flat_and_nested_data_are_equivalent(data: list[Any]) -> None:
     array = decode(data, name="x", datatype=Datatype.INT32, shape=[2, 3])
     assert array.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
 @pytest.mark.parametrize(("shape", "data"), [([0, 4], []), ([2, 0], [[], []]), ([2, 0], [])])
-def test_empty_tensors_are_tensors(shape: list[int], data: list[Any]) -> None:
+def test_empty_tensors_are_valid(shape: list[int], data: list[Any]) -> None:
     assert decode(data, name="x", datatype=Datatype.FP32, shape=shape).shape == tuple(shape)
 
 

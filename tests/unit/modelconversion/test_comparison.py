@@ -19,7 +19,7 @@ def one(values: list[float]) -> dict[str, NDArray[Any]]:
     return {"y": np.array(values, np.float32)}
 
 
-def test_free_sizes_become_small_ones_and_a_symbol_means_the_same_everywhere() -> None:
+def test_free_sizes_become_small_and_a_symbol_is_the_same_everywhere() -> None:
     samples, *_ = samples_for(
         [
             Tensor(name="image", dtype="float32", shape=(-1, 3, -1, 7)),
@@ -34,7 +34,7 @@ def test_free_sizes_become_small_ones_and_a_symbol_means_the_same_everywhere() -
     ]
 
 
-def test_samples_are_the_same_each_time() -> None:
+def test_samples_are_reproducible() -> None:
     inputs = [Tensor(name="x", dtype="float32", shape=(2, 2)), Tensor(name="q", dtype="int8", shape=(2, 2))]
     for first, second in zip(samples_for(inputs), samples_for(inputs), strict=True):
         assert all(np.array_equal(first[name], second[name]) for name in ("x", "q"))
@@ -50,12 +50,12 @@ def test_samples_are_the_same_each_time() -> None:
         pytest.param(Tensor(name="x", dtype="int8", shape=(2**40,)), "too large", id="huge"),
     ],
 )
-def test_no_samples_are_made_of_what_is_not_known(tensor: Tensor | None, reason: str) -> None:
+def test_no_samples_are_made_for_unknown_types_or_shapes(tensor: Tensor | None, reason: str) -> None:
     with pytest.raises(NoSamplesError, match=reason):
         samples_for([tensor] if tensor else [])
 
 
-def test_the_largest_difference_of_each_output_is_told() -> None:
+def test_the_largest_difference_of_each_output_is_reported() -> None:
     (difference,) = compare(one([1, 2, 4]), one([1, 2.0001, 4]), STRICT)
     assert difference.output == "y"
     assert difference.absolute == pytest.approx(1e-4, rel=1e-2)
@@ -76,7 +76,7 @@ def test_the_largest_difference_of_each_output_is_told() -> None:
         pytest.param({"y": np.array([1, 2])}, {"y": np.array([1, 0])}, "by up to 0.5", id="integers"),
     ],
 )
-def test_what_is_beyond_tolerance_fails(
+def test_a_difference_over_the_tolerance_fails(
     source: dict[str, NDArray[Any]], result: dict[str, NDArray[Any]], message: str
 ) -> None:
     with pytest.raises(ConversionError, match=message) as caught:
@@ -84,18 +84,18 @@ def test_what_is_beyond_tolerance_fails(
     assert caught.value.code == "verification_failed"
 
 
-def test_values_that_are_not_finite_agree_with_themselves() -> None:
+def test_non_finite_values_equal_themselves() -> None:
     values = one([1.5, float("nan"), float("inf"), -2])
     assert compare(values, values, STRICT)[0].absolute == 0
 
 
-def test_outputs_are_matched_by_name_else_by_position() -> None:
+def test_outputs_are_matched_by_name_or_else_by_position() -> None:
     a, b = np.array([1.0, 2.0]), np.array([3.0, 5.0])
     assert [d.absolute for d in compare({"a": a, "b": b}, {"b": b, "a": a}, STRICT)] == [0, 0]
     assert [d.absolute for d in compare({"a": a, "b": b}, {"x": a, "y": b}, STRICT)] == [0, 0]
 
 
-def test_an_added_or_dropped_dimension_of_one_is_no_difference() -> None:
+def test_an_added_or_dropped_dimension_of_one_is_not_a_difference() -> None:
     assert compare({"y": np.ones((3, 1)) * [[1], [2], [3]]}, {"y": np.array([1.0, 2, 3])}, STRICT)[0].absolute == 0
 
 
@@ -107,7 +107,7 @@ def test_an_added_or_dropped_dimension_of_one_is_no_difference() -> None:
         pytest.param([float("nan")] * 2, "no finite value", id="nan"),
     ],
 )
-def test_outputs_that_prove_nothing_are_said_to(values: list[float], note: str) -> None:
+def test_outputs_that_prove_nothing_are_reported(values: list[float], note: str) -> None:
     (difference,) = compare(one(values), one(values), STRICT)
     assert difference.note is not None
     assert note in difference.note
@@ -118,7 +118,7 @@ def test_labels_that_are_all_the_same_prove_little() -> None:
     assert compare(labels, labels, STRICT)[0].note is not None
 
 
-def test_where_a_type_is_not_said_any_numbers_will_do() -> None:
+def test_an_input_without_a_type_gets_any_numbers() -> None:
     assert samples_for([Tensor(name="x", shape=(-1, 3))])[0]["x"].dtype == "float32"
 
 
@@ -140,7 +140,7 @@ def test_given_samples_that_do_not_fit_are_refused(values: dict[str, Any], reaso
     assert caught.value.code == "invalid_samples"
 
 
-def test_a_difference_counts_in_parts_of_the_outputs_range_not_of_its_offset() -> None:
+def test_a_difference_is_relative_to_the_outputs_range_and_not_its_offset() -> None:
     source, halved = one([100, 100.5, 101.2]), one([100, 100.25, 101.2])
     with pytest.raises(ConversionError, match=r"by up to 0.25 \(its range is 1.2\)"):
         compare(source, halved, HALF)
@@ -148,12 +148,12 @@ def test_a_difference_counts_in_parts_of_the_outputs_range_not_of_its_offset() -
 
 
 @pytest.mark.parametrize("tolerance", [HALF, INT8], ids=["fp16", "int8"])
-def test_an_output_of_small_values_has_no_larger_part_of_its_range_to_differ_by(tolerance: Tolerance) -> None:
+def test_a_difference_of_small_values_is_relative_to_their_range_too(tolerance: Tolerance) -> None:
     with pytest.raises(ConversionError, match=r"its range is 0\.004"):
         compare(one([0.001, 0.003, 0.005]), one([0.001, 0.003, 0.004]), tolerance)
 
 
-def test_where_all_values_are_the_same_their_size_takes_the_place_of_the_range() -> None:
+def test_a_difference_of_constant_values_is_relative_to_their_size() -> None:
     (difference,) = compare(one([0.5, 0.5]), one([0.5005, 0.5005]), HALF)
     assert difference.range == 0.5
     assert difference.relative == pytest.approx(1e-3, rel=1e-2)

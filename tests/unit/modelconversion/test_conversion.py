@@ -107,7 +107,7 @@ async def test_a_result_that_computes_something_else_fails(source: Path, destina
     assert caught.value.code == "verification_failed"
 
 
-async def test_without_samples_the_record_says_why_it_was_not_checked(
+async def test_the_record_of_an_unchecked_result_gives_the_reason(
     source: Path, destination: Path, workshop: Workshop
 ) -> None:
     record = await converted(Subject(source, "Sketched"), destination, workshop)
@@ -115,7 +115,7 @@ async def test_without_samples_the_record_says_why_it_was_not_checked(
     assert record.verification.reason == "the inputs of the model are not known"
 
 
-async def test_a_source_that_does_not_run_is_no_failure_of_the_conversion(
+async def test_a_source_that_does_not_run_does_not_fail_the_conversion(
     tmp_path: Path, source: Path, workshop: Workshop
 ) -> None:
     broken = Subject(tmp_path / "nothing", "Sketched", SIGNATURE)
@@ -143,9 +143,7 @@ async def test_outputs_that_are_the_same_for_every_sample_verify_nothing(
     assert record.verification.differences
 
 
-async def test_a_program_for_hints_that_fails_costs_no_check(
-    source: Path, destination: Path, workshop: Workshop
-) -> None:
+async def test_a_failing_hint_program_prevents_no_check(source: Path, destination: Path, workshop: Workshop) -> None:
     failing = Programs(PROGRAMS_OF_THE_TEST.runners, hints={"Sketched": Runner("copy", "any")})
     record = await convert_along(ROUTE, Subject(source, "Sketched", SIGNATURE), destination, workshop, failing)
     assert record.verification.verified
@@ -158,7 +156,7 @@ async def test_a_program_for_hints_that_fails_costs_no_check(
         pytest.param("request.destination.joinpath('x').symlink_to('/etc/passwd')", "something else", id="link"),
     ],
 )
-async def test_a_result_without_files_of_its_own_is_refused(
+async def test_a_result_without_files_is_refused(
     source: Path, destination: Path, workshop: Workshop, body: str, message: str
 ) -> None:
     code = f"""
@@ -180,7 +178,7 @@ async def test_a_destination_with_files_is_refused(source: Path, workshop: Works
         await converted(Subject(source, "Sketched"), source, workshop)
 
 
-async def test_what_cannot_be_converted_is_said_before_anything_runs(source: Path, destination: Path) -> None:
+async def test_an_unsupported_conversion_is_refused_before_anything_runs(source: Path, destination: Path) -> None:
     with pytest.raises(ConversionError, match="PMML cannot be converted to ONNX"):
         await convert(
             source,

@@ -50,7 +50,7 @@ def programs(tmp_path: Path) -> Programs:
     return Programs(tmp_path)
 
 
-async def test_a_program_reports_its_versions_and_its_lines_are_passed_on(programs: Programs) -> None:
+async def test_a_program_reports_its_versions_and_its_lines_are_forwarded(programs: Programs) -> None:
     versions = await programs.run(
         """
         def convert(request: Request) -> dict[str, str]:
@@ -86,7 +86,7 @@ async def test_a_problem_comes_with_its_code_and_message(programs: Programs) -> 
         pytest.param("raise OSError(28, 'No space left on device')", "disk_full", "No space", id="full"),
     ],
 )
-async def test_each_way_to_fail_has_its_code(programs: Programs, body: str, code: str, message: str) -> None:
+async def test_each_kind_of_failure_has_its_code(programs: Programs, body: str, code: str, message: str) -> None:
     error = await programs.failing(
         f"def convert(request):\n    {body}\n", memory_bytes=2**29, file_bytes=2**20, wall_seconds=30
     )
@@ -97,12 +97,12 @@ async def test_each_way_to_fail_has_its_code(programs: Programs, body: str, code
 @pytest.mark.parametrize(
     "limits", [pytest.param({"wall_seconds": 0.5}, id="wall"), pytest.param({"cpu_seconds": 1}, id="cpu")]
 )
-async def test_a_program_that_does_not_end_is_ended(programs: Programs, limits: dict[str, float]) -> None:
+async def test_a_program_that_does_not_exit_is_killed(programs: Programs, limits: dict[str, float]) -> None:
     error = await programs.failing("def convert(request):\n    while True: pass\n", **limits)
     assert error.code == "timed_out"
 
 
-async def test_what_a_program_started_is_ended_with_it(programs: Programs) -> None:
+async def test_child_processes_are_killed_with_their_program(programs: Programs) -> None:
     await programs.run(
         """
         import subprocess
@@ -115,7 +115,7 @@ async def test_what_a_program_started_is_ended_with_it(programs: Programs) -> No
     await eventually(lambda: _has_ended(programs.destination / "pid"))
 
 
-async def test_a_cancelled_call_ends_the_program(programs: Programs) -> None:
+async def test_a_cancelled_call_kills_the_program(programs: Programs) -> None:
     started = asyncio.Event()
 
     async def run() -> None:
@@ -161,7 +161,7 @@ class _Announcing(list[str]):
             self._event.set()
 
 
-async def test_a_program_sees_no_secrets_no_network_and_no_files_of_others(programs: Programs, tmp_path: Path) -> None:
+async def test_a_program_has_no_secrets_no_network_and_no_foreign_files(programs: Programs, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hidden")
     os.environ["KLEVER_SECRET_OF_A_TEST"] = "hidden"
     try:
@@ -187,7 +187,7 @@ async def test_a_program_sees_no_secrets_no_network_and_no_files_of_others(progr
     assert (versions["network"], versions["secret"]) == ("Permission denied", "Permission denied")
 
 
-async def test_a_line_without_an_end_takes_no_memory(programs: Programs) -> None:
+async def test_an_endless_line_takes_no_memory(programs: Programs) -> None:
     await programs.run(
         """
         def convert(request: Request) -> dict[str, str]:
@@ -199,6 +199,6 @@ async def test_a_line_without_an_end_takes_no_memory(programs: Programs) -> None
     assert max(len(line) for line in programs.lines) < 10_000
 
 
-async def test_a_toolchain_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+async def test_a_missing_toolchain_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="cannot be run"):
         await run_program(tmp_path / "python", "probe", {}, limits=Limits(), on_line=print)

@@ -33,7 +33,7 @@ def hints(directory: Path) -> Hints:
         return read_hints(dict(arrays))
 
 
-def test_inputs_that_index_a_table_have_its_rows_for_a_limit(tmp_path: Path) -> None:
+def test_inputs_that_index_a_table_are_limited_by_its_rows(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Cast", ["tokens"], ["wide"], to=TensorProto.INT64),
         helper.make_node("Identity", ["words"], ["table"]),
@@ -71,7 +71,7 @@ def routes(model: onnx.ModelProto) -> list[int] | None:
     return next((list(each.ints) for each in model.graph.node[0].attribute if each.name == ROUTES), None)
 
 
-def test_missing_values_go_where_the_trees_of_the_estimator_send_them() -> None:
+def test_missing_values_take_the_branches_of_the_estimators_trees() -> None:
     forest = RandomForestRegressor(3, max_depth=3, random_state=0).fit(
         np.where(ROWS > 1, np.nan, ROWS), np.nan_to_num(ROWS[:, 0]) + ROWS[:, 1]
     )
@@ -100,7 +100,7 @@ def looked_at(estimator: Any, directory: Path) -> Hints:
     return hints(directory)
 
 
-def test_encoders_have_their_categories_and_an_unknown_one_where_they_take_it(tmp_path: Path) -> None:
+def test_encoders_have_their_categories_and_an_unknown_one_if_they_accept_it(tmp_path: Path) -> None:
     words = np.array([["red", "s"], ["blue", "m"]], object)
     taking = looked_at(OneHotEncoder(handle_unknown="ignore").fit(words), tmp_path)
     assert (taking.columns[0].values, taking.columns[0].odd) == (("blue", "red"), (UNKNOWN,))
@@ -128,7 +128,7 @@ def test_trees_behind_an_imputer_have_values_around_their_thresholds_and_gaps(tm
     assert np.isnan(column.odd).any()
 
 
-def test_behind_a_scaler_thresholds_are_not_those_of_the_columns(tmp_path: Path) -> None:
+def test_thresholds_behind_a_scaler_are_not_those_of_the_columns(tmp_path: Path) -> None:
     pipeline = make_pipeline(StandardScaler(), RandomForestRegressor(3, random_state=0)).fit(ROWS * 100, ROWS[:, 0])
     assert max(looked_at(pipeline, tmp_path).columns[0].values) > 100
 

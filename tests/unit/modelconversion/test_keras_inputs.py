@@ -25,14 +25,14 @@ def model(built: Any, **more: Any) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("attribute", ["_inputs_struct", "_nested_inputs"], ids=["Keras 3", "Keras 2"])
-def test_a_model_of_a_dictionary_gets_a_dictionary_by_its_keys(attribute: str) -> None:
+def test_a_model_with_a_dictionary_of_inputs_gets_a_dictionary_by_its_keys(attribute: str) -> None:
     assert arranged(model({attribute: {"zeta": 1, "alpha": 2}}), SAMPLES) == {"zeta": ZETA, "alpha": ALPHA}
 
 
-def test_a_model_of_a_list_gets_its_tensors_in_its_order() -> None:
+def test_a_model_with_a_list_of_inputs_gets_its_tensors_in_order() -> None:
     assert arranged(model({"_inputs_struct": [1, 2]}), SAMPLES) == [ALPHA, ZETA]
 
 
-def test_a_model_of_one_tensor_gets_it_bare() -> None:
+def test_a_model_with_one_input_gets_the_bare_tensor() -> None:
     one = SimpleNamespace(inputs=[SimpleNamespace(name="x")], _inputs_struct=Symbol())
     assert arranged(one, {"input": ZETA}) is ZETA

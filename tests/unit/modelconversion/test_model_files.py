@@ -133,7 +133,7 @@ def test_another_file_of_the_same_suffix_is_not_the_model(
 
 
 @pytest.mark.parametrize("suffix", [".json", ".bin", ".dat"])
-def test_a_file_of_right_content_is_the_model_beside_one_of_a_usual_name(
+def test_a_file_with_the_right_content_wins_over_one_with_a_usual_name(
     directory: Path, usual: Callable[[str], Signature], suffix: str
 ) -> None:
     file = model_in(directory, "XGBoost", lambda _: f"trees{suffix}")
@@ -143,30 +143,30 @@ def test_a_file_of_right_content_is_the_model_beside_one_of_a_usual_name(
 
 
 @pytest.mark.parametrize("format_name", [name for name in FORMATS if name not in BY_NAME])
-def test_two_files_that_could_be_the_model_are_named(directory: Path, format_name: str) -> None:
+def test_two_candidates_for_the_model_are_reported(directory: Path, format_name: str) -> None:
     model_in(directory, format_name, lambda _: "a")
     model_in(directory, format_name, lambda _: "b.dat")
     assert "found 2: a, b.dat" in assert_all_refuse(format_name, directory)
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_a_model_in_a_directory_below_is_refused(directory: Path, format_name: str) -> None:
+def test_a_model_in_a_subdirectory_is_refused(directory: Path, format_name: str) -> None:
     model_in(directory / "deep", format_name)
     assert assert_all_refuse(format_name, directory).startswith("there is no ")
 
 
 @pytest.mark.parametrize("format_name", sorted(BY_NAME))
-def test_a_name_that_a_format_prescribes_is_asked_for(directory: Path, format_name: str) -> None:
+def test_a_prescribed_file_name_is_required(directory: Path, format_name: str) -> None:
     model_in(directory, format_name, lambda _: "weights")
     assert assert_all_refuse(format_name, directory).startswith("there is no ")
 
 
-def test_an_empty_directory_and_none_are_refused_alike(tmp_path: Path) -> None:
+def test_an_empty_directory_and_a_missing_one_are_refused_alike(tmp_path: Path) -> None:
     for format_name in FORMATS:
         assert assert_all_refuse(format_name, tmp_path) == assert_all_refuse(format_name, tmp_path / "nowhere")
 
 
-def test_every_program_is_given_the_files_of_its_format() -> None:
+def test_every_program_gets_the_files_of_its_format() -> None:
     for format_name in CONVERTED:
         with pytest.raises(InvalidModelError):  # nothing, where nothing knows the format's files
             model_files(format_name, Path("nowhere"))
@@ -181,7 +181,7 @@ class Hostile:
 
 @pytest.mark.parametrize("name", ["weights", "model.dat", "model.onnx", "MODEL.JOBLIB", ".hidden"])
 @pytest.mark.parametrize("compress", [0, 3])
-def test_a_pickle_that_is_loaded_is_scanned_whatever_it_is_called(directory: Path, name: str, compress: int) -> None:
+def test_a_pickle_that_is_loaded_is_scanned_under_any_name(directory: Path, name: str, compress: int) -> None:
     joblib.dump(Hostile(), directory / name, compress=compress)
     if RULES["SKLearn"].is_followed(directory):
         assert scan_directory(directory).verdict == "dangerous"

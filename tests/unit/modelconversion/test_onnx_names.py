@@ -37,7 +37,7 @@ def request(inputs: tuple[Input, ...], outputs: tuple[Input, ...]) -> Request:
     return Request(nowhere, nowhere, nowhere, inputs=inputs, outputs=outputs)
 
 
-def test_numbers_keep_their_names_where_the_new_ones_were_taken() -> None:
+def test_numbers_keep_their_names_if_the_new_ones_were_taken() -> None:
     made = model([("Neg", ["X"], ["first"]), ("Abs", ["first"], ["second"])], {"first": [None, 2], "second": [None, 2]})
     rename(made, ["first"], ["second", "x"])
     given = run(made)
@@ -46,13 +46,13 @@ def test_numbers_keep_their_names_where_the_new_ones_were_taken() -> None:
     assert [value.name for value in made.graph.input] == ["first"]
 
 
-def test_a_name_inside_the_graph_makes_room() -> None:
+def test_a_conflicting_name_inside_the_graph_is_renamed() -> None:
     made = model([("Neg", ["X"], ["predict"]), ("Abs", ["predict"], ["Y"])], {"Y": [None, 2]})
     rename(made, ["input"], ["predict"])
     np.testing.assert_array_equal(run(made)["predict"], abs(ROWS))
 
 
-def test_branches_see_the_new_name() -> None:
+def test_branches_use_the_new_name() -> None:
     inner = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 2]) for name in ("a", "b")]
     branches = [
         helper.make_graph([helper.make_node(kind, ["X"], [value.name])], "branch", [], [value])
@@ -65,21 +65,21 @@ def test_branches_see_the_new_name() -> None:
     np.testing.assert_array_equal(run(made)["a"], -ROWS)
 
 
-def test_another_number_of_tensors_keeps_the_names_it_has() -> None:
+def test_a_different_number_of_tensors_keeps_the_old_names() -> None:
     made = model([("Neg", ["X"], ["Y"])], {"Y": [None, 2]})
     rename(made, ["width", "length"], ["predict"])
     assert [value.name for value in made.graph.input] == ["X"]
     assert list(run(made)) == ["predict"]
 
 
-def test_a_column_becomes_the_vector_that_the_source_gives() -> None:
+def test_a_column_becomes_a_vector_like_the_sources_output() -> None:
     made = model([("ReduceSum", ["X", "axis"], ["variable"])], {"variable": [None, 1]})
     made.graph.initializer.append(helper.make_tensor("axis", TensorProto.INT64, [1], [1]))
     asked = request((Input("input", shape=(-1, 2)),), (Input("predict", shape=(-1,)),))
     assert run(as_declared(made, asked))["predict"].tolist() == [-1.0, 7.0]
 
 
-def test_of_labels_and_probabilities_stays_what_a_booster_gives() -> None:
+def test_only_the_outputs_of_the_booster_remain_of_labels_and_probabilities() -> None:
     def classifier() -> ModelProto:
         return model(
             [("ReduceMax", ["X"], ["label"]), ("Softmax", ["X"], ["probabilities"])],

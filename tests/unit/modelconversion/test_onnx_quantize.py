@@ -253,7 +253,7 @@ def test_a_model_that_would_not_become_smaller_is_refused(
     assert caught.value.code == "unsupported_operator"
 
 
-def test_a_model_that_onnx_runtime_does_not_load_is_refused_with_its_reason(tmp_path: Path) -> None:
+def test_a_model_that_onnx_runtime_does_not_load_is_refused_with_the_reason(tmp_path: Path) -> None:
     foreign = model(helper.make_node("Mystery", ["x"], ["y"]))
     with pytest.raises(ProblemError, match=r"ONNX Runtime cannot load any\.onnx: .*Mystery") as caught:
         quantised(foreign, "int8", tmp_path)

@@ -39,28 +39,28 @@ def test_the_cheapest_route_is_found(source: str, target: str, expected: list[st
     assert formats_on(plan(source, target)) == expected
 
 
-def test_a_cheap_detour_beats_a_dear_short_cut() -> None:
+def test_a_cheap_detour_beats_an_expensive_direct_route() -> None:
     pairs = (Pair("A", "C", "a_to_c", "t", cost=5), Pair("A", "B", "a_to_b", "t"), Pair("B", "C", "b_to_c", "t"))
     assert formats_on(plan("A", "C", pairs=pairs)) == ["A", "B", "C"]
 
 
-def test_of_routes_of_equal_cost_the_shortest_is_taken() -> None:
+def test_the_shortest_of_routes_of_equal_cost_is_taken() -> None:
     pairs = (Pair("A", "B", "a_to_b", "t"), Pair("B", "C", "b_to_c", "t"), Pair("A", "C", "a_to_c", "t", cost=2))
     assert formats_on(plan("A", "C", pairs=pairs)) == ["A", "C"]
 
 
-def test_a_loop_in_the_table_ends() -> None:
+def test_a_loop_in_the_table_terminates() -> None:
     pairs = (Pair("A", "B", "a_to_b", "t"), Pair("B", "A", "b_to_a", "t"))
     with pytest.raises(NoRouteError, match="A cannot be converted to C; it can be converted to B"):
         plan("A", "C", pairs=pairs)
 
 
-def test_a_quantised_result_is_a_last_step_within_its_format() -> None:
+def test_quantisation_is_a_last_step_within_the_target_format() -> None:
     assert formats_on(plan("H5", "ONNX", ["quantize"])) == ["H5", "SavedModel", "ONNX", "ONNX"]
     assert formats_on(plan("ONNX", "ONNX", ["quantize"])) == ["ONNX", "ONNX"]
 
 
-def test_a_model_that_is_in_the_format_already_needs_no_conversion() -> None:
+def test_a_model_in_the_target_format_needs_no_conversion() -> None:
     with pytest.raises(NoRouteError, match="in format ONNX already"):
         plan("ONNX", "ONNX")
 
@@ -71,21 +71,21 @@ def test_an_option_that_no_step_understands_is_refused() -> None:
 
 
 @pytest.mark.parametrize("source", ["TensorRT", "no such format"])
-def test_a_format_that_nothing_converts_is_said_to_be_one(source: str) -> None:
+def test_a_format_without_conversions_is_reported_as_such(source: str) -> None:
     with pytest.raises(NoRouteError, match="nor to any other format") as caught:
         plan(source, "ONNX")
     assert caught.value.code == "unsupported_conversion"
 
 
 @pytest.mark.parametrize("source", ["SKLearn", "XGBoost", "LightGBM", "CatBoost"])
-def test_a_model_of_tables_has_no_way_to_openvino_which_lacks_its_operators(source: str) -> None:
+def test_a_model_of_tables_has_no_route_to_openvino_which_lacks_its_operators(source: str) -> None:
     with pytest.raises(NoRouteError, match=f"{source} cannot be converted to OpenVINO; it can be converted to ONNX"):
         plan(source, "OpenVINO")
     assert formats_on(plan(source, "ONNX", ["quantize"])) == [source, "ONNX", "ONNX"]
 
 
 @pytest.mark.parametrize("source", KNOWN_FORMATS)
-def test_every_way_that_is_offered_was_gone_by_a_test_and_the_page_promises_these(source: str) -> None:
+def test_every_documented_route_is_covered_by_a_test(source: str) -> None:
     recorded = [route.partition(" (")[0].split(" -> ") for route in json.loads(MEASURED.read_text())]
     gone = tuple(sorted({formats[-1] for formats in recorded if formats[0] == source}))
     assert reachable(source) == gone
@@ -94,17 +94,17 @@ def test_every_way_that_is_offered_was_gone_by_a_test_and_the_page_promises_thes
     assert row[6] == (", ".join(gone) or "-")
 
 
-def test_what_can_be_reached_is_listed() -> None:
+def test_reachable_targets_are_listed() -> None:
     assert reachable("H5") == ("ONNX", "OpenVINO", "SavedModel")
     assert reachable("ONNX") == ("ONNX", "OpenVINO")
     assert reachable("TensorRT") == ()
 
 
-def test_every_format_of_the_table_can_be_run_to_check_a_conversion() -> None:
+def test_every_format_of_the_table_can_run_to_check_a_conversion() -> None:
     assert {name for pair in PAIRS for name in (pair.source, pair.target)} <= set(RUNNERS)
 
 
-def test_precision_that_was_given_up_on_purpose_has_its_own_tolerance() -> None:
+def test_intentionally_lost_precision_has_its_own_tolerance() -> None:
     (quantize,) = plan("ONNX", "ONNX", ["quantize"])
     assert tolerance_of(quantize, {"quantize": "int8"}) == INT8
     assert tolerance_of(quantize, {"quantize": "fp16"}) == HALF
@@ -117,7 +117,7 @@ def test_every_step_and_every_runner_has_its_program_and_toolchain() -> None:
     assert toolchains == set(recipe_names()) - SERVING_TOOLCHAINS
 
 
-def test_every_step_was_measured_by_the_tests_that_convert() -> None:
+def test_every_step_was_measured_by_the_conversion_tests() -> None:
     measured = json.loads((model_files.DATA.parent / "conversions.json").read_text())
     done = {program for route in measured.values() for program in route["programs"]}
     assert {pair.program for pair in PAIRS} - done == set()

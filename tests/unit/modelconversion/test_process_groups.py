@@ -19,7 +19,7 @@ async def work(marker: str) -> None:
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 4, 5, 8, 13])
-async def test_whatever_a_command_has_started_ends_however_early_it_is_cancelled(turns: int) -> None:
+async def test_child_processes_end_with_their_command_however_early_it_is_cancelled(turns: int) -> None:
     """Asyncio itself ends only the command when it is cancelled before the pipes are connected."""
     marker = f"0.{secrets.randbelow(10**12)}"
     task = asyncio.create_task(work(marker))
@@ -33,7 +33,7 @@ async def test_whatever_a_command_has_started_ends_however_early_it_is_cancelled
     await eventually(is_over)
 
 
-async def test_what_runs_ends_with_the_block() -> None:
+async def test_processes_end_with_the_block() -> None:
     marker = f"0.{secrets.randbelow(10**12)}"
     task = asyncio.create_task(work(marker))
 
@@ -50,13 +50,13 @@ async def test_what_runs_ends_with_the_block() -> None:
     await eventually(is_over)
 
 
-async def test_a_command_that_is_not_there_is_named() -> None:
+async def test_a_missing_command_is_named() -> None:
     with pytest.raises(ConversionError, match=r"no-such-command cannot be run .* install it"):
         async with session_of("no-such-command"):
             pass
 
 
-async def test_an_error_in_the_block_stays_what_it_is() -> None:
+async def test_an_error_in_the_block_is_passed_on_unchanged() -> None:
     with pytest.raises(OSError, match="of the block"):
         async with session_of("true"):
             raise OSError("of the block")

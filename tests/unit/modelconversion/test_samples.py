@@ -30,7 +30,7 @@ def test_a_batch_of_one_is_tried_too() -> None:
     assert any(each["x"].shape == (1, 3) for each in samples_for([Tensor(name="x", dtype="float32", shape=(-1, 3))]))
 
 
-def test_integers_are_drawn_from_the_whole_vocabulary_where_it_is_known() -> None:
+def test_integers_are_drawn_from_the_whole_known_vocabulary() -> None:
     (first, *_) = samples_for([TOKENS], Hints(limits={"tokens": 30000}))
     assert first["tokens"].max() > 10000
     assert any(
@@ -44,7 +44,7 @@ def test_integers_of_an_unknown_vocabulary_become_small_step_by_step() -> None:
     assert min(largest) == 1
 
 
-def test_masks_and_kinds_of_tokens_are_zeros_and_ones_and_never_mask_all() -> None:
+def test_masks_and_token_types_are_zeros_and_ones_and_never_mask_all() -> None:
     names = ["attention_mask", "token_type_ids", "segment_ids"]
     for each in samples_for([Tensor(name=name, dtype="int64", shape=(-1, -1)) for name in names]):
         for name in names:
@@ -52,7 +52,7 @@ def test_masks_and_kinds_of_tokens_are_zeros_and_ones_and_never_mask_all() -> No
             assert (each[name].max(axis=1) == 1).all()
 
 
-def test_a_column_has_every_category_unknown_ones_and_gaps_first_and_then_without_these() -> None:
+def test_a_column_has_every_category_with_unknown_ones_and_gaps_first_and_then_without() -> None:
     hints = Hints(columns={0: Column((10.0, 11.0, 12.0), (13.0,)), 1: Column((0.5, 1.5), (float("nan"),))})
     first, second, *_ = samples_for([MATRIX], hints)
     assert set(first["input"][:, 0]) == {10, 11, 12, 13}
@@ -61,7 +61,7 @@ def test_a_column_has_every_category_unknown_ones_and_gaps_first_and_then_withou
     assert set(second["input"][:, 1]) == {0.5, 1.5}
 
 
-def test_columns_that_are_inputs_of_their_own_have_their_values() -> None:
+def test_columns_that_are_separate_inputs_have_their_values() -> None:
     inputs = [Tensor(name=name, dtype="float64", shape=(-1,)) for name in ("a", "b")]
     (first, *_) = samples_for(inputs, Hints(columns={1: Column((7.0, 8.0))}))
     assert set(first["b"]) == {7, 8}
@@ -113,32 +113,32 @@ def below_three(x: Any) -> Any:
     return x
 
 
-def test_the_first_set_that_the_model_takes_is_used(tmp_path: Path) -> None:
+def test_the_first_set_that_the_model_accepts_is_used(tmp_path: Path) -> None:
     assert first_that_runs(model(below_three))(request(tmp_path, [[9, 1], [2, 3], [0, 1]])) == {"engine": "1"}
     assert used(tmp_path) == ["01"]
 
 
-def test_a_set_whose_outputs_say_nothing_gives_way_to_one_whose_do(tmp_path: Path) -> None:
+def test_a_set_with_uninformative_outputs_gives_way_to_an_informative_one(tmp_path: Path) -> None:
     first_that_runs(model(lambda x: np.minimum(x, 1.0)))(request(tmp_path, [[5.0, 9.0], [np.nan, 7.0], [0.1, 0.2]]))
     assert used(tmp_path) == ["02"]
 
 
-def test_where_no_outputs_say_anything_the_first_set_that_ran_is_used(tmp_path: Path) -> None:
+def test_the_first_set_that_ran_is_used_if_no_outputs_are_informative(tmp_path: Path) -> None:
     first_that_runs(model(lambda x: x * 0.0))(request(tmp_path, [[5.0, 9.0], [0.1, 0.2]]))
     assert used(tmp_path) == ["00"]
 
 
-def test_one_value_says_no_more_than_many_that_are_the_same(tmp_path: Path) -> None:
+def test_one_value_is_as_uninformative_as_many_equal_ones(tmp_path: Path) -> None:
     first_that_runs(model(lambda x: x * 0.0 + 4.0))(request(tmp_path, [[5.0, 9.0], [0.1]]))
     assert used(tmp_path) == ["00"]
 
 
-def test_where_no_set_runs_the_reason_is_that_of_the_first(tmp_path: Path) -> None:
+def test_the_reason_of_the_first_set_is_given_if_none_runs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such row"):
         first_that_runs(model(below_three))(request(tmp_path, [[9], [8]]))
 
 
-def test_what_is_wrong_with_every_set_is_not_tried_again(tmp_path: Path) -> None:
+def test_a_failure_of_every_set_is_not_retried(tmp_path: Path) -> None:
     tried: list[int] = []
 
     def compute(x: Any) -> Any:
@@ -150,7 +150,7 @@ def test_what_is_wrong_with_every_set_is_not_tried_again(tmp_path: Path) -> None
     assert len(tried) == 1
 
 
-def test_hints_of_tables_lie_on_either_side_of_each_threshold_and_on_none(tmp_path: Path) -> None:
+def test_hints_of_tables_lie_on_both_sides_of_each_threshold_and_on_none(tmp_path: Path) -> None:
     columns = Columns()
     for threshold in (1.0, 3.0, 3.00000001):
         columns.threshold(0, threshold)
@@ -165,6 +165,6 @@ def test_hints_of_tables_lie_on_either_side_of_each_threshold_and_on_none(tmp_pa
     assert hints.columns[2] == Column(("red", "blue"), ("green",))
 
 
-def test_a_limit_is_that_of_the_input_whatever_the_converter_calls_it() -> None:
+def test_a_limit_belongs_to_the_input_under_any_name_of_the_converter() -> None:
     hints = read_hints({"limit/serving_default_tokens:0": np.array(50)})
     assert hints.renamed(["serving_default_tokens:0"], ["tokens"]).limits == {"tokens": 50}

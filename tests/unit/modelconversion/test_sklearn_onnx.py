@@ -95,7 +95,7 @@ def test_each_column_of_a_table_of_numbers_and_texts_is_an_input() -> None:
     assert labels.tolist() == estimator.predict(rows).tolist()
 
 
-def test_named_columns_of_a_model_of_one_matrix_are_inputs_too() -> None:
+def test_named_columns_of_a_single_matrix_are_inputs_too() -> None:
     estimator = make_pipeline(StandardScaler(), LogisticRegression()).fit(NUMBERS, CLASSES)
     request = request_for(*(Input(name, None, (-1,)) for name in ("a", "b", "c")))
     model = convert_sklearn(estimator, initial_types=initial_types(request, estimator), target_opset=17)
@@ -104,7 +104,7 @@ def test_named_columns_of_a_model_of_one_matrix_are_inputs_too() -> None:
     assert labels.tolist() == estimator.predict(NUMBERS).tolist()
 
 
-def test_categories_that_are_texts_are_refused() -> None:
+def test_text_categories_are_refused() -> None:
     rows = np.column_stack([NUMBERS[:, :1].astype(object), NAMES[CLASSES].astype(object)])
     estimator = HistGradientBoostingRegressor(max_iter=2, categorical_features=[1]).fit(rows, AMOUNT)
     hist_boosting.register()

@@ -29,13 +29,13 @@ def request_with(directory: Path, samples: Arrays) -> Request:
 
 
 @pytest.mark.parametrize("samples", [COLUMNS, {"input": np.array(MATRIX)}], ids=["columns", "matrix"])
-def test_columns_are_put_beside_each_other(tmp_path: Path, samples: Arrays) -> None:
+def test_columns_are_joined_side_by_side(tmp_path: Path, samples: Arrays) -> None:
     request = request_with(tmp_path, samples)
     assert table(request).tolist() == MATRIX
     assert feature_count(request) == 2
 
 
-def test_columns_go_into_a_model_of_one_matrix_and_into_one_of_columns() -> None:
+def test_columns_fit_models_of_one_matrix_and_models_of_columns() -> None:
     assert {name: array.tolist() for name, array in matched(COLUMNS, ["X"]).items()} == {"X": MATRIX}
     assert list(matched(COLUMNS, ["length", "width"])) == ["length", "width"]
 
@@ -43,7 +43,7 @@ def test_columns_go_into_a_model_of_one_matrix_and_into_one_of_columns() -> None
 @pytest.mark.parametrize(
     "other", [np.array(["a", "b"]), np.array([1.0]), np.array([[1.0], [2.0]])], ids=["text", "shorter", "matrix"]
 )
-def test_what_is_no_column_of_numbers_is_not_put_beside_others(tmp_path: Path, other: NDArray[Any]) -> None:
+def test_only_columns_of_numbers_are_joined(tmp_path: Path, other: NDArray[Any]) -> None:
     samples = {**COLUMNS, "other": other}
     with pytest.raises(ProblemError, match="columns of several types"):
         table(request_with(tmp_path, samples))

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from klever_deployer.adapters.local.launching import SERVER_PACKAGES
+from klever_deployer.adapters.local.launcher import SERVER_PACKAGES
 from modelconversion.errors import ConversionError
 from modelconversion.execution import PROGRAMS, READERS
 from modelconversion.pairs import PAIRS
@@ -34,7 +34,7 @@ def store(tmp_path: Path, recipes: Path) -> ToolchainStore:
     return ToolchainStore(tmp_path / "toolchains", recipes=recipes)
 
 
-async def test_a_toolchain_is_made_once_and_reused_after(store: ToolchainStore, tmp_path: Path, recipes: Path) -> None:
+async def test_a_toolchain_is_installed_once_and_reused(store: ToolchainStore, tmp_path: Path, recipes: Path) -> None:
     lines: list[str] = []
     python = await store.ensure("tiny", lines.append)
     assert python.is_file()
@@ -45,7 +45,7 @@ async def test_a_toolchain_is_made_once_and_reused_after(store: ToolchainStore, 
     assert again == []
 
 
-async def test_who_comes_second_waits_for_the_first(store: ToolchainStore) -> None:
+async def test_a_second_installation_waits_for_the_first(store: ToolchainStore) -> None:
     lines: list[str] = []
     first, second = await asyncio.gather(store.ensure("tiny", lines.append), store.ensure("tiny", lines.append))
     assert first == second
@@ -53,7 +53,7 @@ async def test_who_comes_second_waits_for_the_first(store: ToolchainStore) -> No
     assert "waiting for another process that works on toolchain tiny" in lines
 
 
-async def test_what_a_cancelled_installation_has_started_ends_with_it(tmp_path: Path, recipes: Path) -> None:
+async def test_the_child_processes_of_a_cancelled_installation_end_with_it(tmp_path: Path, recipes: Path) -> None:
     uv, pid = tmp_path / "uv", tmp_path / "pid"
     uv.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {pid}.part; mv {pid}.part {pid}\nwait\n")
     uv.chmod(0o755)
@@ -65,7 +65,7 @@ async def test_what_a_cancelled_installation_has_started_ends_with_it(tmp_path: 
     await eventually(lambda: _is_true(_has_ended(int(pid.read_text()))))
 
 
-async def test_a_disk_that_is_full_is_no_fault_of_the_toolchain(tmp_path: Path, recipes: Path) -> None:
+async def test_a_full_disk_is_not_an_error_of_the_toolchain(tmp_path: Path, recipes: Path) -> None:
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\necho 'failed to write: No space left on device (os error 28)'\nexit 2\n")
     uv.chmod(0o755)
@@ -93,7 +93,9 @@ async def test_a_changed_recipe_and_a_broken_environment_are_rebuilt(
     assert python.is_file()
 
 
-async def test_an_environment_whose_modules_do_not_import_is_no_toolchain(store: ToolchainStore, recipes: Path) -> None:
+async def test_an_environment_whose_modules_do_not_import_is_not_a_toolchain(
+    store: ToolchainStore, recipes: Path
+) -> None:
     (recipes / "tiny.txt").write_text("# python: 3.11\n# imports: no_such_module\n")
     with pytest.raises(ConversionError, match="No module named 'no_such_module'") as caught:
         await store.ensure("tiny", print)
@@ -108,7 +110,7 @@ async def test_an_environment_whose_modules_do_not_import_is_no_toolchain(store:
         pytest.param("no such requirement\n", "uv pip failed", id="requirement"),
     ],
 )
-async def test_what_cannot_be_made_says_what_is_missing(
+async def test_a_toolchain_that_cannot_be_installed_reports_what_is_missing(
     store: ToolchainStore, recipes: Path, recipe: str, message: str
 ) -> None:
     (recipes / "tiny.txt").write_text(recipe)
@@ -116,7 +118,7 @@ async def test_what_cannot_be_made_says_what_is_missing(
         await store.ensure("tiny", print)
 
 
-async def test_what_several_toolchains_share_is_installed_with_each_and_part_of_its_digest(
+async def test_shared_packages_are_installed_with_each_toolchain_and_part_of_its_digest(
     store: ToolchainStore, recipes: Path
 ) -> None:
     (recipes / "tiny.txt").write_text("# python: 3.11\n# imports: json\n# with: shared.requirements\n")
@@ -129,7 +131,7 @@ async def test_what_several_toolchains_share_is_installed_with_each_and_part_of_
         await store.ensure("tiny", print)
 
 
-async def test_without_uv_the_error_says_so(tmp_path: Path, recipes: Path) -> None:
+async def test_a_missing_uv_is_reported(tmp_path: Path, recipes: Path) -> None:
     store = ToolchainStore(tmp_path / "toolchains", uv="no-such-uv", recipes=recipes)
     with pytest.raises(ConversionError, match="no-such-uv cannot be run"):
         await store.ensure("tiny", print)
@@ -170,7 +172,7 @@ def pins(file: Path) -> dict[str, str]:
     return dict(line.split()[0].split("==") for line in lines)
 
 
-def test_the_model_server_gets_what_it_needs_beside_numpy_in_the_versions_of_the_lock() -> None:
+def test_the_model_servers_requirements_have_the_versions_of_the_lock() -> None:
     lock = {package["name"]: package for package in tomllib.loads(LOCK.read_text())["package"]}
     needed, todo = {"kleverserve"}, ["kleverserve"]
     while todo:
@@ -189,7 +191,7 @@ def test_parsers_know_the_versions_that_load_pickles(package: str, toolchain: st
 
 
 @pytest.mark.parametrize("toolchain", ["openvino", "pmml", "sklearn", "torch"])
-def test_what_the_model_server_needs_does_not_contradict_a_toolchain_that_it_runs_in(toolchain: str) -> None:
+def test_the_model_servers_requirements_do_not_contradict_a_toolchain(toolchain: str) -> None:
     recipe = read_recipe(toolchain)
     assert recipe.shared == RECIPES / "server.requirements"
     own, server = pins(recipe.requirements), pins(recipe.shared)
@@ -199,7 +201,7 @@ def test_what_the_model_server_needs_does_not_contradict_a_toolchain_that_it_run
     }
 
 
-def test_the_image_of_a_toolchain_copies_directories_that_exist_and_runs_programs() -> None:
+def test_the_image_of_a_toolchain_copies_existing_directories_and_runs_programs() -> None:
     lines = CONTAINERFILE.read_text().splitlines()
     copied = {line.split()[2]: ROOT / line.split()[1] for line in lines if line.startswith("COPY ")}
     assert copied == {"requirements": RECIPES, "programs": PROGRAMS, "modelfiles": READERS}

@@ -73,7 +73,7 @@ def read(directory: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 @pytest.mark.parametrize("name", ATTACKS)
-def test_nothing_of_a_pickle_runs(tmp_path: Path, name: str, protocol: int) -> None:
+def test_no_code_of_a_pickle_runs(tmp_path: Path, name: str, protocol: int) -> None:
     mark = tmp_path / "it-ran"
     read(tmp_path / "model", pickle.dumps(attack_named(name, mark), protocol))
     assert not mark.exists()
@@ -100,13 +100,13 @@ def test_pickle_itself_would_have_called_it(tmp_path: Path, name: str) -> None:
     assert mark.exists()
 
 
-def test_a_global_is_only_remembered(tmp_path: Path) -> None:
+def test_a_global_is_only_recorded(tmp_path: Path) -> None:
     write(tmp_path, "model.pkl", pickle.dumps(os.system))
     value = read_pickle(tmp_path / "model.pkl")
     assert value.made_by in {"posix.system", "os.system", "nt.system"}
     assert value is not os.system
 
 
-def test_what_would_be_called_is_remembered_with_its_arguments(tmp_path: Path) -> None:
+def test_a_call_is_recorded_with_its_arguments(tmp_path: Path) -> None:
     write(tmp_path, "model.pkl", pickle.dumps(Runs(os.system, "true")))
     assert read_pickle(tmp_path / "model.pkl").arguments == ("true",)

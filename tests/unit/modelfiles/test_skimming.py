@@ -33,7 +33,7 @@ FLOATS = b"".join(b"\x35" + struct.pack("<f", number) for number in range(50_000
         pytest.param(b"", id="nothing"),
     ],
 )
-def test_what_is_not_declared_is_passed_over(tmp_path: Path, undeclared: bytes) -> None:
+def test_undeclared_fields_are_skipped(tmp_path: Path, undeclared: bytes) -> None:
     array = undeclared + b"\x08\x07" + undeclared
     length = bytes([len(array) & 127 | 128, len(array) >> 7 & 127 | 128, len(array) >> 14])
     content = undeclared + b"\x0a\x01n" + b"\x12" + length + array + undeclared

@@ -111,7 +111,7 @@ WIDE = dtype_of(b"U1", dtype_state(3, "<", None, None, None, 400, 4, 8))
         pytest.param(b"", "early", id="empty"),
     ],
 )  # fmt: skip
-def test_what_is_refused_by_a_scan_is_refused_by_the_loader(tmp_path: Path, content: bytes, why: str) -> None:
+def test_a_pickle_refused_by_the_scan_is_refused_by_the_loader(tmp_path: Path, content: bytes, why: str) -> None:
     assert why in str(refusal(examined(content)))
     file = tmp_path / "model.pkl"
     file.write_bytes(content)
@@ -128,7 +128,7 @@ def test_the_size_of_an_array_is_that_of_numpy(size: bytes) -> None:
 
 
 @pytest.mark.parametrize("compress", [0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)], ids=str)
-def test_arrays_come_back_as_they_were(tmp_path: Path, compress: Any) -> None:
+def test_arrays_survive_a_round_trip(tmp_path: Path, compress: Any) -> None:
     table = np.array([(1, 2.5), (3, 4.5)], dtype=[("a", "<i4"), ("b", "<f8")])
     arrays: list[np.ndarray[Any, Any]] = [
         np.arange(12.0).reshape(3, 4),
@@ -160,7 +160,7 @@ def test_a_trusted_class_is_loaded(tmp_path: Path, protocol: int) -> None:
 @pytest.mark.parametrize(
     "text", ["os:system", "__main__:MyModel", "my.module", "my.module:A.b", "a b:c", "joblib:load", "builtins:eval", ""]
 )
-def test_what_runs_anything_cannot_be_trusted(text: str) -> None:
+def test_a_callable_that_runs_code_cannot_be_trusted(text: str) -> None:
     with pytest.raises(ValueError, match=r"cannot be trusted|names no class|of a script"):
         parse_trust(text)
     assert Allowlist(frozenset({("os", "system")})).use(("os", "system")) is Use.DANGEROUS
@@ -179,7 +179,7 @@ def test_a_partial_of_a_listed_function_is_loaded(tmp_path: Path) -> None:
     assert load(file, NOTHING).func is check_array
 
 
-def test_the_loader_itself_imports_nothing_that_is_not_listed() -> None:
+def test_the_loader_itself_imports_only_listed_modules() -> None:
     with pytest.raises(RefusedPickleError, match=r"os\.system|posix\.system"):
         Loader(StrictStream(io.BytesIO(BOMB)), NOTHING).load()
 

@@ -35,7 +35,7 @@ DEEP_JSON, DEEP_YAML = bounded_json.MOST_DEPTH, bounded_yaml.MOST_DEPTH
         (load_yaml, "a: 1" + ":1" * 1000 + ".5", "too large"),
     ],
 )
-def test_what_passes_a_limit_is_refused_with_the_limit(load: Callable[[Any], Any], text: Any, says: str) -> None:
+def test_a_document_over_a_limit_is_refused_with_the_limit(load: Callable[[Any], Any], text: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         load(text)
 
@@ -49,7 +49,7 @@ def test_what_passes_a_limit_is_refused_with_the_limit(load: Callable[[Any], Any
         (load_yaml, "a: &a {b: 1}\nc: {<<: *a, d: 2}", {"a": {"b": 1}, "c": {"b": 1, "d": 2}}),
     ],
 )
-def test_what_is_within_the_limits_is_read(load: Callable[[Any], Any], text: Any, expected: Any) -> None:
+def test_a_document_within_the_limits_is_read(load: Callable[[Any], Any], text: Any, expected: Any) -> None:
     assert load(text) == expected
 
 

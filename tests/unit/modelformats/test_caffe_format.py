@@ -24,7 +24,7 @@ def layer(kind: str, options: str = "", bottoms: str = 'bottom: "data"') -> str:
     return f'layer {{ name: "{kind}" type: "{kind}" {bottoms} top: "out" {options} }}\n'
 
 
-def test_a_network_and_its_weights(tmp_path: Path) -> None:
+def test_a_network_and_its_weights_are_read(tmp_path: Path) -> None:
     signature = extracted(tmp_path, caffe_models.NETWORK)
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("data", "float32", (1, 3, 9, 9))]
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("prob", "float32", (1, 5))]
@@ -61,7 +61,7 @@ def test_the_shape_of_the_output_follows_from_the_layers(
     assert ("outputs" in signature.unknown) == (shape is None)
 
 
-def test_layers_of_the_first_generation(tmp_path: Path) -> None:
+def test_layers_of_the_first_generation_are_read(tmp_path: Path) -> None:
     network = (
         IMAGE
         + """
@@ -82,7 +82,7 @@ def test_quotes_in_a_text_are_part_of_it(tmp_path: Path) -> None:
     assert extracted(tmp_path, network).details["network"] == 'a \\" layer { b'
 
 
-def test_inputs_have_a_shape_each_or_say_why_not(tmp_path: Path) -> None:
+def test_inputs_have_a_shape_each_or_the_reason_why_not(tmp_path: Path) -> None:
     network = """input: "a" input: "b" input_shape { dim: 1 dim: 2 } input_shape { dim: 3 }
         layer { name: "d" type: "Data" top: "c" } layer { name: "e" type: "Eltwise" bottom: "a" top: "out" }"""
     signature = extracted(tmp_path, network)
@@ -90,7 +90,7 @@ def test_inputs_have_a_shape_each_or_say_why_not(tmp_path: Path) -> None:
     assert "data set" in signature.unknown["inputs"]
 
 
-def test_weights_of_double_precision_are_told(tmp_path: Path) -> None:
+def test_weights_of_double_precision_are_reported(tmp_path: Path) -> None:
     blob = field(7, field(8, struct.pack("<3d", 1, 2, 3)) + field(7, field(1, b"\x03")))
     parameters = extracted(tmp_path, caffe_models.NETWORK, field(100, blob)).parameters
     assert parameters == Parameters(count=3, bytes_by_dtype={"float64": 24})
@@ -109,7 +109,7 @@ def test_large_weights_are_not_read(tmp_path: Path) -> None:
     assert parameters == Parameters(count=size // 4, bytes_by_dtype={"float32": size})
 
 
-def test_of_several_networks_that_for_deployment_is_read(tmp_path: Path) -> None:
+def test_the_deployment_network_is_read_if_there_are_several(tmp_path: Path) -> None:
     write(tmp_path, "solver.prototxt", "net: 'x'")
     write(tmp_path, "net_deploy.prototxt", caffe_models.NETWORK)
     write(tmp_path, "net.caffemodel", caffe_models.weights())
@@ -140,12 +140,12 @@ def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> 
     ],
     ids=["empty", "solver", "open", "closed", "value", "list", "name", "binary", "deep", "long"],
 )
-def test_a_network_that_is_none_is_refused(tmp_path: Path, network: str, reason: str) -> None:
+def test_an_invalid_network_is_refused(tmp_path: Path, network: str, reason: str) -> None:
     with pytest.raises(InvalidModelError, match=rf"model\.prototxt.*{reason}"):
         extracted(tmp_path, network)
 
 
 @pytest.mark.parametrize("weights", [b"", b"\x0a\x01x", caffe_models.weights()[:-5]], ids=["empty", "bare", "cut-off"])
-def test_weights_that_are_none_are_refused(tmp_path: Path, weights: bytes) -> None:
+def test_invalid_weights_are_refused(tmp_path: Path, weights: bytes) -> None:
     with pytest.raises(InvalidModelError, match=r"model\.caffemodel"):
         extracted(tmp_path, caffe_models.NETWORK, weights)

@@ -21,7 +21,7 @@ def changed(directory: Path, **changes: Any) -> Signature:
 
 
 @pytest.mark.parametrize("content", [BINARY, TEXT], ids=["cbm", "json"])
-def test_both_files_tell_the_same(tmp_path: Path, content: bytes) -> None:
+def test_both_files_give_the_same_result(tmp_path: Path, content: bytes) -> None:
     assert detect_format(write(tmp_path, "model", content)) == "CatBoost"
     signature = extract_signature("CatBoost", tmp_path)
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [
@@ -49,13 +49,13 @@ def test_both_files_tell_the_same(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(("bias", "shape"), [([1, [0.5]], (-1,)), ([1, [0, 0]], (-1, 2))], ids=["one", "two"])
-def test_a_regression_gives_numbers(tmp_path: Path, bias: list[Any], shape: tuple[int, ...]) -> None:
+def test_a_regression_returns_numbers(tmp_path: Path, bias: list[Any], shape: tuple[int, ...]) -> None:
     signature = changed(tmp_path, model_info={}, scale_and_bias=bias)
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("predict", "float64", shape)]
     assert signature.framework_version is None
 
 
-def test_a_feature_without_a_name_is_known_by_its_place(tmp_path: Path) -> None:
+def test_a_feature_without_a_name_is_named_by_its_position(tmp_path: Path) -> None:
     features = {
         "float_features": [{"flat_feature_index": 1, "feature_id": ""}],
         "categorical_features": [{"flat_feature_index": 0}],

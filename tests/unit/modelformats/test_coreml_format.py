@@ -30,7 +30,7 @@ def package(directory: Path) -> Path:
     return directory / "iris.mlpackage"
 
 
-def test_a_neural_network_tells_its_layers(tmp_path: Path) -> None:
+def test_the_layers_of_a_neural_network_are_listed(tmp_path: Path) -> None:
     write(tmp_path, "anything", (DATA / "coreml" / "iris.mlmodel").read_bytes())
     assert detect_format(tmp_path) == "CoreML"
     (tmp_path / "anything").rename(tmp_path / "iris.mlmodel")
@@ -43,7 +43,7 @@ def test_a_neural_network_tells_its_layers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["beside", "inside"])
-def test_a_package_tells_its_program_and_weights(inside: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_the_program_and_weights_of_a_package_are_read(inside: bool, tmp_path: Path) -> None:  # noqa: FBT001
     directory = package(tmp_path)
     signature = extract_signature("CoreML", directory if inside else tmp_path)
     assert detect_format(directory if inside else tmp_path) == "CoreML"
@@ -55,7 +55,7 @@ def test_a_package_tells_its_program_and_weights(inside: bool, tmp_path: Path) -
     assert signature.details["specification_version"] == 6
 
 
-def test_features_of_every_kind(tmp_path: Path) -> None:
+def test_features_of_every_kind_are_read(tmp_path: Path) -> None:
     made = model()
     made.treeEnsembleClassifier.SetInParent()
     for name in ("int64", "str"):
@@ -86,7 +86,7 @@ def test_features_of_every_kind(tmp_path: Path) -> None:
     assert signature.details["predicted_feature"] == "label"
 
 
-def test_a_pipeline_tells_the_operators_of_its_models(tmp_path: Path) -> None:
+def test_the_operators_of_a_pipelines_models_are_listed(tmp_path: Path) -> None:
     made = model()
     made.pipelineClassifier.pipeline.models.add(version=4).scaler.SetInParent()
     network = made.pipelineClassifier.pipeline.models.add(version=4).neuralNetwork
@@ -103,7 +103,7 @@ def test_a_manifest_that_names_no_file_of_the_package_is_refused(place: str, tmp
 
 
 @pytest.mark.parametrize("content", [b"", b"\x08\x04\x12\x00", b"\x08\x04\x12\x7f"], ids=["empty", "no-model", "cut"])
-def test_other_bytes_are_refused(content: bytes, tmp_path: Path) -> None:
+def test_other_content_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError, match=r"model\.mlmodel"):
         extract_signature("CoreML", write(tmp_path, "model.mlmodel", content))
 
@@ -170,7 +170,7 @@ def test_weights_of_an_unknown_type_are_counted_with_the_bytes_of_their_blob(tmp
         pytest.param("@model_path/weights/weight.bin", 64, blob(5, sentinel=1), id="no-sentinel"),
     ],
 )
-def test_a_blob_that_is_not_there_gives_no_bytes(tmp_path: Path, place: str, offset: int, content: bytes) -> None:
+def test_a_missing_blob_counts_no_bytes(tmp_path: Path, place: str, offset: int, content: bytes) -> None:
     write(tmp_path, "secret", blob(5))
     write(tmp_path / "inner", "weights/weight.bin", content)
     signature = extracted(program(99, place=place, offset=offset), tmp_path / "inner")
@@ -179,7 +179,7 @@ def test_a_blob_that_is_not_there_gives_no_bytes(tmp_path: Path, place: str, off
     assert "unknown type 99" in signature.unknown["parameters"]
 
 
-def test_features_without_a_type_say_why(tmp_path: Path) -> None:
+def test_features_without_a_type_have_a_reason(tmp_path: Path) -> None:
     made = model()
     made.identity.SetInParent()
     for name, kind in (("newer", 0x30008), ("unsaid", 0)):

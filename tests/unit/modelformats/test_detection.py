@@ -21,7 +21,7 @@ FORMATS = sorted(model_files.of_each_format())
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_model_is_known_by_its_usual_name(tmp_path: Path, name: str) -> None:
+def test_a_model_is_recognised_by_its_usual_name(tmp_path: Path, name: str) -> None:
     assert detect_format(model_files.write_model(tmp_path, name)) == name
     validate_layout(name, tmp_path)
 
@@ -32,7 +32,7 @@ def test_a_signature_names_the_format_that_the_files_were_parsed_as(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["ONNX", "PMML", "SKLearn", "GraphDef", "H5", "Keras", "TFLite"])
-def test_a_model_is_known_by_its_content_under_any_name(tmp_path: Path, name: str) -> None:
+def test_a_model_is_recognised_by_its_content_under_any_name(tmp_path: Path, name: str) -> None:
     _, content = model_files.of_each_format()[name]
     assert detect_format(write(tmp_path, "weights", content)) == name
 
@@ -49,7 +49,7 @@ def test_a_model_is_known_by_its_content_under_any_name(tmp_path: Path, name: st
         ((), None),
     ],
 )
-def test_formats_that_are_not_parsed_are_known_by_their_names(
+def test_formats_without_a_parser_are_recognised_by_their_names(
     tmp_path: Path, files: tuple[str, ...], name: str | None
 ) -> None:
     for file in files:
@@ -57,11 +57,11 @@ def test_formats_that_are_not_parsed_are_known_by_their_names(
     assert detect_format(tmp_path) == name
 
 
-def test_a_directory_that_is_not_there_holds_no_format(tmp_path: Path) -> None:
+def test_a_missing_directory_holds_no_format(tmp_path: Path) -> None:
     assert detect_format(tmp_path / "nowhere") is None
 
 
-def test_a_format_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
+def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError) as failure:
         validate_layout("Fortran", tmp_path)
     assert ", ".join(KNOWN_FORMATS) in str(failure.value)
@@ -88,7 +88,7 @@ def test_two_candidates_are_named(tmp_path: Path, name: str, ending: str) -> Non
         extract_signature(name, tmp_path)
 
 
-def test_two_files_of_unusual_name_are_no_model(tmp_path: Path) -> None:
+def test_two_files_with_unusual_names_are_not_a_model(tmp_path: Path) -> None:
     _, content = model_files.of_each_format()["ONNX"]
     for stem in "ab":
         write(tmp_path, stem, content)
@@ -97,7 +97,7 @@ def test_two_files_of_unusual_name_are_no_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", FORMATS)
 @pytest.mark.parametrize("right", FORMATS)
-def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right: str, wrong: str) -> None:
+def test_the_files_of_one_format_are_not_treated_as_another(tmp_path: Path, right: str, wrong: str) -> None:
     model_files.write_model(tmp_path, right)
     if right == wrong:
         signature = extract_signature(wrong, tmp_path)
@@ -113,7 +113,7 @@ def test_the_files_of_one_format_are_not_taken_for_another(tmp_path: Path, right
     assert str(tmp_path) not in str(refused.value)
 
 
-def test_a_format_that_nothing_parses_is_said_with_those_that_are(tmp_path: Path) -> None:
+def test_a_format_without_a_parser_is_reported_with_the_supported_ones(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedFormatError, match=", ".join(KNOWN_FORMATS)):
         extract_signature("Unheard", tmp_path)
 
@@ -123,17 +123,17 @@ def test_a_format_that_nothing_parses_is_said_with_those_that_are(tmp_path: Path
     ["sklearn==1.9\n", "A <PMML> document is made by…", "\x08\x08\x12 is how ONNX begins"],
     ids=["requirements", "readme", "bytes"],
 )
-def test_a_text_that_speaks_of_a_format_is_not_of_it(tmp_path: Path, text: str) -> None:
+def test_a_text_about_a_format_is_not_of_that_format(tmp_path: Path, text: str) -> None:
     assert detect_format(write(tmp_path, "notes.txt", text)) is None
     assert detect_format(write(tmp_path, "model.onnx", b"\x08")) == "ONNX"
 
 
-def test_a_directory_or_a_pipe_with_the_name_of_a_model_is_none(tmp_path: Path) -> None:
+def test_a_directory_or_a_pipe_with_the_name_of_a_model_is_not_a_model(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").mkdir()
     os.mkfifo(tmp_path / "model.pmml")
     assert detect_format(tmp_path) is None
 
 
-def test_a_file_that_may_not_be_read_is_of_no_format(tmp_path: Path) -> None:
+def test_an_unreadable_file_has_no_format(tmp_path: Path) -> None:
     (tmp_path / "weights").symlink_to(tmp_path / "nowhere")
     assert detect_format(tmp_path) is None

@@ -31,7 +31,7 @@ def header(keys: int, tensors: int, rest: bytes = b"") -> bytes:
     return b"GGUF" + struct.pack("<IQQ", 3, tensors, keys) + rest
 
 
-def test_tensors_are_counted_by_type_and_the_architecture_is_told() -> None:
+def test_tensors_are_counted_by_type_and_the_architecture_is_reported() -> None:
     signature = extracted(REAL)
     assert signature.parameters is not None
     assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (80, {"float16": 128, "float32": 64})
@@ -40,7 +40,7 @@ def test_tensors_are_counted_by_type_and_the_architecture_is_told() -> None:
     assert set(signature.unknown) == {"inputs", "outputs", "operators", "framework_version"}
 
 
-def test_it_is_told_from_its_content(tmp_path: Path) -> None:
+def test_a_model_is_recognised_by_its_content(tmp_path: Path) -> None:
     assert detect_format(write(tmp_path, "weights", CONTENT)) == "GGUF"
 
 
@@ -60,7 +60,7 @@ def test_quantised_blocks_have_their_size(tmp_path: Path, kind: int, name: str, 
     assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (64, {name: size})
 
 
-def test_a_file_for_big_endian_machines_is_read_in_its_own_byte_order(tmp_path: Path) -> None:
+def test_a_big_endian_file_is_read_in_its_own_byte_order(tmp_path: Path) -> None:
     one, other = (write(tmp_path / order, "m.gguf", file([(64, 0, 256), (32, 1, 64)], order)) for order in "<>")
     little, big = extracted(one), extracted(other)
     assert big.parameters == little.parameters
@@ -70,7 +70,7 @@ def test_a_file_for_big_endian_machines_is_read_in_its_own_byte_order(tmp_path: 
     assert "written for big-endian machines" in big.warnings[0]
 
 
-def test_a_version_that_is_not_known_is_named_in_the_right_byte_order(tmp_path: Path) -> None:
+def test_an_unknown_version_is_named_in_the_right_byte_order(tmp_path: Path) -> None:
     write(tmp_path, "m.gguf", b"GGUF" + struct.pack(">IQQ", 4, 0, 0))
     with pytest.raises(InvalidModelError, match="GGUF of version 4: convert it to version 3"):
         extracted(tmp_path)
@@ -87,7 +87,7 @@ def test_tensors_of_an_unknown_type_are_counted_with_the_bytes_up_to_the_next(tm
     assert "unknown type 98, unknown type 99" in signature.unknown["parameters"]
 
 
-def test_half_a_download_is_refused_with_both_lengths(tmp_path: Path) -> None:
+def test_an_incomplete_download_is_refused_with_both_lengths(tmp_path: Path) -> None:
     content = file([(64, 0, 256)])
     write(tmp_path, "m.gguf", content[:-100])
     with pytest.raises(InvalidModelError, match=rf"reach to byte {len(content)}, but it has only {len(content) - 100}"):
@@ -116,7 +116,7 @@ def test_a_missing_file_of_a_split_model_is_named(tmp_path: Path) -> None:
         pytest.param(header(0, 1, struct.pack("<QIQQIQ", 0, 2, 2**40, 2**40, 0, 0)), id="an impossible shape"),
     ],
 )
-def test_what_is_damaged_is_an_error_of_the_model(tmp_path: Path, content: bytes) -> None:
+def test_damaged_content_is_an_error_of_the_model(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, "m.gguf", content)
     with pytest.raises(InvalidModelError):
         extracted(tmp_path)

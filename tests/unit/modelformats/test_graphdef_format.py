@@ -30,7 +30,7 @@ def extracted(message: Any, directory: Path) -> Signature:
     return extract_signature("GraphDef", write(directory, "model.graphdef", message.SerializeToString()))
 
 
-def test_a_graph_that_tensorflow_froze(tmp_path: Path) -> None:
+def test_a_graph_frozen_by_tensorflow_is_read(tmp_path: Path) -> None:
     signature = extract_signature("GraphDef", write(tmp_path, "model.graphdef", REAL))
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", (-1, 4))]
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("label", "int64", None)]
@@ -43,7 +43,7 @@ def test_a_graph_that_tensorflow_froze(tmp_path: Path) -> None:
     assert signature.details["producer"] > 1000
 
 
-def test_nodes_that_are_consumed_in_any_way_are_no_outputs(tmp_path: Path) -> None:
+def test_consumed_nodes_are_not_outputs(tmp_path: Path) -> None:
     message = graph()
     node(message, "x", "Placeholder", dtype=FLOAT)
     node(message, "split", "Split", "x", T=FLOAT)
@@ -55,7 +55,7 @@ def test_nodes_that_are_consumed_in_any_way_are_no_outputs(tmp_path: Path) -> No
     assert [(t.name, t.dtype) for t in signature.outputs] == [("same", "int64"), ("more", "bool")]
 
 
-def test_shapes_of_results_are_told_where_the_writer_kept_them(tmp_path: Path) -> None:
+def test_shapes_of_results_are_reported_if_the_writer_kept_them(tmp_path: Path) -> None:
     message = graph()
     end = node(message, "y", "Relu", T=FLOAT)
     shape = end.attributes.add(key="_output_shapes").value.list.shapes.add()
@@ -95,11 +95,11 @@ def test_weights_are_counted_and_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["frozen_graph.pb", "weights"])
-def test_a_graph_is_known_by_its_first_node(tmp_path: Path, name: str) -> None:
+def test_a_graph_is_recognised_by_its_first_node(tmp_path: Path, name: str) -> None:
     assert detect_format(write(tmp_path, name, REAL)) == "GraphDef"
 
 
-def test_a_graph_is_known_by_a_first_node_that_is_large(tmp_path: Path) -> None:
+def test_a_graph_is_recognised_by_a_large_first_node(tmp_path: Path) -> None:
     message = graph()
     node(message, "net/w", "Const", *["x" * 1000] * 3000)
     assert detect_format(write(tmp_path, "frozen.pb", message.SerializeToString())) == "GraphDef"
@@ -109,7 +109,7 @@ def test_a_pb_file_that_is_a_graph_is_read(tmp_path: Path) -> None:
     assert extract_signature("GraphDef", write(tmp_path, "frozen_graph.pb", REAL)).operators
 
 
-def test_a_pb_file_of_another_format_is_no_graph(tmp_path: Path) -> None:
+def test_a_pb_file_of_another_format_is_not_a_graph(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidModelError, match=r"there is no \*\.graphdef .* nor another file there that begins as GraphDef"
     ):
@@ -158,7 +158,7 @@ def test_a_constant_of_an_unknown_type_is_counted_with_its_bytes(tmp_path: Path)
     assert "unknown type 99" in signature.unknown["parameters"]
 
 
-def test_an_input_and_a_result_of_an_unknown_type_say_why_they_have_none(tmp_path: Path) -> None:
+def test_an_input_and_a_result_of_an_unknown_type_have_a_reason(tmp_path: Path) -> None:
     message = graph()
     node(message, "x", "Placeholder", dtype=99)
     node(message, "y", "Relu", "x", T=98)

@@ -21,7 +21,7 @@ def tensors(signature: Signature) -> list[tuple[str, str | None, tuple[int | str
     return [(tensor.name, tensor.dtype, tensor.shape) for tensor in (*signature.inputs, *signature.outputs)]
 
 
-def test_a_functional_model_of_keras_3(tmp_path: Path) -> None:
+def test_a_functional_model_of_keras_3_is_read(tmp_path: Path) -> None:
     signature = real(tmp_path, "functional.h5")
     assert tensors(signature) == [
         ("image", "float32", (-1, 8, 8, 1)),
@@ -48,14 +48,16 @@ def test_a_functional_model_of_keras_3(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_models_of_other_kinds_and_versions(tmp_path: Path, name: str, expected: list[Any], weights: int) -> None:
+def test_models_of_other_kinds_and_versions_are_read(
+    tmp_path: Path, name: str, expected: list[Any], weights: int
+) -> None:
     signature = real(tmp_path, name)
     assert tensors(signature) == expected
     assert signature.parameters
     assert signature.parameters.count == weights
 
 
-def test_weights_alone_are_no_model(tmp_path: Path) -> None:
+def test_weights_alone_are_not_a_model(tmp_path: Path) -> None:
     content = (REAL / "keras2.h5").read_bytes().replace(b"model_config", b"other_config")
     with pytest.raises(InvalidModelError, match=r"save the whole model with model\.save"):
         extract_signature("H5", write(tmp_path, "model.h5", content))

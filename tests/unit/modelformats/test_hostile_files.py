@@ -22,19 +22,19 @@ def refused(name: str, directory: Path) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(model_files.of_each_format()))
-def test_an_empty_file_is_no_model(tmp_path: Path, name: str) -> None:
+def test_an_empty_file_is_not_a_model(tmp_path: Path, name: str) -> None:
     file, _ = model_files.of_each_format()[name]
     assert Path(file).name in refused(name, model_files.write_model(tmp_path, name, b""))
 
 
 @pytest.mark.parametrize("name", sorted(model_files.of_each_format()))
-def test_a_file_that_is_cut_off_is_no_model(tmp_path: Path, name: str) -> None:
+def test_a_truncated_file_is_not_a_model(tmp_path: Path, name: str) -> None:
     _, content = model_files.of_each_format()[name]
     assert refused(name, model_files.write_model(tmp_path, name, content[: len(content) // 2]))
 
 
 @pytest.mark.parametrize("name", sorted(model_files.of_each_format()))
-def test_bytes_of_another_format_are_no_model(tmp_path: Path, name: str) -> None:
+def test_bytes_of_another_format_are_not_a_model(tmp_path: Path, name: str) -> None:
     file, _ = model_files.of_each_format()[name]
     assert Path(file).name in refused(name, model_files.write_model(tmp_path, name, b"\x89PNG\r\n\x1a\n" + bytes(100)))
 
@@ -55,7 +55,7 @@ LAUGHS = '<!ENTITY e0 "ha">' + "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' 
         pytest.param(dtd('<!ENTITY a "&b;"><!ENTITY b "&a;">', "&a;"), id="entities-that-hold-each-other"),
     ],
 )
-def test_entities_do_not_unfold(tmp_path: Path, text: str) -> None:
+def test_entities_are_not_expanded(tmp_path: Path, text: str) -> None:
     outcome = parse_apart("PMML", write(tmp_path, "model.pmml", text))
     assert outcome.outcome == "InvalidModelError"
     assert outcome.grown_mb < 30
@@ -79,7 +79,7 @@ def test_other_files_are_not_read_into_a_document(tmp_path: Path, declared: str,
     assert "the secret" not in reason
 
 
-def test_a_declared_dtd_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_a_declared_dtd_is_refused_with_advice(tmp_path: Path) -> None:
     text = dtd('<!ENTITY a "ha">', "x")
     assert "declares a DTD, which PMML does not need: remove it" in refused("PMML", write(tmp_path, "model.pmml", text))
 
@@ -101,17 +101,17 @@ def test_another_document_is_not_included(tmp_path: Path) -> None:
         pytest.param("<!--" + "x" * 20_000_000 + "-->", id="a-long-comment"),
     ],
 )
-def test_xml_beyond_what_any_model_has_is_refused(tmp_path: Path, text: str) -> None:
+def test_xml_over_the_limits_is_refused(tmp_path: Path, text: str) -> None:
     assert refused("PMML", write(tmp_path, "model.pmml", f"<PMML version='4.4'>{text}</PMML>"))
 
 
-def test_a_packed_document_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_compressed_document_is_not_decompressed(tmp_path: Path) -> None:
     content = gzip.compress(b"<PMML>" + b"<A/>" * 2_000_000 + b"</PMML>")
     outcome = parse_apart("PMML", write(tmp_path, "model.pmml", content))
     assert (outcome.outcome, outcome.grown_mb < 10) == ("InvalidModelError", True)
 
 
-def test_a_zip_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_zip_is_not_decompressed(tmp_path: Path) -> None:
     for name, (file, content) in model_files.of_each_format().items():
         with zipfile.ZipFile(write(tmp_path / name, file, b"") / file, "w") as packed:
             packed.writestr(file, content)
@@ -137,7 +137,7 @@ def nested(depth: int) -> bytes:
     return b"\x08\x08" + message(7, graph + value) + message(8, b"\x10\x11")
 
 
-def test_graphs_nested_in_graphs_are_counted_as_deep_as_protobuf_reads(tmp_path: Path) -> None:
+def test_nested_graphs_are_counted_up_to_the_depth_of_protobuf(tmp_path: Path) -> None:
     signature = extract_signature("ONNX", write(tmp_path, "model.onnx", nested(30)))
     assert signature.operators == {"If": 30}
 
@@ -153,7 +153,7 @@ def test_graphs_nested_deeper_are_refused(tmp_path: Path, depth: int) -> None:
     ids=["2-GB", "most", "too-long", "without-end", "cut-off"],
 )
 @pytest.mark.parametrize(("name", "start"), [("ONNX", b"\x08\x08\x3a"), ("SavedModel", b"\x12")])
-def test_a_length_beyond_the_end_is_refused(tmp_path: Path, name: str, start: bytes, length: bytes) -> None:
+def test_a_length_past_the_end_is_refused(tmp_path: Path, name: str, start: bytes, length: bytes) -> None:
     file, _ = model_files.of_each_format()[name]
     assert file in refused(name, write(tmp_path, file, start + length + b"\x0a"))
 
@@ -170,7 +170,7 @@ def test_a_length_beyond_the_end_is_refused(tmp_path: Path, name: str, start: by
         ("SavedModel", b"serving_default"),
     ],
 )
-def test_text_that_is_no_unicode_is_refused(tmp_path: Path, name: str, text: bytes) -> None:
+def test_text_that_is_not_unicode_is_refused(tmp_path: Path, name: str, text: bytes) -> None:
     file, content = model_files.of_each_format()[name]
     assert text in content
     assert refused(name, write(tmp_path, file, content.replace(text, b"\xff" * len(text))))
@@ -188,7 +188,7 @@ def test_weights_inside_a_protobuf_file_are_not_loaded(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("room_mb", [30, 80], ids=["to-read-the-file", "to-parse-it"])
-def test_too_little_memory_is_not_called_damage(tmp_path: Path, room_mb: int) -> None:
+def test_too_little_memory_is_not_reported_as_damage(tmp_path: Path, room_mb: int) -> None:
     name = varint(2 << 3 | 2) + varint(50 * MEGABYTE) + b"a" * (50 * MEGABYTE)
     write(tmp_path, "model.onnx", name)
     assert parse_apart("ONNX", tmp_path, room_mb=room_mb).outcome == "MemoryError"

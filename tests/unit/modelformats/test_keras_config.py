@@ -72,7 +72,7 @@ def test_nested_models_are_counted_with_their_layers() -> None:
     assert network.operators == {"Dense": 3, "InputLayer": 1, "Sequential": 1, "TimeDistributed": 1}
 
 
-def test_a_model_class_of_its_own_says_what_is_not_known() -> None:
+def test_a_custom_model_class_reports_what_is_unknown() -> None:
     network = read_config({"class_name": "Mine", "config": {"hidden": 3}})
     assert set(network.unknown) == {"inputs", "outputs"}
     assert network.operators == {"Mine": 1}
@@ -136,7 +136,7 @@ def test_only_the_first_result_of_a_layer_has_its_shape() -> None:
     assert [tensor.shape for tensor in network.outputs] == [(-1, 2), None]
 
 
-def test_inputs_without_names_of_their_own_are_called_as_their_layers() -> None:
+def test_inputs_without_names_are_named_after_their_layers() -> None:
     model = functional("Dense", [[X]], ["last", 0, 0])
     model["config"]["input_layers"] = [["x", 0, 0]]
     assert [tensor.name for tensor in read_config(model).inputs] == ["x"]

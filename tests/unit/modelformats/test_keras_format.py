@@ -28,7 +28,7 @@ def members() -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_a_functional_model(tmp_path: Path) -> None:
+def test_a_functional_model_is_read(tmp_path: Path) -> None:
     signature = extract_signature("Keras", write(tmp_path, "model.keras", (REAL / "functional.keras").read_bytes()))
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [
         ("image", "float32", (-1, 8, 8, 1)),
@@ -43,7 +43,7 @@ def test_a_functional_model(tmp_path: Path) -> None:
     assert signature.unknown == {}
 
 
-def test_a_sequential_model(tmp_path: Path) -> None:
+def test_a_sequential_model_is_read(tmp_path: Path) -> None:
     signature = extract_signature("Keras", write(tmp_path, "model.keras", packed(members())))
     assert [(t.name, t.shape) for t in (*signature.inputs, *signature.outputs)] == [
         ("input_layer", (-1, 4)),
@@ -64,20 +64,20 @@ def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
         extract_signature("Keras", write(tmp_path, "model.keras", packed({"data.pkl": b""})))
 
 
-def test_a_configuration_that_unpacks_to_more_than_any_model_is_refused(tmp_path: Path) -> None:
+def test_a_configuration_that_decompresses_over_the_limit_is_refused(tmp_path: Path) -> None:
     bomb = packed({"config.json": b" " * 40 * 1024**2}, zipfile.ZIP_DEFLATED)
     outcome = parse_apart("Keras", write(tmp_path, "model.keras", bomb))
     assert outcome.outcome == "InvalidModelError"
     assert outcome.grown_mb < 60
 
 
-def test_a_configuration_nested_without_end_is_refused(tmp_path: Path) -> None:
+def test_an_endlessly_nested_configuration_is_refused(tmp_path: Path) -> None:
     deep = json.dumps({"class_name": "Sequential"})[:-1] + ', "config": ' + "[" * 100_000
     with pytest.raises(InvalidModelError, match="not a readable Keras model"):
         extract_signature("Keras", write(tmp_path, "model.keras", packed(members() | {"config.json": deep.encode()})))
 
 
-def test_weights_in_a_type_that_hdf5_lacks_have_the_one_that_keras_notes(tmp_path: Path) -> None:
+def test_weights_in_a_type_that_hdf5_lacks_have_the_type_that_keras_records(tmp_path: Path) -> None:
     write(tmp_path, "model.keras", (DATA / "keras" / "bfloat16.keras").read_bytes())
     signature = extract_signature("Keras", tmp_path)
     assert signature.parameters

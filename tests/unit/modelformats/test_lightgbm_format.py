@@ -16,7 +16,7 @@ def extracted(text: str, directory: Path) -> Signature:
     return extract_signature("LightGBM", write(directory, "model.txt", text))
 
 
-def test_features_classes_and_trees_are_told(tmp_path: Path) -> None:
+def test_features_classes_and_trees_are_reported(tmp_path: Path) -> None:
     signature = extracted(MODEL, tmp_path)
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("input", "float64", (-1, 4))]
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("predict", "float64", (-1, 3))]
@@ -30,17 +30,17 @@ def test_features_classes_and_trees_are_told(tmp_path: Path) -> None:
     }
 
 
-def test_one_class_gives_one_number(tmp_path: Path) -> None:
+def test_one_class_returns_one_number(tmp_path: Path) -> None:
     assert extracted(MODEL.replace("num_class=3", "num_class=1"), tmp_path).outputs[0].shape == (-1,)
 
 
-def test_a_model_without_the_sizes_of_its_trees_does_not_say_how_many(tmp_path: Path) -> None:
+def test_a_model_without_the_sizes_of_its_trees_has_no_tree_count(tmp_path: Path) -> None:
     signature = extracted(MODEL.replace("tree_sizes", "other_sizes"), tmp_path)
     assert signature.operators == {}
     assert "does not count its trees" in signature.unknown["operators"]
 
 
-def test_a_model_of_no_trees_is_read(tmp_path: Path) -> None:
+def test_a_model_without_trees_is_read(tmp_path: Path) -> None:
     header = MODEL.partition("tree_sizes")[0]
     assert extracted(header + "tree_sizes=\n\nend of trees\n", tmp_path).operators == {"Tree": 0}
 
@@ -60,7 +60,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, text: str, reason: str) -> No
         extracted(text, tmp_path)
 
 
-def test_a_text_about_trees_is_no_model(tmp_path: Path) -> None:
+def test_a_text_about_trees_is_not_a_model(tmp_path: Path) -> None:
     assert detect_format(write(tmp_path, "notes.txt", "tree\nis a plant, version=v4")) is None
     with pytest.raises(InvalidModelError, match="does not begin as a LightGBM text model"):
         extract_signature("LightGBM", write(tmp_path, "model.lgb", "tree\n"))

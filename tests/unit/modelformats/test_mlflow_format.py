@@ -20,7 +20,7 @@ def extracted(text: str, directory: Path) -> Signature:
     return extract_signature("MLflow", write(directory, "MLmodel", text))
 
 
-def test_columns_and_tensors_of_the_signature_are_told(tmp_path: Path) -> None:
+def test_columns_and_tensors_of_the_signature_are_reported(tmp_path: Path) -> None:
     signature = extracted(MODEL, tmp_path)
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs][-3:] == [
         ("length", "float64", (-1,)),
@@ -30,19 +30,19 @@ def test_columns_and_tensors_of_the_signature_are_told(tmp_path: Path) -> None:
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("output-1", "float32", (-1, 2))]
 
 
-def test_tensors_without_a_name_are_called_as_the_server_calls_them(tmp_path: Path) -> None:
+def test_tensors_without_a_name_get_the_names_of_the_server(tmp_path: Path) -> None:
     spec = '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]'
     signature = extracted(f"{UNSIGNED}signature:\n  inputs: '{spec}'\n  outputs: '{spec}'\n", tmp_path)
     assert ([t.name for t in signature.inputs], [t.name for t in signature.outputs]) == (["input-0"], ["output-1"])
 
 
-def test_aliases_are_read_as_what_they_refer_to(tmp_path: Path) -> None:
+def test_aliases_are_resolved(tmp_path: Path) -> None:
     signature = extracted(f"{UNSIGNED}metadata:\n  tags: &id001 [a, b]\n  more: *id001\n", tmp_path)
     assert signature.framework == "sklearn"
 
 
 @pytest.mark.parametrize("levels", [40, 400])
-def test_aliases_of_aliases_take_no_room(tmp_path: Path, levels: int) -> None:
+def test_nested_aliases_take_no_memory(tmp_path: Path, levels: int) -> None:
     lists = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, levels))
     assert extracted(f"a0: &a0 [x]\n{lists}{UNSIGNED}", tmp_path).framework == "sklearn"
 
@@ -54,7 +54,7 @@ def test_the_directory_of_a_logged_model_is_read(tmp_path: Path) -> None:
     assert extract_signature("MLflow", tmp_path).framework == "sklearn"
 
 
-def test_flavours_tell_the_framework(tmp_path: Path) -> None:
+def test_flavours_name_the_framework(tmp_path: Path) -> None:
     signature = extracted(MODEL, tmp_path)
     assert (signature.framework, signature.framework_version) == ("sklearn", "1.9.1")
     assert signature.details == {
@@ -65,13 +65,13 @@ def test_flavours_tell_the_framework(tmp_path: Path) -> None:
     }
 
 
-def test_a_model_without_a_signature_says_so(tmp_path: Path) -> None:
+def test_a_model_without_a_signature_is_reported_as_such(tmp_path: Path) -> None:
     signature = extracted(UNSIGNED, tmp_path)
     assert (signature.inputs, signature.outputs, signature.framework_version) == ((), (), "0.19.1")
     assert "logged without a signature" in signature.unknown["inputs"]
 
 
-def test_a_pickle_of_another_release_is_warned_of(tmp_path: Path) -> None:
+def test_a_pickle_of_another_release_has_a_warning(tmp_path: Path) -> None:
     (warning,) = extracted(UNSIGNED, tmp_path).warnings
     assert "saved by scikit-learn 0.19.1" in warning
     assert extracted(MODEL, tmp_path).warnings == ()
@@ -95,12 +95,12 @@ def test_a_directory_with_other_models_is_mlflows(tmp_path: Path) -> None:
     ],
     ids=["no-flavours", "merges", "deep", "deeper", "code", "bad-json", "large"],
 )
-def test_what_no_mlmodel_has_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+def test_content_that_no_mlmodel_has_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(InvalidModelError, match=reason):
         extracted(text, tmp_path)
 
 
-def test_columns_without_a_type_say_why(tmp_path: Path) -> None:
+def test_columns_without_a_type_have_a_reason(tmp_path: Path) -> None:
     columns = '[{"name": "a", "type": "array"}, {"name": "b", "type": "quaternion"}, {"name": "c", "type": "long"}]'
     signature = extracted(f"{UNSIGNED}signature:\n  inputs: '{columns}'\n", tmp_path)
     assert [tensor.dtype for tensor in signature.inputs] == [None, None, "int64"]

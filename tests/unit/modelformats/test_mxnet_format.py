@@ -31,7 +31,7 @@ def node(op: str, name: str, *inputs: int, **more: Any) -> dict[str, Any]:
     return {"op": op, "name": name, "inputs": [[place, 0, 0] for place in inputs]} | more
 
 
-def test_a_network_that_gluon_exported(tmp_path: Path) -> None:
+def test_a_network_exported_by_gluon_is_read(tmp_path: Path) -> None:
     signature = real(tmp_path, "small")
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("data", None, None)]
     assert [t.name for t in signature.outputs] == ["net_dense0_fwd_output"]
@@ -43,7 +43,7 @@ def test_a_network_that_gluon_exported(tmp_path: Path) -> None:
     assert set(signature.unknown) == {"inputs", "outputs"}
 
 
-def test_a_checkpoint_of_a_module(tmp_path: Path) -> None:
+def test_a_checkpoint_of_a_module_is_read(tmp_path: Path) -> None:
     signature = real(tmp_path, "module")
     assert [(t.name, t.shape) for t in signature.inputs] == [("data", (-1, 4))]
     assert signature.details == {"labels": ["softmax_label"]}
@@ -51,7 +51,7 @@ def test_a_checkpoint_of_a_module(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["attrs", "attr", "param"])
-def test_types_and_shapes_of_inputs_are_told_where_they_are(tmp_path: Path, key: str) -> None:
+def test_types_and_shapes_of_inputs_are_reported_if_present(tmp_path: Path, key: str) -> None:
     data = node("null", "x", **{key: {"__shape__": "(0, 3, 224, 224)", "__dtype__": "3"}})
     signature = extracted(tmp_path, [data, node("relu", "y", 0)])
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "uint8", (-1, 3, 224, 224))]
@@ -59,7 +59,7 @@ def test_types_and_shapes_of_inputs_are_told_where_they_are(tmp_path: Path, key:
     assert signature.framework_version is None
 
 
-def test_outputs_have_the_names_that_mxnet_gives(tmp_path: Path) -> None:
+def test_outputs_have_the_names_of_mxnet(tmp_path: Path) -> None:
     nodes = [node("null", "x"), node("split", "s", 0), node("relu", "r", 1)]
     signature = extracted(tmp_path, nodes, heads=[[1, 0, 0], [1, 1, 0], [2, 0], [0, 0, 0]])
     assert [t.name for t in signature.outputs] == ["s_output0", "s_output1", "r_output", "x"]
@@ -79,7 +79,7 @@ def test_sparse_arrays_are_read() -> None:
     ]
 
 
-def test_arrays_as_numpy_has_them_are_read() -> None:
+def test_numpy_arrays_are_read() -> None:
     arrays = read_arrays(REAL / "np.params")
     assert [(array.shape, name) for array, name in zip(arrays, named(arrays), strict=True)] == [
         ((), "s"),
@@ -140,7 +140,7 @@ def test_large_weights_are_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("graph", [b"[]", b"{}", b'{"nodes": [1], "heads": [[0]]}', b"{"], ids=repr)
-def test_a_symbol_that_is_none_is_refused(tmp_path: Path, graph: bytes) -> None:
+def test_an_invalid_symbol_is_refused(tmp_path: Path, graph: bytes) -> None:
     with pytest.raises(InvalidModelError, match=r"model-symbol\.json"):
         extract_signature("MXNetParams", write_model(tmp_path, "MXNetParams", graph))
 
@@ -151,7 +151,7 @@ def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> 
         validate_layout("MXNetParams", write(tmp_path, there, b"x"))
 
 
-def test_an_input_of_an_unknown_type_says_so(tmp_path: Path) -> None:
+def test_an_input_of_an_unknown_type_has_a_reason(tmp_path: Path) -> None:
     data = [node("null", "x", attrs={"__dtype__": "99"}), node("null", "y", attrs={"__dtype__": "-1"})]
     signature = extracted(tmp_path, [*data, node("add", "z", 0, 1)])
     assert signature.unknown["x"] == "its elements are of unknown type 99: newer than this version of Klever"

@@ -23,7 +23,7 @@ def names(signature: Signature) -> tuple[list[str], list[str]]:
     return [tensor.name for tensor in signature.inputs], [tensor.name for tensor in signature.outputs]
 
 
-def test_a_net_and_its_weights(tmp_path: Path) -> None:
+def test_a_net_and_its_weights_are_read(tmp_path: Path) -> None:
     signature = extract_signature("NetDef", write_model(tmp_path, "NetDef"))
     assert names(signature) == (["data"], ["softmax"])
     assert (signature.inputs[0].dtype, signature.inputs[0].shape) == (None, None)
@@ -33,7 +33,7 @@ def test_a_net_and_its_weights(tmp_path: Path) -> None:
     assert set(signature.unknown) == {"inputs", "outputs", "framework_version"}
 
 
-def test_types_and_shapes_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
+def test_types_and_shapes_may_be_in_a_file_beside_the_net(tmp_path: Path) -> None:
     write(tmp_path, "value_info.json", json.dumps({"data": [10, [1, 4]]}))
     signature = extract_signature("NetDef", write_model(tmp_path, "NetDef"))
     assert (signature.inputs[0].dtype, signature.inputs[0].shape) == ("int64", (1, 4))
@@ -41,13 +41,13 @@ def test_types_and_shapes_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("info", ["[", "[]", {"data": [1]}, {"data": [1, ["x"]]}, {"data": ["float", [1]]}], ids=repr)
-def test_a_description_that_is_none_is_refused(tmp_path: Path, info: Any) -> None:
+def test_an_invalid_description_is_refused(tmp_path: Path, info: Any) -> None:
     write(tmp_path, "value_info.json", info if isinstance(info, str) else json.dumps(info))
     with pytest.raises(InvalidModelError, match=r"value_info\.json"):
         extract_signature("NetDef", write_model(tmp_path, "NetDef"))
 
 
-def test_ends_that_are_not_declared_follow_from_the_operators(tmp_path: Path) -> None:
+def test_undeclared_ends_follow_from_the_operators(tmp_path: Path) -> None:
     net = operator("FC", ("data", "w", "b"), ("fc",)) + operator("Relu", ("fc",), ("relu", "mask"))
     assert names(extracted(tmp_path, caffe_models.init_net(), net)) == (["data"], ["relu", "mask"])
 
@@ -60,14 +60,14 @@ def test_an_input_may_be_filled_with_a_placeholder(tmp_path: Path) -> None:
     assert signature.parameters.count == 15
 
 
-def test_a_net_that_is_filled_altogether_says_so(tmp_path: Path) -> None:
+def test_a_completely_filled_net_is_reported_as_such(tmp_path: Path) -> None:
     init = caffe_models.init_net() + fill("data", 1, 4)
     signature = extracted(tmp_path, init, caffe_models.predict_net())
     assert signature.inputs == ()
     assert "fills everything" in signature.unknown["inputs"]
 
 
-def test_weights_of_other_types_are_told(tmp_path: Path) -> None:
+def test_weights_of_other_types_are_reported(tmp_path: Path) -> None:
     half = field(5, field(1, b"dtype") + field(3, 12)) + field(5, field(1, b"shape") + field(6, 5))
     init = fill("w", 2, kind="GivenTensorInt64Fill") + operator("XavierFill", (), ("b",), half)
     signature = extracted(tmp_path, init, caffe_models.predict_net())
@@ -98,7 +98,7 @@ def test_a_net_without_weights_fills_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", caffe_models.init_net()[:-3]], ids=["empty", "cut-off"])
-def test_a_net_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_net_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InvalidModelError, match=r"init_net\.pb"):
         extracted(tmp_path, content, caffe_models.predict_net())
 

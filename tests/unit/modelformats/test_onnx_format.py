@@ -28,7 +28,7 @@ def with_initializer(weights: TensorProto) -> ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
 
 
-def test_tensors_operators_and_opset_are_told(tmp_path: Path) -> None:
+def test_tensors_operators_and_opset_are_reported(tmp_path: Path) -> None:
     signature = extracted(onnx_models.iris_classifier(), tmp_path)
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("X", "float32", (-1, 4))]
     assert [t.name for t in signature.outputs] == ["output_label", "output_probability"]
@@ -36,7 +36,7 @@ def test_tensors_operators_and_opset_are_told(tmp_path: Path) -> None:
     assert signature.details["opset"]["ai.onnx.ml"] == 1
 
 
-def test_an_output_that_is_no_tensor_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_an_output_that_is_not_a_tensor_is_reported_with_the_reason(tmp_path: Path) -> None:
     signature = extracted(onnx_models.split_sequence(with_tensor=True), tmp_path)
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [
         ("parts", None, None),
@@ -47,7 +47,7 @@ def test_an_output_that_is_no_tensor_is_named_with_the_reason(tmp_path: Path) ->
     }
 
 
-def test_every_datatype_is_named_as_numpy_names_it(tmp_path: Path) -> None:
+def test_every_datatype_has_its_numpy_name(tmp_path: Path) -> None:
     signature = extracted(onnx_models.identity(), tmp_path)
     assert {t.name: t.dtype for t in signature.inputs} == {
         "BOOL": "bool",
@@ -77,7 +77,7 @@ def test_dimensions_are_numbers_names_or_unknown(tmp_path: Path) -> None:
     }
 
 
-def test_an_input_with_a_default_is_none_that_callers_must_give(tmp_path: Path) -> None:
+def test_an_input_with_a_default_is_optional(tmp_path: Path) -> None:
     inputs = [helper.make_tensor_value_info(name, FLOAT, [1]) for name in ("x", "w")]
     weights = helper.make_tensor("w", FLOAT, [1], [1.0])
     graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", inputs, [OUTPUT], [weights])
@@ -111,7 +111,7 @@ def test_the_exporter_and_its_version_are_the_framework(tmp_path: Path) -> None:
     assert signature.details == {"ir_version": 9, "opset": {"ai.onnx": 17}, "graph": "pairs"}
 
 
-def test_a_model_of_no_known_exporter_is_of_onnx(tmp_path: Path) -> None:
+def test_a_model_of_an_unknown_exporter_has_the_framework_onnx(tmp_path: Path) -> None:
     signature = extracted(onnx_models.pairs_only(), tmp_path)
     assert (signature.framework, signature.framework_version) == ("ONNX", None)
 
@@ -131,7 +131,7 @@ def test_weights_of_impossible_size_are_refused(tmp_path: Path, dims: list[int])
         extracted(with_initializer(weights), tmp_path)
 
 
-def test_a_file_without_a_graph_is_no_model(tmp_path: Path) -> None:
+def test_a_file_without_a_graph_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError, match=r"model\.onnx has no graph"):
         extracted(ModelProto(ir_version=9), tmp_path)
 
@@ -166,7 +166,7 @@ def test_files_of_any_size_are_read_alike(tmp_path: Path, make: Callable[[], Mod
         ("sequence, map or optional", lambda name: helper.make_tensor_sequence_value_info(name, FLOAT, [3])),
     ],
 )
-def test_an_input_that_is_no_plain_tensor_is_warned_of(
+def test_an_input_that_is_not_a_plain_tensor_has_a_warning(
     tmp_path: Path, kind: str, make: Callable[[str], ValueInfoProto]
 ) -> None:
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [make("x")], [OUTPUT])
@@ -179,7 +179,7 @@ def test_an_input_that_is_no_plain_tensor_is_warned_of(
 @pytest.mark.parametrize(
     "kind", [TensorProto.BFLOAT16, TensorProto.INT2, TensorProto.FLOAT8E5M2, TensorProto.COMPLEX64]
 )
-def test_tensors_that_the_protocol_has_no_datatype_for_are_warned_of(tmp_path: Path, kind: int) -> None:
+def test_tensors_without_a_datatype_of_the_protocol_have_a_warning(tmp_path: Path, kind: int) -> None:
     x, y = (helper.make_tensor_value_info(name, of, [4]) for name, of in (("x", kind), ("y", TensorProto.INT8)))
     graph = helper.make_graph([helper.make_node("Cast", ["x"], ["y"], to=TensorProto.INT8)], "g", [x], [y])
     signature = extracted(helper.make_model(graph), tmp_path)
@@ -196,7 +196,7 @@ def test_tensors_that_the_protocol_has_no_datatype_for_are_warned_of(tmp_path: P
         (IR_VERSION, onnx_opset_version() + 1, [f"opset {onnx_opset_version() + 1}"]),
     ],
 )
-def test_versions_that_are_newer_than_what_is_known_are_warned_of(
+def test_versions_newer_than_the_known_ones_have_a_warning(
     tmp_path: Path, ir: int, opset: int, warned: list[str]
 ) -> None:
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [], [OUTPUT])

@@ -55,7 +55,7 @@ def test_weights_beside_the_file_are_counted(tmp_path: Path, location: str) -> N
     assert (parameters.count, parameters.bytes_by_dtype) == (6, {"float32": 24})
 
 
-def test_weights_whose_file_is_missing_are_named_with_the_remedy(tmp_path: Path) -> None:
+def test_weights_whose_file_is_missing_are_reported_with_the_remedy(tmp_path: Path) -> None:
     expected = r"model\.onnx keeps the weights 'w' in 'model\.onnx_data', which is missing: copy that file"
     with pytest.raises(InvalidModelError, match=expected):
         extracted(model_of(beside("model.onnx_data")), tmp_path)
@@ -69,7 +69,7 @@ def test_weights_whose_file_is_missing_are_named_with_the_remedy(tmp_path: Path)
         pytest.param(beside("w.bin", offset=4096, length=24), id="behind an offset"),
     ],
 )
-def test_a_file_of_weights_that_is_too_short_is_named(tmp_path: Path, weights: TensorProto) -> None:
+def test_a_truncated_file_of_weights_is_reported(tmp_path: Path, weights: TensorProto) -> None:
     write(tmp_path, "w.bin", SIX_FLOATS[:20])
     with pytest.raises(InvalidModelError, match=r"'w\.bin' up to byte \d+, but the file has only 20.*copy it again"):
         extracted(model_of(weights), tmp_path)
@@ -91,7 +91,7 @@ def test_each_missing_file_is_named_once_and_many_are_counted(tmp_path: Path) ->
     assert said.endswith("and 2 more files")
 
 
-def test_weights_of_a_constant_beside_the_file_are_missed_too(tmp_path: Path) -> None:
+def test_a_missing_file_of_a_constants_weights_is_reported_too(tmp_path: Path) -> None:
     node = helper.make_node("Constant", [], ["y"], value=beside("gone.bin"))
     with pytest.raises(InvalidModelError, match=r"'gone\.bin', which is missing"):
         extracted(model_of(node=node), tmp_path)
@@ -126,7 +126,7 @@ def test_sparse_constants_are_counted_by_their_values(tmp_path: Path) -> None:
     assert counts(model, tmp_path).count == 4
 
 
-def test_tensors_that_fill_other_operators_are_no_weights(tmp_path: Path) -> None:
+def test_tensors_that_fill_other_operators_are_not_weights(tmp_path: Path) -> None:
     fill = TensorProto(data_type=FLOAT, dims=[1], float_data=[1.0])
     assert counts(model_of(node=helper.make_node("ConstantOfShape", ["s"], ["y"], value=fill)), tmp_path).count == 0
 
@@ -164,14 +164,14 @@ def test_weights_of_an_unknown_type_are_counted_and_shown_as_such(tmp_path: Path
     assert "unknown type 77" in signature.unknown["parameters"]
 
 
-def test_weights_of_an_unknown_type_beside_the_file_have_the_length_that_is_said(tmp_path: Path) -> None:
+def test_external_weights_of_an_unknown_type_have_their_declared_length(tmp_path: Path) -> None:
     weights = beside("w.bin", length=9)
     weights.data_type = NEWER_TYPE
     write(tmp_path, "w.bin", bytes(9))
     assert counts(model_of(weights), tmp_path).bytes_by_dtype == {"unknown type 77": 9}
 
 
-def test_an_input_of_an_unknown_type_says_why_it_has_none(tmp_path: Path) -> None:
+def test_an_input_of_an_unknown_type_has_a_reason(tmp_path: Path) -> None:
     model = model_of()
     model.graph.input.append(helper.make_tensor_value_info("x", FLOAT, [1]))
     model.graph.input[0].type.tensor_type.elem_type = NEWER_TYPE
@@ -208,7 +208,7 @@ def test_constants_without_a_tensor_are_counted(
     ],
     ids=["floats", "ints"],
 )
-def test_packed_lists_are_counted_as_proto3_writes_them(
+def test_packed_lists_of_proto3_are_counted(
     tmp_path: Path, attribute: bytes, count: int, by_dtype: dict[str, int]
 ) -> None:
     node = field(4, b"Constant") + field(5, attribute)
@@ -220,12 +220,12 @@ def test_packed_lists_are_counted_as_proto3_writes_them(
     assert (parameters.count, parameters.bytes_by_dtype) == (count, by_dtype)
 
 
-def test_lists_of_other_operators_are_no_weights(tmp_path: Path) -> None:
+def test_lists_of_other_operators_are_not_weights(tmp_path: Path) -> None:
     assert counts(model_of(node=helper.make_node("Conv", ["x"], ["y"], pads=[0, 0, 1, 1])), tmp_path).count == 0
 
 
 @pytest.mark.parametrize(("name", "number", "size"), [("value_floats", 1.5, 4), ("value_ints", 1, 8)])
-def test_a_list_of_many_numbers_hides_no_model(tmp_path: Path, name: str, number: float, size: int) -> None:
+def test_a_long_list_of_numbers_does_not_hide_a_model(tmp_path: Path, name: str, number: float, size: int) -> None:
     node = helper.make_node("Constant", [], ["y"])
     node.attribute.append(helper.make_attribute(name, [number] * (FIELDS_LIMIT + 10)))
     assert list(counts(model_of(node=node), tmp_path).bytes_by_dtype.values()) == [size * (FIELDS_LIMIT + 10)]

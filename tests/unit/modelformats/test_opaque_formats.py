@@ -9,7 +9,7 @@ from support.model_files import write
 
 
 @pytest.mark.parametrize("file", ["model.plan", "model.engine", "weights"])
-def test_an_engine_is_known_by_how_it_begins(tmp_path: Path, file: str) -> None:
+def test_an_engine_is_recognised_by_its_first_bytes(tmp_path: Path, file: str) -> None:
     write(tmp_path, file, b"ftrt" + bytes(60))
     assert detect_format(tmp_path) == "TensorRT"
     signature = extract_signature("TensorRT", tmp_path)
@@ -17,7 +17,7 @@ def test_an_engine_is_known_by_how_it_begins(tmp_path: Path, file: str) -> None:
     assert "read only by TensorRT" in signature.unknown["inputs"]
 
 
-def test_a_file_that_is_only_called_an_engine_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_an_engine_only_by_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError, match=r"model\.plan does not begin as a TensorRT engine"):
         extract_signature("TensorRT", write(tmp_path, "model.plan", b"plan"))
 

@@ -23,7 +23,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     return tmp_path
 
 
-def test_parameters_go_in_and_results_come_out_under_the_names_of_their_tensors() -> None:
+def test_parameters_and_results_have_the_names_of_their_tensors() -> None:
     signature = extracted(REAL)
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", (-1, 4))]
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("probabilities", "float32", (-1, 3))]
@@ -33,11 +33,11 @@ def test_parameters_go_in_and_results_come_out_under_the_names_of_their_tensors(
     ("names", "expected"),
     [("a/b:0,x", "x"), ("x,z", "x"), ("other", "other"), ("z,a/b:0", "a/b:0"), (r"p\,q,z", "p,q"), ("", "x")],
 )
-def test_of_several_names_of_a_tensor_the_layers_own_counts(tmp_path: Path, names: str, expected: str) -> None:
+def test_the_layers_own_name_wins_among_several_names_of_a_tensor(tmp_path: Path, names: str, expected: str) -> None:
     assert extracted(changed(tmp_path, 'names="x"', f'names="{names}"')).inputs[0].name == expected
 
 
-def test_a_result_has_a_name_of_its_own(tmp_path: Path) -> None:
+def test_a_result_has_its_own_name(tmp_path: Path) -> None:
     result = 'name="{}" type="Result" version="opset1" output_names="{}"'
     old, new = ("Result_6", "probabilities"), ("probabilities/sink_port_0", "a,probabilities")
     changed(tmp_path, result.format(*old), result.format(*new))
@@ -51,20 +51,20 @@ def test_layers_are_operators_and_constants_are_parameters() -> None:
     assert (signature.parameters.count, signature.parameters.bytes_by_dtype) == (12, {"float32": 48})
 
 
-def test_framework_and_version_are_told() -> None:
+def test_framework_and_version_are_reported() -> None:
     signature = extracted(REAL)
     assert signature.framework == "OpenVINO"
     assert (signature.framework_version or "").startswith("2026.4.1")
     assert signature.details == {"ir_version": "11"}
 
 
-def test_it_is_told_from_its_content(tmp_path: Path) -> None:
+def test_a_model_is_recognised_by_its_content(tmp_path: Path) -> None:
     assert detect_format(REAL) == "OpenVINO"
     (tmp_path / "settings.xml").write_text("<settings/>")
     assert detect_format(tmp_path) is None
 
 
-def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
+def test_missing_weights_are_reported(tmp_path: Path) -> None:
     (tmp_path / "tiny.xml").write_bytes((REAL / "tiny.xml").read_bytes())
     with pytest.raises(InvalidModelError, match=r"tiny\.bin', which is missing"):
         validate_layout("OpenVINO", tmp_path)
@@ -72,7 +72,7 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
         extracted(tmp_path)
 
 
-def test_weights_that_were_not_copied_whole_are_named(tmp_path: Path) -> None:
+def test_incomplete_weights_are_reported(tmp_path: Path) -> None:
     changed(tmp_path, "x", "x")
     (tmp_path / "tiny.bin").write_bytes(bytes(47))
     expected = r"'tiny\.bin' up to byte 48, but the file has only 47"
@@ -99,7 +99,7 @@ def test_layers_inside_bodies_are_counted(tmp_path: Path) -> None:
         pytest.param('<?xml version="1.0"?>', '<!DOCTYPE net [<!ENTITY a "b">]>', id="a DTD"),
     ],
 )
-def test_what_is_damaged_is_an_error_of_the_model(tmp_path: Path, old: str, new: str) -> None:
+def test_damaged_content_is_an_error_of_the_model(tmp_path: Path, old: str, new: str) -> None:
     with pytest.raises(InvalidModelError):
         extracted(changed(tmp_path, old, new))
 
@@ -137,7 +137,7 @@ def test_constants_of_every_type_have_the_bytes_of_the_file(
         ("boolean", "bool", None),
     ],
 )
-def test_an_input_of_an_unknown_type_says_so_and_one_of_any_type_does_not(
+def test_an_input_of_an_unknown_type_has_a_reason_and_one_of_any_type_has_none(
     tmp_path: Path, element: str, dtype: str | None, reason: str | None
 ) -> None:
     signature = extracted(changed(tmp_path, 'shape="?,4" element_type="f32"', f'shape="?,4" element_type="{element}"'))

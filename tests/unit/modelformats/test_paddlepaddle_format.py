@@ -39,7 +39,7 @@ def pir(*operators: dict[str, Any]) -> str:
     return json.dumps({"base_code": {"magic": "pir", "version": 1}, "program": program})
 
 
-def test_a_program_tells_what_is_fed_and_fetched(tmp_path: Path) -> None:
+def test_the_fed_and_fetched_tensors_of_a_program_are_reported(tmp_path: Path) -> None:
     signature = of_files(tmp_path, "iris.pdmodel", "iris.pdiparams")
     assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs] == [("x", "float32", (-1, 4))]
     assert [(tensor.dtype, tensor.shape) for tensor in signature.outputs] == [("float32", (-1, 3))]
@@ -50,7 +50,7 @@ def test_a_program_tells_what_is_fed_and_fetched(tmp_path: Path) -> None:
     assert signature.unknown == {}
 
 
-def test_a_program_of_pir_tells_the_same(tmp_path: Path) -> None:
+def test_a_program_of_pir_gives_the_same_result(tmp_path: Path) -> None:
     signature = of_files(tmp_path, "pir.json", "iris.pdiparams")
     assert [(tensor.name, tensor.dtype, tensor.shape) for tensor in signature.inputs] == [("x", "float32", (-1, 4))]
     assert [(tensor.dtype, tensor.shape) for tensor in signature.outputs] == [("float32", (-1, 3))]
@@ -75,7 +75,7 @@ def test_inputs_are_in_the_order_of_their_columns(tmp_path: Path) -> None:
     assert signature.framework_version is None
 
 
-def test_operators_of_branches_are_told_too(tmp_path: Path) -> None:
+def test_operators_of_branches_are_reported_too(tmp_path: Path) -> None:
     inner = {"#": "1.relu", "A": [], "O": []}
     write(tmp_path, "m.json", pir({"#": "1.if", "A": [], "O": [], "regions": [{"blocks": [{"ops": [inner]}]}]}))
     signature = extract_signature("PaddlePaddle", write(tmp_path, "m.pdiparams", b""))

@@ -21,13 +21,13 @@ EXABYTE = struct.pack("<Q", 1 << 60)
 
 @pytest.mark.parametrize("opcode", [b"\x8e", b"\x8d", b"\x96", b"\x95"], ids=["bytes", "text", "bytearray", "frame"])
 @pytest.mark.parametrize("size", [EXABYTE, struct.pack("<Q", 3 << 30), b"\xff" * 8], ids=["exabyte", "3-GB", "most"])
-def test_a_length_beyond_the_end_takes_no_memory(tmp_path: Path, opcode: bytes, size: bytes) -> None:
+def test_a_length_past_the_end_takes_no_memory(tmp_path: Path, opcode: bytes, size: bytes) -> None:
     write(tmp_path, "model.pkl", b"\x80\x05" + opcode + size + b"abc")
     with pytest.raises(InvalidModelError, match=r"early|unpacks to more|maximum size|sys.maxsize"):
         extract_signature("SKLearn", tmp_path)
 
 
-def test_a_claimed_bytearray_is_not_made(tmp_path: Path) -> None:
+def test_a_claimed_bytearray_is_not_allocated(tmp_path: Path) -> None:
     write(tmp_path, "model.pkl", b"\x80\x05\x96" + struct.pack("<Q", 2 << 30) + b"abc")
     outcome = parse_apart("SKLearn", tmp_path)
     assert outcome.outcome == "InvalidModelError"
@@ -74,13 +74,13 @@ NAMES = b"\x80\x02" + b"".join(b"ca\nn%d\n0" % i for i in range(20_000)) + b"N."
         pytest.param(b"\x80\x04" + (b"\x95" + bytes(8)) * 50_000 + b"N.", "parsed", id="empty-frames"),
     ],
 )
-def test_a_pickle_made_to_eat_memory_ends_quickly(tmp_path: Path, content: bytes, outcome: str) -> None:
+def test_a_pickle_made_to_use_much_memory_ends_quickly(tmp_path: Path, content: bytes, outcome: str) -> None:
     parsed_signature = parse_apart("SKLearn", write(tmp_path, "model.pkl", content))
     assert parsed_signature.outcome == outcome
     assert parsed_signature.grown_mb < 50
 
 
-def test_labels_that_unfold_without_end_are_refused(tmp_path: Path) -> None:
+def test_endlessly_nested_labels_are_refused(tmp_path: Path) -> None:
     value: object = "ha"
     for _ in range(60):
         value = (value, value)

@@ -27,11 +27,11 @@ def test_any_object_is_named(tmp_path: Path) -> None:
     assert set(signature.unknown) == {"inputs", "outputs", "operators", "parameters"}
 
 
-def test_an_estimator_is_sklearns(tmp_path: Path) -> None:
+def test_the_framework_of_an_estimator_is_sklearn(tmp_path: Path) -> None:
     assert detect_format(write(tmp_path, "model.pkl", pickle.dumps(model_files.classifier()))) == "SKLearn"
 
 
-def test_skops_tells_what_a_pickle_of_the_same_estimator_does(tmp_path: Path) -> None:
+def test_skops_gives_the_same_result_as_a_pickle_of_the_estimator(tmp_path: Path) -> None:
     write(tmp_path, "anything", (DATA / "skops" / "pipeline.skops").read_bytes())
     assert detect_format(tmp_path) == "Skops"
     signature = extract_signature("Skops", tmp_path)
@@ -42,7 +42,7 @@ def test_skops_tells_what_a_pickle_of_the_same_estimator_does(tmp_path: Path) ->
     assert (signature.details["classes"], signature.details["skops_version"]) == ([0, 1, 2], "0.16.0")
 
 
-def test_labels_that_skops_writes_as_objects_are_told(tmp_path: Path) -> None:
+def test_labels_that_skops_writes_as_objects_are_reported(tmp_path: Path) -> None:
     def text(value: str) -> dict[str, str]:
         return {"__loader__": "JsonNode", "content": json.dumps(value)}
 
@@ -66,7 +66,7 @@ def test_labels_that_skops_writes_as_objects_are_told(tmp_path: Path) -> None:
     ],
     ids=["list", "no-file", "deep"],
 )
-def test_a_schema_that_is_none_is_refused(tmp_path: Path, schema: str) -> None:
+def test_an_invalid_schema_is_refused(tmp_path: Path, schema: str) -> None:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("schema.json", schema)
@@ -75,7 +75,7 @@ def test_a_schema_that_is_none_is_refused(tmp_path: Path, schema: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"configuration of a device", b"[1, 2]", b"(x)", b"\x80\x00\x01\x02"])
-def test_a_bin_file_that_begins_as_old_pickles_may_is_none(tmp_path: Path, content: bytes) -> None:
+def test_a_bin_file_that_only_starts_like_an_old_pickle_is_not_one(tmp_path: Path, content: bytes) -> None:
     assert detect_format(write(tmp_path, "model.bin", content)) != "Pickle"
 
 

@@ -16,7 +16,7 @@ def extracted(text: str, directory: Path) -> Signature:
     return extract_signature("PMML", write(directory, "model.pmml", text))
 
 
-def test_active_fields_go_in_with_their_types_and_kinds(tmp_path: Path) -> None:
+def test_active_fields_are_inputs_with_their_types_and_kinds(tmp_path: Path) -> None:
     signature = extracted(model_files.PMML, tmp_path)
     assert [(t.name, t.dtype, t.shape, t.op_type) for t in signature.inputs] == [
         ("length", "float64", (-1,), "continuous"),
@@ -24,7 +24,7 @@ def test_active_fields_go_in_with_their_types_and_kinds(tmp_path: Path) -> None:
     ]
 
 
-def test_output_fields_and_then_targets_come_out(tmp_path: Path) -> None:
+def test_output_fields_precede_targets(tmp_path: Path) -> None:
     signature = extracted(model_files.PMML, tmp_path)
     assert [(t.name, t.dtype, t.op_type) for t in signature.outputs] == [
         ("probability(setosa)", "float64", "continuous"),
@@ -32,17 +32,17 @@ def test_output_fields_and_then_targets_come_out(tmp_path: Path) -> None:
     ]
 
 
-def test_a_target_that_an_output_shows_does_not_come_twice(tmp_path: Path) -> None:
+def test_a_target_that_an_output_shows_is_not_repeated(tmp_path: Path) -> None:
     signature = extracted(model_files.PMML.replace(OUTPUT, OUTPUT + '<OutputField name="shown"/>'), tmp_path)
     assert [t.name for t in signature.outputs] == ["probability(setosa)", "shown"]
 
 
-def test_a_regression_of_whole_numbers_gives_fractions(tmp_path: Path) -> None:
+def test_a_regression_of_integers_returns_fractions(tmp_path: Path) -> None:
     text = model_files.PMML.replace("classification", "regression").replace('dataType="string"', 'dataType="integer"')
     assert extracted(text.replace(OUTPUT, ""), tmp_path).outputs[0].dtype == "float64"
 
 
-def test_a_document_that_names_no_output_says_so(tmp_path: Path) -> None:
+def test_a_document_without_outputs_is_reported_as_such(tmp_path: Path) -> None:
     text = model_files.PMML.replace(' usageType="target"', ' usageType="supplementary"').replace(OUTPUT, "")
     signature = extracted(text, tmp_path)
     assert signature.outputs == ()
@@ -53,7 +53,7 @@ def test_a_categorical_field_lists_its_valid_values(tmp_path: Path) -> None:
     assert extracted(model_files.PMML, tmp_path).outputs[1].values == ("setosa", "virginica")
 
 
-def test_the_application_and_the_model_are_told(tmp_path: Path) -> None:
+def test_the_application_and_the_model_are_reported(tmp_path: Path) -> None:
     signature = extracted(model_files.PMML, tmp_path)
     assert (signature.framework, signature.framework_version) == ("JPMML-SkLearn", "1.6")
     assert signature.operators == {"RegressionModel": 1}
@@ -72,7 +72,7 @@ def test_the_application_and_the_model_are_told(tmp_path: Path) -> None:
         ('<OutputField name="o" dataType="boolean"/>', "bool"),
     ],
 )
-def test_an_output_has_the_type_it_declares_or_of_what_it_shows(tmp_path: Path, field: str, dtype: str | None) -> None:
+def test_an_output_has_its_declared_type_or_that_of_its_source(tmp_path: Path, field: str, dtype: str | None) -> None:
     signature = extracted(model_files.PMML.replace(OUTPUT, field), tmp_path)
     assert (signature.outputs[0].name, signature.outputs[0].dtype) == ("o", dtype)
 
@@ -83,7 +83,7 @@ def test_older_versions_are_read(tmp_path: Path, version: str) -> None:
     assert len(signature.inputs) == 2
 
 
-def test_models_inside_a_mining_model_are_counted_and_the_outer_one_speaks(tmp_path: Path) -> None:
+def test_models_inside_a_mining_model_are_counted_and_the_outer_one_is_described(tmp_path: Path) -> None:
     inner = '<Segment><TreeModel><MiningSchema><MiningField name="inner"/></MiningSchema></TreeModel></Segment>'
     text = model_files.PMML.replace("RegressionModel", "MiningModel")
     text = text.replace("</MiningModel>", f"<Segmentation>{inner * 3}</Segmentation></MiningModel>")
@@ -92,7 +92,7 @@ def test_models_inside_a_mining_model_are_counted_and_the_outer_one_speaks(tmp_p
     assert [t.name for t in signature.inputs] == ["length", "count"]
 
 
-def test_a_field_that_the_dictionary_does_not_have_is_told_without_a_type(tmp_path: Path) -> None:
+def test_a_field_missing_from_the_dictionary_has_no_type(tmp_path: Path) -> None:
     signature = extracted(
         model_files.PMML.replace('<MiningField name="length"/>', '<MiningField name="derived"/>'), tmp_path
     )
@@ -127,7 +127,7 @@ def test_times_are_sent_as_text(tmp_path: Path, declared: str) -> None:
     assert "length" not in signature.unknown
 
 
-def test_a_field_of_an_unknown_type_is_not_taken_for_text(tmp_path: Path) -> None:
+def test_a_field_of_an_unknown_type_is_not_treated_as_text(tmp_path: Path) -> None:
     text = model_files.PMML.replace('dataType="double"', 'dataType="quaternion"')
     signature = extracted(text.replace(OUTPUT, '<OutputField name="o" dataType="octonion"/>'), tmp_path)
     assert [tensor.dtype for tensor in signature.inputs if tensor.name == "length"] == [None]

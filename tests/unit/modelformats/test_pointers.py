@@ -21,7 +21,7 @@ XET = "# xet version 0\nfilesize = 12345\nhash = '0f5d'\n"
         (XET, r"model\.onnx is a pointer of Xet.*`hf download`"),
     ],
 )
-def test_a_pointer_in_place_of_the_model_is_named_with_what_fetches_the_data(
+def test_a_pointer_instead_of_the_model_is_reported_with_the_command_that_fetches_it(
     tmp_path: Path, content: str, expected: str
 ) -> None:
     write(tmp_path, "model.onnx", content)
@@ -31,20 +31,20 @@ def test_a_pointer_in_place_of_the_model_is_named_with_what_fetches_the_data(
         refuse_pointers(tmp_path)
 
 
-def test_a_link_to_data_that_git_annex_has_not_fetched_is_named(tmp_path: Path) -> None:
+def test_a_link_to_data_that_git_annex_has_not_fetched_is_reported(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").symlink_to("../.git/annex/objects/x0/SHA256E-s9--1/SHA256E-s9--1.onnx")
     with pytest.raises(InvalidModelError, match=r"model\.onnx is a pointer of git-annex"):
         refuse_pointers(tmp_path)
 
 
-def test_a_pointer_among_the_shards_is_the_reason_that_is_given(tmp_path: Path) -> None:
+def test_a_pointer_among_the_shards_is_the_reported_reason(tmp_path: Path) -> None:
     write(tmp_path, "a.safetensors", (model_files.DATA / "safetensors" / "model.safetensors").read_bytes())
     write(tmp_path, "b.safetensors", LFS)
     with pytest.raises(InvalidModelError, match=r"^b\.safetensors is a pointer of Git LFS"):
         extract_signature("SafeTensors", tmp_path)
 
 
-def test_a_pointer_that_parsing_does_without_is_a_warning(tmp_path: Path) -> None:
+def test_a_pointer_that_parsing_does_not_need_is_a_warning(tmp_path: Path) -> None:
     model_files.write_model(tmp_path, "ONNX")
     write(tmp_path, "images/plot.png", LFS)
     (warning,) = extract_signature("ONNX", tmp_path).warnings
@@ -58,12 +58,12 @@ def test_many_pointers_are_counted(tmp_path: Path) -> None:
         refuse_pointers(tmp_path)
 
 
-def test_files_that_only_mention_pointers_are_none(tmp_path: Path) -> None:
+def test_files_that_only_mention_pointers_are_not_pointers(tmp_path: Path) -> None:
     write(tmp_path, "README.md", f"Pointers look so:\n\n{LFS}")
     write(tmp_path, "large.txt", LFS + "x" * 2000)
     (tmp_path / "gone").symlink_to("nowhere")
     refuse_pointers(tmp_path)
 
 
-def test_a_pointer_under_a_name_of_no_format_shows_none(tmp_path: Path) -> None:
+def test_a_pointer_under_an_unknown_name_is_not_treated_as_a_model(tmp_path: Path) -> None:
     assert detect_format(write(tmp_path, "weights", LFS)) is None

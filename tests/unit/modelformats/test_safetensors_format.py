@@ -52,11 +52,11 @@ def test_the_files_of_a_sharded_model_are_added_up(tmp_path: Path) -> None:
     assert (signature.parameters.count, signature.details["files"]) == (12, 2)
 
 
-def test_it_is_told_from_its_content(tmp_path: Path) -> None:
+def test_a_model_is_recognised_by_its_content(tmp_path: Path) -> None:
     assert detect_format(write(tmp_path, "weights", packed(ONE))) == "SafeTensors"
 
 
-def test_a_config_that_cannot_be_read_is_as_none(tmp_path: Path) -> None:
+def test_an_unreadable_config_counts_as_none(tmp_path: Path) -> None:
     write(tmp_path, "model.safetensors", packed(ONE))
     write(tmp_path, "config.json", "{")
     assert extracted(tmp_path).details["architectures"] == []
@@ -86,7 +86,7 @@ def test_every_type_is_counted_with_its_bytes(
     assert ("parameters" in signature.unknown) is name.startswith("unknown")
 
 
-def test_half_a_download_is_refused_with_both_lengths(tmp_path: Path) -> None:
+def test_an_incomplete_download_is_refused_with_both_lengths(tmp_path: Path) -> None:
     whole = packed(ONE)
     write(tmp_path, "model.safetensors", whole[:-10])
     with pytest.raises(InvalidModelError, match=rf"end at byte {len(whole)}, but it has only {len(whole) - 10}"):
@@ -122,13 +122,13 @@ def test_a_missing_shard_is_named(tmp_path: Path, first: str, second: str, expec
         validate_layout("SafeTensors", directory)
 
 
-def test_shards_that_are_all_there_are_read(tmp_path: Path) -> None:
+def test_complete_shards_are_read(tmp_path: Path) -> None:
     sharded(tmp_path, "a.safetensors", "b.safetensors")
     write(tmp_path, "b.safetensors", packed(ONE))
     assert extracted(tmp_path).details["files"] == 2
 
 
-def test_a_missing_shard_is_noticed_without_an_index(tmp_path: Path) -> None:
+def test_a_missing_shard_is_detected_without_an_index(tmp_path: Path) -> None:
     write(tmp_path, "model-00001-of-00002.safetensors", packed(ONE))
     with pytest.raises(InvalidModelError, match=r"model-00002-of-00002\.safetensors"):
         extracted(tmp_path)
@@ -161,7 +161,7 @@ def test_an_adapter_names_its_kind_and_base_model(tmp_path: Path) -> None:
         pytest.param(struct.pack("<Q", 50_000) + b'{"a":' * 10_000, id="deep"),
     ],
 )
-def test_what_is_damaged_is_an_error_of_the_model(tmp_path: Path, content: bytes) -> None:
+def test_damaged_content_is_an_error_of_the_model(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, "model.safetensors", content)
     with pytest.raises(InvalidModelError):
         extracted(tmp_path)

@@ -15,7 +15,7 @@ def extracted(message: Any, directory: Path) -> Signature:
     return extract_signature("SavedModel", write(directory, "saved_model.pb", message.SerializeToString()))
 
 
-def test_the_serving_signature_is_told(tmp_path: Path) -> None:
+def test_the_serving_signature_is_reported(tmp_path: Path) -> None:
     signature = extracted(model_files.saved_model(), tmp_path)
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", (-1, 4))]
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [
@@ -38,7 +38,7 @@ def test_operators_of_the_graph_and_of_its_functions_are_counted(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("number", "dtype"), [(1, "float32"), (3, "int32"), (10, "bool"), (19, "float16"), (99, None)])
-def test_datatypes_have_numpy_names_where_there_are_any(tmp_path: Path, number: int, dtype: str | None) -> None:
+def test_datatypes_have_their_numpy_names_if_there_are_any(tmp_path: Path, number: int, dtype: str | None) -> None:
     message = model_files.saved_model()
     message.meta_graphs[0].signatures[0].value.inputs[0].value.dtype = number
     assert extracted(message, tmp_path).inputs[0].dtype == dtype
@@ -52,7 +52,7 @@ def test_a_scalar_has_no_dimensions_and_a_negative_size_is_any(tmp_path: Path) -
     assert {t.name: t.shape for t in extracted(message, tmp_path).inputs} == {"scale": (), "x": (-1, 4)}
 
 
-def test_a_model_without_signatures_says_so(tmp_path: Path) -> None:
+def test_a_model_without_signatures_is_reported_as_such(tmp_path: Path) -> None:
     signature = extracted(model_files.saved_model(signed=False), tmp_path)
     assert (signature.inputs, signature.outputs) == ((), ())
     assert signature.unknown["inputs"] == signature.unknown["outputs"] == "the model was saved without signatures"
@@ -92,7 +92,7 @@ def test_the_graph_for_serving_is_chosen_among_several(tmp_path: Path) -> None:
     assert extracted(message, tmp_path).framework_version == "2.16.1"
 
 
-def test_a_file_without_a_graph_is_no_model(tmp_path: Path) -> None:
+def test_a_file_without_a_graph_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError, match=r"saved_model\.pb has no graph"):
         extracted(type(model_files.saved_model())(schema_version=1), tmp_path)
 
@@ -105,13 +105,13 @@ def warned(directory: Path, *keys: str) -> tuple[str, ...]:
     return extracted(message, directory).warnings
 
 
-def test_a_model_that_is_as_it_should_be_is_not_warned_of(tmp_path: Path) -> None:
+def test_a_correct_model_has_no_warning(tmp_path: Path) -> None:
     assert extracted(model_files.saved_model(), tmp_path).warnings == ()
     assert warned(tmp_path, "serving_default", "another") == ()
 
 
 @pytest.mark.parametrize("keys", [(), ("__saved_model_init_op",), ("__saved_model_train_op",)])
-def test_a_model_without_a_signature_to_call_is_warned_of_with_the_remedy(
+def test_a_model_without_a_callable_signature_has_a_warning_with_the_remedy(
     tmp_path: Path, keys: tuple[str, ...]
 ) -> None:
     (warning,) = warned(tmp_path, *keys)
@@ -119,7 +119,7 @@ def test_a_model_without_a_signature_to_call_is_warned_of_with_the_remedy(
     assert "signatures=" in warning
 
 
-def test_signatures_without_the_default_are_named_with_the_one_that_is_described(tmp_path: Path) -> None:
+def test_a_missing_default_signature_is_reported_with_the_described_one(tmp_path: Path) -> None:
     (warning,) = warned(tmp_path, "predict", "embed")
     assert "no signature serving_default" in warning
     assert "but embed, predict; embed, the first by name, is the one described" in warning
@@ -157,7 +157,7 @@ def test_an_input_of_several_tensors_is_not_shown_as_a_plain_one(tmp_path: Path,
         (("variables.index", "variables.data-00000-of-00002"), "variables.data-00001-of-00002"),
     ],
 )
-def test_a_file_of_variables_that_is_missing_is_named(tmp_path: Path, there: tuple[str, ...], missing: str) -> None:
+def test_a_missing_file_of_variables_is_reported(tmp_path: Path, there: tuple[str, ...], missing: str) -> None:
     message = model_files.saved_model()
     message.meta_graphs[0].graph.nodes.add(name="w", op="VarHandleOp")
     for name in there:
@@ -168,7 +168,7 @@ def test_a_file_of_variables_that_is_missing_is_named(tmp_path: Path, there: tup
         validate_layout("SavedModel", tmp_path)
 
 
-def test_a_model_whose_variables_are_there_is_read(tmp_path: Path) -> None:
+def test_a_model_with_its_variables_is_read(tmp_path: Path) -> None:
     message = model_files.saved_model()
     message.meta_graphs[0].graph.nodes.add(name="w", op="VarHandleOp")
     for name in ("variables.index", "variables.data-00000-of-00001"):

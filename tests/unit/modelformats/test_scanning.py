@@ -110,7 +110,7 @@ def test_an_estimator_is_clean(tmp_path: Path, compress: int) -> None:
 
 
 @pytest.mark.parametrize("estimator", ORDINARY, ids=lambda estimator: type(estimator).__name__)
-def test_what_was_fitted_with_nothing_of_ones_own_is_clean(tmp_path: Path, estimator: Any) -> None:
+def test_an_estimator_fitted_without_custom_code_is_clean(tmp_path: Path, estimator: Any) -> None:
     with warnings.catch_warnings(action="ignore"):  # of so few steps
         fitted = estimator.fit(ROWS, CLASSES)
     file = io.BytesIO()
@@ -123,7 +123,7 @@ def test_what_was_fitted_with_nothing_of_ones_own_is_clean(tmp_path: Path, estim
     [(check_array, "clean"), (np.log1p, "clean"), (os.system, "dangerous"), (fetch_file, "untrusted")],
     ids=lambda each: getattr(each, "__name__", each),
 )
-def test_a_partial_is_judged_by_what_it_would_call(tmp_path: Path, target: Any, verdict: str) -> None:
+def test_a_partial_is_judged_by_the_function_that_it_calls(tmp_path: Path, target: Any, verdict: str) -> None:
     content = pickle.dumps(functools.partial(target, "x"))
     assert scan_directory(write(tmp_path, "model.pkl", content)).verdict == verdict
 
@@ -152,7 +152,7 @@ def test_models_of_all_formats_are_clean(tmp_path: Path, name: str) -> None:
         "torch.complex32",
     ],
 )
-def test_what_tensors_without_a_storage_class_are_made_of_is_clean(tmp_path: Path, name: str) -> None:
+def test_the_parts_of_tensors_without_a_storage_class_are_clean(tmp_path: Path, name: str) -> None:
     module, _, bare = name.rpartition(".")
     content = b"\x80\x02" + f"c{module}\n{bare}\n.".encode()
     report = scan_directory(write(tmp_path, "model.pt", zipped("m/data.pkl", content)))
@@ -163,11 +163,11 @@ def test_what_tensors_without_a_storage_class_are_made_of_is_clean(tmp_path: Pat
     "named",
     [b"cmymodule\nMyModel\n.", b"csklearn.datasets\nfetch_file\n."],
 )
-def test_a_name_that_nobody_knows_is_untrusted(tmp_path: Path, named: bytes) -> None:
+def test_an_unknown_name_is_untrusted(tmp_path: Path, named: bytes) -> None:
     assert scan_directory(write(tmp_path, "model.pkl", named)).verdict == "untrusted"
 
 
-def test_a_class_of_a_script_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_class_of_a_script_is_reported_as_one(tmp_path: Path) -> None:
     scan = scan_directory(write(tmp_path, "model.pkl", b"c__main__\nMyModel\n."))
     assert (scan.verdict, scan.untrusted) == ("failed", ())
     assert "move it into a module" in scan.findings[0].reason
@@ -184,17 +184,17 @@ def test_a_class_of_a_script_is_said_to_be_one(tmp_path: Path) -> None:
     ],
     ids=["text", "archive", "cut-off", "array", "wrong-checksum"],
 )
-def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path, file: str, content: bytes) -> None:
+def test_an_unreadable_file_is_a_finding(tmp_path: Path, file: str, content: bytes) -> None:
     scan = scan_directory(write(tmp_path, file, content))
     assert (scan.verdict, scan.findings[0].what) == ("failed", "")
 
 
 @pytest.mark.parametrize("file", ["weights.bin", "variables.data", "notes.txt"])
-def test_bytes_that_promise_no_pickle_are_clean(tmp_path: Path, file: str) -> None:
+def test_bytes_that_do_not_look_like_a_pickle_are_clean(tmp_path: Path, file: str) -> None:
     assert scan_directory(write(tmp_path, file, bytes(1000))).verdict == "clean"
 
 
-def test_archives_deep_inside_each_other_are_refused(tmp_path: Path) -> None:
+def test_deeply_nested_archives_are_refused(tmp_path: Path) -> None:
     content = BOMB
     for _ in range(6):
         content = zipped("a.zip", content)

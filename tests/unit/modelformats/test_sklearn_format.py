@@ -39,7 +39,7 @@ def having(**attributes: object) -> LogisticRegression:
 
 
 @pytest.mark.parametrize("compress", [0, 3, ("zlib", 9), ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)])
-def test_steps_features_and_classes_are_told_however_the_file_is_compressed(tmp_path: Path, compress: object) -> None:
+def test_steps_features_and_classes_are_reported_for_every_compression(tmp_path: Path, compress: object) -> None:
     signature = extract_signature("SKLearn", model_files.sklearn_joblib(tmp_path / "m", compress=compress))
     assert [(t.name, t.shape) for t in signature.inputs] == [("input", (-1, 4))]
     assert [(t.name, t.dtype) for t in signature.outputs] == [("predict", "int64"), ("predict_proba", "float64")]
@@ -54,7 +54,7 @@ def test_pickles_are_read_in_every_protocol(tmp_path: Path, protocol: int) -> No
     assert signature.inputs[0].shape == (-1, 4)
 
 
-def test_the_version_that_wrote_the_file_is_told(tmp_path: Path) -> None:
+def test_the_version_that_wrote_the_file_is_reported(tmp_path: Path) -> None:
     signature = extracted(model_files.classifier(), tmp_path)
     assert (signature.framework, signature.framework_version) == ("scikit-learn", sklearn.__version__)
 
@@ -65,7 +65,7 @@ def saved_by(version: str, directory: Path) -> Signature:
     return extract_signature("SKLearn", write(directory, "model.pkl", content))
 
 
-def test_a_pickle_of_another_release_is_warned_of_with_both_versions_and_the_remedy(tmp_path: Path) -> None:
+def test_a_pickle_of_another_release_has_a_warning_with_both_versions_and_the_remedy(tmp_path: Path) -> None:
     signature = saved_by("1.3.2", tmp_path)
     assert signature.framework_version == "1.3.2"
     (warning,) = signature.warnings
@@ -74,7 +74,7 @@ def test_a_pickle_of_another_release_is_warned_of_with_both_versions_and_the_rem
     assert f"save it again with {here}" in warning
 
 
-def test_a_pickle_of_the_same_release_is_not_warned_of(tmp_path: Path) -> None:
+def test_a_pickle_of_the_same_release_has_no_warning(tmp_path: Path) -> None:
     here = LOADERS["scikit-learn", "sklearn"]
     release = here.rpartition(".")[0]
     assert saved_by(here, tmp_path).warnings == saved_by(f"{release}.7", tmp_path).warnings == ()
@@ -92,7 +92,7 @@ def test_the_steps_of_a_pipeline_keep_their_order(tmp_path: Path) -> None:
     ]
 
 
-def test_what_a_regressor_predicts_is_said_to_be_unknown(tmp_path: Path) -> None:
+def test_the_predictions_of_a_regressor_are_reported_as_unknown(tmp_path: Path) -> None:
     signature = extracted(LinearRegression().fit(ROWS, [0.0, 1.0, 2.0]), tmp_path)
     assert signature.operators == {"LinearRegression": 1}
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("predict", None, (-1,))]
@@ -113,7 +113,7 @@ def test_an_ensemble_is_read_though_its_estimators_are_an_array_of_objects(tmp_p
     assert signature.operators == {"GradientBoostingRegressor": 1}
 
 
-def test_an_estimator_that_was_not_fitted_takes_no_one_knows_what(tmp_path: Path) -> None:
+def test_the_inputs_of_an_unfitted_estimator_are_unknown(tmp_path: Path) -> None:
     signature = extracted(LogisticRegression(), tmp_path)
     assert signature.inputs == ()
     assert "not fitted" in signature.unknown["inputs"]
@@ -133,7 +133,7 @@ def test_an_estimator_that_was_not_fitted_takes_no_one_knows_what(tmp_path: Path
         (np.array(["\ud800"], OBJECT), "str", ["\\ud800"]),
     ],
 )
-def test_labels_are_told_as_json_holds_them(
+def test_labels_are_reported_as_json_values(
     tmp_path: Path, labels: Any, dtype: str | None, classes: list[Any] | None
 ) -> None:
     signature = extracted(having(classes_=labels), tmp_path)
@@ -141,7 +141,7 @@ def test_labels_are_told_as_json_holds_them(
     assert Signature.model_validate_json(signature.model_dump_json()) == signature
 
 
-def test_very_many_labels_are_left_out(tmp_path: Path) -> None:
+def test_very_many_labels_are_omitted(tmp_path: Path) -> None:
     signature = extracted(having(classes_=np.arange(100_000)), tmp_path)
     assert (signature.outputs[0].dtype, signature.details["classes"]) == ("int64", None)
 
@@ -152,7 +152,7 @@ def test_the_number_of_features_may_be_any_integer(tmp_path: Path, features: obj
 
 
 @pytest.mark.parametrize("features", [-7, 0, "many", 4.5, pytest.param(1 << 100_000, id="huge"), [4], {}])
-def test_a_number_of_features_that_is_none_is_unknown(tmp_path: Path, features: object) -> None:
+def test_an_invalid_number_of_features_is_unknown(tmp_path: Path, features: object) -> None:
     assert extracted(having(n_features_in_=features), tmp_path).inputs == ()
 
 
@@ -165,35 +165,35 @@ def test_a_number_of_features_that_is_none_is_unknown(tmp_path: Path, features: 
     ],
     ids=["union", "stack", "vote"],
 )
-def test_the_features_of_what_hands_its_table_on_are_those_of_its_first_part(model: Any, tmp_path: Path) -> None:
+def test_a_composite_has_the_features_of_its_first_part(model: Any, tmp_path: Path) -> None:
     signature = extracted(model.fit([*ROWS, *ROWS], [0, 1, 1, 0, 1, 1]), tmp_path)
     assert [tensor.shape for tensor in signature.inputs] == [(-1, 2)]
 
 
-def test_models_from_before_the_attribute_have_as_many_features_as_coefficients(tmp_path: Path) -> None:
+def test_models_without_the_attribute_have_as_many_features_as_coefficients(tmp_path: Path) -> None:
     assert extracted(having(coef_=np.zeros((3, 5))), tmp_path).inputs[0].shape == (-1, 5)
 
 
-def test_an_estimator_shared_by_many_steps_is_told_once(tmp_path: Path) -> None:
+def test_an_estimator_shared_by_many_steps_is_reported_once(tmp_path: Path) -> None:
     model: Any = LogisticRegression()
     for _ in range(40):
         model = Pipeline([("left", model), ("right", model)])
     assert extracted(model, tmp_path).operators == {"LogisticRegression": 1, "Pipeline": 40}
 
 
-def test_a_pipeline_that_holds_itself_is_told_once(tmp_path: Path) -> None:
+def test_a_pipeline_that_contains_itself_is_reported_once(tmp_path: Path) -> None:
     model = Pipeline([("only", StandardScaler())])
     model.steps.append(("again", model))
     assert extracted(model, tmp_path).operators == {"Pipeline": 1, "StandardScaler": 1}
 
 
-def test_a_pickle_of_something_else_says_that_it_is_no_estimator(tmp_path: Path) -> None:
+def test_a_pickle_of_another_object_is_reported_as_no_estimator(tmp_path: Path) -> None:
     signature = extracted({"a": 1}, tmp_path)
     assert (signature.inputs, signature.outputs) == ((), ())
     assert signature.unknown["operators"] == "the file holds no scikit-learn estimator"
 
 
-def test_lz4_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_lz4_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelError, match="save it with zlib or uncompressed"):
         extract_signature("SKLearn", write(tmp_path, "model.joblib", b"\x04\x22\x4d\x18" + bytes(20)))
 

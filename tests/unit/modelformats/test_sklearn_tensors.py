@@ -50,12 +50,12 @@ def outputs(signature: Signature) -> list[tuple[str, tuple[int | str, ...] | Non
     return [(tensor.name, tensor.shape) for tensor in signature.outputs]
 
 
-def test_a_matrix_is_called_as_the_model_server_calls_it(tmp_path: Path) -> None:
+def test_a_matrix_has_the_input_name_of_the_model_server(tmp_path: Path) -> None:
     assert INPUT == SERVED_INPUT
     assert inputs(extracted(LogisticRegression().fit(ROWS, CLASSES), tmp_path)) == [(INPUT, None, (-1, 2))]
 
 
-def test_columns_that_have_names_are_inputs_of_their_own(tmp_path: Path) -> None:
+def test_named_columns_are_separate_inputs(tmp_path: Path) -> None:
     model = named(LogisticRegression().fit(ROWS, CLASSES), "width", "length")
     assert inputs(extracted(model, tmp_path)) == [("width", None, (-1,)), ("length", None, (-1,))]
 
@@ -69,14 +69,14 @@ def test_a_pipeline_has_the_names_of_its_first_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chosen", [[1], 1, slice(1, 2), [False, True, False], np.array([1]), np.int64(1)])
-def test_columns_of_text_are_told_from_the_encoders(tmp_path: Path, chosen: Any) -> None:
+def test_columns_of_text_are_recognised_by_the_encoders(tmp_path: Path, chosen: Any) -> None:
     picked = [chosen] if isinstance(chosen, int | np.int64) else chosen
     table = ColumnTransformer([("n", StandardScaler(), [0, 2]), ("c", OneHotEncoder(), picked)])
     model = make_pipeline(table, LinearRegression()).fit(MIXED, [1, 2, 3, 4])
     assert inputs(extracted(model, tmp_path)) == [("x0", None, (-1,)), ("x1", "str", (-1,)), ("x2", None, (-1,))]
 
 
-def test_columns_of_text_are_told_by_their_names(tmp_path: Path) -> None:
+def test_columns_of_text_are_recognised_by_their_names(tmp_path: Path) -> None:
     table = ColumnTransformer([("n", StandardScaler(), [0, 2]), ("c", make_pipeline(OrdinalEncoder()), [1])])
     model = named(table.fit(MIXED), "a", "colour", "b")
     (numbers, encoder, _), (text, inner, _) = model.transformers_
@@ -93,7 +93,7 @@ def test_a_matrix_of_text_is_one_input(tmp_path: Path) -> None:
     assert inputs(extracted(model, tmp_path)) == [(INPUT, "str", (-1, 2))]
 
 
-def test_a_vectorizer_takes_texts(tmp_path: Path) -> None:
+def test_the_input_of_a_vectorizer_is_text(tmp_path: Path) -> None:
     model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["a word", "another"], [0, 1])
     assert inputs(extracted(model, tmp_path)) == [(INPUT, "str", (-1,))]
 
@@ -150,7 +150,7 @@ def test_each_of_several_targets_has_a_column(tmp_path: Path, model: Any) -> Non
 @pytest.mark.parametrize(
     ("labels", "shape"), [(np.arange(12) % 3, (-1,)), (np.eye(12, 3, dtype=int), (-1, 3))], ids=["classes", "labels"]
 )
-def test_a_network_gives_one_class_for_each_row_or_several_labels(
+def test_a_network_returns_one_class_for_each_row_or_several_labels(
     tmp_path: Path, labels: NDArray[np.int64], shape: tuple[int, ...]
 ) -> None:
     with warnings.catch_warnings(action="ignore"):  # of so few steps
@@ -159,7 +159,7 @@ def test_a_network_gives_one_class_for_each_row_or_several_labels(
     assert outputs(extracted(model, tmp_path)) == [("predict", shape), ("predict_proba", (-1, 3))]
 
 
-def test_what_the_best_estimator_of_a_search_knows_is_told(tmp_path: Path) -> None:
+def test_the_attributes_of_a_searchs_best_estimator_are_reported(tmp_path: Path) -> None:
     model = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2).fit(ROWS, CLASSES)
     signature = extracted(model, tmp_path)
     assert inputs(signature) == [(INPUT, None, (-1, 2))]
@@ -167,12 +167,12 @@ def test_what_the_best_estimator_of_a_search_knows_is_told(tmp_path: Path) -> No
     assert signature.operators == {"GridSearchCV": 1, "LogisticRegression": 1}
 
 
-def test_an_estimator_that_says_nothing_of_new_rows_is_warned_of(tmp_path: Path) -> None:
+def test_an_estimator_that_cannot_predict_new_rows_has_a_warning(tmp_path: Path) -> None:
     (warning,) = extracted(DBSCAN().fit(ROWS), tmp_path).warnings
     assert "a DBSCAN, which has neither predict nor transform" in warning
 
 
-def test_an_estimator_that_its_own_steps_hold_is_read_once(tmp_path: Path) -> None:
+def test_an_estimator_contained_in_its_own_steps_is_read_once(tmp_path: Path) -> None:
     model: Any = ColumnTransformer([("n", StandardScaler(), [0])]).fit(ROWS)
     for _ in range(40):
         outer = ColumnTransformer([("a", "drop", [0])]).fit(ROWS)

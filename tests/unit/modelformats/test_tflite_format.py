@@ -33,7 +33,7 @@ def extracted(fields: dict[int, Any], directory: Path) -> Signature:
     return extract_signature("TFLite", write(directory, "model.tflite", flatbuffer(b"TFL3", fields)))
 
 
-def test_a_model_that_tensorflow_converted(tmp_path: Path) -> None:
+def test_a_model_converted_by_tensorflow_is_read(tmp_path: Path) -> None:
     signature = extract_signature("TFLite", write(tmp_path, "model.tflite", REAL))
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [
         ("serving_default_extra:0", "float32", (-1, 4)),
@@ -71,7 +71,7 @@ def test_a_constant_of_an_unknown_type_is_counted_with_its_bytes(tmp_path: Path)
     assert "unknown type 99" in signature.unknown["parameters"]
 
 
-def test_types_have_numpy_names_and_inputs_may_be_left_out(tmp_path: Path) -> None:
+def test_types_have_numpy_names_and_inputs_may_be_omitted(tmp_path: Path) -> None:
     signature = extracted(model(), tmp_path)
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", (-1, 3))]
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("y", "int4", (1, 2))]
@@ -88,7 +88,7 @@ def test_another_flatbuffer_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [2**20, 2**32 - 1], ids=["a-million", "most"])
-def test_graphs_that_are_all_the_same_place_are_refused_soon(tmp_path: Path, count: int) -> None:
+def test_graphs_that_all_share_one_place_are_refused_soon(tmp_path: Path, count: int) -> None:
     content = bytearray(flatbuffer(b"TFL3", model()))
     graphs = content.index(struct.pack("<I", 2), content.index(b"Mine"))
     content[graphs : graphs + 4] = struct.pack("<I", count)
@@ -106,7 +106,7 @@ def test_graphs_that_are_all_the_same_place_are_refused_soon(tmp_path: Path, cou
         (14, "not a tensor but a variant"),
     ],
 )
-def test_an_input_without_a_type_says_why(tmp_path: Path, kind: int, reason: str) -> None:
+def test_an_input_without_a_type_has_a_reason(tmp_path: Path, kind: int, reason: str) -> None:
     graph = {0: [tensor("x", [1], kind), tensor("y", [1])], 1: [0], 2: [1]}
     signature = extracted({0: ("<I", 3), 2: [graph], 4: [{}]}, tmp_path)
     assert (signature.inputs[0].dtype, signature.unknown["x"], "y" in signature.unknown) == (None, reason, False)

@@ -31,7 +31,7 @@ class Blocking:
         return await in_thread(call)
 
 
-async def test_the_result_of_the_call_is_the_answer() -> None:
+async def test_the_result_of_the_call_is_returned() -> None:
     blocking = Blocking()
     blocking.gate.set()
     assert await blocking.run() == "done"

@@ -52,7 +52,7 @@ def test_a_trace_has_arguments_operators_and_weights(tmp_path: Path) -> None:
     assert set(signature.unknown) == {"inputs", "outputs", "framework_version"}
 
 
-def test_a_scripts_defaults_are_no_inputs_and_shared_code_counts_for_each_module(tmp_path: Path) -> None:
+def test_a_scripts_defaults_are_not_inputs_and_shared_code_counts_for_each_module(tmp_path: Path) -> None:
     signature = parsed(tmp_path, "torchscript/scripted.pt")
     assert [t.name for t in signature.inputs] == ["x", "y"]
     assert [t.name for t in signature.outputs] == ["output_0", "output_1"]
@@ -76,14 +76,14 @@ def test_arguments_of_other_types_are_named(tmp_path: Path, arguments: bytes, in
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == inputs
 
 
-def test_without_code_the_weights_are_still_told(tmp_path: Path) -> None:
+def test_weights_are_reported_without_code(tmp_path: Path) -> None:
     directory = rewritten(tmp_path, "torchscript/traced.pt", lambda name, old: None if "/code/" in name else old)
     signature = extract_signature("TorchScript", directory)
     assert (signature.inputs, signature.operators, counted(signature)) == ((), {}, NETWORK)
     assert "no forward()" in signature.unknown["inputs"]
 
 
-def test_an_exported_program_tells_everything(tmp_path: Path) -> None:
+def test_an_exported_program_is_described_completely(tmp_path: Path) -> None:
     signature = parsed(tmp_path, "exportedprogram/net.pt2", "weights")
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", "float32", ("s77", 1, 4, 4))]
     assert [(t.name, t.dtype, t.shape) for t in signature.outputs] == [("softmax", "float32", ("s77", 3))]
@@ -92,7 +92,7 @@ def test_an_exported_program_tells_everything(tmp_path: Path) -> None:
     assert signature.details["schema_version"] == "8.20"
 
 
-def test_operators_of_inner_graphs_and_numbers_as_inputs_are_told(tmp_path: Path) -> None:
+def test_operators_of_inner_graphs_and_numeric_inputs_are_reported(tmp_path: Path) -> None:
     def change(name: str, content: bytes) -> bytes:
         if not name.endswith("model.json"):
             return content
@@ -116,7 +116,9 @@ def test_operators_of_inner_graphs_and_numbers_as_inputs_are_told(tmp_path: Path
         ("pickle/module.pt", "__main__.Net", {"BatchNorm2d": 1, "Conv2d": 1, "Linear": 1, "Net": 1}),
     ],
 )
-def test_what_torch_saved_is_counted(tmp_path: Path, file: str, kind: str, modules: dict[str, int]) -> None:
+def test_the_content_of_a_file_saved_by_torch_is_counted(
+    tmp_path: Path, file: str, kind: str, modules: dict[str, int]
+) -> None:
     signature = parsed(tmp_path, file)
     assert (signature.details["class"], signature.details["tensors"]) == (kind, 9)
     assert (signature.operators, counted(signature)) == (modules, NETWORK)

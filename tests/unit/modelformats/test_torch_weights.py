@@ -29,7 +29,7 @@ def test_all_weights_are_counted_once(tmp_path: Path, file: str, name: str, by_d
     assert signature.parameters.bytes_by_dtype == by_dtype
 
 
-def test_the_class_of_a_legacy_module_is_told(tmp_path: Path) -> None:
+def test_the_class_of_a_legacy_module_is_reported(tmp_path: Path) -> None:
     write(tmp_path, "model.pth", (DATA / "pickle" / "legacy_module.pth").read_bytes())
     signature = extract_signature("Pickle", tmp_path)
     assert (signature.details["class"], signature.operators, signature.framework) == (
@@ -88,7 +88,7 @@ def sizes(signature: Signature) -> tuple[int, dict[str, int]]:
     ("dtype", "size"),
     [("float8_e4m3fn", 6), ("float8_e8m0fnu", 6), ("uint16", 12), ("uint64", 48), ("complex32", 24)],
 )
-def test_a_tensor_whose_storage_has_no_type_has_that_of_its_argument(tmp_path: Path, dtype: str, size: int) -> None:
+def test_a_tensor_whose_storage_has_no_type_has_the_type_of_its_argument(tmp_path: Path, dtype: str, size: int) -> None:
     signature = saved(tmp_path, tensor("UntypedStorage", "0", 2, 3, size=size, dtype=dtype))
     assert sizes(signature) == (6, {dtype: size})
     assert "parameters" not in signature.unknown
@@ -122,7 +122,7 @@ def test_storages_of_every_type_are_known(tmp_path: Path, kind: str, by_dtype: d
     assert sizes(saved(tmp_path, tensor(kind, "0", 8, size=8))) == (8, by_dtype)
 
 
-def test_a_tensor_of_a_class_of_its_own_is_counted(tmp_path: Path) -> None:
+def test_a_tensor_of_a_custom_class_is_counted(tmp_path: Path) -> None:
     plain = tensor("FloatStorage", "0", 3, size=3)
     arguments = plain.removeprefix(b"ctorch._utils\n_rebuild_tensor_v2\n").removesuffix(b"R")
     outer = b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\ncmine\nTensor\n"
@@ -135,7 +135,7 @@ def test_the_byte_order_of_an_archive_is_shown(tmp_path: Path, written: bytes, s
     assert signature.details["byte_order"] == shown
 
 
-def test_an_archive_that_does_not_say_its_byte_order_shows_none(tmp_path: Path) -> None:
+def test_an_archive_without_a_byte_order_shows_none(tmp_path: Path) -> None:
     assert saved(tmp_path, tensor("FloatStorage", "0", 3, size=3)).details["byte_order"] is None
 
 

@@ -35,7 +35,7 @@ def extracted(directory: Path, **changes: Any) -> Signature:
         ("legacy.bst", "binary", "2.1.0", [], 3),
     ],
 )
-def test_each_encoding_tells_the_same(
+def test_each_encoding_gives_the_same_result(
     tmp_path: Path, file: str, encoding: str, version: str, names: list[str], trees: int
 ) -> None:
     signature = extract_signature("XGBoost", real(file, tmp_path))
@@ -51,7 +51,7 @@ def test_each_encoding_tells_the_same(
 
 
 @pytest.mark.parametrize("file", ["iris.json", "iris.ubj", "legacy.bst"])
-def test_a_file_of_any_name_is_known_by_its_content(tmp_path: Path, file: str) -> None:
+def test_a_file_is_recognised_by_its_content_under_any_name(tmp_path: Path, file: str) -> None:
     write(tmp_path, "model.bin", (model_files.DATA / "xgboost" / file).read_bytes())
     assert detect_format(tmp_path) == "XGBoost"
     assert extract_signature("XGBoost", tmp_path).inputs
@@ -84,7 +84,7 @@ def test_each_target_has_a_column(
     assert signature.outputs[0].shape == output
 
 
-def test_the_old_binary_format_says_its_targets_too(tmp_path: Path) -> None:
+def test_the_old_binary_format_lists_its_targets_too(tmp_path: Path) -> None:
     content = bytearray((model_files.DATA / "xgboost" / "legacy.bst").read_bytes())
     content[12:16], content[32:36] = (0).to_bytes(4, "little"), (3).to_bytes(4, "little")
     assert extract_signature("XGBoost", write(tmp_path, "m.bst", bytes(content))).outputs[0].shape == (-1, 3)
@@ -135,7 +135,7 @@ def test_hostile_values_are_refused(tmp_path: Path, content: bytes) -> None:
         extract_signature("XGBoost", write(tmp_path, "model.xgboost", content))
 
 
-def test_a_large_json_file_is_refused_unread_with_what_to_do(tmp_path: Path) -> None:
+def test_a_large_json_file_is_refused_unread_with_advice(tmp_path: Path) -> None:
     with (write(tmp_path, "model.xgboost", b'{"learner":') / "model.xgboost").open("ab") as holes:
         holes.truncate(10 * 1024**3)
     with pytest.raises(InvalidModelError, match=r"save it as \.ubj"):

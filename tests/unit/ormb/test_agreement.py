@@ -33,7 +33,7 @@ def declared(
         None,
     ],
 )
-def test_what_can_both_be_right_is_no_contradiction(said: Signature | None) -> None:
+def test_compatible_signatures_are_no_contradiction(said: Signature | None) -> None:
     assert contradictions(said, FOUND) == ()
 
 
@@ -51,22 +51,22 @@ def test_what_can_both_be_right_is_no_contradiction(said: Signature | None) -> N
         ),
     ],
 )
-def test_another_type_or_shape_is_said(said: Signature, warning: str) -> None:
+def test_another_type_or_shape_is_reported(said: Signature, warning: str) -> None:
     assert contradictions(said, FOUND) == (warning,)
 
 
-def test_other_names_are_said_from_both_sides() -> None:
+def test_other_names_are_reported_from_both_sides() -> None:
     assert contradictions(declared("image"), FOUND) == (
         "ormbfile.yaml declares the input 'image', but the model has 'x'",
         "the model has the input 'x', which ormbfile.yaml does not declare",
     )
 
 
-def test_what_the_file_does_not_show_is_not_doubted() -> None:
+def test_properties_that_the_file_does_not_show_are_accepted() -> None:
     assert contradictions(declared(), Signature()) == ()
 
 
-def test_what_the_files_leave_open_is_taken_from_the_author() -> None:
+def test_properties_that_the_files_leave_open_are_taken_from_the_author() -> None:
     said = Signature(
         inputs=(Tensor(name="x", dtype="double", shape=(9,)), Tensor(name="z", dtype="float", shape=(2,))),
         outputs=(Tensor(name="y", dtype="FP32", shape=(3,)),),

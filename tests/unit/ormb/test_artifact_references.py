@@ -20,7 +20,7 @@ DIGEST = f"sha256:{'a' * 64}"
         ("registry.example/x:v1", "registry.example", "x", "v1", None),
     ],
 )
-def test_a_reference_is_read_and_written_back(
+def test_a_reference_survives_a_round_trip(
     text: str, host: str, repository: str, tag: str | None, digest: str | None
 ) -> None:
     reference = Reference.parse(text)
@@ -41,12 +41,12 @@ def test_a_reference_is_read_and_written_back(
         ("", "names no registry"),
     ],
 )
-def test_a_wrong_reference_gets_a_sentence_with_an_example(text: str, says: str) -> None:
+def test_an_invalid_reference_is_refused_with_an_example(text: str, says: str) -> None:
     with pytest.raises(InvalidReferenceError, match=says):
         Reference.parse(text)
 
 
-def test_a_version_is_wanted_where_one_is_needed() -> None:
+def test_a_missing_version_is_refused_if_one_is_required() -> None:
     with pytest.raises(InvalidReferenceError, match="names no version"):
         Reference.parse_named("localhost:5000/library/iris")
 
@@ -55,5 +55,5 @@ def test_a_version_is_wanted_where_one_is_needed() -> None:
     ("host", "loopback"),
     [("localhost:5000", True), ("127.0.0.1", True), ("[::1]:5000", True), ("10.0.0.1:5000", False), ("a.com", False)],
 )
-def test_only_this_machine_is_spoken_to_without_tls(host: str, loopback: bool) -> None:  # noqa: FBT001 - a case
+def test_only_loopback_is_used_without_tls(host: str, loopback: bool) -> None:  # noqa: FBT001 - a case
     assert Reference(host, "m", "v1").is_loopback is loopback

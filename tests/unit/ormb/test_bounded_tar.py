@@ -45,7 +45,7 @@ def read(archive: bytes) -> dict[str, bytes]:
         pytest.param(hostile.extended(tarfile.XHDTYPE, b"no record") + FILE, id="no record"),
     ],
 )
-def test_headers_that_pass_a_limit_are_refused(archive: bytes) -> None:
+def test_headers_over_a_limit_are_refused(archive: bytes) -> None:
     with pytest.raises(UnsupportedArtifactError, match="which is not allowed"):
         read(archive)
 
@@ -68,7 +68,7 @@ def test_archives_of_every_form_are_read(form: int) -> None:
     assert read(out.getvalue()) == {name: name[:9].encode().ljust(1000) for name in names}
 
 
-def test_what_tools_write_before_one_entry_is_within_the_limits() -> None:
+def test_headers_that_tools_write_before_one_entry_are_within_the_limits() -> None:
     extended = hostile.pax(mtime="1.5") + hostile.extended(tarfile.GNUTYPE_LONGLINK, b"l" * 4096) + NESTED
     assert read(LARGE_XATTR + extended + FILE) == {"n": b"content"}
     assert read(NESTED * MOST_NESTED + FILE) == {"n": b"content"}

@@ -17,7 +17,7 @@ from support.waiting import eventually
 REFERENCE = Reference.parse("localhost:5000/library/adder:v1")
 
 
-async def test_an_export_that_was_cancelled_no_longer_writes_when_the_next_one_begins(tmp_path: Path) -> None:
+async def test_a_cancelled_export_no_longer_writes_when_the_next_one_starts(tmp_path: Path) -> None:
     """The blob is a pipe: whoever copies it waits until the test writes to it."""
     client, out = OrmbClient(tmp_path / "ormb"), tmp_path / "out"
     packed = pack(adder(tmp_path / "adder", 1))

@@ -33,5 +33,5 @@ BEARER_TEXT = 'Bearer realm="https://a.example/token",service="s",scope="reposit
         (['Basic realm="never closed'], [Challenge("basic")]),
     ],
 )
-def test_every_challenge_is_read(lines: list[str], challenges: list[Challenge]) -> None:
+def test_every_challenge_is_parsed(lines: list[str], challenges: list[Challenge]) -> None:
     assert parse_challenges(lines) == challenges

@@ -42,7 +42,7 @@ def cached(model: Path) -> None:
         (lambda model: os.mkfifo(model / "pipe"), "neither a file nor a directory"),
     ],
 )
-def test_inspect_and_save_refuse_the_same_with_what_to_do(
+def test_inspect_and_save_refuse_the_same_directories_with_advice(
     tmp_path: Path, spoil: Callable[[Path], object], says: str
 ) -> None:
     directory = adder(tmp_path / "adder", 1)
@@ -64,6 +64,6 @@ def test_the_model_directory_may_be_a_link_with_links_inside(tmp_path: Path) -> 
     assert inspect_directory(tmp_path / "linked").size == inspect_directory(original).size
 
 
-def test_a_directory_that_cannot_be_listed_is_not_passed_over(tmp_path: Path) -> None:
+def test_an_unreadable_directory_is_not_skipped(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         contents_of(tmp_path / "gone")

@@ -32,14 +32,14 @@ def model(
     return ServedModel("iris", version, format_name, present[0], present, signature)
 
 
-def test_triton_finds_the_file_under_the_name_that_it_looks_for() -> None:
+def test_triton_gets_the_file_under_its_expected_name() -> None:
     planned = plan(DirectoryLayout.TRITON, model("ONNX", "classifier.onnx", "weights.bin"))
     assert planned.moves["model/classifier.onnx"] == "1/model.onnx"
     assert planned.moves["model/weights.bin"] == "1/weights.bin"
     assert set(planned.writes) == {"config.pbtxt"}
 
 
-def test_an_empty_directory_beside_the_file_is_there_for_triton(tmp_path: Path) -> None:
+def test_triton_gets_an_empty_directory_beside_the_file(tmp_path: Path) -> None:
     """An ensemble looks for an empty version directory."""
     exported = adder(tmp_path / "exported", 1)
     (exported / "ormbfile.yaml").write_text("format: ONNX\n")
@@ -48,12 +48,12 @@ def test_an_empty_directory_beside_the_file_is_there_for_triton(tmp_path: Path) 
     assert (tmp_path / "out" / "1" / "pipeline" / "1").is_dir()
 
 
-def test_triton_finds_a_savedmodel_as_a_directory() -> None:
+def test_triton_gets_a_savedmodel_as_a_directory() -> None:
     planned = plan(DirectoryLayout.TRITON, model("SavedModel", "saved_model.pb", "variables/variables.index"))
     assert planned.moves["model"] == "1/model.savedmodel"
 
 
-def test_requests_never_share_a_run_of_a_model_whose_rows_may_depend_on_each_other() -> None:
+def test_requests_never_share_a_run_of_a_model_with_possibly_dependent_rows() -> None:
     text = triton.config("iris", RUNTIMES["triton"].formats["ONNX"], BATCHED)
     assert text == (
         'name: "iris"\nplatform: "onnxruntime_onnx"\nmax_batch_size: 0\n'
@@ -72,7 +72,7 @@ def test_a_model_of_fixed_size_keeps_all_dimensions_and_scalars_are_reshaped() -
 
 
 @pytest.mark.parametrize("signature", [None, UNKNOWN, Signature()])
-def test_what_is_not_known_is_left_for_triton_to_ask(signature: Signature | None) -> None:
+def test_unknown_properties_are_left_to_triton(signature: Signature | None) -> None:
     assert (
         triton.config("iris", RUNTIMES["triton"].formats["ONNX"], signature)
         == 'name: "iris"\nplatform: "onnxruntime_onnx"\n'
@@ -80,7 +80,7 @@ def test_what_is_not_known_is_left_for_triton_to_ask(signature: Signature | None
 
 
 @pytest.mark.parametrize("dtype", sorted(triton.DATATYPES))
-def test_every_datatype_of_a_signature_has_one_of_tritons(dtype: str) -> None:
+def test_every_datatype_of_a_signature_has_a_triton_datatype(dtype: str) -> None:
     signature = Signature(inputs=(Tensor(name="x", dtype=dtype, shape=(1,)),))
     assert f"data_type: {triton.DATATYPES[dtype]}" in triton.config("m", RUNTIMES["triton"].formats["ONNX"], signature)
 
@@ -94,12 +94,12 @@ def test_every_datatype_of_a_signature_has_one_of_tritons(dtype: str) -> None:
         ("MLflow", "artifacts/MLmodel", "mlserver_mlflow.MLflowRuntime", "./model/artifacts"),
     ],
 )
-def test_mlserver_finds_its_settings(format_name: str, file: str, implementation: str, uri: str) -> None:
+def test_mlserver_gets_its_settings(format_name: str, file: str, implementation: str, uri: str) -> None:
     settings = json.loads(plan(DirectoryLayout.MLSERVER, model(format_name, file)).writes["model-settings.json"])
     assert settings == {"name": "iris", "implementation": implementation, "parameters": {"uri": uri, "version": "v1"}}
 
 
-def test_openscoring_finds_the_document_in_the_version_directory() -> None:
+def test_openscoring_gets_the_document_in_the_version_directory() -> None:
     assert plan(DirectoryLayout.OPENSCORING, model("PMML", "audit.pmml")).moves["model/audit.pmml"] == "1/model.pmml"
 
 
@@ -107,12 +107,12 @@ def test_openscoring_finds_the_document_in_the_version_directory() -> None:
     ("format_name", "layout"),
     [("ONNX", "triton"), ("SKLearn", "mlserver"), ("MLflow", "mlserver"), ("PMML", "openscoring"), ("Others", "plain")],
 )
-def test_a_format_has_a_usual_server(format_name: str, layout: str) -> None:
+def test_a_format_has_a_default_server(format_name: str, layout: str) -> None:
     assert usual_layout(format_name) == layout
 
 
 @pytest.mark.parametrize("target", [DirectoryLayout.TRITON, DirectoryLayout.MLSERVER, DirectoryLayout.OPENSCORING])
-def test_a_format_that_a_server_does_not_serve_is_refused_with_those_that_it_does(target: DirectoryLayout) -> None:
+def test_a_format_that_a_server_does_not_support_is_refused_with_the_supported_ones(target: DirectoryLayout) -> None:
     with pytest.raises(UnsupportedArtifactError, match="does not serve CaffeModel models: it serves"):
         plan(target, model("CaffeModel", "a.caffemodel"))
 
@@ -125,7 +125,7 @@ def exported_model(directory: Path, format_name: str, *names: str) -> Path:
     return model_files.write(directory, "ormbfile.yaml", f"format: {format_name}\n")
 
 
-def test_two_candidates_for_the_model_are_named_unless_it_is_laid_out_as_it_is(tmp_path: Path) -> None:
+def test_two_candidates_for_the_model_are_reported_unless_it_is_laid_out_unchanged(tmp_path: Path) -> None:
     planned = described(exported_model(tmp_path, "ONNX", "a.onnx", "b.onnx"), "iris", "v1")
     with pytest.raises(UnsupportedArtifactError, match=r"found 2: a\.onnx, b\.onnx"):
         plan(DirectoryLayout.TRITON, planned)
@@ -133,13 +133,13 @@ def test_two_candidates_for_the_model_are_named_unless_it_is_laid_out_as_it_is(t
 
 
 @pytest.mark.parametrize("name", ["scripted.jit", "MODEL.PT", "weights"])
-def test_triton_finds_the_file_that_the_parser_reads_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+def test_triton_gets_the_file_that_the_parser_reads_under_any_name(tmp_path: Path, name: str) -> None:
     exported = model_files.write(exported_model(tmp_path, "TorchScript", name), "model/notes.pt", "not a model")
     planned = plan(DirectoryLayout.TRITON, described(exported, "iris", "v1"))
     assert planned.moves[f"model/{name}"] == "1/model.pt"
 
 
-def test_mlserver_finds_the_file_that_the_parser_reads_beside_others(tmp_path: Path) -> None:
+def test_mlserver_gets_the_file_that_the_parser_reads_beside_others(tmp_path: Path) -> None:
     exported = exported_model(tmp_path, "XGBoost", "trees.json")
     model_files.write(exported, "model/metrics.json", "{}")
     settings = json.loads(

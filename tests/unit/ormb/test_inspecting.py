@@ -38,19 +38,19 @@ def test_a_model_directory_is_parsed_and_scanned(tmp_path: Path) -> None:
     assert report.size == (tmp_path / "m" / "model" / "model.onnx").stat().st_size
 
 
-def test_bare_files_are_enough(tmp_path: Path) -> None:
+def test_bare_files_are_sufficient(tmp_path: Path) -> None:
     report = inspect_directory(adder(tmp_path / "m", 1) / "model")
     assert (report.format, report.signature is not None) == ("ONNX", True)
 
 
-def test_what_the_author_declares_is_checked(tmp_path: Path) -> None:
+def test_the_authors_declarations_are_checked(tmp_path: Path) -> None:
     directory = adder(tmp_path / "m", 1)
     (directory / "ormbfile.yaml").write_text(DECLARED)
     (warning,) = inspect_directory(directory).warnings
     assert "float64" in warning
 
 
-def test_a_damaged_model_says_so_and_is_scanned_all_the_same(tmp_path: Path) -> None:
+def test_a_damaged_model_is_reported_and_scanned_all_the_same(tmp_path: Path) -> None:
     directory = broken(tmp_path / "m")
     (directory / "model" / "extra.pkl").write_bytes(pickle.dumps(Bomb()))
     report = inspect_directory(directory)
@@ -58,20 +58,20 @@ def test_a_damaged_model_says_so_and_is_scanned_all_the_same(tmp_path: Path) -> 
     assert (report.problem.code, report.scan.verdict) == ("invalid_model", "dangerous")
 
 
-def test_files_of_no_format_say_what_to_do(tmp_path: Path) -> None:
+def test_files_of_no_format_are_reported_with_advice(tmp_path: Path) -> None:
     report = inspect_directory(write(tmp_path, "notes.txt", "nothing"))
     assert report.problem is not None
     assert "write `format:` into ormbfile.yaml" in report.problem.message
 
 
-def test_pointers_are_named_though_they_show_no_format(tmp_path: Path) -> None:
+def test_pointers_are_reported_though_they_have_no_format(tmp_path: Path) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
     report = inspect_directory(write(tmp_path, "weights", pointer))
     assert report.problem is not None
     assert (report.problem.code, "`git lfs pull`" in report.problem.message) == ("invalid_model", True)
 
 
-def test_what_the_parser_warns_of_is_shown_beside_contradictions(tmp_path: Path) -> None:
+def test_warnings_of_the_parser_are_shown_beside_contradictions(tmp_path: Path) -> None:
     directory = adder(tmp_path / "m", 1)
     (directory / "ormbfile.yaml").write_text(DECLARED)
     write(directory / "model", "plot.png", "version https://git-lfs.github.com/spec/v1\n")
@@ -80,7 +80,7 @@ def test_what_the_parser_warns_of_is_shown_beside_contradictions(tmp_path: Path)
     assert "float64" in declared
 
 
-def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelDirectoryError, match="there is no directory"):
         inspect_directory(tmp_path / "nowhere")
 
@@ -96,20 +96,20 @@ def test_the_command_prints_lines_or_json(tmp_path: Path) -> None:
     assert (printed["format"], printed["signature"]["operators"]) == ("ONNX", {"Add": 1})
 
 
-def test_the_command_fails_where_a_model_cannot_be_parsed(tmp_path: Path) -> None:
+def test_the_command_fails_if_a_model_cannot_be_parsed(tmp_path: Path) -> None:
     answer = CliRunner().invoke(cli, ["inspect", str(broken(tmp_path / "m"))])
     assert answer.exit_code == 1
     assert "Error: invalid_model:" in answer.stderr
 
 
-def test_a_directory_of_a_model_that_is_not_verified_says_so(tmp_path: Path) -> None:
+def test_an_unverified_model_is_reported_as_such(tmp_path: Path) -> None:
     directory = adder(tmp_path / "m", 1)
     (directory / "ormbfile.yaml").write_text("format: ONNX\nlabels: {klever.dev/unverified: the check crashed}\n")
     (warning,) = inspect_directory(directory).warnings
     assert "the check crashed" in warning
 
 
-def test_how_a_project_trusts_a_model_is_shown(tmp_path: Path) -> None:
+def test_the_trust_of_a_project_in_a_model_is_shown(tmp_path: Path) -> None:
     write(tmp_path, "model.pkl", b"cmy.models\nDoubling\n.")
     shown = CliRunner().invoke(cli, ["inspect", str(tmp_path)]).output
     assert "untrusted (klever" in shown

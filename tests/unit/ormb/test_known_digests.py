@@ -83,7 +83,7 @@ def test_a_changed_file_is_hashed_again(store: Path, weights: Path, change: Call
     assert hash_once(store, weights) == digest_file(weights)
 
 
-def test_a_file_that_has_just_been_written_is_not_trusted(store: Path, weights: Path) -> None:
+def test_a_newly_written_file_is_not_trusted(store: Path, weights: Path) -> None:
     hash_once(store, weights, time.time)
     assert not store.exists()
 
@@ -95,19 +95,19 @@ def test_small_files_are_not_kept(store: Path, weights: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"files": 1}', '{"files": {"model/weights.bin": 3}}'])
-def test_a_damaged_document_is_as_none(store: Path, weights: Path, text: str) -> None:
+def test_a_damaged_document_counts_as_none(store: Path, weights: Path, text: str) -> None:
     hash_once(store, weights)
     [document] = store.iterdir()
     document.write_text(text)
     assert hash_once(store, weights) == digest_file(weights)
 
 
-def test_a_store_that_cannot_be_written_is_no_error(store: Path, weights: Path) -> None:
+def test_an_unwritable_store_is_not_an_error(store: Path, weights: Path) -> None:
     store.write_text("a file, where the directory should be")
     assert hash_once(store, weights) == digest_file(weights)
 
 
-def test_only_what_is_known_of_vanished_directories_is_dropped(store: Path, weights: Path, tmp_path: Path) -> None:
+def test_only_digests_of_vanished_directories_are_dropped(store: Path, weights: Path, tmp_path: Path) -> None:
     hash_once(store, weights)
     assert forget_vanished(store) == 0
     shutil.rmtree(tmp_path / "m")

@@ -52,7 +52,7 @@ def of_image(ending: str) -> Artifact:
 
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("made", [of_modelkit, of_modctl])
-def test_every_packing_is_exported_as_the_file_it_holds(tmp_path: Path, packing: str, made: Made) -> None:
+def test_every_packing_is_exported_as_the_contained_file(tmp_path: Path, packing: str, made: Made) -> None:
     assert export(made(packing), tmp_path)["model/m.onnx"] == b"onnx"
 
 
@@ -71,7 +71,7 @@ def test_every_packing_of_image_layers_is_exported(tmp_path: Path, kind: str) ->
     "packing", ["raw+lz4", "tar+xz", "tar+gzip+encrypted", "zip", "raw+gzip; q=1", "RAW", "", "tar.gz"]
 )
 @pytest.mark.parametrize("made", [of_modelkit, of_modctl])
-def test_a_packing_that_is_not_known_is_refused_by_its_name(tmp_path: Path, packing: str, made: Made) -> None:
+def test_an_unknown_packing_is_refused_by_its_name(tmp_path: Path, packing: str, made: Made) -> None:
     artifact = made("raw")
     manifest = artifact.manifest.replace(b'.v1.raw"', f'.v1.{packing}"'.encode())
     with pytest.raises(UnsupportedArtifactError, match=r"v1\."):
@@ -80,7 +80,7 @@ def test_a_packing_that_is_not_known_is_refused_by_its_name(tmp_path: Path, pack
 
 
 @given(text=st.text(max_size=60))
-def test_no_media_type_is_understood_by_its_end_alone(text: str) -> None:
+def test_a_media_type_is_not_recognised_by_its_suffix_alone(text: str) -> None:
     for ending in PACKINGS:
         with pytest.raises(UnsupportedArtifactError):
             layer_type(f"{text}.v1.{ending}", PATTERNS)
@@ -92,7 +92,7 @@ def test_no_media_type_is_understood_by_its_end_alone(text: str) -> None:
     compression=st.sampled_from(list(Compression)),
     more=st.text(max_size=5),
 )
-def test_a_media_type_is_read_in_full(prefix: str, form: str, compression: Compression, more: str) -> None:
+def test_a_media_type_is_compared_in_full(prefix: str, form: str, compression: Compression, more: str) -> None:
     text = f"application/{prefix}.v1.{form}{'+' if compression else ''}{compression}"
     kind = prefix.removeprefix("vnd.cncf.model.").removeprefix("vnd.cnai.model.").removeprefix("vnd.kitops.modelkit.")
     assert layer_type(text, PATTERNS) == LayerType(kind, form == "tar", compression)
@@ -103,7 +103,7 @@ def test_a_media_type_is_read_in_full(prefix: str, form: str, compression: Compr
 
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("made", [of_modelkit, of_modctl])
-def test_bytes_that_are_not_those_declared_are_refused(tmp_path: Path, packing: str, made: Made) -> None:
+def test_bytes_of_another_type_than_declared_are_refused(tmp_path: Path, packing: str, made: Made) -> None:
     """The blob is what its descriptor says; what it unpacks to is not what the artifact declares."""
     with pytest.raises(DigestMismatchError, match="declares"):
         export(made(packing, diff_id=sha256(b"other")), tmp_path)
@@ -128,13 +128,13 @@ def test_damaged_compression_is_refused(tmp_path: Path, packing: str, damage: st
         ("raw+zstd", zstandard.compress(b"on") + zstandard.compress(b"nx")),
     ],
 )
-def test_content_in_several_frames_is_exported_whole(tmp_path: Path, packing: str, content: bytes) -> None:
+def test_content_in_several_frames_is_exported_completely(tmp_path: Path, packing: str, content: bytes) -> None:
     layer = Layer(f"application/vnd.cncf.model.weight.v1.{packing}", content, {"org.cncf.model.filepath": "m.onnx"})
     config = "application/vnd.cncf.model.config.v1+json"
     assert export(foreign.artifact(config, {}, layer), tmp_path)["model/m.onnx"] == b"onnx"
 
 
 @pytest.mark.parametrize("packing", ["raw+gzip", "raw+zstd"])
-def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path: Path, packing: str) -> None:
+def test_a_file_that_decompresses_to_far_more_than_its_size_is_refused(tmp_path: Path, packing: str) -> None:
     with pytest.raises(UnsupportedArtifactError, match="unpacks to far more"):
         export(of_modctl(packing, bytes(128 * 1024 * 1024)), tmp_path)

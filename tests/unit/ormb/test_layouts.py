@@ -55,11 +55,11 @@ def test_every_layout_is_exported_as_a_model_directory(
 
 
 @pytest.mark.parametrize("artifact", [foreign.ormb_v1alpha1(), foreign.legacy_modelpack(), foreign.modelkit()])
-def test_what_another_tool_says_of_the_author_is_kept(tmp_path: Path, artifact: Artifact) -> None:
+def test_metadata_of_the_author_in_another_layout_are_kept(tmp_path: Path, artifact: Artifact) -> None:
     assert load_modelfile(export(artifact, tmp_path)["ormbfile.yaml"]).author == "Ada"
 
 
-def test_metadata_that_this_version_does_not_know_do_not_keep_a_model_from_being_read(tmp_path: Path) -> None:
+def test_unknown_metadata_do_not_prevent_reading_a_model(tmp_path: Path) -> None:
     old = foreign.ormb_v1alpha1(metrics=[{"name": "acc", "value": "0.9"}], unheardOf=1)
     said = load_modelfile(export(old, tmp_path)["ormbfile.yaml"])
     assert (said.author, said.format, said.metrics) == ("Ada", "ONNX", {})
@@ -76,7 +76,7 @@ def packed(directory: Path, archives: Path) -> PackedModel:
     return pack(directory, archives)
 
 
-def test_the_layout_of_the_go_ormb_is_written_always_the_same(tmp_path: Path) -> None:
+def test_the_layout_of_the_go_ormb_is_written_reproducibly(tmp_path: Path) -> None:
     first = packed(adder(tmp_path / "1", 1), tmp_path / "a1")
     (tmp_path / "1" / "model" / "model.onnx").touch()
     second = packed(tmp_path / "1", tmp_path / "a2")
@@ -87,7 +87,7 @@ def test_the_layout_of_the_go_ormb_is_written_always_the_same(tmp_path: Path) ->
     assert set(parsed.document) == {"schemaVersion", "config", "layers"}
 
 
-def test_a_model_survives_the_way_through_the_layout_of_the_go_ormb(tmp_path: Path) -> None:
+def test_a_model_survives_a_round_trip_through_the_layout_of_the_go_ormb(tmp_path: Path) -> None:
     model = packed(adder(tmp_path / "1", 1), tmp_path / "archives")
     contents = [*model.layers, model.config]
     blobs = [c.source if isinstance(c.source, bytes) else c.source.read_bytes() for c in contents]
@@ -111,7 +111,7 @@ def test_a_model_survives_the_way_through_the_layout_of_the_go_ormb(tmp_path: Pa
         (Entry("model/a\\..\\b", b"x"),),
     ],
 )
-def test_an_archive_that_reaches_out_of_the_directory_is_refused(tmp_path: Path, entries: tuple[Entry, ...]) -> None:
+def test_an_archive_that_leaves_the_directory_is_refused(tmp_path: Path, entries: tuple[Entry, ...]) -> None:
     inside = tmp_path / "a" / "b"
     inside.mkdir(parents=True)
     with pytest.raises(UnsafePathError, match="not exported"):
@@ -132,7 +132,7 @@ def test_a_link_through_a_link_writes_nothing_outside(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["inside"]
 
 
-def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path: Path) -> None:
+def test_an_archive_that_decompresses_to_far_more_than_its_size_is_refused(tmp_path: Path) -> None:
     zeros = [Entry(f"model/{number}.bin", bytes(32 * 1024 * 1024)) for number in range(4)]
     with pytest.raises(UnsupportedArtifactError, match="unpacks to far more"):
         export(foreign.ormb_v1alpha1(*zeros), tmp_path)

@@ -59,7 +59,7 @@ def test_the_order_in_the_archive_makes_no_difference(tmp_path: Path, order: tup
     assert files == dict.fromkeys(("model/w.onnx", "model/a.onnx", "model/b.onnx", "model/d/c"), "weights")
 
 
-def test_a_link_to_a_directory_becomes_a_copy_and_one_through_it_too(tmp_path: Path) -> None:
+def test_a_link_to_a_directory_and_one_through_it_become_copies(tmp_path: Path) -> None:
     entries = [
         link("model/x", "latest/w.onnx"),
         link("model/latest", "v2"),
@@ -71,7 +71,7 @@ def test_a_link_to_a_directory_becomes_a_copy_and_one_through_it_too(tmp_path: P
     assert files == dict.fromkeys(names, "two")
 
 
-def test_a_link_may_lead_to_a_file_of_another_layer(tmp_path: Path) -> None:
+def test_a_link_may_point_to_a_file_of_another_layer(tmp_path: Path) -> None:
     files = exported(
         kit([FILE], code=[link("code/weights", "../model/w.onnx"), Entry("code/run.py", b"x")]), tmp_path / "o"
     )
@@ -79,7 +79,7 @@ def test_a_link_may_lead_to_a_file_of_another_layer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("aim", ["../model", "../../../etc/passwd", "/etc/passwd", "gone", "link"])
-def test_a_link_beside_the_model_that_cannot_be_kept_is_left_out_with_a_note(
+def test_an_unsupported_link_beside_the_model_is_omitted_with_a_note(
     tmp_path: Path, aim: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING", logger="ormb")
@@ -89,7 +89,7 @@ def test_a_link_beside_the_model_that_cannot_be_kept_is_left_out_with_a_note(
 
 
 @pytest.mark.parametrize("aim", ["../../w", "/etc/passwd", "gone", "link", "..", "../model", "other"])
-def test_a_link_of_the_model_that_leads_nowhere_is_refused(tmp_path: Path, aim: str) -> None:
+def test_a_dangling_link_of_the_model_is_refused(tmp_path: Path, aim: str) -> None:
     with pytest.raises(UnsafePathError, match=r"the archive links 'model/(link|other)' to .* it is not exported"):
         exported(kit([FILE, link("model/link", aim), link("model/other", "link")]), tmp_path / "out")
 
@@ -100,7 +100,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_later_layer_of_an_image_decides_what_a_link_leads_to(tmp_path: Path) -> None:
+def test_a_later_layer_of_an_image_decides_the_target_of_a_link(tmp_path: Path) -> None:
     layers = [
         [Entry("models/w", b"old"), link("models/link", "w"), link("models/gone", "w"), Entry("models/d/x", b"x")],
         [Entry("models/w", b"new"), Entry("models/.wh.gone"), link("models/d/y", "x"), Entry("models/.wh.d")],
@@ -122,13 +122,13 @@ def test_links_that_multiply_the_model_are_refused(tmp_path: Path) -> None:
         exported(kit(entries), tmp_path / "out")
 
 
-def test_a_chain_without_end_is_refused(tmp_path: Path) -> None:
+def test_an_endless_chain_is_refused(tmp_path: Path) -> None:
     entries = [link(f"model/{number}", str(number + 1)) for number in range(2000)]
     with pytest.raises(UnsafePathError, match="not exported"):
         exported(kit([*entries, Entry("model/2000", b"x")]), tmp_path / "out")
 
 
-def test_a_kit_that_was_packed_on_windows_has_its_directories(tmp_path: Path) -> None:
+def test_a_kit_packed_on_windows_has_its_directories(tmp_path: Path) -> None:
     entries = [
         Entry("model\\w.onnx", b"weights"),
         Entry("model\\notes\\a.md", b"a"),
@@ -139,7 +139,7 @@ def test_a_kit_that_was_packed_on_windows_has_its_directories(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["C:\\model\\w", "\\model\\w", "\\\\host\\share\\w", "model\\..\\..\\w"])
-def test_a_windows_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_windows_path_outside_the_directory_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnsafePathError, match="outside the destination"):
         exported(kit([FILE, Entry(name, b"x")]), tmp_path / "out")
 
@@ -150,12 +150,12 @@ def test_an_empty_directory_of_another_tool_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", [link("model/w.onnx/below", "../w.onnx"), link("model/" + "n/" * 3 + "x" * 300, "w")])
-def test_a_link_that_has_no_place_refuses_the_artifact_in_a_sentence(tmp_path: Path, entry: Entry) -> None:
+def test_a_link_without_a_place_refuses_the_artifact_with_a_sentence(tmp_path: Path, entry: Entry) -> None:
     with pytest.raises((UnsupportedArtifactError, UnsafePathError), match=r"cannot be|not exported"):
         exported(kit([FILE, entry]), tmp_path / "out")
 
 
-def test_an_empty_directory_where_a_file_is_refuses_the_artifact_in_a_sentence(tmp_path: Path) -> None:
+def test_an_empty_directory_in_place_of_a_file_refuses_the_artifact_with_a_sentence(tmp_path: Path) -> None:
     packed = pack(many_files(tmp_path / "m", 1))
     document = json.loads(packed.manifest)
     document["annotations"][EMPTY_DIRECTORIES] = '["model/00000.txt"]'

@@ -55,7 +55,7 @@ def test_a_second_name_is_the_same_model(client: OrmbClient, packed: PackedModel
 
 
 @pytest.mark.usefixtures("packed")
-def test_removing_keeps_what_another_name_needs(client: OrmbClient) -> None:
+def test_removing_keeps_blobs_of_other_names(client: OrmbClient) -> None:
     client.layout.tag(REFERENCE, STABLE)
     before = blobs(client)
     client.layout.remove(REFERENCE)
@@ -66,7 +66,7 @@ def test_removing_keeps_what_another_name_needs(client: OrmbClient) -> None:
         client.stored(STABLE)
 
 
-def test_many_at_once_lose_nothing(client: OrmbClient, packed: PackedModel) -> None:
+def test_concurrent_operations_lose_nothing(client: OrmbClient, packed: PackedModel) -> None:
     names = [Reference("localhost:5000", "library/adder", f"v{number}") for number in range(30)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: LocalLayout(client.root / "store").add_manifest(name, packed.manifest), names))
@@ -75,20 +75,20 @@ def test_many_at_once_lose_nothing(client: OrmbClient, packed: PackedModel) -> N
 
 @pytest.mark.usefixtures("packed")
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"manifests": [{}]}'])
-def test_a_damaged_index_is_said_with_what_to_do(client: OrmbClient, text: str) -> None:
+def test_a_damaged_index_is_reported_with_advice(client: OrmbClient, text: str) -> None:
     (client.root / "store" / "index.json").write_text(text)
     with pytest.raises(DamagedStoreError, match="save or pull the models again"):
         client.models()
 
 
-async def test_an_export_is_the_directory_again(client: OrmbClient, packed: PackedModel, tmp_path: Path) -> None:
+async def test_an_export_equals_the_original_directory(client: OrmbClient, packed: PackedModel, tmp_path: Path) -> None:
     await client.export(REFERENCE, tmp_path / "out")
     assert pack(tmp_path / "out").digest == packed.digest
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MARKER, "model", "ormbfile.yaml"]
 
 
 @pytest.mark.usefixtures("packed")
-async def test_exporting_again_replaces_only_what_was_exported(client: OrmbClient, tmp_path: Path) -> None:
+async def test_a_repeated_export_replaces_only_exported_files(client: OrmbClient, tmp_path: Path) -> None:
     out = tmp_path / "out"
     await client.export(REFERENCE, out)
     await client.save(adder(tmp_path / "second", 2), STABLE)
@@ -107,14 +107,14 @@ async def test_a_damaged_blob_exports_nothing(client: OrmbClient, packed: Packed
 
 
 @pytest.mark.usefixtures("packed")
-async def test_a_file_in_the_way_is_not_overwritten(client: OrmbClient, tmp_path: Path) -> None:
+async def test_an_existing_file_is_not_overwritten(client: OrmbClient, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(DestinationError, match="is a file"):
         await client.export(REFERENCE, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_what_comes_to_the_destination_while_an_export_runs_is_not_replaced(tmp_path: Path) -> None:
+def test_a_file_created_during_an_export_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(DestinationError, match="exists already"), staged(tmp_path, "sha256:1") as stage:  # noqa: PT012
         (stage / "model").mkdir()
         (tmp_path / "model").mkdir()
@@ -132,7 +132,7 @@ def test_a_hostile_file_name_is_refused(name: str) -> None:
         planned_files(manifest)
 
 
-def test_two_layers_of_one_name_are_refused() -> None:
+def test_two_layers_with_one_name_are_refused() -> None:
     document = json.loads(oci.model().manifest)
     document["layers"] *= 2
     manifest = parse_model_manifest(json.dumps(document).encode())
@@ -142,11 +142,11 @@ def test_two_layers_of_one_name_are_refused() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"\xff", oci.image().manifest, oci.index(oci.model()).manifest])
-def test_what_is_no_model_is_not_taken_for_one(text: bytes) -> None:
+def test_an_artifact_that_is_not_a_model_is_not_treated_as_one(text: bytes) -> None:
     assert parse_model_manifest(text) is None
 
 
-def test_a_model_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_model_does_not_hide_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     layout = LocalLayout(tmp_path / "cache")
     broken, whole = (Reference("localhost:5000", "library/adder", tag) for tag in ("broken", "whole"))
     for number, reference in enumerate((broken, whole)):

@@ -25,12 +25,12 @@ training: {git: {repository: "git@example.com:a/b", revision: abc}}
 """
 
 
-def test_what_the_author_says_survives_a_round_trip() -> None:
+def test_metadata_of_the_author_survive_a_round_trip() -> None:
     said = load_modelfile(WHOLE)
     assert load_modelfile(dump_modelfile(said)) == said
 
 
-def test_the_catalogue_gets_what_it_keeps() -> None:
+def test_the_catalogue_gets_its_part_of_the_metadata() -> None:
     metadata = to_metadata(load_modelfile(WHOLE))
     assert (metadata.author, metadata.format, metadata.labels) == ("Ada", "ONNX", {"team": "a"})
     assert metadata.metrics == {"training": {"accuracy": "0.97"}}
@@ -52,22 +52,22 @@ def test_the_catalogue_gets_what_it_keeps() -> None:
         ("!!python/object/apply:os.system ['true']", "is not YAML"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, says: str) -> None:
+def test_problems_are_named(text: str, says: str) -> None:
     with pytest.raises(InvalidModelFileError) as failure:
         load_modelfile(text)
     assert says in str(failure.value)
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(InvalidModelFileError, match=r"labels: must hold keys and values; unknown key fromat"):
         load_modelfile("fromat: ONNX\nlabels: 3")
 
 
-def test_an_empty_file_says_nothing() -> None:
+def test_an_empty_file_declares_nothing() -> None:
     assert load_modelfile("").format is None
 
 
-def test_keys_are_read_in_any_case() -> None:
+def test_keys_are_case_insensitive() -> None:
     modelfile = load_modelfile("Format: ONNX\nsignature: {inputs: [{name: x, dtype: float32}]}\nHYPERPARAMETERS: []")
     assert modelfile.format == "ONNX"
     assert modelfile.signature is not None
@@ -85,12 +85,12 @@ def test_keys_are_read_in_any_case() -> None:
         {"": 1, "signature": {"inputs": [{"shape": 1}]}},
     ],
 )
-def test_what_another_tool_wrote_wrongly_is_left_out_and_the_rest_kept(wrong: dict[str, object]) -> None:
+def test_invalid_metadata_of_another_tool_are_omitted_and_the_rest_kept(wrong: dict[str, object]) -> None:
     modelfile = lenient_modelfile({**wrong, "Format": "ONNX", "gpu_type": "H100"})
     assert dump_modelfile(modelfile) in {"format: ONNX\ngpuType: H100\n", "gpuType: H100\nformat: ONNX\n"}
 
 
 @pytest.mark.parametrize("text", ["labels: " + "[" * 10_000, "a: &a [*a]", "x: " + "y" * 1_000_000])
-def test_a_file_beyond_the_limits_is_refused(text: str) -> None:
+def test_a_file_over_the_limits_is_refused(text: str) -> None:
     with pytest.raises(InvalidModelFileError, match="is not YAML that can be read: it"):
         load_modelfile(text)

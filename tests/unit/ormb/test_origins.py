@@ -16,7 +16,7 @@ from ormb.errors import ForeignHostError, RegistryError
         ("http://r.example/v2/x?a=%2F", "https://r.example/v2/x?a=%2F"),
     ],
 )
-def test_an_upload_continues_at_the_registry_and_encrypted(location: str, leads_to: str) -> None:
+def test_an_upload_continues_only_at_the_registry_and_encrypted(location: str, leads_to: str) -> None:
     assert str(within(URL("https://r.example/v2/"), location, URL("https://r.example/v2/m/"))) == leads_to
 
 
@@ -24,13 +24,13 @@ def test_an_upload_continues_at_the_registry_and_encrypted(location: str, leads_
     "location",
     ["https://elsewhere.example/v2/x", "//elsewhere.example/x", "https://r.example:8443/x", "http://r.example:81/x"],
 )
-def test_an_upload_elsewhere_is_refused_and_both_hosts_are_named(location: str) -> None:
+def test_an_upload_at_another_host_is_refused_with_both_hosts(location: str) -> None:
     with pytest.raises(ForeignHostError, match=r"https://r\.example sends this client on to https?://\S+: refused"):
         within(URL("https://r.example/v2/"), location, URL("https://r.example/v2/m/"))
 
 
 @pytest.mark.parametrize("location", ["ftp://r.example/x", "https://ann:secret@r.example/x", "https://[::1/x", "http:"])
-def test_what_is_no_address_is_an_error(location: str) -> None:
+def test_an_invalid_address_is_an_error(location: str) -> None:
     with pytest.raises(RegistryError):
         within(URL("https://r.example/v2/"), location, URL("https://r.example/v2/m/"))
 
@@ -57,7 +57,7 @@ def test_an_address_is_kept_byte_for_byte(query: str) -> None:
         ("https://10.0.0.1", "https://evil.0.0.1/token", False),
     ],
 )
-def test_a_token_endpoint_gets_credentials_only_where_it_belongs_to_the_registry(
+def test_a_token_endpoint_gets_credentials_only_if_it_belongs_to_the_registry(
     registry: str,
     realm: str,
     may: bool,  # noqa: FBT001 - a table

@@ -37,7 +37,7 @@ class Ormb:
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
-def test_every_command_has_help_with_what_it_is_for_and_an_example(ormb: "Ormb", name: str) -> None:
+def test_every_command_has_help_with_its_purpose_and_an_example(ormb: "Ormb", name: str) -> None:
     usage, _, text = ormb.ok(name, "--help").partition("\n")
     assert usage.startswith(f"Usage: ormb {name}")
     about, *rest = text.strip().splitlines()
@@ -45,7 +45,7 @@ def test_every_command_has_help_with_what_it_is_for_and_an_example(ormb: "Ormb",
     assert any(line.strip().startswith(f"ormb {name}") for line in rest)
 
 
-def test_saving_listing_tagging_exporting_and_removing(ormb: Ormb, tmp_path: Path) -> None:
+def test_a_model_is_saved_listed_tagged_exported_and_removed(ormb: Ormb, tmp_path: Path) -> None:
     saved = ormb.ok("save", str(adder(tmp_path / "adder", 1)), REFERENCE)
     assert "v1: saved" in saved
     assert "ONNX" in saved
@@ -74,11 +74,11 @@ def test_two_models_are_compared_and_the_store_is_pruned(ormb: Ormb, tmp_path: P
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_can_complete(ormb: Ormb, shell: str) -> None:
+def test_shell_completion_works(ormb: Ormb, shell: str) -> None:
     assert "_ORMB_COMPLETE" in ormb.ok("completion", shell)
 
 
-def test_json_is_one_document_and_nothing_else(ormb: Ormb, tmp_path: Path) -> None:
+def test_json_output_is_exactly_one_document(ormb: Ormb, tmp_path: Path) -> None:
     saved = json.loads(ormb.ok("save", "--json", str(adder(tmp_path / "adder", 1)), REFERENCE))
     inspected = json.loads(ormb.ok("inspect", "--local", "--json", REFERENCE))
     assert saved == inspected
@@ -104,7 +104,7 @@ def test_a_mistake_is_a_sentence_and_an_exit_code(ormb: Ormb, arguments: tuple[s
     assert says in " ".join(result.output.split())
 
 
-def test_a_registry_that_is_not_there_is_said_at_once(ormb: Ormb) -> None:
+def test_an_unreachable_registry_is_reported_at_once(ormb: Ormb) -> None:
     result = ormb("pull", f"localhost:{free_port()}/library/adder:v1")
     assert result.exit_code == 1
     assert "does not answer" in result.output
@@ -115,13 +115,13 @@ def test_the_version_is_printed(ormb: Ormb) -> None:
     assert ormb.ok("version").startswith("Version:")
 
 
-def test_removing_what_is_not_there_says_so_and_what_is(ormb: Ormb) -> None:
+def test_removing_a_missing_model_is_reported_with_the_existing_ones(ormb: Ormb) -> None:
     result = ormb("remove", REFERENCE)
     assert result.exit_code == 1
     assert "nothing to remove: `ormb models` lists what is there" in result.output
 
 
-def test_what_is_passed_over_is_a_line_on_standard_error(tmp_path: Path) -> None:
+def test_omitted_content_is_a_line_on_standard_error(tmp_path: Path) -> None:
     environment = {"ORMB_ROOTPATH": str(tmp_path / "ormb"), "ORMB_CA_FILE": str(tmp_path / "gone.pem")}
     arguments = ["save", str(adder(tmp_path / "adder", 1)), "localhost:5000/library/adder:v1"]
     done = CliRunner().invoke(cli, arguments, env=environment)

@@ -72,12 +72,12 @@ def test_no_other_address_gets_its_password(root: Path, host: str) -> None:
     assert registries(root).find(host, pytest.fail) is None
 
 
-def test_a_login_of_the_user_comes_first(root: Path) -> None:
+def test_a_login_of_the_user_takes_precedence(root: Path) -> None:
     store_credentials(root, "localhost:5000", Credentials("ci", "s3cret"))
     assert registries(root).find("127.0.0.1:5000", pytest.fail) == Credentials("ci", "s3cret")
 
 
-def test_a_service_takes_the_password_of_its_own_registry_first_and_elsewhere_what_the_user_keeps(
+def test_a_service_prefers_its_own_password_for_its_own_registry_only(
     tmp_path: Path,
 ) -> None:
     root = tmp_path / "ormb"
@@ -90,7 +90,7 @@ def test_a_service_takes_the_password_of_its_own_registry_first_and_elsewhere_wh
     assert elsewhere.find("registry:5000", pytest.fail) == Credentials("klever", PASSWORD)
 
 
-def test_the_password_is_that_of_the_file_now(root: Path, tmp_path: Path) -> None:
+def test_the_password_is_read_from_the_current_file(root: Path, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("newer")
     assert registries(root).find("localhost:5000", pytest.fail) == Credentials("klever", "newer")
     (tmp_path / "password").unlink()
@@ -121,26 +121,26 @@ def test_an_announcement_of_somebody_else_is_not_removed(tmp_path: Path) -> None
         assert announced_at(root, "localhost:5000") is not None
 
 
-def test_an_announcement_is_its_users_alone_and_holds_no_secret(root: Path) -> None:
+def test_an_announcement_is_private_to_its_user_and_holds_no_secret(root: Path) -> None:
     assert announcement(root).stat().st_mode & 0o777 == 0o600
     assert announcement(root).parent.stat().st_mode & 0o777 == 0o700
     assert PASSWORD not in announcement(root).read_text()
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o622, 0o660])
-def test_an_announcement_that_others_may_have_written_counts_for_nothing(root: Path, mode: int) -> None:
+def test_an_announcement_that_others_can_write_is_ignored(root: Path, mode: int) -> None:
     announcement(root).chmod(mode)
     assert announced_at(root, "localhost:5000") is None
 
 
-def test_a_link_in_place_of_an_announcement_counts_for_nothing(root: Path) -> None:
+def test_a_link_instead_of_an_announcement_is_ignored(root: Path) -> None:
     moved = announcement(root).rename(root / "elsewhere")
     announcement(root).symlink_to(moved)
     assert announced_at(root, "localhost:5000") is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"username": "klever"}', "[" * 100_000])
-def test_a_broken_announcement_counts_for_nothing(root: Path, text: str) -> None:
+def test_a_broken_announcement_is_ignored(root: Path, text: str) -> None:
     announcement(root).write_text(text)
     assert announced_at(root, "localhost:5000") is None
 
@@ -158,17 +158,17 @@ def test_a_broken_announcement_counts_for_nothing(root: Path, text: str) -> None
         (1000, 5005, False),
     ],
 )
-def test_only_a_server_of_this_user_on_the_very_address_counts(user: int, port: int, *, held: bool) -> None:
+def test_only_a_server_of_this_user_on_the_exact_address_counts(user: int, port: int, *, held: bool) -> None:
     assert is_held_by(user, port, TABLE) is held
 
 
-def test_a_server_is_taken_to_be_ours_only_where_the_kernel_does_not_say(tmp_path: Path) -> None:
+def test_a_server_counts_as_ours_without_an_owner_from_the_kernel(tmp_path: Path) -> None:
     assert is_ours(PORT, tmp_path / "not-mounted")
     (tmp_path / "tcp").write_text(TABLE.splitlines()[0])
     assert not is_ours(PORT, tmp_path / "tcp")
 
 
-def test_where_another_users_server_listens_nothing_is_sent_and_no_connection_opened(root: Path) -> None:
+def test_no_connection_is_opened_to_a_server_of_another_user(root: Path) -> None:
     warnings: list[str] = []
     own = registries(root, listens=False)
     assert own.find("localhost:5000", warnings.append) is None
@@ -177,7 +177,7 @@ def test_where_another_users_server_listens_nothing_is_sent_and_no_connection_op
         own.socket_for(HERE)
 
 
-def test_what_was_sent_once_is_not_sent_to_who_comes_after_the_registry(tmp_path: Path) -> None:
+def test_a_password_is_not_sent_again_to_a_successor_of_the_registry(tmp_path: Path) -> None:
     listens = True
     own = OwnRegistries(tmp_path / "ormb", listens=lambda _port: listens)
     with announced(tmp_path / "ormb", registry(tmp_path)):

@@ -48,7 +48,7 @@ def test_the_artifact_is_a_modelpack_with_one_raw_layer_for_each_file(tmp_path: 
     assert packed.digest == digest_bytes(packed.manifest)
 
 
-def test_what_was_packed_is_read_back(tmp_path: Path) -> None:
+def test_a_packed_model_is_read_back(tmp_path: Path) -> None:
     packed = pack(of_format(tmp_path / "m", {"model/w.bin": "w"}))
     parsed = parse_model_manifest(packed.manifest)
     assert parsed is not None
@@ -56,19 +56,19 @@ def test_what_was_packed_is_read_back(tmp_path: Path) -> None:
     assert (parsed.digest, parsed.size, parsed.modelfile.format) == (packed.digest, packed.size, "Others")
 
 
-def test_the_format_is_detected_where_nobody_says_it(tmp_path: Path) -> None:
+def test_the_format_is_detected_by_default(tmp_path: Path) -> None:
     packed = pack(adder(tmp_path / "m", 1))
     assert packed.modelfile.format == "ONNX"
     assert packed.layers[0].source == b"format: ONNX\n"
 
 
-def test_an_ormbfile_is_kept_to_the_byte(tmp_path: Path) -> None:
+def test_an_ormbfile_is_preserved_byte_for_byte(tmp_path: Path) -> None:
     text = "# by hand\nformat:   Others\n"
     directory = of_format(tmp_path / "m", {"model/w.bin": "w", "ormbfile.yaml": text})
     assert pack(directory).layers[0].source == text.encode()
 
 
-def test_a_link_inside_the_model_is_its_file(tmp_path: Path) -> None:
+def test_a_link_inside_the_model_becomes_its_file(tmp_path: Path) -> None:
     directory = of_format(tmp_path / "m", {"model/w.bin": "w"})
     (directory / "model" / "same.bin").symlink_to("w.bin")
     digests = [layer.descriptor.digest for layer in pack(directory).layers[1:]]
@@ -76,7 +76,7 @@ def test_a_link_inside_the_model_is_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../outside.txt"])
-def test_a_link_out_of_the_model_is_refused(tmp_path: Path, target: str) -> None:
+def test_a_link_that_leaves_the_model_is_refused(tmp_path: Path, target: str) -> None:
     (tmp_path / "outside.txt").write_text("secret")
     directory = of_format(tmp_path / "m", {"model/w.bin": "w"})
     (directory / "model" / "link").symlink_to(target)
@@ -100,20 +100,18 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
         ({"model/notes.txt": "x", "ormbfile.yaml": "format: Onyx"}, "Onyx"),
     ],
 )
-def test_what_is_no_model_directory_is_refused_with_what_to_do(
-    tmp_path: Path, files: dict[str, str], says: str
-) -> None:
+def test_an_invalid_model_directory_is_refused_with_advice(tmp_path: Path, files: dict[str, str], says: str) -> None:
     with pytest.raises(InvalidModelDirectoryError) as failure:
         pack(of_format(tmp_path / "m", files))
     assert says in str(failure.value)
 
 
-def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InvalidModelDirectoryError, match=r"nowhere does not exist: a model directory holds ormbfile"):
         pack(tmp_path / "nowhere")
 
 
-def test_an_ormbfile_in_another_encoding_is_named(tmp_path: Path) -> None:
+def test_an_ormbfile_in_another_encoding_is_reported(tmp_path: Path) -> None:
     directory = of_format(tmp_path / "m", {"model/w.bin": "w"})
     (directory / "ormbfile.yaml").write_bytes("format: Others\nauthor: André\n".encode("latin-1"))
     with pytest.raises(InvalidModelFileError, match=r"ormbfile\.yaml is not UTF-8"):
@@ -121,7 +119,9 @@ def test_an_ormbfile_in_another_encoding_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("declared", ["", "format: ONNX\n"])
-def test_pointers_in_place_of_weights_are_refused_with_what_fetches_them(tmp_path: Path, declared: str) -> None:
+def test_pointers_instead_of_weights_are_refused_with_the_command_that_fetches_them(
+    tmp_path: Path, declared: str
+) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
     directory = of_format(
         tmp_path / "m", {"model/weights": pointer, "model/model.onnx": "x", "ormbfile.yaml": declared}

@@ -15,16 +15,16 @@ def chosen(url: str, **environment: str) -> str | None:
 
 
 @pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
-def test_https_goes_through_the_proxy_in_either_case(variable: str) -> None:
+def test_https_uses_the_proxy_in_either_case(variable: str) -> None:
     assert chosen("https://registry.example.com/v2/", **{variable: PROXY}) == PROXY
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
-def test_http_goes_through_the_proxy_in_either_case(variable: str) -> None:
+def test_http_uses_the_proxy_in_either_case(variable: str) -> None:
     assert chosen("http://registry.example.com/v2/", **{variable: PROXY}) == PROXY
 
 
-def test_the_proxy_of_one_scheme_is_not_that_of_the_other() -> None:
+def test_the_proxy_of_one_scheme_is_not_used_for_the_other() -> None:
     assert chosen("https://registry.example.com/", HTTP_PROXY=PROXY) is None
     assert chosen("http://registry.example.com/", HTTPS_PROXY=PROXY) is None
     assert chosen("https://registry.example.com/", HTTPS_PROXY="http://one:1", ALL_PROXY=PROXY) == "http://one:1"
@@ -37,7 +37,7 @@ def test_a_proxy_without_a_scheme_is_an_http_proxy_and_keeps_its_login() -> None
 @pytest.mark.parametrize(
     "url", ["http://localhost:5000/", "http://127.0.0.1:5000/", "http://127.8.9.1/", "http://[::1]:5000/"]
 )
-def test_this_machine_never_meets_a_proxy_not_even_a_broken_one(url: str) -> None:
+def test_this_machine_never_uses_a_proxy_not_even_a_broken_one(url: str) -> None:
     assert chosen(url, HTTP_PROXY="::broken::") is None
 
 
@@ -54,7 +54,7 @@ def test_this_machine_never_meets_a_proxy_not_even_a_broken_one(url: str) -> Non
         "registry.corp.example:443",
     ],
 )
-def test_names_in_no_proxy_go_straight(no_proxy: str) -> None:
+def test_names_in_no_proxy_connect_directly(no_proxy: str) -> None:
     assert chosen("https://registry.corp.example/v2/", HTTPS_PROXY=PROXY, NO_PROXY=no_proxy) is None
     assert chosen("https://registry.corp.example/v2/", HTTPS_PROXY=PROXY, no_proxy=no_proxy) is None
 
@@ -76,12 +76,12 @@ def test_other_names_in_no_proxy_change_nothing(no_proxy: str) -> None:
         ("https://[fd00::5]:5000/", "[fd00::5]:5000"),
     ],
 )
-def test_addresses_and_ranges_in_no_proxy_go_straight(url: str, no_proxy: str) -> None:
+def test_addresses_and_ranges_in_no_proxy_connect_directly(url: str, no_proxy: str) -> None:
     assert chosen(url, HTTPS_PROXY=PROXY, NO_PROXY=no_proxy) is None
     assert chosen("https://192.0.2.1/", HTTPS_PROXY=PROXY, NO_PROXY=no_proxy) == PROXY
 
 
 @pytest.mark.parametrize("value", ["::broken::", "http://", "http://proxy:port", "socks5://proxy:1080"])
-def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(value: str) -> None:
+def test_an_unusable_proxy_is_reported_by_its_variable(value: str) -> None:
     with pytest.raises(ProxyError, match=r"^\$HTTPS_PROXY names"):
         chosen("https://registry.example.com/", HTTPS_PROXY=value)

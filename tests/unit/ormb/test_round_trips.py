@@ -60,7 +60,7 @@ def offends(model: Path) -> bool:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(names, trees, max_size=4))
-async def test_a_tree_is_exported_as_it_was_or_refused_by_the_name_that_cannot_be(tree: "dict[str, Tree]") -> None:
+async def test_a_tree_is_exported_unchanged_or_refused_by_the_unsupported_name(tree: "dict[str, Tree]") -> None:
     with tempfile.TemporaryDirectory() as name:
         model = many_files(Path(name) / "m", 1) / "model"
         plant(tree, model / "tree", model)
@@ -76,7 +76,7 @@ async def test_a_tree_is_exported_as_it_was_or_refused_by_the_name_that_cannot_b
 
 
 @pytest.mark.parametrize("layout", ["modelpack", "ormb"])
-async def test_names_of_every_kind_come_back_byte_for_byte(tmp_path: Path, layout: str) -> None:
+async def test_names_of_every_kind_survive_byte_for_byte(tmp_path: Path, layout: str) -> None:
     odd = [
         "-dash",
         "a b",
@@ -111,7 +111,7 @@ async def test_an_empty_directory_is_kept(tmp_path: Path, layout: str) -> None:
     assert again.digest == saved.digest
 
 
-async def test_weights_that_are_all_zero_are_saved_in_an_archive_that_is_exported_again(tmp_path: Path) -> None:
+async def test_all_zero_weights_are_saved_in_an_archive_that_can_be_exported(tmp_path: Path) -> None:
     model = many_files(tmp_path / "m", 0) / "model"
     with (model / "zeros.bin").open("wb") as file:
         file.truncate(96 * MIB)
@@ -132,7 +132,7 @@ def deep(directory: Path, count: int) -> Path:
     return directory
 
 
-def test_a_manifest_that_no_registry_takes_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_manifest_that_no_registry_accepts_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     says = r"has 800 files: .* registries take 4194304\. `--layout ormb` packs all files into one layer"
     with pytest.raises(InvalidModelDirectoryError, match=says):
         pack(deep(tmp_path / "m", 800))
@@ -140,7 +140,7 @@ def test_a_manifest_that_no_registry_takes_is_refused_before_anything_is_sent(tm
     LocalLayout(tmp_path / "cache").save(pack(tmp_path / "m", tmp_path / "archives"), REFERENCE)
 
 
-def test_an_archive_whose_list_of_names_nobody_reads_is_refused(tmp_path: Path) -> None:
+def test_an_archive_with_too_many_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "archives").mkdir()
     with pytest.raises(InvalidModelDirectoryError, match=r"has 1500 files, .*: more than an archive may have"):
         pack(deep(tmp_path / "m", 1500), tmp_path / "archives")

@@ -69,7 +69,9 @@ def blobs(store: Path) -> set[str]:
     return {path.name for path in (store / "blobs" / "sha256").iterdir()}
 
 
-def test_removing_a_model_leaves_what_a_save_is_storing_and_collects_it_later(store: Path, tmp_path: Path) -> None:
+def test_removing_a_model_keeps_blobs_of_a_save_in_progress_and_collects_them_later(
+    store: Path, tmp_path: Path
+) -> None:
     slow = Slow(store, tmp_path / "two")
     with slow.in_the_middle():
         LocalLayout(store).remove(ONE)
@@ -79,7 +81,7 @@ def test_removing_a_model_leaves_what_a_save_is_storing_and_collects_it_later(st
     assert len(blobs(store)) == len({part.descriptor.digest for part in slow.packed.layers}) + 2  # config, manifest
 
 
-def test_pruning_while_another_command_saves_says_so_and_removes_nothing(store: Path, tmp_path: Path) -> None:
+def test_pruning_during_a_save_is_reported_and_removes_nothing(store: Path, tmp_path: Path) -> None:
     slow = Slow(store, tmp_path / "two")
     with slow.in_the_middle() as saving, pytest.raises(StoreInUseError, match="run `ormb prune` again"):
         LocalLayout(store).prune()
@@ -87,7 +89,7 @@ def test_pruning_while_another_command_saves_says_so_and_removes_nothing(store: 
     assert slow.missing() == []
 
 
-def test_a_model_is_not_named_while_one_of_its_blobs_is_missing(store: Path, tmp_path: Path) -> None:
+def test_a_model_gets_no_name_while_one_of_its_blobs_is_missing(store: Path, tmp_path: Path) -> None:
     packed = pack(adder(tmp_path / "two", 2))
     layout = LocalLayout(store)
     layout.save(packed, TWO)
@@ -97,7 +99,7 @@ def test_a_model_is_not_named_while_one_of_its_blobs_is_missing(store: Path, tmp
     assert len(layout.models()) == 2
 
 
-def test_two_saves_at_once_both_end_well(store: Path, tmp_path: Path) -> None:
+def test_two_concurrent_saves_both_succeed(store: Path, tmp_path: Path) -> None:
     slow = Slow(store, tmp_path / "two")
     with slow.in_the_middle():
         LocalLayout(store).save(pack(adder(tmp_path / "three", 3)), ONE)
@@ -105,7 +107,7 @@ def test_two_saves_at_once_both_end_well(store: Path, tmp_path: Path) -> None:
     assert [model.reference for model in LocalLayout(store).models()] == [ONE, TWO]
 
 
-def test_what_a_killed_save_has_left_is_collected_by_the_next_prune(store: Path) -> None:
+def test_the_remains_of_a_killed_save_are_collected_by_the_next_prune(store: Path) -> None:
     before = blobs(store)
     code = (
         "import os, sys; from pathlib import Path; from ormb.layout import LocalLayout\n"
@@ -133,7 +135,7 @@ def test_a_model_without_its_manifest_keeps_every_blob(store: Path, tmp_path: Pa
     assert layout.manifest(TWO).digest == whole
 
 
-def test_a_full_disk_is_a_sentence_and_what_was_stored_stays(small_disk: SmallDisk, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_keeps_stored_blobs(small_disk: SmallDisk, tmp_path: Path) -> None:
     client = OrmbClient(small_disk(256 * 1024))
     client.layout.save(pack(adder(tmp_path / "one", 1)), ONE)
     large = adder(tmp_path / "large", 2)
@@ -148,7 +150,7 @@ def test_a_full_disk_is_a_sentence_and_what_was_stored_stays(small_disk: SmallDi
     assert [model.reference for model in client.models()] == [ONE, TWO]
 
 
-def test_an_index_that_does_not_fit_leaves_the_old_one(small_disk: SmallDisk, tmp_path: Path) -> None:
+def test_an_index_that_does_not_fit_keeps_the_old_one(small_disk: SmallDisk, tmp_path: Path) -> None:
     root = small_disk(128 * 1024)
     layout = LocalLayout(root / "store")
     layout.save(pack(adder(tmp_path / "one", 1)), ONE)
@@ -159,7 +161,7 @@ def test_an_index_that_does_not_fit_leaves_the_old_one(small_disk: SmallDisk, tm
     assert not (root / "store" / "index.json.new").exists()
 
 
-def test_a_lock_that_nobody_may_write_keeps_nobody_out(tmp_path: Path) -> None:
+def test_an_unwritable_lock_locks_nobody_out(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no directory")
     entered = threading.Event()
     with LocalLayout(tmp_path / "file").in_use():

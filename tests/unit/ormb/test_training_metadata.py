@@ -33,7 +33,7 @@ def repository(tmp_path: Path) -> Path:
     return code
 
 
-def test_what_training_knows_is_written_and_read_back(repository: Path, tmp_path: Path) -> None:
+def test_training_metadata_survive_a_round_trip(repository: Path, tmp_path: Path) -> None:
     said = trained(
         "SKLearn",
         framework=sklearn,
@@ -60,7 +60,7 @@ def test_what_training_knows_is_written_and_read_back(repository: Path, tmp_path
     assert modelfile.training.git.description is None
 
 
-def test_changes_that_were_not_committed_are_told(repository: Path) -> None:
+def test_uncommitted_changes_are_reported(repository: Path) -> None:
     (repository / "train.py").write_text("print('changed')\n")
     said = trained("SKLearn", code=repository)
     assert said.training is not None
@@ -68,6 +68,6 @@ def test_changes_that_were_not_committed_are_told(repository: Path) -> None:
     assert said.training.git.description == "with changes that were not committed"
 
 
-def test_code_that_is_not_under_git_says_nothing_of_it(tmp_path: Path) -> None:
+def test_code_without_git_has_no_revision(tmp_path: Path) -> None:
     said = trained("ONNX", framework="torch 2.9", code=tmp_path)
     assert (said.training, said.framework, said.signature, said.metrics) == (None, "torch 2.9", None, {})

@@ -43,7 +43,7 @@ def test_the_kitfile_names_the_model(tmp_path: Path, packing: str, path: str) ->
 
 
 @pytest.mark.parametrize("path", ["./churn.onnx", "."])
-def test_what_lies_beside_a_model_at_the_top_stays_with_it_but_for_data(tmp_path: Path, path: str) -> None:
+def test_files_beside_a_model_at_the_top_stay_with_it_except_data(tmp_path: Path, path: str) -> None:
     kit = foreign.kit({"model": {"path": path}}, Section("model", {"churn.onnx": ONNX}), DATA, CODE, DOCS)
     files = {"model/churn.onnx", "extra/data/train.csv", "model/src/train.py", "model/README.md"}
     assert exported(kit, tmp_path) == (files, "ONNX")
@@ -63,7 +63,7 @@ def test_the_parts_of_a_split_model_stay_together(tmp_path: Path) -> None:
     assert files == {"model/model-00001-of-00002.gguf", "model/model-00002-of-00002.gguf"}
 
 
-def test_configuration_in_parts_stays_beside_the_model(tmp_path: Path) -> None:
+def test_split_configuration_stays_beside_the_model(tmp_path: Path) -> None:
     parts = Section("modelpart", {"llm/config.json": b"{}", "llm/tokenizer.json": b"{}"})
     weights = Section("model", {"llm/model.safetensors": MODELS["SafeTensors"]})
     kit = foreign.kit({"model": {"path": "llm/model.safetensors"}}, weights, parts, DOCS)
@@ -71,21 +71,21 @@ def test_configuration_in_parts_stays_beside_the_model(tmp_path: Path) -> None:
     assert exported(kit, tmp_path) == (files, "SafeTensors")
 
 
-def test_a_file_that_would_be_taken_for_the_model_is_exported_beside_it(tmp_path: Path) -> None:
+def test_a_file_that_could_be_mistaken_for_the_model_is_exported_beside_it(tmp_path: Path) -> None:
     """Code and documentation in the directory of the model do not change what the Kitfile calls the model."""
     other = Section("docs", {"m/example.onnx": ONNX})
     kit = foreign.kit({"model": {"path": "./m/model.ubj"}}, Section("model", {"m/model.ubj": XGBOOST}), other)
     assert exported(kit, tmp_path) == ({"model/model.ubj", "extra/m/example.onnx"}, "XGBoost")
 
 
-def test_a_directory_that_is_named_as_the_model_is_read_by_its_own_files(tmp_path: Path) -> None:
+def test_a_directory_with_the_name_of_the_model_is_identified_by_its_files(tmp_path: Path) -> None:
     other = Section("docs", {"example.onnx": ONNX})
     kit = foreign.kit({"model": {"path": "."}}, Section("model", {"model.ubj": XGBOOST}), other)
     assert exported(kit, tmp_path) == ({"model/model.ubj", "extra/example.onnx"}, "XGBoost")
 
 
 @pytest.mark.parametrize("path", ["../../model", "/model", "weights/../../up", "no/such/path", ""])
-def test_a_kitfile_that_names_nothing_of_the_kit_is_read_by_its_weights(tmp_path: Path, path: str) -> None:
+def test_a_kitfile_without_matching_names_is_interpreted_by_the_weights(tmp_path: Path, path: str) -> None:
     kit = foreign.kit({"model": {"path": path}}, Section("model", {"w/m.onnx": ONNX}), DOCS)
     assert exported(kit, tmp_path) == ({"model/m.onnx", "extra/README.md"}, "ONNX")
 
@@ -101,7 +101,9 @@ def test_adapters_of_docker_models_are_exported_beside_their_base(tmp_path: Path
 
 @pytest.mark.parametrize("packing", ["tar", "raw", "raw+gzip"])
 @pytest.mark.parametrize("other", [Section("dataset", {"x": b"data"}), Section("code", {"w/m.onnx/x": b"code"})])
-def test_a_file_where_another_layer_has_a_directory_is_refused(tmp_path: Path, packing: str, other: Section) -> None:
+def test_a_file_in_place_of_a_directory_of_another_layer_is_refused(
+    tmp_path: Path, packing: str, other: Section
+) -> None:
     sections = (Section("model", {"w/m.onnx": ONNX}), Section("code", {"x/y": b"code"}), other)
     with pytest.raises((UnsupportedArtifactError, UnsafePathError)):
         export(foreign.kit({"model": {"path": "w/m.onnx"}}, *sections, packing=packing), tmp_path)
@@ -109,7 +111,7 @@ def test_a_file_where_another_layer_has_a_directory_is_refused(tmp_path: Path, p
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-def test_an_export_that_was_killed_before_its_end_is_repeated(tmp_path: Path, packing: str) -> None:
+def test_an_interrupted_export_is_repeated(tmp_path: Path, packing: str) -> None:
     """What it has left where files wait to be moved is there when the next one begins."""
     kit = foreign.kit(
         {"model": {"path": "w/m.onnx"}}, Section("model", {"w/m.onnx": ONNX}), DATA, CODE, packing=packing
@@ -117,14 +119,14 @@ def test_an_export_that_was_killed_before_its_end_is_repeated(tmp_path: Path, pa
     assert export(kit, tmp_path) == export(kit, tmp_path)
 
 
-def test_a_model_of_an_unknown_format_is_exported_whole(tmp_path: Path) -> None:
+def test_a_model_of_an_unknown_format_is_exported_completely(tmp_path: Path) -> None:
     kit = foreign.kit({"model": {"path": "./m/model.xyz"}}, Section("model", {"m/model.xyz": b"?"}), CODE)
     assert exported(kit, tmp_path) == ({"model/model.xyz", "extra/src/train.py"}, None)
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("top", ["", "model/", "dir/", "a/b/"])
-def test_weights_below_a_directory_are_the_model(tmp_path: Path, packing: str, top: str) -> None:
+def test_weights_in_a_subdirectory_are_the_model(tmp_path: Path, packing: str, top: str) -> None:
     """Modctl names the files and not the model."""
     sections = (
         Section("weight", {f"{top}m.onnx": ONNX}),
@@ -136,7 +138,7 @@ def test_weights_below_a_directory_are_the_model(tmp_path: Path, packing: str, t
     assert exported(artifact, tmp_path) == ({"model/m.onnx", "model/config.json", code}, "ONNX")
 
 
-def test_a_format_that_the_files_do_not_have_is_not_believed_when_the_model_is_looked_for(tmp_path: Path) -> None:
+def test_a_declared_format_that_the_files_do_not_have_is_ignored_in_finding_the_model(tmp_path: Path) -> None:
     artifact = foreign.modctl(Section("weight", {"dir/m.onnx": ONNX}), format="GGUF")
     files, _ = exported(artifact, tmp_path)
     assert files == {"model/m.onnx"}
@@ -160,19 +162,19 @@ def test_the_framework_and_format_of_a_kitfile_are_kept(tmp_path: Path) -> None:
     assert (said.framework, said.format) == ("pytorch", "ONNX")
 
 
-def test_a_kit_of_another_kits_model_is_refused_with_its_name(tmp_path: Path) -> None:
+def test_a_kit_with_the_model_of_another_kit_is_refused_with_its_name(tmp_path: Path) -> None:
     kit = foreign.kit({"model": {"path": "ghcr.io/org/base:v1"}}, Section("docs", {"README.md": b"read"}))
     with pytest.raises(UnsupportedArtifactError, match=r"ghcr\.io/org/base:v1"):
         export(kit, tmp_path)
 
 
-def test_the_names_of_modctl_are_read_wherever_layers_are_listed() -> None:
+def test_the_file_names_of_modctl_are_used_wherever_layers_are_listed() -> None:
     manifest = parse_manifest(foreign.modctl(Section("weight", {"dir/m.onnx": ONNX})).manifest)
     assert manifest is not None
     assert [layer.path for layer in manifest.layers] == ["dir/m.onnx"]
 
 
-def test_models_of_modctl_are_compared_by_the_names_of_their_files() -> None:
+def test_models_of_modctl_are_compared_by_their_file_names() -> None:
     left, right, same = (
         parse_manifest(foreign.modctl(Section("weight", {"dir/m.onnx": content})).manifest)
         for content in (b"1", b"2", b"1")
@@ -191,7 +193,7 @@ def put(destination: Path, *names: str, digest: str) -> None:
             (stage / name / "file").write_text(digest)
 
 
-def test_what_an_export_replaces_is_what_an_export_has_written(tmp_path: Path) -> None:
+def test_an_export_replaces_only_files_of_earlier_exports(tmp_path: Path) -> None:
     first, second, third = (sha256(text) for text in (b"1", b"2", b"3"))
     put(tmp_path, "model", "extra", digest=first)
     put(tmp_path, "model", digest=second)

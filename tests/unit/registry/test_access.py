@@ -69,23 +69,25 @@ class Known:
         ("*", Right.PUSH, False),
     ],
 )
-def test_a_right_holds_in_its_project_and_push_includes_pull(project: str, right: Right, *, allowed: bool) -> None:
+def test_a_permission_applies_to_its_project_and_push_includes_pull(
+    project: str, right: Right, *, allowed: bool
+) -> None:
     assert may(Accounts(accounts=(CI,)), CI, project, right) is allowed
 
 
 @pytest.mark.parametrize(("anonymous", "allowed"), [((), False), (("library",), True), (("*",), True), (("x",), False)])
-def test_anybody_may_pull_where_the_operator_says_so(anonymous: tuple[str, ...], *, allowed: bool) -> None:
+def test_anonymous_pulls_can_be_allowed(anonymous: tuple[str, ...], *, allowed: bool) -> None:
     accounts = Accounts(anonymous_pull=anonymous)
     assert may(accounts, None, "library", Right.PULL) is allowed
     assert not may(accounts, None, "library", Right.PUSH)
 
 
-def test_reading_needs_pull_and_everything_else_push() -> None:
+def test_reading_requires_pull_and_everything_else_push() -> None:
     rights = {method: wanted_right(method) for method in ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")}
     assert [method for method, right in rights.items() if right is Right.PULL] == ["GET", "HEAD"]
 
 
-def test_name_and_password_are_read_as_rfc_7617_writes_them() -> None:
+def test_name_and_password_are_parsed_as_in_rfc_7617() -> None:
     assert parse_basic(basic("ci:a:b")) == ("ci", "a:b")
     assert parse_basic("") is None
     assert parse_basic(basic(":")) is None
@@ -98,14 +100,14 @@ def test_any_other_header_is_refused(header: str) -> None:
 
 
 @pytest.mark.parametrize("header", [basic("ci:wrong"), basic("nobody:right"), "Bearer x", "", basic(":")])
-async def test_without_the_right_password_nobody_gets_in(header: str) -> None:
+async def test_a_wrong_password_is_refused(header: str) -> None:
     door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify, LoginLimits(Clock()))
     with pytest.raises(UnauthorizedError) as refused:
         await door.check(Asker(header, SOURCE), "library", Right.PULL)
     assert refused.value.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-async def test_an_account_without_the_right_gets_the_reason() -> None:
+async def test_an_account_without_permission_gets_the_reason() -> None:
     door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify, LoginLimits(Clock()))
     with pytest.raises(DeniedError) as denied:
         await door.check(asking("ci:right"), "other", Right.PUSH)
@@ -123,7 +125,7 @@ async def test_a_right_password_is_hashed_once_and_a_wrong_one_each_time() -> No
     assert hashes.asked == 3
 
 
-async def test_a_changed_password_or_a_removed_account_counts_at_once() -> None:
+async def test_a_changed_password_or_a_removed_account_takes_effect_at_once() -> None:
     known = Known(Accounts(accounts=(CI,)))
     door = Authorization(known, Hashes().verify, LoginLimits(Clock()))
     await door.check(asking("ci:right"), "library", Right.PUSH)
@@ -139,7 +141,7 @@ def door_of_the_platform(hashes: Hashes, known: Accounts | None = None) -> Autho
     return Authorization(Known(known or Accounts()), hashes.verify, limits, lambda password: password == "platform's")
 
 
-async def test_nobody_but_the_platform_gets_in_until_there_are_accounts() -> None:
+async def test_only_the_platform_has_access_until_there_are_accounts() -> None:
     door = door_of_the_platform(Hashes())
     await door.check(asking("klever:platform's"), "*", Right.PUSH)
     assert not await door.allows(asking("ci:platform's"), "library", Right.PULL)
@@ -148,7 +150,7 @@ async def test_nobody_but_the_platform_gets_in_until_there_are_accounts() -> Non
         await door.identify(Asker("", SOURCE))
 
 
-async def test_the_platform_is_never_kept_waiting_by_guesses_and_its_password_is_never_hashed() -> None:
+async def test_the_platforms_password_is_never_delayed_by_guesses_and_never_hashed() -> None:
     hashes = Hashes()
     door = door_of_the_platform(hashes)
     for guess in range(FREE_OF_SOURCE * 2):
@@ -161,7 +163,7 @@ async def test_the_platform_is_never_kept_waiting_by_guesses_and_its_password_is
     assert hashes.asked == guesses
 
 
-async def test_an_account_of_the_platforms_name_has_its_own_password_and_rights() -> None:
+async def test_an_account_with_the_platforms_name_has_its_own_password_and_permissions() -> None:
     theirs = Account(name="klever", password_hash=HASH, projects={"library": Right.PULL})
     door = door_of_the_platform(Hashes(), Accounts(accounts=(theirs,)))
     assert await door.allows(asking("klever:right"), "library", Right.PULL)
@@ -169,17 +171,17 @@ async def test_an_account_of_the_platforms_name_has_its_own_password_and_rights(
     assert await door.allows(asking("klever:platform's"), "other", Right.PUSH)
 
 
-async def test_without_a_password_of_the_platform_it_has_no_account() -> None:
+async def test_the_platform_has_no_account_without_a_password() -> None:
     door = Authorization(Known(Accounts()), Hashes().verify, LoginLimits(Clock()))
     assert not await door.allows(asking("klever:"), "library", Right.PULL)
 
 
-def test_two_accounts_of_one_name_are_refused() -> None:
+def test_two_accounts_with_one_name_are_refused() -> None:
     with pytest.raises(ValidationError, match="two accounts of the name 'ci'"):
         Accounts(accounts=(CI, CI))
 
 
-async def test_who_lists_repositories_sees_those_that_they_may_pull() -> None:
+async def test_only_repositories_with_pull_permission_are_listed() -> None:
     known = Accounts(accounts=(CI.model_copy(update={"projects": {"library": Right.PULL}}),))
     door = door_of_the_platform(Hashes(), known)
     assert (await door.reader(asking("klever:platform's"))).may_pull("secret")
@@ -207,13 +209,13 @@ class Guesser:
 
 
 @pytest.mark.parametrize("text", ["ci:wrong", "nobody:wrong", "nobody:right", "another:newer"])
-async def test_refusing_an_unknown_account_is_as_much_work_as_refusing_a_known_one(text: str) -> None:
+async def test_refusing_an_unknown_account_takes_as_long_as_refusing_a_known_one(text: str) -> None:
     guesser = Guesser()
     assert await guesser.gets(text) == "refused"
     assert guesser.hashes.asked == 1
 
 
-async def test_after_some_failures_an_account_waits_longer_with_each_and_only_where_they_came_from() -> None:
+async def test_repeated_failures_delay_an_account_increasingly_and_only_from_their_source() -> None:
     guesser = Guesser()
     assert [await guesser.gets("ci:wrong") for _ in range(FREE_OF_ACCOUNT)] == ["refused"] * FREE_OF_ACCOUNT
     asked = guesser.hashes.asked
@@ -230,7 +232,7 @@ async def test_after_some_failures_an_account_waits_longer_with_each_and_only_wh
     assert await guesser.gets("ci:wrong") == "refused"
 
 
-async def test_a_source_that_tries_many_accounts_waits_while_others_and_known_logins_do_not() -> None:
+async def test_a_source_that_tries_many_accounts_is_delayed_and_others_are_not() -> None:
     guesser = Guesser()
     assert await guesser.gets("other:newer") == "in"
     for number in range(FREE_OF_SOURCE):
@@ -240,7 +242,7 @@ async def test_a_source_that_tries_many_accounts_waits_while_others_and_known_lo
     assert await guesser.gets("ci:right", ELSEWHERE) == "in"
 
 
-async def test_a_remembered_password_cannot_be_guessed_while_a_source_waits() -> None:
+async def test_a_remembered_password_cannot_be_guessed_while_a_source_is_delayed() -> None:
     guesser = Guesser()
     assert await guesser.gets("other:newer") == "in"
     for number in range(FREE_OF_SOURCE):
@@ -260,7 +262,7 @@ async def test_a_remembered_login_does_not_give_others_new_guesses() -> None:
     assert await guesser.gets("ci:wrong") == "wait 1"
 
 
-async def test_requests_at_the_same_time_are_no_further_guesses() -> None:
+async def test_concurrent_requests_are_not_additional_guesses() -> None:
     guesser = Guesser()
     outcomes = await asyncio.gather(*(guesser.gets("ci:wrong") for _ in range(50)))
     assert outcomes.count("refused") == FREE_OF_ACCOUNT
@@ -280,5 +282,5 @@ def test_addresses_of_one_customer_are_one_source(address: str | None, source: s
     assert source_of(address) == source
 
 
-async def test_the_hash_of_nobody_is_one() -> None:
+async def test_the_hash_for_unknown_accounts_is_a_real_hash() -> None:
     assert not await verify_bcrypt("password", OF_NOBODY)

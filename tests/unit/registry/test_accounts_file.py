@@ -65,7 +65,7 @@ async def test_an_older_read_that_ends_later_does_not_win(path: Path, tmp_path: 
     assert await names(source) == ["ada", "newer"]
 
 
-async def test_what_many_read_while_the_file_changes_never_goes_back(path: Path) -> None:
+async def test_concurrent_reads_of_a_changing_file_never_go_back(path: Path) -> None:
     source = AccountsFile(path)
     seen: list[int] = []
     for number in range(1, 30):
@@ -76,7 +76,7 @@ async def test_what_many_read_while_the_file_changes_never_goes_back(path: Path)
 
 
 @pytest.mark.parametrize("half", ["", "accounts: [", "accounts:\n- name: ada\n", "just text"])
-async def test_a_half_written_file_keeps_the_last_good_one_and_shows_in_readiness(path: Path, half: str) -> None:
+async def test_a_half_written_file_keeps_the_last_valid_one_and_shows_in_readiness(path: Path, half: str) -> None:
     source = AccountsFile(path)
     assert await source.check() is None
     write(path, half)
@@ -89,20 +89,20 @@ async def test_a_half_written_file_keeps_the_last_good_one_and_shows_in_readines
     assert await names(source) == ["ada", "grace"]
 
 
-async def test_a_file_that_was_removed_keeps_the_last_good_one_and_shows_in_readiness(path: Path) -> None:
+async def test_a_removed_file_keeps_the_last_valid_one_and_shows_in_readiness(path: Path) -> None:
     source = AccountsFile(path)
     remove(path)
     assert await names(source) == ["ada"]
     assert await source.check() is not None
 
 
-def test_a_file_that_cannot_be_read_at_the_start_ends_the_start(path: Path) -> None:
+def test_an_unreadable_file_at_startup_ends_the_service(path: Path) -> None:
     path.write_text("")
     with pytest.raises(PermanentError, match="the file is empty"):
         AccountsFile(path)
 
 
-async def test_the_first_account_counts_at_once(path: Path) -> None:
+async def test_the_first_account_takes_effect_at_once(path: Path) -> None:
     remove(path)
     source = AccountsFile(path, may_come_later=True)
     assert await names(source) == []
@@ -111,7 +111,7 @@ async def test_the_first_account_counts_at_once(path: Path) -> None:
     assert await names(source) == ["ada"]
 
 
-async def test_a_first_file_that_cannot_be_read_lets_nobody_in(path: Path) -> None:
+async def test_an_unreadable_first_file_denies_all_access(path: Path) -> None:
     remove(path)
     source = AccountsFile(path, may_come_later=True)
     write(path, "accounts: [")
@@ -119,7 +119,7 @@ async def test_a_first_file_that_cannot_be_read_lets_nobody_in(path: Path) -> No
     assert await source.check() is not None
 
 
-def test_a_file_that_was_chosen_must_be_there(path: Path) -> None:
+def test_a_configured_file_must_exist(path: Path) -> None:
     path.unlink()
     with pytest.raises(PermanentError, match="cannot be read"):
         AccountsFile(path)

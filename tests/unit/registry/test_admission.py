@@ -66,7 +66,7 @@ def admission(
     return Admission(Limits(100, 2, project_bytes), disk, quotas, clock or Clock())
 
 
-async def test_a_blob_beyond_the_limit_is_refused_when_it_is_announced_or_else_when_it_comes() -> None:
+async def test_a_blob_over_the_limit_is_refused_by_its_declared_or_actual_size() -> None:
     assert await taken(admission(Disk()), 50, 50) == 100
     assert await taken(admission(Disk()), 50, 51) == "413 SIZE_INVALID after 50"
     assert await taken(admission(Disk()), 50, offset=51) == "413 SIZE_INVALID after 0"
@@ -84,14 +84,14 @@ async def test_a_blob_beyond_the_limit_is_refused_when_it_is_announced_or_else_w
         (Quotas(other=10), None, None),
     ],
 )
-async def test_a_project_has_its_own_quota_or_that_of_each(
+async def test_a_project_has_its_own_quota_or_the_default(
     quotas: Quotas | None, of_each: int | None, quota: int | None
 ) -> None:
     outcome = await taken(admission(Disk(used=20), quotas=quotas, project_bytes=of_each), 20, 20, 20)
     assert outcome == (60 if quota is None else "403 DENIED after 40")
 
 
-async def test_uploads_at_the_same_time_share_the_quota() -> None:
+async def test_concurrent_uploads_share_the_quota() -> None:
     disk, clock = Disk(), Clock()
     shared = admission(disk, quotas=Quotas(library=60), clock=clock)
     assert [await taken(shared, 30), await taken(shared, 30)] == [30, 30]
@@ -99,7 +99,7 @@ async def test_uploads_at_the_same_time_share_the_quota() -> None:
     assert disk.measured == 1
 
 
-async def test_what_was_deleted_meanwhile_is_no_longer_counted() -> None:
+async def test_deleted_blobs_are_no_longer_counted() -> None:
     disk, clock = Disk(used=60), Clock()
     shared = admission(disk, quotas=Quotas(library=60), clock=clock)
     with pytest.raises(QuotaExceededError, match="may have 60 bytes and has 60"):
@@ -115,6 +115,6 @@ async def test_open_uploads_of_a_project_are_limited() -> None:
     assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "30")
 
 
-async def test_the_limit_of_a_blob_says_what_to_do() -> None:
+async def test_the_error_for_a_large_blob_gives_advice() -> None:
     with pytest.raises(TooLargeError, match="KLEVER_REGISTRY_MAX_BLOB_BYTES"):
         [chunk async for chunk in admission(Disk()).bounded(REPOSITORY, chunks(101))]

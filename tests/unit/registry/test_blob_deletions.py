@@ -22,7 +22,7 @@ async def registry(tmp_path: Path) -> RegistryUnits:
 
 @pytest.mark.parametrize("digest", [CONFIG, WEIGHTS])
 @pytest.mark.parametrize("by", ["tag", "digest alone"])
-async def test_a_blob_that_a_manifest_needs_stays(registry: RegistryUnits, digest: str, by: str) -> None:
+async def test_a_referenced_blob_is_kept(registry: RegistryUnits, digest: str, by: str) -> None:
     if by == "digest alone":
         await registry.distribution.delete(REPOSITORY, "v1")
     with pytest.raises(UnsupportedError, match="is needed by the manifest") as refused:
@@ -32,20 +32,20 @@ async def test_a_blob_that_a_manifest_needs_stays(registry: RegistryUnits, diges
     assert await registry.blobs.size(REPOSITORY, digest) is not None
 
 
-async def test_a_blob_that_no_manifest_needs_any_more_goes(registry: RegistryUnits) -> None:
+async def test_an_unreferenced_blob_is_removed(registry: RegistryUnits) -> None:
     await registry.distribution.delete(REPOSITORY, MODEL.digest)
     await registry.distribution.blobs.delete(REPOSITORY, WEIGHTS)
     with pytest.raises(BlobUnknownError):
         await registry.distribution.blobs.size(REPOSITORY, WEIGHTS)
 
 
-async def test_a_blob_of_another_repository_is_not_needed_here(registry: RegistryUnits) -> None:
+async def test_a_blob_of_another_repository_is_not_referenced_here(registry: RegistryUnits) -> None:
     await registry.blobs.put("library/other", WEIGHTS, b"weights")
     await registry.distribution.blobs.delete("library/other", WEIGHTS)
     assert await registry.blobs.size(REPOSITORY, WEIGHTS) is not None
 
 
-async def test_nothing_goes_where_it_cannot_be_seen_what_is_needed(registry: RegistryUnits) -> None:
+async def test_nothing_is_removed_if_references_cannot_be_read(registry: RegistryUnits) -> None:
     registry.manifests.unreadable.add(REPOSITORY)
     with pytest.raises(StorageLostError):
         await registry.distribution.blobs.delete(REPOSITORY, WEIGHTS)
@@ -53,7 +53,7 @@ async def test_nothing_goes_where_it_cannot_be_seen_what_is_needed(registry: Reg
     assert await registry.blobs.size(REPOSITORY, WEIGHTS) is not None
 
 
-async def test_a_push_and_a_deletion_at_once_leave_no_manifest_without_its_blobs(registry: RegistryUnits) -> None:
+async def test_a_concurrent_push_and_deletion_leave_no_manifest_without_its_blobs(registry: RegistryUnits) -> None:
     await registry.distribution.delete(REPOSITORY, MODEL.digest)
     ended = await asyncio.gather(
         registry.distribution.push(REPOSITORY, "v2", MODEL.manifest, oci.OCI_MANIFEST),

@@ -7,16 +7,16 @@ from klever_registry.errors import RangeNotSatisfiableError, SizeInvalidError, U
 
 
 @pytest.mark.parametrize("header", ["10-19", "bytes 10-19", "bytes=10-19", "bytes 10-19/100", "10-19/*"])
-def test_a_chunk_says_where_it_belongs(header: str) -> None:
+def test_a_chunk_declares_its_range(header: str) -> None:
     assert parse_chunk(header, 10) == Chunk(start=10, size=10)
 
 
-def test_a_chunk_may_say_nothing() -> None:
+def test_the_range_of_a_chunk_is_optional() -> None:
     assert parse_chunk(None, 10) is None
 
 
 @pytest.mark.parametrize("header", ["", "10", "a-b", "20-10", "-5", "10-"])
-def test_a_content_range_that_cannot_be_read_is_refused(header: str) -> None:
+def test_an_invalid_content_range_is_refused(header: str) -> None:
     with pytest.raises(UploadInvalidError, match="first byte"):
         parse_chunk(header, None)
 
@@ -42,12 +42,12 @@ def test_an_upload_reports_its_last_byte(offset: int, header: str) -> None:
         ("bytes=5-99", range(5, 10)),
     ],
 )
-def test_a_part_of_a_blob_can_be_asked_for(header: str, expected: range) -> None:
+def test_a_range_of_a_blob_can_be_requested(header: str, expected: range) -> None:
     assert parse_range(header, 10) == expected
 
 
 @pytest.mark.parametrize("header", [None, "", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "lines=0-1"])
-def test_a_range_that_is_not_understood_gives_the_whole(header: str | None) -> None:
+def test_an_unsupported_range_gives_the_whole_blob(header: str | None) -> None:
     assert parse_range(header, 10) is None
 
 

@@ -47,11 +47,11 @@ def test_a_first_push_is_generation_one_and_must_be_announced() -> None:
     assert catalogue.needs_announcing(document)
 
 
-def test_the_same_push_again_changes_nothing() -> None:
+def test_a_repeated_push_changes_nothing() -> None:
     assert catalogue.pushed(first(), spec(), now=LATER, known=None) is None
 
 
-def test_a_new_digest_is_a_new_generation_about_which_nothing_is_known_yet() -> None:
+def test_a_new_digest_is_a_new_generation_without_results() -> None:
     parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=KNOWN), FIRST, now=NOW)
     document = catalogue.pushed(parsed, spec(OTHER), now=LATER, known=None)
     assert document is not None
@@ -62,14 +62,14 @@ def test_a_new_digest_is_a_new_generation_about_which_nothing_is_known_yet() -> 
     assert catalogue.needs_announcing(document)
 
 
-def test_a_known_signature_is_there_at_once() -> None:
+def test_a_known_signature_is_available_at_once() -> None:
     document = catalogue.pushed(None, spec(), now=NOW, known=KNOWN)
     assert document is not None
     assert document.status.extraction is ExtractionPhase.SUCCEEDED
     assert (document.status.signature, document.status.signature_digest) == (SIGNATURE, OTHER)
 
 
-def test_a_new_address_of_the_registry_is_no_new_generation() -> None:
+def test_a_new_address_of_the_registry_is_not_a_new_generation() -> None:
     document = catalogue.pushed(first(), spec().model_copy(update={"registry": "b:1"}), now=LATER, known=None)
     assert document is not None
     assert (document.spec.registry, document.generation) == ("b:1", 1)
@@ -85,7 +85,7 @@ def test_only_the_newest_history_is_kept() -> None:
     assert document.status.history[-1].digest == document.spec.digest
 
 
-def test_an_announcement_is_noted_once_and_never_taken_back() -> None:
+def test_an_announcement_is_recorded_once_and_never_reset() -> None:
     assert catalogue.announced(first(), 1) is None
     assert catalogue.announced(None, 1) is None
 
@@ -95,7 +95,7 @@ def test_a_job_about_other_bytes_changes_nothing() -> None:
     assert catalogue.extracted(None, DIGEST, Extraction("job", attached=KNOWN), FIRST, now=NOW) is None
 
 
-def test_a_signature_replaces_a_problem_and_comes_once() -> None:
+def test_a_signature_replaces_a_problem_and_is_stored_once() -> None:
     failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM), FIRST, now=NOW)
     assert failed is not None
     assert (failed.status.extraction, failed.status.problem) == (ExtractionPhase.FAILED, PROBLEM)
@@ -106,19 +106,19 @@ def test_a_signature_replaces_a_problem_and_comes_once() -> None:
     assert catalogue.extracted(done, DIGEST, again, SECOND, now=LATER) is None
 
 
-def test_a_format_that_nobody_can_parse_is_no_failure() -> None:
+def test_a_format_without_a_parser_is_not_a_failure() -> None:
     problem = Problem(code="unsupported_format", message="nobody reads this")
     assert Extraction("job", problem=problem).phase is ExtractionPhase.UNSUPPORTED
 
 
-def test_an_outcome_that_comes_after_a_later_one_changes_nothing() -> None:
+def test_an_outcome_that_arrives_after_a_later_one_changes_nothing() -> None:
     done = catalogue.extracted(first(), DIGEST, Extraction("job", attached=KNOWN, scan=SCAN), SECOND, now=NOW)
     late = Extraction("job", problem=PROBLEM, scan=SCAN.model_copy(update={"verdict": "clean"}))
     assert catalogue.extracted(done, DIGEST, late, FIRST, now=LATER) is None
     assert catalogue.scanned(done, DIGEST, SCAN.model_copy(update={"verdict": "clean"}), FIRST, now=LATER) is None
 
 
-def test_a_later_outcome_of_the_same_content_still_counts_as_the_later_one() -> None:
+def test_a_later_outcome_with_the_same_content_still_counts_as_the_later_one() -> None:
     done = catalogue.extracted(first(), DIGEST, Extraction("job", attached=KNOWN), FIRST, now=NOW)
     again = catalogue.extracted(done, DIGEST, Extraction("job", attached=KNOWN), THIRD, now=LATER)
     assert again is not None
@@ -126,7 +126,7 @@ def test_a_later_outcome_of_the_same_content_still_counts_as_the_later_one() -> 
     assert catalogue.extracted(again, DIGEST, Extraction("job", problem=PROBLEM), SECOND, now=LATER) is None
 
 
-def test_a_late_extraction_is_taken_without_the_scan_that_a_later_job_has_replaced() -> None:
+def test_a_late_extraction_is_stored_without_its_superseded_scan() -> None:
     rescanned = catalogue.scanned(first(), DIGEST, SCAN, SECOND, now=NOW)
     safe = SCAN.model_copy(update={"verdict": "clean"})
     done = catalogue.extracted(rescanned, DIGEST, Extraction("job", attached=KNOWN, scan=safe), FIRST, now=LATER)
@@ -144,7 +144,7 @@ def at(ref: ModelRef, *, registry: str = REGISTRY, announced: bool = True) -> Mo
     )
 
 
-def test_what_moved_was_deleted_is_new_or_unannounced_is_looked_at_and_what_is_missing_was_lost() -> None:
+def test_changed_tags_are_checked_and_missing_ones_count_as_lost() -> None:
     settled, moved, gone, fresh, image, lost = versions("s", "m", "g", "f", "i", "l")
     documents = [*map(at, (settled, moved, gone, lost)), at(fresh, announced=False)]
     tags = {settled: DIGEST, moved: OTHER, fresh: DIGEST, image: DIGEST}
@@ -166,13 +166,13 @@ def test_an_empty_registry_whose_models_were_all_deleted_has_lost_none() -> None
     assert (compared.differing, compared.lost, compared.is_grave) == (frozenset(known), frozenset(), False)
 
 
-def test_models_are_looked_at_after_the_registry_moved_and_those_of_others_are_not() -> None:
+def test_models_of_this_registry_are_checked_again_after_its_address_changed() -> None:
     (elsewhere,) = versions("elsewhere")
     compared = catalogue.compare({REF: DIGEST}, set(), [first(), at(elsewhere)], "127.0.0.1:5999")
     assert (compared.differing, compared.lost) == (frozenset({REF}), frozenset())
 
 
-def test_another_registry_has_a_say_in_its_own_models_and_in_names_that_nobody_holds() -> None:
+def test_another_registry_decides_about_its_own_models_and_unused_names() -> None:
     settled, moved, missing, new, taken = versions("v1", "v2", "v3", "v4", "v5")
     documents = [*map(at, (settled, moved, missing)), at(taken, registry="127.0.0.1:5999")]
     tags = {settled: DIGEST, moved: OTHER, new: DIGEST, taken: OTHER}
@@ -180,7 +180,7 @@ def test_another_registry_has_a_say_in_its_own_models_and_in_names_that_nobody_h
     assert compared == catalogue.Comparison(frozenset({moved, new}), frozenset({missing}), 3)
 
 
-def test_a_scan_is_kept_with_the_digest_when_the_tag_moves_on() -> None:
+def test_a_scan_is_kept_with_its_digest_when_the_tag_moves() -> None:
     scanned = catalogue.scanned(first(), DIGEST, SCAN, FIRST, now=LATER)
     assert scanned is not None
     assert scanned.status.scan == SCAN
@@ -198,7 +198,7 @@ def test_a_model_that_cannot_be_parsed_may_have_been_scanned() -> None:
     assert (failed.status.problem, failed.status.scan) == (PROBLEM, SCAN)
 
 
-def test_how_parsing_ended_is_kept_with_the_digest_when_the_tag_moves_on() -> None:
+def test_a_parsing_outcome_is_kept_with_its_digest_when_the_tag_moves() -> None:
     failed = catalogue.extracted(first(), DIGEST, Extraction("job", problem=PROBLEM), FIRST, now=NOW)
     moved = catalogue.pushed(failed, spec(OTHER), now=LATER, known=None)
     assert moved is not None
@@ -206,7 +206,7 @@ def test_how_parsing_ended_is_kept_with_the_digest_when_the_tag_moves_on() -> No
     assert phases == [ExtractionPhase.FAILED, ExtractionPhase.PENDING]
 
 
-def test_what_the_parser_warns_of_is_a_warning_of_the_version() -> None:
+def test_a_warning_of_the_parser_is_a_warning_of_the_version() -> None:
     warned = AttachedSignature(SIGNATURE.model_copy(update={"warnings": ("it is big-endian",)}), OTHER)
     parsed = catalogue.extracted(first(), DIGEST, Extraction("job", attached=warned), FIRST, now=NOW)
     again = catalogue.pushed(None, spec(), now=NOW, known=warned)
@@ -215,7 +215,7 @@ def test_what_the_parser_warns_of_is_a_warning_of_the_version() -> None:
     assert parsed.status.warnings == again.status.warnings == ("it is big-endian",)
 
 
-def test_a_version_that_is_not_verified_has_a_warning_parsed_or_not() -> None:
+def test_an_unverified_version_has_a_warning_parsed_or_not() -> None:
     labelled = ModelMetadata(labels={"klever.dev/unverified": "the check crashed"})
     document = catalogue.pushed(None, spec().model_copy(update={"metadata": labelled}), now=NOW, known=None)
     parsed = catalogue.extracted(document, DIGEST, Extraction("job", attached=KNOWN), FIRST, now=LATER)

@@ -45,7 +45,7 @@ async def manifests(registry: RegistryUnits) -> list[str]:
     return list(index.manifests) if index else []
 
 
-async def test_a_deleted_version_is_withdrawn_and_its_bytes_may_go(registry: RegistryUnits) -> None:
+async def test_a_deleted_version_is_withdrawn_and_its_bytes_may_be_removed(registry: RegistryUnits) -> None:
     await registry.deletions.requested(await seen(registry))
     await registry.work()
     assert registry.publisher.data()[1:] == [ModelDeleted(ref=REF, digest=MODEL.digest)]
@@ -53,7 +53,7 @@ async def test_a_deleted_version_is_withdrawn_and_its_bytes_may_go(registry: Reg
     assert await manifests(registry) == []
 
 
-async def test_a_request_that_is_repeated_changes_nothing(registry: RegistryUnits) -> None:
+async def test_a_repeated_request_changes_nothing(registry: RegistryUnits) -> None:
     request = await seen(registry)
     for _ in range(2):
         await registry.deletions.requested(request)
@@ -61,7 +61,7 @@ async def test_a_request_that_is_repeated_changes_nothing(registry: RegistryUnit
     assert registry.publisher.names() == ["ModelPushed", "ModelDeleted"]
 
 
-async def test_a_tag_of_the_same_bytes_stays_with_its_manifest(registry: RegistryUnits) -> None:
+async def test_another_tag_of_the_same_bytes_remains_with_its_manifest(registry: RegistryUnits) -> None:
     await registry.push("stable", MODEL)
     await registry.work()
     await registry.deletions.requested(await seen(registry))
@@ -70,7 +70,7 @@ async def test_a_tag_of_the_same_bytes_stays_with_its_manifest(registry: Registr
     assert (await registry.distribution.pull(REPOSITORY, "stable")).digest == MODEL.digest
 
 
-async def test_what_was_pushed_after_the_request_stays(registry: RegistryUnits) -> None:
+async def test_a_push_after_the_request_remains(registry: RegistryUnits) -> None:
     request = await seen(registry)
     await registry.push("v1", NEWER)
     await registry.deletions.requested(request)  # the catalogue does not know of the push yet
@@ -82,7 +82,7 @@ async def test_what_was_pushed_after_the_request_stays(registry: RegistryUnits) 
     assert document.spec.digest == NEWER.digest
 
 
-async def test_a_version_that_was_deleted_and_pushed_again_is_another_one(registry: RegistryUnits) -> None:
+async def test_a_version_deleted_and_pushed_again_is_another_one(registry: RegistryUnits) -> None:
     request = await seen(registry)
     await registry.distribution.delete(REPOSITORY, "v1")
     await registry.work()
@@ -93,7 +93,7 @@ async def test_a_version_that_was_deleted_and_pushed_again_is_another_one(regist
     assert await registry.versions() == [str(REF)]
 
 
-async def test_a_served_version_is_not_deleted_whoever_asks(registry: RegistryUnits) -> None:
+async def test_a_served_version_is_not_deleted_on_any_request(registry: RegistryUnits) -> None:
     registry.served.by_tag["v1"] = "default/iris"
     request = await seen(registry)
     with pytest.raises(TransientError, match="library/iris:v1 is served by default/iris: deploy another version there"):
@@ -109,7 +109,7 @@ async def test_a_served_version_is_not_deleted_whoever_asks(registry: RegistryUn
     assert await registry.versions() == []
 
 
-async def test_nothing_is_deleted_before_it_is_known_what_is_served(registry: RegistryUnits) -> None:
+async def test_nothing_is_deleted_before_the_served_versions_are_known(registry: RegistryUnits) -> None:
     registry.distribution._usage = ServedModels(InMemoryDocuments[ServingDocument]())
     with pytest.raises(UsageUnknownError, match="try again in a moment"):
         await registry.distribution.delete(REPOSITORY, "v1")

@@ -105,17 +105,17 @@ async def test_a_tag_that_the_registry_denies_is_withdrawn(world: World) -> None
     assert world.alarms.raised == {}
 
 
-async def test_a_repository_that_is_only_missing_in_the_listing_loses_nothing(world: World) -> None:
+async def test_a_repository_missing_only_from_the_listing_loses_nothing(world: World) -> None:
     world.other.unlisted = {"team/iris", "team/other"}
     assert await world.scanned() == ALL
 
 
-async def test_a_repository_that_is_gone_takes_its_models_along_while_most_others_are_there(world: World) -> None:
+async def test_a_deleted_repository_loses_its_models_while_most_others_exist(world: World) -> None:
     del world.other.held["team/other"]
     assert await world.scanned() == ALL[:2]
 
 
-async def test_a_registry_that_knows_nothing_any_more_is_an_alarm_and_loses_nothing(world: World) -> None:
+async def test_an_empty_registry_is_an_alarm_and_loses_nothing(world: World) -> None:
     held, world.other.held = world.other.held, {}
     assert await world.scanned() == ALL
     (problem,) = world.alarms.raised.values()
@@ -125,7 +125,7 @@ async def test_a_registry_that_knows_nothing_any_more_is_an_alarm_and_loses_noth
     assert world.alarms.raised == {}
 
 
-async def test_what_a_registry_has_lost_is_given_up_once_people_say_so(world: World) -> None:
+async def test_lost_models_of_a_registry_are_given_up_on_request(world: World) -> None:
     world.other.held = {}
     await world.scanned()
     world.scanner.scan_soon(accept_loss=True)
@@ -145,7 +145,7 @@ async def test_a_registry_that_cannot_answer_denies_nothing(world: World, failur
     assert await world.units.versions() == ALL
 
 
-async def test_a_scan_comes_sooner_where_it_is_wanted(world: World) -> None:
+async def test_a_scan_can_be_requested_early(world: World) -> None:
     scanning = asyncio.create_task(world.scanner.run(3600))
     world.other.push("team/iris", "v3", THREE)
     world.scanner.scan_soon()
@@ -160,7 +160,7 @@ def pushed(artifact: oci.Artifact) -> Pushed:
     return Pushed(HOST, "team/iris", "v1", artifact.digest)
 
 
-async def test_what_cannot_be_announced_is_an_alarm(world: World) -> None:
+async def test_a_version_that_cannot_be_announced_is_an_alarm(world: World) -> None:
     world.other.failure = PermanentError("403: your account may not")
     await world.notifications.take([Deleted(HOST, "team/iris", "v1", None)])
     await world.units.work()
@@ -170,7 +170,7 @@ async def test_what_cannot_be_announced_is_an_alarm(world: World) -> None:
     assert "team/iris:v1: 403: your account may not" in problem
 
 
-async def test_notifications_in_the_wrong_order_end_with_what_the_tag_names(world: World) -> None:
+async def test_notifications_in_any_order_end_with_the_current_tag(world: World) -> None:
     world.other.push("team/iris", "v1", TWO)
     await world.notifications.take([pushed(TWO), pushed(THREE), pushed(ONE), pushed(TWO)])
     await world.units.work()
@@ -178,7 +178,7 @@ async def test_notifications_in_the_wrong_order_end_with_what_the_tag_names(worl
     assert [data.digest for data in world.units.publisher.data()[3:]] == [TWO.digest]
 
 
-async def test_a_notification_that_comes_before_the_tag_waits_for_it(world: World) -> None:
+async def test_a_notification_that_precedes_the_tag_waits_for_it(world: World) -> None:
     await world.notifications.take([pushed(THREE)])
     async with world.units.announcing():
         await eventually(lambda: _was_looked_at(world))

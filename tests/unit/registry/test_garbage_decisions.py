@@ -14,12 +14,12 @@ ARTIFACT = oci.model()
 MODEL = parse_manifest(ARTIFACT.manifest, ARTIFACT.digest)
 
 
-def test_a_manifest_is_needed_with_all_that_it_names_even_without_a_tag() -> None:
+def test_a_manifest_and_its_blobs_are_referenced_even_without_a_tag() -> None:
     index = RepositoryIndex().with_manifest(MODEL, None)
     assert needed(index, [MODEL]) == {ARTIFACT.digest, *(oci.sha256(blob) for blob in ARTIFACT.blobs)}
 
 
-def test_a_layer_that_may_be_elsewhere_is_needed_where_it_is_here() -> None:
+def test_a_layer_that_may_be_stored_elsewhere_is_referenced_if_it_is_here() -> None:
     document = json.loads(ARTIFACT.manifest)
     document["layers"][0]["urls"] = ["https://example.org/layer"]
     manifest = parse_manifest(json.dumps(document).encode(), ARTIFACT.digest)
@@ -28,11 +28,11 @@ def test_a_layer_that_may_be_elsewhere_is_needed_where_it_is_here() -> None:
     assert layer in needed(RepositoryIndex(), [manifest])
 
 
-def test_only_what_nothing_names_and_nobody_used_lately_may_go() -> None:
+def test_only_unreferenced_blobs_without_recent_use_are_removed() -> None:
     used = {"sha256:named": OLD, "sha256:fresh": NOW, "sha256:b": OLD, "sha256:a": OLD}
     before = NOW - timedelta(days=1)
     assert unneeded(used, frozenset({"sha256:named"}), before=before) == ["sha256:a", "sha256:b"]
 
 
-def test_a_blob_used_just_at_the_limit_stays() -> None:
+def test_a_blob_used_exactly_at_the_limit_is_kept() -> None:
     assert unneeded({"sha256:a": NOW}, frozenset(), before=NOW) == []

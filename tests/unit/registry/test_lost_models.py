@@ -34,7 +34,7 @@ async def reconciled(registry: RegistryUnits) -> list[str]:
     return await registry.versions()
 
 
-async def test_a_registry_that_has_lost_everything_takes_nothing_from_the_catalogue(registry: RegistryUnits) -> None:
+async def test_an_emptied_registry_removes_nothing_from_the_catalogue(registry: RegistryUnits) -> None:
     lost = registry.manifests.lose()
     assert await reconciled(registry) == VERSIONS
     assert "3 of 3 models" in registry.alarms.raised[LOST]
@@ -47,7 +47,7 @@ async def test_a_registry_that_has_lost_everything_takes_nothing_from_the_catalo
     assert await registry.reconciler.check() is None
 
 
-async def test_a_few_lost_models_are_an_alarm_but_the_registry_stays_ready(registry: RegistryUnits) -> None:
+async def test_a_few_lost_models_are_an_alarm_and_the_registry_stays_ready(registry: RegistryUnits) -> None:
     lost = registry.manifests.lose()
     registry.manifests.give_back({REPOSITORY: lost[REPOSITORY]})
     assert await reconciled(registry) == VERSIONS
@@ -55,7 +55,7 @@ async def test_a_few_lost_models_are_an_alarm_but_the_registry_stays_ready(regis
     assert await registry.reconciler.check() is None
 
 
-async def test_deletions_are_believed_however_many_there_are(registry: RegistryUnits) -> None:
+async def test_proven_deletions_are_accepted_in_any_number(registry: RegistryUnits) -> None:
     for version in VERSIONS:
         repository, _, tag = version.partition(":")
         await registry.manifests.delete_tag(repository, tag)
@@ -64,7 +64,7 @@ async def test_deletions_are_believed_however_many_there_are(registry: RegistryU
     assert registry.publisher.names() == [*["ModelPushed"] * 3, *["ModelDeleted"] * 3]
 
 
-async def test_a_repository_that_cannot_be_read_keeps_its_models_and_holds_up_no_other(registry: RegistryUnits) -> None:
+async def test_an_unreadable_repository_keeps_its_models_and_delays_no_other(registry: RegistryUnits) -> None:
     registry.manifests.unreadable.add("library/other")
     await registry.manifests.delete_tag(REPOSITORY, "v2")
     assert await reconciled(registry) == [VERSIONS[0], VERSIONS[2]]
@@ -75,7 +75,7 @@ async def test_a_repository_that_cannot_be_read_keeps_its_models_and_holds_up_no
     assert await registry.versions() == [VERSIONS[0], VERSIONS[2]]
 
 
-async def test_a_notice_of_a_deletion_that_the_registry_does_not_confirm_changes_nothing(
+async def test_an_unconfirmed_notification_of_a_deletion_changes_nothing(
     registry: RegistryUnits,
 ) -> None:
     registry.announcer.untagged(REPOSITORY, "v1")
@@ -84,7 +84,7 @@ async def test_a_notice_of_a_deletion_that_the_registry_does_not_confirm_changes
     assert await registry.versions() == VERSIONS
 
 
-async def test_a_rebuild_gives_up_what_is_lost(registry: RegistryUnits) -> None:
+async def test_a_rebuild_gives_up_lost_models(registry: RegistryUnits) -> None:
     lost = registry.manifests.lose()
     registry.manifests.give_back({REPOSITORY: lost[REPOSITORY]})
     await registry.reconciler.rebuild()
@@ -95,7 +95,7 @@ async def test_a_rebuild_gives_up_what_is_lost(registry: RegistryUnits) -> None:
     assert registry.alarms.raised == {}
 
 
-async def test_a_model_whose_config_was_lost_is_not_taken_for_something_else(registry: RegistryUnits) -> None:
+async def test_a_model_whose_config_was_lost_is_not_treated_as_something_else(registry: RegistryUnits) -> None:
     old = foreign.ormb_v1alpha1(labels={"team": "a"})
     await registry.push("v1", old)
     await registry.work()
@@ -108,7 +108,7 @@ async def test_a_model_whose_config_was_lost_is_not_taken_for_something_else(reg
     assert "has lost the config" in registry.alarms.raised[STUCK]
 
 
-async def test_a_lost_catalogue_is_made_again_from_the_registry_without_a_restart(registry: RegistryUnits) -> None:
+async def test_a_lost_catalogue_is_rebuilt_from_the_registry_without_a_restart(registry: RegistryUnits) -> None:
     before = {event.id for event in registry.publisher.events}
     registry.lose_the_catalogue()
     assert await reconciled(registry) == VERSIONS
@@ -131,7 +131,7 @@ async def test_an_older_catalogue_from_a_backup_deletes_nothing_and_catches_up(r
     assert document.spec.digest == newer.digest
 
 
-async def test_one_that_fails_for_ever_is_shown_and_holds_up_no_other(registry: RegistryUnits) -> None:
+async def test_a_permanent_failure_is_reported_and_delays_no_other(registry: RegistryUnits) -> None:
     registry.embedded.failure = RuntimeError("nobody foresaw this")
     await registry.push("poison", foreign.ormb_v1alpha1(labels={}))
     await registry.push("v4", MODEL)
@@ -143,7 +143,7 @@ async def test_one_that_fails_for_ever_is_shown_and_holds_up_no_other(registry: 
     assert "RuntimeError: nobody foresaw this" in registry.alarms.raised[STUCK]
 
 
-async def test_a_document_that_cannot_be_read_is_left_alone_and_holds_up_no_other(registry: RegistryUnits) -> None:
+async def test_an_unreadable_document_is_left_alone_and_delays_no_other(registry: RegistryUnits) -> None:
     registry.documents.spoil(ModelRef.parse(VERSIONS[1]).key)
     await registry.manifests.delete_tag("library/other", "v1")
     await registry.push("v3", MODEL)
@@ -160,7 +160,7 @@ async def test_a_document_that_cannot_be_read_is_left_alone_and_holds_up_no_othe
     assert len((await registry.documents.listing()).unreadable) == 1
 
 
-async def test_a_rebuild_leaves_a_document_that_cannot_be_read_alone(registry: RegistryUnits) -> None:
+async def test_a_rebuild_leaves_an_unreadable_document_alone(registry: RegistryUnits) -> None:
     key = ModelRef.parse(VERSIONS[1]).key
     registry.documents.spoil(key)
     registry.manifests.lose()

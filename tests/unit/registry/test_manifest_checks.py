@@ -18,19 +18,19 @@ def read(artifact: oci.Artifact) -> Manifest:
     return parse_manifest(artifact.manifest, artifact.digest)
 
 
-def test_an_image_needs_its_config_and_layers() -> None:
+def test_an_image_requires_its_config_and_layers() -> None:
     artifact = oci.image()
     assert read(artifact).blobs == tuple(oci.sha256(blob) for blob in artifact.blobs)
     assert read(artifact).artifact_type == "application/vnd.oci.image.config.v1+json"
 
 
-def test_an_index_needs_its_children() -> None:
+def test_an_index_requires_its_children() -> None:
     manifest = read(oci.index(oci.image(), oci.model()))
     assert manifest.children == (oci.image().digest, oci.model().digest)
     assert manifest.blobs == ()
 
 
-def test_a_layer_that_is_kept_elsewhere_is_not_needed() -> None:
+def test_a_layer_stored_elsewhere_is_not_required() -> None:
     foreign = oci.descriptor(b"far", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", urls=["http://x"])
     document = json.loads(oci.image().manifest) | {"layers": [foreign]}
     assert parse_manifest(json.dumps(document).encode(), "d").blobs == (oci.sha256(b"{}"),)
@@ -62,17 +62,17 @@ def test_a_broken_manifest_is_refused(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"\xff", b"[" * 100_000])
-def test_what_is_no_json_object_is_refused(content: bytes) -> None:
+def test_content_that_is_not_a_json_object_is_refused(content: bytes) -> None:
     with pytest.raises(ManifestInvalidError):
         parse_manifest(content, "d")
 
 
-def test_the_content_type_must_agree_with_the_media_type_inside() -> None:
+def test_the_content_type_must_equal_the_media_type_inside() -> None:
     with pytest.raises(ManifestInvalidError, match="mediaType says"):
         parse_manifest(oci.image().manifest, "d", oci.OCI_INDEX)
 
 
-def test_an_index_is_read_back_as_it_was_written() -> None:
+def test_an_index_survives_a_round_trip() -> None:
     model, image, about = read(oci.model()), read(oci.image()), read(oci.referrer(oci.model(), "text/x"))
     index = RepositoryIndex().with_manifest(model, "v1").with_manifest(model, "v2").with_manifest(image, None)
     index = index.with_manifest(about, None)
@@ -81,7 +81,7 @@ def test_an_index_is_read_back_as_it_was_written() -> None:
     assert index.referrers(model.digest) == [about.digest]
 
 
-def test_a_manifest_outlives_its_tags_but_not_the_other_way_round() -> None:
+def test_a_manifest_outlives_its_tags_but_a_tag_does_not_outlive_its_manifest() -> None:
     model = read(oci.model())
     tagged = RepositoryIndex().with_manifest(model, "v1")
     assert tagged.without_tag("v1").resolve(model.digest) == model.digest
@@ -101,7 +101,7 @@ def test_the_same_signature_gives_the_same_referrer() -> None:
     assert set(manifest.blobs) == set(artifact.blobs)
 
 
-def test_an_index_remembers_the_tags_that_were_deleted_until_they_are_pushed_again() -> None:
+def test_an_index_records_deleted_tags_until_they_are_pushed_again() -> None:
     model = read(oci.model())
     index = RepositoryIndex()
     for tag in ("v1", "v2", "v3"):
@@ -114,7 +114,7 @@ def test_an_index_remembers_the_tags_that_were_deleted_until_they_are_pushed_aga
     assert index.without_tag("unknown").deleted == ()
 
 
-def test_only_so_many_deleted_tags_are_remembered() -> None:
+def test_the_number_of_recorded_deleted_tags_is_limited() -> None:
     model = read(oci.model())
     index = RepositoryIndex()
     for number in range(DELETED_LIMIT + 1):

@@ -42,7 +42,7 @@ async def recovered(registry: RegistryUnits) -> None:
     await registry.work()
 
 
-async def test_a_deletion_leaves_a_tombstone_that_is_forgotten_later(registry: RegistryUnits) -> None:
+async def test_a_deletion_leaves_a_tombstone_that_is_removed_later(registry: RegistryUnits) -> None:
     await registry.distribution.delete(REPOSITORY, "v1")
     await registry.work()
     assert registry.publisher.names() == ["ModelPushed", "ModelDeleted"]
@@ -89,7 +89,7 @@ async def test_a_crash_after_the_event_repeats_it_under_the_same_id(registry: Re
 
 @pytest.mark.parametrize("failures", [0, 1])
 @pytest.mark.parametrize("artifact", [MODEL, NEWER])
-async def test_a_tag_that_is_pushed_again_while_it_is_deleted_is_there_at_the_end(
+async def test_a_tag_pushed_again_during_its_deletion_exists_at_the_end(
     registry: RegistryUnits, artifact: oci.Artifact, failures: int
 ) -> None:
     await registry.distribution.delete(REPOSITORY, "v1")
@@ -108,7 +108,7 @@ async def test_a_tag_that_is_pushed_again_while_it_is_deleted_is_there_at_the_en
     assert await registry.versions() == [str(REF)]
 
 
-async def test_a_push_that_crashed_over_an_unannounced_tombstone_is_announced_after_the_deletion(
+async def test_a_push_over_an_unannounced_tombstone_is_announced_after_the_deletion(
     registry: RegistryUnits,
 ) -> None:
     await registry.distribution.delete(REPOSITORY, "v1")
@@ -122,7 +122,7 @@ async def test_a_push_that_crashed_over_an_unannounced_tombstone_is_announced_af
     assert await registry.versions() == [str(REF)]
 
 
-async def test_a_document_that_was_changed_since_it_was_read_is_not_withdrawn(registry: RegistryUnits) -> None:
+async def test_a_document_that_changed_since_it_was_read_is_not_withdrawn(registry: RegistryUnits) -> None:
     (stored,) = await stored_in(registry.documents)
     await registry.push("v1", NEWER)
     await registry.work()
@@ -131,14 +131,14 @@ async def test_a_document_that_was_changed_since_it_was_read_is_not_withdrawn(re
     assert registry.publisher.names() == ["ModelPushed", "ModelPushed"]
 
 
-async def test_an_image_over_a_model_withdraws_it_by_the_same_protocol(registry: RegistryUnits) -> None:
+async def test_an_image_pushed_over_a_model_withdraws_it_by_the_same_protocol(registry: RegistryUnits) -> None:
     await registry.push("v1", oci.image())
     await registry.work()
     assert registry.publisher.names() == ["ModelPushed", "ModelDeleted"]
     assert (await buried(registry)).announced
 
 
-async def test_a_rebuild_announces_again_without_a_moment_in_which_a_version_is_missing(
+async def test_a_rebuild_announces_again_without_removing_a_version(
     registry: RegistryUnits,
 ) -> None:
     changes = registry.documents.changes()

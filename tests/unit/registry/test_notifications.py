@@ -33,7 +33,7 @@ def distribution(**target: Any) -> bytes:
 
 
 @pytest.mark.parametrize("capture", ["distribution-v1.jsonl", "distribution-v2.jsonl"])
-def test_of_a_real_push_and_deletion_only_the_tag_and_the_manifest_count(capture: str) -> None:
+def test_only_tag_and_manifest_of_a_real_push_and_deletion_count(capture: str) -> None:
     lines = (CAPTURES / capture).read_bytes().splitlines()
     notices: list[Notice] = [notice for line in lines for notice in parse_distribution(line)]
     assert notices == [
@@ -56,7 +56,7 @@ def test_child_manifests_and_referrers_do_not_count(target: dict[str, Any]) -> N
     assert parse_distribution(distribution(**target)) == ()
 
 
-def test_the_same_push_twice_in_an_envelope_counts_once() -> None:
+def test_a_push_that_is_twice_in_an_envelope_counts_once() -> None:
     (event,) = json.loads(distribution(digest=DIGEST, tag="v1"))["events"]
     assert parse_distribution(json.dumps({"events": [event, event]}).encode()) == (
         Pushed("registry:5000", "team/m", "v1", DIGEST),
@@ -64,7 +64,7 @@ def test_the_same_push_twice_in_an_envelope_counts_once() -> None:
 
 
 @pytest.mark.parametrize(("kind", "cloud_event"), [("PUSH_ARTIFACT", False), ("harbor.artifact.pushed", True)])
-def test_both_payloads_of_harbor_tell_of_a_push(kind: str, cloud_event: bool) -> None:  # noqa: FBT001 - a parameter
+def test_both_payloads_of_harbor_report_a_push(kind: str, cloud_event: bool) -> None:  # noqa: FBT001 - a parameter
     children = resource(DIGEST), resource("v1"), resource("v1")
     assert parse_harbor(harbor(kind, *children, cloud_event=cloud_event)) == (
         Pushed("harbor.example", "team/iris", "v1", DIGEST),
@@ -72,7 +72,7 @@ def test_both_payloads_of_harbor_tell_of_a_push(kind: str, cloud_event: bool) ->
 
 
 @pytest.mark.parametrize(("kind", "cloud_event"), [("DELETE_ARTIFACT", False), ("harbor.artifact.deleted", True)])
-def test_both_payloads_of_harbor_tell_of_a_deletion(kind: str, cloud_event: bool) -> None:  # noqa: FBT001 - as above
+def test_both_payloads_of_harbor_report_a_deletion(kind: str, cloud_event: bool) -> None:  # noqa: FBT001 - as above
     payload = harbor(kind, resource("v1"), resource(DIGEST), cloud_event=cloud_event)
     assert parse_harbor(payload) == (
         Deleted("harbor.example", "team/iris", "v1", DIGEST),
@@ -87,7 +87,7 @@ def test_other_notifications_of_harbor_do_not_count(kind: str) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"events": 1}', b"\xff", b'{"type": "PUSH_ARTIFACT"}'])
-def test_what_neither_sends_is_refused_with_a_sentence(payload: bytes) -> None:
+def test_an_unknown_notification_is_refused_with_a_sentence(payload: bytes) -> None:
     with pytest.raises(NotificationInvalidError, match="no notification of CNCF distribution"):
         parse_distribution(payload)
     with pytest.raises(NotificationInvalidError, match="no webhook of Harbor"):

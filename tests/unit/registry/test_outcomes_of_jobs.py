@@ -69,7 +69,7 @@ async def world(tmp_path: Path) -> World:
     return world
 
 
-async def test_a_failure_that_is_handled_after_a_later_success_changes_nothing(world: World) -> None:
+async def test_a_failure_handled_after_a_later_success_changes_nothing(world: World) -> None:
     await world.completed(2)
     status = await world.failed(1)
     assert (status.extraction, status.signature, status.problem) == (ExtractionPhase.SUCCEEDED, SIGNATURE, None)
@@ -81,7 +81,7 @@ async def test_a_later_failure_replaces_a_success(world: World) -> None:
     assert (status.extraction, status.signature, status.problem) == (ExtractionPhase.FAILED, None, PROBLEM)
 
 
-async def test_a_signature_that_the_disk_does_not_take_is_in_the_catalogue(world: World) -> None:
+async def test_a_signature_is_in_the_catalogue_even_if_the_disk_is_full(world: World) -> None:
     world.extractions = world.over(FullDisk)
     status = await world.completed(1)
     assert (status.extraction, status.signature) == (ExtractionPhase.SUCCEEDED, SIGNATURE)

@@ -26,7 +26,7 @@ async def is_empty(pending: PendingTags) -> bool:
     return True
 
 
-async def test_each_push_of_a_tag_is_taken_in_order() -> None:
+async def test_the_pushes_of_a_tag_are_handled_in_order() -> None:
     pending = PendingTags()
     for digest in ("1", "2"):
         pending.add(Observed(A, digest))
@@ -40,7 +40,7 @@ async def test_each_push_of_a_tag_is_taken_in_order() -> None:
     assert await is_empty(pending)
 
 
-async def test_one_tag_is_never_in_two_hands_and_does_not_hold_up_others() -> None:
+async def test_a_tag_is_handled_by_one_worker_and_does_not_delay_others() -> None:
     pending = PendingTags()
     for observed in (Observed(A, "1"), Observed(A, "2"), Observed(B, "3")):
         pending.add(observed)
@@ -49,7 +49,7 @@ async def test_one_tag_is_never_in_two_hands_and_does_not_hold_up_others() -> No
     assert await is_empty(pending)
 
 
-async def test_a_tag_that_waits_is_not_looked_at_twice() -> None:
+async def test_a_waiting_tag_is_not_checked_twice() -> None:
     pending = PendingTags()
     pending.add(Observed(A, "1"))
     pending.add_unless_waiting(A)
@@ -59,7 +59,7 @@ async def test_a_tag_that_waits_is_not_looked_at_twice() -> None:
     assert await take(pending) == Observed(A, None)
 
 
-async def test_what_failed_comes_again_after_a_growing_pause() -> None:
+async def test_a_failed_tag_is_retried_after_a_growing_delay() -> None:
     pending = PendingTags()
     pending.add(Observed(A, "1"))
     observed = await take(pending)
@@ -69,7 +69,7 @@ async def test_what_failed_comes_again_after_a_growing_pause() -> None:
     assert await take(pending) == observed
 
 
-async def test_what_fails_again_and_again_is_shown_with_its_reason_until_it_is_done() -> None:
+async def test_a_repeated_failure_is_reported_with_its_reason_until_it_is_resolved() -> None:
     pending = PendingTags()
     pending.add(Observed(A, "1"))
     observed = await take(pending)
@@ -82,7 +82,7 @@ async def test_what_fails_again_and_again_is_shown_with_its_reason_until_it_is_d
     assert pending.stuck == {}
 
 
-async def test_what_is_parked_keeps_its_reason_and_lets_the_next_change_of_the_tag_pass() -> None:
+async def test_a_parked_change_keeps_its_reason_and_the_next_change_of_the_tag_proceeds() -> None:
     pending = PendingTags()
     for digest in ("1", "2"):
         pending.add(Observed(A, digest))

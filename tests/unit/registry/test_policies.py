@@ -60,21 +60,21 @@ class World:
         return stored.document
 
 
-async def test_a_policy_is_kept_and_published() -> None:
+async def test_a_policy_is_stored_and_published() -> None:
     world = World()
     document = await world.ask(TO_ONNX)
     assert (document.spec.policy, document.generation) == (TO_ONNX, 1)
     assert world.publisher.data() == [ProjectPolicyChanged(project="library", policy=TO_ONNX)]
 
 
-async def test_another_policy_is_a_new_generation_and_the_same_is_none() -> None:
+async def test_a_changed_policy_is_a_new_generation_and_an_equal_one_is_not() -> None:
     world = World()
     await world.ask(TO_ONNX)
     assert (await world.ask(TO_ONNX, 2)).generation == 1
     assert (await world.ask(ProjectPolicy(), 3)).generation == 2
 
 
-async def test_a_request_that_is_handled_after_a_later_one_changes_nothing() -> None:
+async def test_a_request_handled_after_a_later_one_changes_nothing() -> None:
     world = World()
     await world.ask(TO_ONNX, 2)
     document = await world.ask(WARN, 1)
@@ -82,14 +82,14 @@ async def test_a_request_that_is_handled_after_a_later_one_changes_nothing() -> 
     assert world.publisher.data() == [ProjectPolicyChanged(project="library", policy=TO_ONNX)]
 
 
-async def test_the_order_holds_though_the_later_request_wants_what_is_there() -> None:
+async def test_the_order_applies_even_if_the_later_request_changes_nothing() -> None:
     world = World()
     await world.ask(TO_ONNX, 1)
     await world.ask(TO_ONNX, 3)
     assert (await world.ask(WARN, 2)).spec.policy == TO_ONNX
 
 
-async def test_a_request_whose_event_was_not_published_is_published_when_it_comes_again() -> None:
+async def test_a_request_whose_event_was_not_published_is_published_on_redelivery() -> None:
     world = World()
     with pytest.raises(TransientError):
         await world.ask(TO_ONNX, on=world.over(Broken()))
@@ -97,7 +97,7 @@ async def test_a_request_whose_event_was_not_published_is_published_when_it_come
     assert world.publisher.data() == [ProjectPolicyChanged(project="library", policy=TO_ONNX)]
 
 
-async def test_each_format_is_wanted_since_it_was_asked_for_whatever_else_changes_since() -> None:
+async def test_each_format_keeps_the_time_of_its_first_request() -> None:
     world = World()
 
     async def since(policy: ProjectPolicy, sequence: int) -> dict[str, int]:
@@ -115,7 +115,7 @@ async def test_each_format_is_wanted_since_it_was_asked_for_whatever_else_change
     assert await since(TO_ONNX, 6) == {"ONNX": 6}
 
 
-async def test_policies_come_back_from_their_copies_when_the_bucket_was_lost() -> None:
+async def test_policies_are_restored_from_their_copies_after_a_bucket_loss() -> None:
     world = World()
     await world.ask(WARN)
     before = await world.ask(TO_ONNX, 400)
@@ -126,7 +126,7 @@ async def test_policies_come_back_from_their_copies_when_the_bucket_was_lost() -
     assert (await world.ask(WARN, 1)).spec.policy == WARN  # the stream counts from 1 again
 
 
-async def test_a_policy_that_was_accepted_after_the_loss_is_not_undone_by_the_copies() -> None:
+async def test_a_policy_accepted_after_the_loss_is_not_overwritten_by_the_copies() -> None:
     world = World()
     await world.ask(TO_ONNX, 400)
     world.lose_the_bucket()
@@ -156,7 +156,7 @@ async def test_copies_from_a_backup_yield_to_a_newer_bucket() -> None:
     assert await world.copies.all() == {"library": new}
 
 
-async def test_a_policy_that_was_deleted_stays_deleted() -> None:
+async def test_a_deleted_policy_stays_deleted() -> None:
     world = World()
     await world.ask(TO_ONNX)
     (stored,) = await stored_in(world.documents)
@@ -174,7 +174,7 @@ async def test_a_policy_without_a_copy_gets_one(tmp_path: Path) -> None:
     assert await world.copies.all() == {"library": document}
 
 
-async def test_a_policy_is_accepted_though_the_disk_is_full_and_copied_when_it_is_not() -> None:
+async def test_a_policy_is_accepted_on_a_full_disk_and_copied_later() -> None:
     class Full(InMemoryPolicyCopies):
         """Takes nothing until it is told to."""
 
@@ -195,7 +195,7 @@ async def test_a_policy_is_accepted_though_the_disk_is_full_and_copied_when_it_i
     assert await full.all() == {"library": document}
 
 
-async def test_the_copy_is_there_before_anybody_can_see_the_policy() -> None:
+async def test_the_copy_is_written_before_the_policy_is_visible() -> None:
     world = World()
 
     class Watched(InMemoryDocuments[ProjectDocument]):
@@ -210,7 +210,7 @@ async def test_the_copy_is_there_before_anybody_can_see_the_policy() -> None:
     assert (await world.ask(TO_ONNX)).spec.policy == TO_ONNX
 
 
-async def test_a_project_that_cannot_be_read_is_left_alone_and_holds_up_no_other() -> None:
+async def test_an_unreadable_project_is_left_alone_and_delays_no_other() -> None:
     world = World()
     document = await world.ask(TO_ONNX)
     await world.policies.restore()

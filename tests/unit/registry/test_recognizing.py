@@ -62,7 +62,7 @@ async def test_a_model_is_described_from_its_manifest_alone(registry: RegistryUn
     assert [(part.path, part.size) for part in described.layers] == [("model/model.onnx", 5)]
 
 
-async def test_an_image_without_a_model_its_index_and_a_referrer_are_no_models(registry: RegistryUnits) -> None:
+async def test_an_image_without_a_model_its_index_and_a_referrer_are_not_models(registry: RegistryUnits) -> None:
     plain = oci.image()
     for artifact in (plain, oci.index(plain), oci.referrer(oci.model(), oci.MODEL)):
         assert await recognized(registry, artifact, plain) is None
@@ -70,13 +70,13 @@ async def test_an_image_without_a_model_its_index_and_a_referrer_are_no_models(r
 
 @pytest.mark.parametrize("packing", ["tar", "tar+gzip", "tar+zstd"])
 @pytest.mark.parametrize("name", ["models/m.onnx", "./models/m.onnx", "models/"])
-async def test_an_image_with_a_model_is_one(registry: RegistryUnits, packing: str, name: str) -> None:
+async def test_an_image_with_a_model_is_a_model(registry: RegistryUnits, packing: str, name: str) -> None:
     content = b"" if name.endswith("/") else b"onnx"
     base = layer("tar+gzip", Entry("etc/passwd", b"root"))
     assert await recognized(registry, image(base, layer(packing, Entry(name, content)))) is not None
 
 
-async def test_only_the_start_of_an_images_layers_is_looked_at(registry: RegistryUnits) -> None:
+async def test_only_the_start_of_an_images_layers_is_read(registry: RegistryUnits) -> None:
     large = layer("tar", Entry("models/m.onnx", bytes(1024 * 1024)))
     assert await recognized(registry, image(large)) is not None
     behind = layer("tar", Entry("usr/lib/x", bytes(1024 * 1024)), Entry("models/m.onnx", b"onnx"))
@@ -94,11 +94,13 @@ async def test_only_the_start_of_an_images_layers_is_looked_at(registry: Registr
         (),
     ],
 )
-async def test_an_image_whose_layers_show_no_model_is_none(registry: RegistryUnits, layers: tuple[Layer, ...]) -> None:
+async def test_an_image_whose_layers_show_no_model_is_not_a_model(
+    registry: RegistryUnits, layers: tuple[Layer, ...]
+) -> None:
     assert await recognized(registry, image(*layers)) is None
 
 
-async def test_an_image_is_looked_into_once(registry: RegistryUnits) -> None:
+async def test_an_image_is_inspected_once(registry: RegistryUnits) -> None:
     """Each comparison asks for every tag that is not in the catalogue."""
     plain = image(layer("tar", Entry("etc/passwd", b"root")))
     for blob in plain.blobs:
@@ -118,7 +120,7 @@ async def test_an_index_of_a_model_is_a_version_with_the_digest_of_the_index(reg
     assert (described.digest, described.size, described.metadata.format) == (index.digest, 5, "ONNX")
 
 
-async def test_an_index_without_its_manifest_is_not_taken_for_no_model(registry: RegistryUnits) -> None:
+async def test_an_index_without_its_manifest_is_not_treated_as_no_model(registry: RegistryUnits) -> None:
     with pytest.raises(PermanentError, match="lost the manifest"):
         await recognized(registry, oci.index(oci.model()))
 
@@ -134,7 +136,7 @@ async def test_the_names_and_the_framework_of_other_tools_are_in_the_catalogue(r
 
 
 @pytest.mark.parametrize("ending", ["", ".sig", ".att", ".sbom"])
-async def test_tags_of_referrers_are_no_versions(registry: RegistryUnits, ending: str) -> None:
+async def test_tags_of_referrers_are_not_versions(registry: RegistryUnits, ending: str) -> None:
     """`cosign copy` lets such a tag name what it has copied, a model too; it is none that anybody has named."""
     await registry.push(oci.model().digest.replace(":", "-") + ending, oci.model())
     await registry.push("v1", oci.model())
@@ -165,7 +167,7 @@ async def test_a_model_that_cannot_be_announced_is_refused_with_the_reason(
         await recognized(registry, artifact)
 
 
-async def test_metadata_of_the_wrong_kind_are_left_out(registry: RegistryUnits) -> None:
+async def test_metadata_of_the_wrong_type_are_omitted(registry: RegistryUnits) -> None:
     recognised = await recognized(registry, hostile.with_config(b'{"AUTHOR": {"x": 1}, "format": "ONNX"}'))
     assert recognised is not None
     assert (recognised.metadata.author, recognised.metadata.format) == (None, "ONNX")

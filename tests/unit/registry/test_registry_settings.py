@@ -14,7 +14,7 @@ def settings(**values: object) -> RegistrySettings:
     return RegistrySettings.model_validate(values)
 
 
-def test_it_is_served_on_loopback_only_by_default() -> None:
+def test_the_registry_serves_only_on_loopback_by_default() -> None:
     assert settings(open=True).address == "127.0.0.1:5000"
     assert settings(host="::1", open=True).address == "[::1]:5000"
     assert settings(host="localhost", open=True).address == "localhost:5000"
@@ -27,7 +27,7 @@ def test_an_address_that_others_can_reach_must_be_allowed(host: str) -> None:
     assert settings(host=host, public_address="registry:5000", accounts="accounts.yaml").address == "registry:5000"
 
 
-def test_it_is_open_only_where_that_is_asked_for() -> None:
+def test_open_access_must_be_requested() -> None:
     with pytest.raises(ValidationError, match="or else KLEVER_REGISTRY_OPEN=1"):
         settings()
     with pytest.raises(ValidationError, match="or else KLEVER_REGISTRY_OPEN=1"):
@@ -41,7 +41,7 @@ def test_the_address_for_pulls_must_be_known(values: dict[str, object]) -> None:
         settings(**values)
 
 
-def test_the_service_ends_with_a_sentence_when_a_setting_is_wrong(tmp_path: Path) -> None:
+def test_the_service_exits_with_a_sentence_if_a_setting_is_wrong(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "klever_registry"],
         env={"KLEVER_HOME": str(tmp_path), "KLEVER_REGISTRY_HOST": "0.0.0.0", "KLEVER_REGISTRY_OPEN": "1"},  # noqa: S104 - refused
@@ -55,7 +55,7 @@ def test_the_service_ends_with_a_sentence_when_a_setting_is_wrong(tmp_path: Path
     assert "Traceback" not in ended.stderr
 
 
-def test_the_service_ends_with_a_sentence_when_the_accounts_cannot_be_read(tmp_path: Path) -> None:
+def test_the_service_exits_with_a_sentence_if_the_accounts_cannot_be_read(tmp_path: Path) -> None:
     accounts = tmp_path / "accounts.yaml"
     accounts.write_text("accounts: 7\n")
     ended = subprocess.run(

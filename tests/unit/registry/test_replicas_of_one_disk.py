@@ -38,7 +38,9 @@ async def chunks(*pieces: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def test_no_tag_is_lost_when_both_write_the_index_at_once(replicas: tuple[Replica, Replica]) -> None:
+async def test_no_tag_is_lost_when_both_replicas_write_the_index_concurrently(
+    replicas: tuple[Replica, Replica],
+) -> None:
     artifact = oci.model(b"weights")
     manifest = parse_manifest(artifact.manifest, artifact.digest, oci.OCI_MANIFEST)
     pushes = [
@@ -53,7 +55,7 @@ async def test_no_tag_is_lost_when_both_write_the_index_at_once(replicas: tuple[
         assert sorted(index.tags) == sorted(f"v{number}-{who}" for number in range(20) for who in (0, 1))
 
 
-async def test_an_upload_is_resumed_at_the_other_replica(replicas: tuple[Replica, Replica]) -> None:
+async def test_an_upload_resumes_at_the_other_replica(replicas: tuple[Replica, Replica]) -> None:
     one, two = replicas
     upload = await one.uploads.begin(REPOSITORY)
     await one.uploads.append(REPOSITORY, upload, chunks(b"a" * 100))
@@ -63,7 +65,7 @@ async def test_an_upload_is_resumed_at_the_other_replica(replicas: tuple[Replica
     assert await two.blobs.size(REPOSITORY, digest) == 151
 
 
-async def test_an_upload_is_received_by_one_replica_at_a_time_and_not_thrown_away_by_the_other(
+async def test_an_upload_is_received_by_one_replica_and_not_discarded_by_the_other(
     replicas: tuple[Replica, Replica],
 ) -> None:
     one, two = replicas
@@ -102,7 +104,7 @@ async def test_a_lock_is_held_by_one_replica_at_a_time(replicas: tuple[Replica, 
     await asyncio.wait_for(waiting, 10)
 
 
-async def test_lock_files_that_were_removed_are_created_again(tmp_path: Path) -> None:
+async def test_removed_lock_files_are_created_again(tmp_path: Path) -> None:
     replica = Replica(tmp_path)
     shutil.rmtree(tmp_path / "locks")
     await replica.blobs.put(REPOSITORY, oci.sha256(b"blob"), b"blob")

@@ -54,7 +54,7 @@ async def become(served: ServedModels, *expected: str) -> None:
     await eventually(they_are)
 
 
-async def test_before_the_bucket_was_read_nothing_is_known() -> None:
+async def test_nothing_is_known_before_the_bucket_was_read() -> None:
     served = ServedModels(InMemoryDocuments[ServingDocument]())
     assert await served.check() is not None
     with pytest.raises(UsageUnknownError):
@@ -73,7 +73,7 @@ async def test_a_serving_counts_from_its_document_to_its_tombstone() -> None:
         await become(served)
 
 
-def test_what_is_wanted_what_serves_and_what_was_made_of_it_count() -> None:
+def test_wanted_serving_and_converted_versions_count() -> None:
     made = f"library/iris:v0-onnx@{digest(7)}"
     running = VariantStatus(name="v0", model="library/iris:v0", digest=digest(6), made=made)
     serving = serving_document(applied=serving_spec("library/iris:v0", of=6), variants=(running,))
@@ -85,7 +85,7 @@ def test_what_is_wanted_what_serves_and_what_was_made_of_it_count() -> None:
     }
 
 
-async def test_what_a_bucket_lacks_that_was_created_again_counts_until_a_tombstone() -> None:
+async def test_a_serving_missing_from_a_recreated_bucket_counts_until_a_tombstone() -> None:
     bucket = LosableBucket()
     await bucket.create(KEY, serving_document())
     served = ServedModels(bucket)

@@ -26,7 +26,7 @@ async def digest(registry: RegistryUnits) -> str | None:
     return document.spec.digest if document else None
 
 
-async def test_a_push_that_is_announced_after_a_later_one_of_another_replica_does_not_stay(
+async def test_a_push_announced_after_a_later_one_of_another_replica_does_not_win(
     replicas: tuple[RegistryUnits, RegistryUnits],
 ) -> None:
     one, two = replicas
@@ -37,7 +37,7 @@ async def test_a_push_that_is_announced_after_a_later_one_of_another_replica_doe
     assert await digest(one) == SECOND.digest
 
 
-async def test_a_push_that_is_announced_after_its_deletion_at_another_replica_does_not_stay(
+async def test_a_push_announced_after_its_deletion_at_another_replica_does_not_win(
     replicas: tuple[RegistryUnits, RegistryUnits],
 ) -> None:
     one, two = replicas
@@ -48,7 +48,7 @@ async def test_a_push_that_is_announced_after_its_deletion_at_another_replica_do
     assert await digest(one) is None
 
 
-async def test_a_standby_gives_no_model_up(replicas: tuple[RegistryUnits, RegistryUnits]) -> None:
+async def test_a_standby_gives_up_no_model(replicas: tuple[RegistryUnits, RegistryUnits]) -> None:
     """Its scanners would do so much later, when it leads."""
     one, two = replicas
     await one.push("v1", FIRST)

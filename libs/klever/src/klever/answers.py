@@ -1,4 +1,4 @@
-"""The fields of responses that the SDK requires. A server without them is no Klever, or another release."""
+"""The fields of responses that the SDK requires. A server without them is not Klever, or another release."""
 
 import json
 from typing import Any, TypeVar

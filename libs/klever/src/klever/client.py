@@ -31,44 +31,47 @@ class KleverClient(JobCalls, ServingVerbs):
     """A connection to a platform; use it as an async context manager.
 
     Args:
-        server: URL of the gateway; by default `$KLEVER_SERVER`, or that of the platform that runs with this home.
-        token: what the gateway requires; by default `$KLEVER_TOKEN`, that in the file `$KLEVER_TOKEN_FILE`, or that of
-            this home where `server` is its platform.
+        server: URL of the gateway; default is `$KLEVER_SERVER`, or the platform that runs with this home.
+        token: the token of the gateway; default is `$KLEVER_TOKEN`, the content of the file `$KLEVER_TOKEN_FILE`, or
+            the token of this home if `server` is its platform.
     """
 
     async def platform(self) -> dict[str, Any]:
-        """Version and URLs of the platform. Raises UnreachableError."""
+        """Return version and URLs of the platform. Raises UnreachableError."""
         platform: dict[str, Any] = await self._call("GET", "/platform")
         return platform
 
     async def login_link(self) -> str:
-        """A URL that lets a browser in, once and within minutes. Raises ApiError."""
+        """Return a URL that logs a browser in. It is valid once, for some minutes. Raises ApiError."""
         return (await self._read(LoginLink, "POST", "/login-links")).url
 
     async def models(self, /, **filters: str) -> list[ModelDocument]:
-        """All model versions; filters are `project`, `format`, `extraction`, `q`. Raises ApiError."""
+        """List model versions; filters are `project`, `format`, `extraction`, `q`. Raises ApiError."""
         return await self._list("/models", ModelDocument, filters)
 
     async def model(self, ref: ModelRef | str) -> ModelDocument:
-        """One model version. Raises ApiError with status 404 where there is none."""
+        """Return a model version. Raises ApiError with status 404 if it does not exist."""
         return await self._get(_version_path(ModelRef.of(ref)), ModelDocument)
 
     async def delete_model(self, ref: ModelRef | str) -> ModelDocument:
-        """Ask for a version to be deleted; other tags of the same bytes stay. The version as it is.
+        """Request the deletion of a version; other tags of the same digest are kept. Returns the version.
 
         Raises:
-            ApiError: with status 404 where there is none, with 409 where it is served.
+            ApiError: with status 404 if the version does not exist, with 409 if it is served.
         """
         return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.of(ref)))
 
     async def delete_versions(self, project: str, model: str) -> list[ModelDocument]:
-        """Ask for every version of a model to be deleted; the versions as they are. Raises as `delete_model`."""
+        """Request the deletion of all versions of a model. Returns the versions.
+
+        Raises the errors of `delete_model`.
+        """
         path = _model_path(project, model)
         page = await self._read(Page, "DELETE", path)
         return [understood(ModelDocument, item, self._url(path)) for item in page.items]
 
     async def wait_for_model_deleted(self, version: ModelDocument, *, within: float = 60.0) -> None:
-        """Return once a version is deleted, or its tag was pushed again. Raises FailedError."""
+        """Wait until a version is deleted, or its tag was pushed again. Raises FailedError."""
 
         async def probe() -> bool | None:
             try:
@@ -82,35 +85,35 @@ class KleverClient(JobCalls, ServingVerbs):
         await until(probe, within, f"{version.spec.ref} is still in the registry {version.spec.registry}")
 
     async def policy(self, project: str) -> ProjectPolicy:
-        """The policy of a project. Raises ApiError."""
+        """Return the policy of a project. Raises ApiError."""
         return await self._get(_policy_path(project), ProjectPolicy)
 
     async def set_policy(self, project: str, policy: ProjectPolicy) -> ProjectPolicy:
-        """Have models that are pushed from now on follow another policy; as it is kept. Raises ApiError."""
+        """Replace the policy for models that are pushed from now on. Returns the stored policy. Raises ApiError."""
         body = policy.model_dump(mode="json")
         return (await self._read(ProjectDocument, "PUT", _policy_path(project), json=body)).spec.policy
 
     async def rebuild_catalogue(self) -> int:
-        """Rebuild the catalogue of the embedded registry; the number of its versions.
+        """Rebuild the catalogue of the embedded registry. Returns the number of versions.
 
         Raises:
-            ApiError: the platform refuses it.
+            ApiError: the platform rejects the request.
             AuthenticationError: stored credentials cannot be read.
         """
         registry = URL((await self._get("/platform", Platform)).urls.registry)
         own = OwnRegistries(default_root())
         if registry.host == "localhost" and own.is_own(registry.port or 0):
-            registry = registry.with_host(HOST)  # others may listen on ::1
+            registry = registry.with_host(HOST)  # other servers may listen on ::1
         known = await asyncio.to_thread(own.find, registry.authority, log.warning)
         headers = {"Authorization": known.basic} if known else {}
         url = str(registry / "catalogue/rebuild")
         return understood(Rebuilt, await self._http.json("POST", url, headers=headers), url).versions
 
     async def wait_for_signature(self, ref: ModelRef | str, *, within: float = 60.0) -> ModelDocument:
-        """The version, once the platform has parsed it.
+        """Wait until the platform has parsed a version, and return it.
 
         Raises:
-            FailedError: parsing failed, or took longer.
+            FailedError: parsing failed or timed out.
         """
 
         async def probe() -> ModelDocument | None:
@@ -130,15 +133,15 @@ class KleverClient(JobCalls, ServingVerbs):
     async def events(
         self, /, *, on_gap: Callable[[str], None] = lambda _reason: None, **filters: str
     ) -> AsyncGenerator[Event[Any], None]:
-        """Events as they happen; an interrupted stream resumes behind the last one.
+        """Yield events as they occur. An interrupted stream resumes after the last one.
 
         Args:
-            on_gap: called with the reason where events may be missing: read the documents again.
+            on_gap: called with the reason if events may be missing: read the documents again.
             filters: `type` and `subject`.
 
         Raises:
-            ApiError: a filter is not valid.
-            UnreachableError: the platform does not answer.
+            ApiError: a filter is invalid.
+            UnreachableError: the platform does not respond.
         """
         async for event in follow_events(self._http, self._url("/events"), filters, on_gap):
             yield event

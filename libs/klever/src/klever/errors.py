@@ -6,7 +6,7 @@ class KleverError(Exception):
 
 
 class ApiError(KleverError):
-    """The gateway refused a request.
+    """The gateway rejected a request.
 
     Attributes:
         status: HTTP status.

@@ -1,4 +1,4 @@
-"""Pictures as tensors."""
+"""Converts pictures to tensors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,22 +18,22 @@ SCALES = {"0..255": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-1..1": (2 / 255, -1.0)
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, to be fitted to what a model takes."""
+    """A picture for an input of a model."""
 
     path: Path
     pixels: str | None = None
-    """One of SCALES; by default 0..255 for integers, 0..1 for floating point numbers."""
+    """One of SCALES; default is 0..255 for integers, 0..1 for floating point numbers."""
 
     def fitted(self, name: str, datatype: str, shape: list[int]) -> list[Any]:
-        """The picture as nested lists, resized to the model's height and width.
+        """Return the picture as nested lists, resized to the model's height and width.
 
         Args:
-            name: of the input, for messages.
+            name: name of the input for error messages.
             datatype: of the Open Inference Protocol.
             shape: [batch, channels, height, width] or [batch, height, width, channels]; -1 is any size.
 
         Raises:
-            InputError: the input takes no picture, or the file holds none.
+            InputError: the input does not have the shape of a picture, or the file is not a picture.
         """
         first, height, width = _layout(name, shape)
         channels = shape[1] if first else shape[3]
@@ -49,13 +49,15 @@ class Picture:
                 size = (width if width > 0 else image.width, height if height > 0 else image.height)
                 return image.convert(mode).resize(size)
         except UnidentifiedImageError as error:
-            raise InputError(f"{self.path} is no picture") from error
+            raise InputError(f"{self.path} is not a picture") from error
 
 
 def _layout(name: str, shape: list[int]) -> tuple[bool, int, int]:
-    """Whether the channels come first; height and width."""
+    """Return whether the channels come first, height and width."""
     if len(shape) == RANK and shape[1] in CHANNELS:
         return True, shape[2], shape[3]
     if len(shape) == RANK and shape[3] in CHANNELS:
         return False, shape[1], shape[2]
-    raise InputError(f"input {name} has shape {shape}, which is no picture's: [-1, 3, height, width] would be")
+    raise InputError(
+        f"input {name} has shape {shape}, which is not the shape of a picture such as [-1, 3, height, width]"
+    )

@@ -1,4 +1,4 @@
-"""Asking again until there is an answer."""
+"""Polls until a value is available."""
 
 import asyncio
 import time
@@ -15,11 +15,11 @@ POLL_SECONDS = 0.02
 async def until(
     probe: Callable[[], Awaitable[ResultT | None]], within: float, complaint: str | Callable[[], str]
 ) -> ResultT:
-    """What a probe gives as soon as it gives something. Raises FailedError when it takes too long."""
+    """Call a probe until it returns a value. Raises FailedError after a timeout in seconds."""
     deadline = time.monotonic() + within
     while (result := await probe()) is None:
         if time.monotonic() > deadline:
             what = complaint if isinstance(complaint, str) else complaint()
-            raise FailedError(f"{what} after {within:g} s: `klever status` shows whether all parts are well")
+            raise FailedError(f"{what} after {within:g} s: check the platform with `klever status`")
         await asyncio.sleep(POLL_SECONDS)
     return result

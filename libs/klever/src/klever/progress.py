@@ -1,13 +1,13 @@
-"""What a change of a serving waits for, in words; pure."""
+"""Describes the progress of a change of a serving; pure."""
 
 from kleverproto.rollouts import RolloutPhase, RolloutStatus
 from kleverproto.servings import ServingDocument, ServingPhase
 
-UNTAKEN = "accepted; waiting for the deployer to begin"
+UNTAKEN = "accepted; waiting for the deployer"
 
 
 def progress(serving: ServingDocument, generation: int) -> str:
-    """What a generation, or a later one, waits for now; empty where it waits for nothing."""
+    """Describe the pending condition of a generation or a later one; empty if there is none."""
     status = serving.status
     if status.phase is ServingPhase.PENDING or (status.phase is ServingPhase.PROGRESSING and not status.step):
         return UNTAKEN
@@ -20,7 +20,7 @@ def progress(serving: ServingDocument, generation: int) -> str:
 
 
 def _of_rollout(rollout: RolloutStatus, name: str) -> str:
-    """A step that has begun; who reads this can end it."""
+    """Describe a step in progress, with the commands to finish it."""
     what = f"{rollout.strategy} {rollout.message}"
     if rollout.phase is RolloutPhase.PAUSED:
         return f"{what}; `klever rollout {name} resume` resumes it"

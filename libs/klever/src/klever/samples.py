@@ -1,7 +1,7 @@
-"""Samples for the check of a conversion: what people write, and how large ones reach the platform.
+"""Samples for the verification of a conversion: parsing, and transfer of large ones.
 
-Small ones are part of the request. A request and its events have an upper size, so others are attached to the model in
-its registry, as an .npz file, and the request names them by digest.
+Small samples are part of the request. Requests and events have a maximum size, so large samples are attached to the
+model in its registry as an .npz file, which the request names by digest.
 """
 
 import json
@@ -27,16 +27,16 @@ HOW = (
 TYPES = {"FP16": "float16", "FP32": "float32", "FP64": "float64", "BOOL": "bool", "BYTES": "str"}
 
 Samples = dict[str, Any]
-"""Arrays, numbers, strings or nested lists by the name of the input."""
+"""Arrays, numbers, strings or nested lists, by the name of the input."""
 
 
 def read_samples(texts: Sequence[str]) -> Samples:
-    """Every sample on a command line. Raises InputError."""
+    """Parse all samples of a command line. Raises InputError."""
     samples: Samples = {}
     for text in texts:
         parsed = _parsed(text)
         if twice := samples.keys() & parsed.keys():
-            raise InputError(f"there are two samples for {', '.join(sorted(twice))}: give one for each input")
+            raise InputError(f"there are two samples for {', '.join(sorted(twice))}: only one per input is allowed")
         samples |= parsed
     return samples
 
@@ -44,11 +44,11 @@ def read_samples(texts: Sequence[str]) -> Samples:
 async def with_samples(
     wanted: Conversion, samples: Mapping[str, Any], model: ModelSpec, client: OrmbClient
 ) -> Conversion:
-    """The conversion with samples: small ones in it, others attached to the model.
+    """Return the conversion with samples: small ones in the request, large ones attached to the model.
 
     Raises:
-        InputError: they are too large, or no arrays.
-        OrmbError: the registry does not take them.
+        InputError: they are too large, or not arrays.
+        OrmbError: the registry rejects them.
     """
     plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in samples.items()}
     if _is_small(plain):
@@ -65,7 +65,7 @@ async def with_samples(
 
 
 def _is_small(plain: Mapping[str, Any]) -> bool:
-    """Whether they can be part of a request: short, and without NaN, which JSON does not have."""
+    """Return whether they can be part of a request: small, and without NaN, which JSON does not support."""
     try:
         return len(json.dumps(plain, allow_nan=False)) <= INLINE_SAMPLES_BYTES
     except ValueError:
@@ -80,18 +80,18 @@ def _parsed(text: str) -> Samples:
     else:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise InputError(f"{text!r} is no sample: {HOW}")
+            raise InputError(f"{text!r} is not a sample: {HOW}")
         value = _read(Path(value[1:])) if value.startswith("@") else read_json(value, f"input {name}")
         if isinstance(value, dict):
-            raise InputError(f"{text!r} holds several inputs: give the file without a name")
+            raise InputError(f"{text!r} contains several inputs: write the file without a name")
         return {name: value}
     if not isinstance(value, dict):
-        raise InputError(f"{text!r} does not say which input it is for: {HOW}")
+        raise InputError(f"{text!r} does not name its input: {HOW}")
     return _of_v2(value["inputs"]) if isinstance(value.get("inputs"), list) else value
 
 
 def _read(path: Path) -> Any:
-    """An array of .npy, arrays by name of .npz, or what JSON holds. Raises InputError."""
+    """Read an array from .npy, arrays by name from .npz, or JSON. Raises InputError."""
     try:
         if path.suffix.lower() not in {".npy", ".npz"}:
             return read_json(path.read_text(), str(path))
@@ -105,11 +105,11 @@ def _read(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not text: JSON, .npy and .npz can be read") from error
     except ValueError as error:
-        raise InputError(f"{path} holds no arrays of numbers or text: {error}") from error
+        raise InputError(f"{path} contains no arrays of numbers or text: {error}") from error
 
 
 def _of_v2(inputs: list[Any]) -> Samples:
-    """The inputs of a request of the Open Inference Protocol. Raises InputError."""
+    """Return the inputs of a request of the Open Inference Protocol. Raises InputError."""
     try:
         return {each["name"]: _v2_array(each) for each in inputs}
     except (KeyError, TypeError, ValueError) as error:
@@ -122,9 +122,9 @@ def _v2_array(tensor: Mapping[str, Any]) -> np.ndarray[Any, Any]:
 
 
 def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
-    """Raises InputError for what is no array of numbers or text; null is a missing number."""
+    """Convert a value to an array; null is a missing number. Raises InputError unless it contains numbers or text."""
     try:
         array = np.asarray(value)
         return array if array.dtype != object else np.asarray(value, np.float64)
     except (ValueError, TypeError) as error:
-        raise InputError(f"the sample of input {name} is no array of numbers or text: {error}") from error
+        raise InputError(f"the sample of input {name} is not an array of numbers or text: {error}") from error

@@ -1,4 +1,4 @@
-"""Bodies of requests about servings, checked before they are sent; pure."""
+"""Bodies of requests about servings, validated before they are sent; pure."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ ChangeT = TypeVar("ChangeT", bound=WireModel)
 
 
 def checked_change(change: type[ChangeT], fields: Mapping[str, Any]) -> ChangeT:
-    """A change with these fields; what is not among them is not sent. Raises InputError, by field."""
+    """Return a change with these fields; other fields are not sent. Raises InputError that names invalid fields."""
     try:
         return change.model_validate(fields)
     except ValidationError as error:

@@ -31,17 +31,18 @@ class ServingVerbs(ServingWaits):
 
         Args:
             ref: the version, `project/model:version`.
-            name: the serving; the first version makes it.
-            namespace: where.
-            traffic: percent for this version, the others keep the rest; all of it by default, and the others go.
-            within: seconds to wait.
+            name: the serving, which is created if it does not exist.
+            namespace: of the serving.
+            traffic: traffic of this version in percent; other versions share the rest. By default, this version
+                replaces all others.
+            within: timeout in seconds.
 
         Raises:
-            ApiError: the model does not exist, its project refuses it, or no other variant would get the rest of the
+            ApiError: the model does not exist, its project rejects it, or no other variant would get the rest of the
                 traffic.
-            FailedError: it could not be served; what served before still does.
-            InputError: the share of the traffic is not one of 1 to 100 percent.
-            InvalidReferenceError: the text names no version.
+            FailedError: the version cannot be served; the previous versions are still served.
+            InputError: the traffic is not 1 to 100 percent.
+            InvalidReferenceError: the text does not name a version.
         """
         share = {} if traffic is None else {"traffic": traffic}
         change = checked_change(DeployVersion, {"model": str(ModelRef.of(ref)), **share})
@@ -49,7 +50,7 @@ class ServingVerbs(ServingWaits):
         return await self.wait_for_ready(name, wanted.generation, namespace, within=within)
 
     async def undeploy(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
-        """Stop serving, and wait until nothing is left. Raises ApiError, FailedError."""
+        """Delete a serving, and wait until its processes have stopped. Raises ApiError, FailedError."""
         await self.delete(name, namespace)
         await self.wait_for_deleted(name, namespace, within=within)
 
@@ -65,23 +66,23 @@ class ServingVerbs(ServingWaits):
 
         Args:
             name: the serving.
-            values: input name to nested lists or NumPy arrays; see `tensors.infer_request` for what else.
-            namespace: where.
-            headers: sent along, for header rules.
+            values: input name to nested lists or NumPy arrays; see `tensors.infer_request` for other values.
+            namespace: of the serving.
+            headers: HTTP headers, for header rules.
 
         Raises:
-            InputError: nothing is served under the name, or the values do not fit the model.
-            ApiError: the model server refuses the request.
+            InputError: the serving does not exist, or the values do not fit the model.
+            ApiError: the model server rejects the request.
         """
         serving = await self.serving(name, namespace)
         if serving is None or serving.status.url is None:
-            raise InputError(f"nothing is served as {name}: `klever deploy <model> --name {name}`")
+            raise InputError(f"serving {name} not found. Create it with `klever deploy <model> --name {name}`")
         return await self.predict_at(serving.status.url, values, headers=headers)
 
     async def predict_at(
         self, url: str, values: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """As `predict`, by the serving's infer URL (`status.url`), which saves a request to the gateway."""
+        """Like `predict`, with the serving's infer URL (`status.url`), which saves a request to the gateway."""
         sent = dict(headers or {})
         metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
         understood(ModelMetadata, metadata, url)
@@ -92,13 +93,13 @@ class ServingVerbs(ServingWaits):
     async def infer(
         self, url: str, request: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Send a V2 request; inputs with NaN or infinities as raw tensors, since JSON has neither.
+        """Send a V2 request; inputs with NaN or infinities are raw tensors, since JSON supports neither.
 
-        The answer is given as it is: a server of one's own may speak another protocol.
+        The response is not validated: a custom server may use another protocol.
 
         Raises:
-            InputError: a value fits neither.
-            ApiError: the model server refuses the request.
+            InputError: a value cannot be represented.
+            ApiError: the model server rejects the request.
         """
         body, described = infer_bodies.encoded(request)
         try:

@@ -1,4 +1,4 @@
-"""The part of the SDK that waits for servings."""
+"""The methods of the SDK that wait for servings."""
 
 from collections.abc import Callable
 
@@ -23,17 +23,17 @@ class ServingWaits(ServingCalls):
         within: float = 120.0,
         on_step: Callable[[str], None] | None = None,
     ) -> ServingDocument:
-        """The serving, once a generation is fully applied, or waits for someone to promote it.
+        """Wait until a generation is fully applied, or waits for promotion. Returns the serving.
 
         Args:
             name: the serving.
             generation: of the document that the request returned.
-            namespace: where.
-            within: seconds.
-            on_step: called with what is waited for, whenever it is looked at.
+            namespace: of the serving.
+            within: timeout in seconds.
+            on_step: called with the pending condition at each poll.
 
         Raises:
-            FailedError: the generation could not be applied or did not do well, or it took longer.
+            FailedError: the generation cannot be applied, is unhealthy, or the wait timed out.
         """
         waits_for = UNTAKEN
 
@@ -58,33 +58,33 @@ class ServingWaits(ServingCalls):
     async def wait_for_rollout(
         self, name: str, generation: int, namespace: str = "default", *, within: float = 120.0
     ) -> ServingDocument:
-        """The serving, once the rollout of a generation has ended, however it did, or another one took its place.
+        """Wait until the rollout of a generation has finished or was replaced. Returns the serving.
 
         Args:
             name: the serving.
-            generation: what is rolled out.
-            namespace: where.
-            within: seconds.
+            generation: of the rollout.
+            namespace: of the serving.
+            within: timeout in seconds.
 
         Raises:
-            FailedError: it takes longer, or the serving was deleted.
+            FailedError: the wait timed out, or the serving was deleted.
         """
 
         async def probe() -> ServingDocument | None:
             serving = await self.serving(name, namespace)
             if serving is None:
-                raise FailedError(f"{name} was deleted before its rollout had ended")
+                raise FailedError(f"{name} was deleted before its rollout finished")
             return serving if _is_rolled_out(serving, generation) else None
 
-        return await until(probe, within, lambda: f"the rollout of {name} has not ended")
+        return await until(probe, within, lambda: f"the rollout of {name} has not finished")
 
     async def wait_for_deleted(self, name: str, namespace: str = "default", *, within: float = 60.0) -> None:
-        """Return once nothing of the serving is left. Raises FailedError."""
+        """Wait until all of a serving is deleted. Raises FailedError."""
 
         async def probe() -> bool | None:
             return True if await self.serving(name, namespace) is None else None
 
-        await until(probe, within, f"{name} is still there")
+        await until(probe, within, f"{name} still exists")
 
 
 def _is_rolled_out(serving: ServingDocument, generation: int) -> bool:

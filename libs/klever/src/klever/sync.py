@@ -1,4 +1,4 @@
-"""The SDK without async, for notebooks and scripts: each call opens and closes its own connections."""
+"""The SDK without async, for notebooks and scripts. Each call opens and closes its own connections."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from functools import wraps
@@ -16,7 +16,7 @@ ResultT = TypeVar("ResultT")
 def _blocking(
     method: Callable[Concatenate[KleverClient, ArgumentsT], Coroutine[Any, Any, ResultT]],
 ) -> Callable[Concatenate["Klever", ArgumentsT], ResultT]:
-    """The method of `KleverClient`, for those who wait for its result."""
+    """Return a blocking version of a method of `KleverClient`."""
 
     @wraps(method)
     def call(self: "Klever", /, *args: ArgumentsT.args, **options: ArgumentsT.kwargs) -> ResultT:
@@ -28,7 +28,7 @@ def _blocking(
 def _iterating(
     method: Callable[Concatenate[KleverClient, ArgumentsT], AsyncGenerator[ResultT, None]],
 ) -> Callable[Concatenate["Klever", ArgumentsT], Iterator[ResultT]]:
-    """The method of `KleverClient`, for a loop without async."""
+    """Return an iterator for a method of `KleverClient` that is an async generator."""
 
     @wraps(method)
     def call(self: "Klever", /, *args: ArgumentsT.args, **options: ArgumentsT.kwargs) -> Iterator[ResultT]:
@@ -38,15 +38,15 @@ def _iterating(
 
 
 class Klever:
-    """A platform; every method is that of the same name of `KleverClient`.
+    """A platform. Every method corresponds to the method of the same name of `KleverClient`.
 
     Args:
-        server: URL of the gateway; by default `$KLEVER_SERVER`, or that of the platform that runs with this home.
-        token: what the gateway requires; see `KleverClient`.
+        server: URL of the gateway; default is `$KLEVER_SERVER`, or the platform that runs with this home.
+        token: the token of the gateway; see `KleverClient`.
 
     Raises:
-        InputError: the URL is none.
-        PlatformError: no gateway is named, and no platform runs with this home.
+        InputError: the URL is invalid.
+        PlatformError: no gateway is configured, and no platform runs with this home.
     """
 
     def __init__(self, server: str | None = None, token: str | None = None) -> None:

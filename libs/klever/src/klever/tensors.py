@@ -1,4 +1,4 @@
-"""Requests of the Open Inference Protocol (V2) from what a person writes, and answers for a person to read; pure."""
+"""Creates requests of the Open Inference Protocol (V2) from a person's input, and formats responses; pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,13 +10,13 @@ Json = Any
 
 
 def infer_request(values: Mapping[str, Json], metadata: Mapping[str, Json]) -> dict[str, Json]:
-    """The body of an infer call.
+    """Return the body of an infer request.
 
     Args:
-        values: input name to nested lists, a NumPy array, a Table, a Picture, or one number or string. An empty name
-            is for what names itself: a dictionary, a table whose headings are inputs, a whole request of the protocol,
-            or whatever the one other input takes.
-        metadata: the model's metadata, as the server tells it: input names, datatypes, shapes.
+        values: input name to nested lists, a NumPy array, a Table, a Picture, or one number or string. An empty name is
+            for values that name their inputs: a dictionary, a table with headings, a complete request of the protocol,
+            or a value for the only other input.
+        metadata: the model's metadata from the server: input names, datatypes, shapes.
 
     Raises:
         InputError: an input is missing, unknown, ragged, or does not fit the model's shape.
@@ -28,18 +28,18 @@ def infer_request(values: Mapping[str, Json], metadata: Mapping[str, Json]) -> d
     if unknown := sorted(set(values) - set(declared)):
         raise InputError(f"the model has no input {', '.join(unknown)}; its inputs are {_listed(declared)}")
     if missing := sorted(set(declared) - set(values)):
-        raise InputError(f"input {', '.join(missing)} is missing; give it with --input {missing[0]}=<values>")
+        raise InputError(f"input {', '.join(missing)} is missing: add it with --input {missing[0]}=<values>")
     return {"inputs": [_tensor(declared[name], value) for name, value in values.items()]}
 
 
 def _is_request(value: Json, declared: Mapping[str, Json]) -> bool:
-    """Whether it is a request already, and no values for an input of that name."""
+    """Return whether the value is a complete request, and not a value for an input of that name."""
     tensors = value.get("inputs") if isinstance(value, dict) and "inputs" not in declared else None
     return isinstance(tensors, list) and all(isinstance(each, dict) and "data" in each for each in tensors)
 
 
 def _named(values: Mapping[str, Json], declared: Mapping[str, Json]) -> dict[str, Json]:
-    """Values by input, also those that came without a name."""
+    """Return values by input, including values without a name."""
     named = {name: value for name, value in values.items() if name}
     if "" not in values:
         return named
@@ -54,14 +54,14 @@ def _named(values: Mapping[str, Json], declared: Mapping[str, Json]) -> dict[str
 
 
 def _plain(declared: Mapping[str, Json], value: Json) -> Json:
-    """Nested lists of what the input's datatype takes."""
+    """Return nested lists with values of the input's datatype."""
     name, datatype, shape = declared["name"], declared["datatype"], list(declared["shape"])
     if isinstance(value, Table):
         rows = [[_cell(name, datatype, cell) for cell in row] for row in value.rows]
         return [row[0] for row in rows] if len(shape) == 1 else rows
     if hasattr(value, "fitted"):
         return value.fitted(name, datatype, shape)
-    return value.tolist() if hasattr(value, "tolist") else value  # NumPy's arrays and scalars, without importing it
+    return value.tolist() if hasattr(value, "tolist") else value  # arrays and scalars of NumPy, without importing it
 
 
 def _cell(name: str, datatype: str, text: str) -> Json:
@@ -79,13 +79,13 @@ def _tensor(declared: Mapping[str, Json], value: Json) -> dict[str, Json]:
     value = _plain(declared, value)
     name, shape = declared["name"], list(_shape(declared["name"], value))
     expected = list(declared["shape"])
-    while len(shape) < len(expected):  # one row may be written without the brackets of its batch
+    while len(shape) < len(expected):  # a single row may be written without the brackets of the batch
         shape.insert(0, 1)
-    # A model server gives [] also where it does not know the rank, and then any shape may do.
+    # A model server also reports [] if it does not know the rank; then any shape is accepted.
     if expected and (
         len(shape) != len(expected) or any(w not in {-1, s} for w, s in zip(expected, shape, strict=True))
     ):
-        raise InputError(f"input {name} has shape {shape}, the model wants {expected} (-1 is any size)")
+        raise InputError(f"input {name} has shape {shape}, the model requires {expected} (-1 is any size)")
     return {"name": name, "shape": shape, "datatype": declared["datatype"], "data": list(_flat(value))}
 
 
@@ -108,7 +108,7 @@ def _flat(value: Json) -> Iterator[Json]:
 
 
 def rows(tensor: Mapping[str, Json]) -> list[Json]:
-    """An output's values, one entry for each row of the batch."""
+    """Return the values of an output, one entry for each row of the batch."""
     data, shape = list(_flat(tensor["data"])), tensor["shape"]
     if len(shape) <= 1:
         return data

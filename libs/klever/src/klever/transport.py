@@ -18,22 +18,22 @@ from .errors import ApiError, UnreachableError
 from .servers import Gateway
 
 SILENCE_SECONDS = 60.0
-"""The gateway writes a comment more often than this, so a longer silence is a broken connection."""
+"""The gateway sends comments more often than this; a longer silence means a broken connection."""
 RESUME_SECONDS = 60.0
-"""How long an event stream is opened again while the platform does not answer."""
+"""Seconds for which an event stream is reopened while the platform does not respond."""
 PAUSE_SECONDS = 0.5
-"""Between two connections of an event stream."""
+"""Seconds between two connections of an event stream."""
 SERVER_ERROR = 500
 UNAUTHORIZED = 401
 TEXT = "text/plain"
 GAP = "gap"
-"""The name of what the gateway sends where events may be missing."""
+"""Name of the frame that the gateway sends if events may be missing."""
 
 
 class Transport:
-    """Sends requests over a session that its owner opens and closes, to the gateway with its token.
+    """Sends requests to the gateway with its token, over a session that the caller opens and closes.
 
-    What a gateway answers names the addresses of other servers, such as the ingress: the token is not for them.
+    Responses of the gateway contain addresses of other servers, such as the ingress, which do not receive the token.
     """
 
     def __init__(self, session: aiohttp.ClientSession, gateway: Gateway) -> None:
@@ -53,7 +53,7 @@ class Transport:
             return _decoded(body, url) if body else None
 
     async def lines(self, url: str, params: Mapping[str, str]) -> AsyncIterator[str]:
-        """The lines of a text, as they come. Raises as `json`."""
+        """Yield the lines of a text as they arrive. Raises the errors of `json`."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         async with self.response("GET", url, params=params, timeout=timeout) as response:
             if response.content_type != TEXT:
@@ -63,7 +63,7 @@ class Transport:
 
     @asynccontextmanager
     async def response(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A response that is no error, to be read in the block. Raises as `json`."""
+        """Yield a successful response, to be read in the block. Raises the errors of `json`."""
         headers = {**self.login(url), **options.pop("headers", {})}
         try:
             async with self._session.request(method, url, headers=headers, **options) as response:
@@ -77,7 +77,7 @@ class Transport:
             ) from error
 
     def login(self, url: str) -> dict[str, str]:
-        """Headers for a URL: the token, where it is one of the gateway."""
+        """Return the headers for a URL, with the token if it is a URL of the gateway."""
         if self._gateway.token is None or not self._is_gateway(url):
             return {}
         return {"Authorization": f"Bearer {self._gateway.token}"}
@@ -85,11 +85,11 @@ class Transport:
     def _is_gateway(self, url: str) -> bool:
         try:
             return URL(url).origin() == self._origin
-        except ValueError:  # a part of a URL; the request will say so
+        except ValueError:  # the URL is incomplete; the request reports that
             return False
 
     def _advised(self, error: ApiError, url: str) -> ApiError:
-        """An error with where this side takes the token from."""
+        """Return the error with the places where the token can be set."""
         if error.status != UNAUTHORIZED or not self._is_gateway(url):
             return error
         advice = f"set the token of {self._origin} with --token-file, KLEVER_TOKEN_FILE or KLEVER_TOKEN"
@@ -120,7 +120,10 @@ async def follow_events(
 async def _frames(
     http: Transport, url: str, filters: Mapping[str, str], seen: str
 ) -> AsyncGenerator[dict[str, str], None]:
-    """What one connection brings, whole frames only; its end is no error. Raises as `Transport.response`."""
+    """Yield the complete frames of one connection. Its end is not an error.
+
+    Raises the errors of `Transport.response`.
+    """
     headers = {"Last-Event-ID": seen} if seen else {}
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENCE_SECONDS)
     async with http.response("GET", url, params=filters, headers=headers, timeout=timeout) as response:
@@ -136,7 +139,7 @@ async def _frames(
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
-    """The lines of an event stream (WHATWG HTML, section 9.2), of any length; without a last one that was cut off."""
+    """Yield the lines of an event stream (WHATWG HTML, section 9.2), of any length; without an incomplete last line."""
     rest = b""
     async for chunk in response.content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
@@ -146,9 +149,9 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
 
 def _decoded(body: bytes, url: str) -> Any:
     try:
-        return json.loads(body, parse_constant=lambda _: None)  # Triton's bare NaN and infinities are no JSON
+        return json.loads(body, parse_constant=lambda _: None)  # Triton's bare NaN and infinities are invalid JSON
     except ValueError as error:
-        raise UnreachableError(f"{url} is no gateway of Klever, its response is not JSON: check --server") from error
+        raise UnreachableError(f"{url} is not a Klever gateway: its response is not JSON. Check --server") from error
 
 
 def _problem(status: int, body: bytes) -> ApiError:
@@ -166,7 +169,7 @@ def _problem(status: int, body: bytes) -> ApiError:
 
 
 def _one_problem(error: Any) -> str:
-    """Of a field, as the gateway names it; or of an OCI registry."""
+    """Format the problem of a field, as the gateway reports it, or of an OCI registry."""
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return str(error)
     return f"{error['field']}: {error['message']}" if error.get("field") else str(error["message"])
@@ -174,6 +177,6 @@ def _one_problem(error: Any) -> str:
 
 def _of_no_problem(status: int, body: bytes) -> str:
     text = body.decode(errors="replace").strip()
-    if not text or text.startswith("<"):  # a page for browsers
-        return f"the request was refused with HTTP status {status} and without a reason: is --server right?"
-    return f"the request was refused with HTTP status {status}: {text[:500]}"
+    if not text or text.startswith("<"):  # an HTML page
+        return f"the request was rejected with HTTP status {status} and without a reason: check --server"
+    return f"the request was rejected with HTTP status {status}: {text[:500]}"

@@ -11,27 +11,27 @@ from .errors import InputError
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text with a header, or without."""
+    """Rows of text, with or without a header."""
 
     header: tuple[str, ...]
-    """Empty where the first row holds numbers."""
+    """Empty if the first row contains numbers."""
     rows: tuple[tuple[str, ...], ...]
 
     def column(self, name: str) -> list[str]:
-        """The cells below a heading."""
+        """Return the cells of a column."""
         index = self.header.index(name)
         return [row[index] for row in self.rows]
 
 
 def read_values(path: Path, pixels: str | None = None) -> Any:
-    """What a file holds: nested lists, a Table, a Picture, or for .npz a dictionary of lists.
+    """Read a file: nested lists, a Table, a Picture, or for .npz a dictionary of lists.
 
     Args:
-        path: the file; its suffix says what it is, and anything else is JSON.
+        path: the file; its suffix is its format, and all other suffixes are JSON.
         pixels: for pictures, see `Picture`.
 
     Raises:
-        InputError: it cannot be read as what its suffix says.
+        InputError: the file cannot be read as that format.
     """
     from .pictures import SUFFIXES, Picture  # noqa: PLC0415 - loads NumPy and Pillow
 
@@ -51,7 +51,7 @@ def read_values(path: Path, pixels: str | None = None) -> Any:
 
 
 def read_json(text: str, what: str) -> Any:
-    """Parse JSON. Raises InputError that names what it is."""
+    """Parse JSON. Raises InputError with the given description of the source."""
     try:
         return json.loads(text)
     except ValueError as error:

@@ -94,7 +94,7 @@ def _dtype(name: str | None) -> str | None:
 
 
 def _fits(declared: Sequence[int | str], parsed: Sequence[int | str]) -> bool:
-    """Whether two shapes can be the same; a dimension of variable size matches every size."""
+    """Return whether two shapes can be the same; a dimension of variable size matches every size."""
     same_rank = len(declared) == len(parsed)
     return same_rank and all(
         a == b or not isinstance(a, int) or not isinstance(b, int) or -1 in {a, b}

@@ -88,7 +88,7 @@ class _Headers:
 
 
 def _check_records(content: bytes) -> None:
-    """Records are `<length> <keyword>=<value>`, each with a newline (POSIX.1-2001, pax Extended Header)."""
+    """Check pax records: `<length> <keyword>=<value>`, each with a newline (POSIX.1-2001, pax Extended Header)."""
     start = 0
     while start < len(content):
         length = _LENGTH.match(content, start)

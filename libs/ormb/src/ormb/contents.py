@@ -61,7 +61,7 @@ def contents_of(directory: Path) -> Contents:
 
 
 def _entries(directory: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield each path below, and whether it is an empty directory."""
+    """Yield each path below, with True for an empty directory."""
     for parent, directories, files in os.walk(directory, onerror=_raise):
         if Path(parent) != directory:
             yield Path(parent), not directories and not files

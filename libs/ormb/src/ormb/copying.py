@@ -130,7 +130,7 @@ class Copier:
                 await self._transfer.upload(target, [Content(descriptor, path)], self._progress)
 
     async def _is_there(self, source: Reference, target: Reference, digest: str) -> bool:
-        """Whether the target has the blob, or its registry mounts it from the source."""
+        """Return whether the target has the blob, or its registry mounts it from the source."""
         if await self._registry.has_blob(target, digest):
             return True
         return source.host == target.host and await self._registry.mount_blob(target, digest, source.repository)

@@ -1,4 +1,4 @@
-"""Writing a model's files to a directory, all or nothing."""
+"""Writes the files of a model to a directory, all or nothing."""
 
 import asyncio
 import os
@@ -32,20 +32,20 @@ from .space import writing_to
 from .unpacking import decompress, unpack
 
 ARCHIVES = ".archives"
-"""Where archives lie until they are unpacked."""
+"""Directory for archives that are not unpacked yet."""
 LOCK = ".lock"
 MARKER = ".ormb-digest"
-"""Names the artifact that a directory holds, so that exporting it again does nothing, and what of it was exported."""
+"""Name of the file with the digest of the exported artifact, and with the names of the exported files."""
 EXPORTED = frozenset({FILE_NAME, MODEL, EXTRA})
 
 
 def planned_files(manifest: ModelManifest) -> ArtifactFiles:
-    """Which layer goes where under the destination, in the order in which layers are unpacked.
+    """Plan the destination of each layer, in the order of unpacking.
 
     Raises:
-        UnsafePathError: a path leaves the destination, or two layers want the same one.
-        UnsupportedArtifactError: a layer is of a type that is not known.
-        DigestMismatchError: a layer is not what the artifact's config declares.
+        UnsafePathError: a path is outside the destination, or two layers have the same path.
+        UnsupportedArtifactError: a layer has an unknown type.
+        DigestMismatchError: a layer is not the one that the artifact's config declares.
     """
     planned = layout_named(manifest.layout).files(manifest)
     paths: set[PurePosixPath] = set()
@@ -65,7 +65,7 @@ def planned_files(manifest: ModelManifest) -> ArtifactFiles:
 
 
 def _check_declared(layers: tuple[LayerFiles, ...]) -> None:
-    """What is not compressed is its own diffId, and its digest is verified wherever it is moved."""
+    """Check the diffIds of uncompressed layers, which equal their digests. Digests are verified during transfer."""
     for layer in layers:
         if layer.diff_ids and not layer.type.compression and layer.descriptor.digest not in layer.diff_ids:
             raise DigestMismatchError(
@@ -75,7 +75,7 @@ def _check_declared(layers: tuple[LayerFiles, ...]) -> None:
 
 
 class Unpacker:
-    """Puts the blobs of an artifact where their files go.
+    """Writes the files of an artifact from its blobs.
 
     Args:
         manifest: the artifact.
@@ -90,18 +90,18 @@ class Unpacker:
         self._planned = planned_files(manifest)
 
     def wanted(self) -> list[tuple[Descriptor, Path]]:
-        """Each layer and where its bytes are to be written: a file's to its place, an archive's beside the model."""
+        """Return each layer with the path for its blob: the path of its file, or a temporary path for an archive."""
         targets = {self._path(layer): layer.descriptor for layer in self._planned.layers}
         for path in targets:
             path.parent.mkdir(parents=True, exist_ok=True)
         return [(descriptor, path) for path, descriptor in targets.items()]
 
     def finish(self) -> None:
-        """Unpack the layers, and let every export look alike: `model/…`, and an ormbfile that names the format.
+        """Unpack the layers and bring them into the usual form: `model/…`, and an ormbfile that names the format.
 
         Raises:
-            UnsafePathError, UnsupportedArtifactError, DigestMismatchError: see `unpack`; or nothing of a model was in
-                the layers.
+            UnsafePathError, UnsupportedArtifactError, DigestMismatchError: see `unpack`; also if no layer contains a
+                part of the model.
         """
         roles = {path: layer.role for layer in self._planned.layers for path in self._unpacked(layer)}
         roles |= self._completed()
@@ -115,7 +115,10 @@ class Unpacker:
             (self._stage / FILE_NAME).write_text(dump_modelfile(self._modelfile(model)))
 
     def _completed(self) -> dict[PurePosixPath, Role]:
-        """Write what no layer has as a file, once all are unpacked; the new files in the tree of another tool."""
+        """Write the links and empty directories after unpacking.
+
+        Returns new files of another tool's tree, with roles.
+        """
         try:
             with writing_to(self._stage):
                 copies = {path: layer.role for layer, path in self._links.settle() if layer.is_in_tree}
@@ -126,7 +129,7 @@ class Unpacker:
         return copies
 
     def _unpacked(self, layer: LayerFiles) -> list[PurePosixPath]:
-        """Unpack a layer; its files in the tree of another tool."""
+        """Unpack a layer. Returns its files of another tool's tree."""
         if layer.type.is_archive:
             files = unpack(self._path(layer), layer, self._stage, self._links)
         else:
@@ -161,13 +164,13 @@ class Unpacker:
 
 
 def is_exported(destination: Path, digest: str) -> bool:
-    """Whether the destination already holds this artifact."""
+    """Return whether the destination already contains this artifact."""
     marker = destination / MARKER
     return marker.exists() and marker.read_text().partition("\n")[0] == digest
 
 
 def exported_format(directory: Path) -> str | None:
-    """The format that the ormbfile of an export names; None where it names none, or cannot be read."""
+    """Return the format in the ormbfile of an export; None if it names none or cannot be read."""
     with suppress(OSError, ValueError, InvalidModelFileError):
         return load_modelfile((directory / FILE_NAME).read_text()).format
     return None
@@ -175,12 +178,13 @@ def exported_format(directory: Path) -> str | None:
 
 @contextmanager
 def staged(destination: Path, digest: str) -> Iterator[Path]:
-    """A directory to write into; its content is moved to the destination when the block ends well.
+    """Yield a staging directory; its content moves to the destination if the block succeeds.
 
-    What a killed process, or one whose registry went away, has left there is there again; anything else leaves nothing.
+    The files of an interrupted export are kept if the process was killed or the registry became unavailable. After
+    other errors, nothing is left.
 
     Raises:
-        DestinationError: the destination holds another model.
+        DestinationError: the destination contains another model.
     """
     _check(destination)
     destination.mkdir(parents=True, exist_ok=True)
@@ -190,17 +194,20 @@ def staged(destination: Path, digest: str) -> Iterator[Path]:
         stage = stage if is_ours else Path(tempfile.mkdtemp(prefix=".ormb-", dir=destination))
         try:
             yield stage
-            _check(destination)  # once more: others had time to put something there
+            _check(destination)  # check again: other processes may have created files meanwhile
             _move_all(stage, destination, digest)
         except (RegistryUnavailableError, asyncio.CancelledError, KeyboardInterrupt):
-            raise  # the next try goes on from here
+            raise  # the next attempt resumes from these files
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             raise
 
 
 def _move_all(stage: Path, destination: Path, digest: str) -> None:
-    """A process that is killed in between leaves a marker of no artifact, with the names that it may have moved."""
+    """Move the files.
+
+    A process killed meanwhile leaves a marker without a digest, with the names that it may have moved.
+    """
     new, old = {name for name in EXPORTED if (stage / name).exists()}, _exported_names(destination)
     _mark(stage, destination, "", old | new)
     for name in new:
@@ -217,7 +224,7 @@ def _mark(stage: Path, destination: Path, digest: str, names: set[str]) -> None:
 
 
 def _exported_names(destination: Path) -> set[str]:
-    """What an earlier export has put there, which may be replaced."""
+    """Return the names that an earlier export has written, which may be replaced."""
     try:
         _, *names = (destination / MARKER).read_text().splitlines()
     except FileNotFoundError:
@@ -229,7 +236,7 @@ def _check(destination: Path) -> None:
     if destination.exists() and not destination.is_dir():
         raise DestinationError(f"{destination} is a file: export to a directory")
     for name in EXPORTED - _exported_names(destination):
-        if os.path.lexists(destination / name):  # a link that leads nowhere, too
+        if os.path.lexists(destination / name):  # also true for a dangling link
             raise DestinationError(f"{destination / name} exists already: remove it or export elsewhere with -d")
 
 

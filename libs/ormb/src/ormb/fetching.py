@@ -1,4 +1,4 @@
-"""From a reference to what a registry has under it: manifests, through indexes, with the config where it is needed."""
+"""Fetches manifests from a registry, through indexes, together with the config if it is needed."""
 
 from .digest import digest_bytes, hasher_for, hexadecimal
 from .errors import DigestMismatchError, UnsupportedArtifactError
@@ -10,12 +10,12 @@ from .reference import Reference
 
 
 async def fetch_manifest(registry: Registry, reference: Reference) -> tuple[ModelManifest, bytes]:
-    """The model that a reference names, and its manifest's bytes.
+    """Return the model that a reference names, and the bytes of its manifest.
 
     Raises:
-        NotFoundError: there is nothing under the reference.
+        NotFoundError: the reference does not exist.
         UnsupportedArtifactError: it is not a model.
-        DigestMismatchError: the registry sent other bytes than the digest says.
+        DigestMismatchError: the bytes do not match the digest.
     """
     manifest = await _verified(registry, reference)
     if (selected := chosen_of_index(manifest)) is not None:
@@ -26,7 +26,7 @@ async def fetch_manifest(registry: Registry, reference: Reference) -> tuple[Mode
 
 
 def understood(reference: Reference, manifest: bytes, config: bytes | None) -> ModelManifest:
-    """The manifest, read. Raises UnsupportedArtifactError where it is not a model's."""
+    """Parse a manifest. Raises UnsupportedArtifactError if it is not a model's."""
     parsed = parse_manifest(manifest, config)
     if parsed is None:
         raise UnsupportedArtifactError(

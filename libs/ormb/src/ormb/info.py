@@ -1,4 +1,4 @@
-"""What is known of a model artifact, and where it was found."""
+"""Information about a model artifact."""
 
 from dataclasses import dataclass, replace
 
@@ -9,16 +9,16 @@ from .reference import Reference
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model artifact, and where it was found."""
+    """A model artifact and its location."""
 
     reference: Reference
     digest: str
     size: int
-    """Bytes of all layers."""
+    """Total size of the layers, in bytes."""
     manifest: ModelManifest
 
     def with_format(self, name: str | None) -> "ModelInfo":
-        """The same with the format that its files have, where the artifact names none."""
+        """Return a copy with the format detected from the files, if the artifact names none."""
         if self.format is not None or name is None:
             return self
         modelfile = (self.manifest.modelfile or ModelFile()).replace(format=name)
@@ -26,5 +26,5 @@ class ModelInfo:
 
     @property
     def format(self) -> str | None:
-        """The model's format, where the artifact says it."""
+        """The model's format, if the artifact names it."""
         return self.manifest.modelfile.format if self.manifest.modelfile else None

@@ -1,4 +1,4 @@
-"""What is in a model directory: its format, signature and scan, found without a framework."""
+"""Detects format, signature and scan of a model directory without its framework."""
 
 from pathlib import Path
 
@@ -19,26 +19,26 @@ from .packing import MODEL
 
 
 class Inspection(WireModel):
-    """What was found in a directory."""
+    """The result of the inspection of a directory."""
 
     directory: str
     format: str | None
-    """None where the files do not show it."""
+    """None if the files do not show it."""
     size: int
-    """Bytes of the model's files."""
+    """Size of the model's files."""
     signature: Signature | None = None
     problem: Problem | None = None
-    """Why there is no signature."""
+    """The reason if there is no signature."""
     scan: Scan
     warnings: tuple[str, ...] = ()
-    """What will go wrong, as the parser found it, and where ormbfile.yaml says something else than the files."""
+    """Problems that the parser expects, and contradictions between ormbfile.yaml and the files."""
 
 
 def inspect_directory(directory: Path) -> Inspection:
-    """Look into a model directory, or into one that holds nothing but a model's files.
+    """Inspect a model directory, or a directory that contains only the files of a model.
 
     Raises:
-        InvalidModelDirectoryError: there is no such directory, or it holds what cannot be packed.
+        InvalidModelDirectoryError: the directory does not exist, or contains entries that cannot be packed.
         InvalidModelFileError: ormbfile.yaml cannot be read.
     """
     if not directory.is_dir():

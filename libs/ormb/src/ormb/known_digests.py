@@ -1,4 +1,4 @@
-"""Digests of files that have not changed since they were last hashed, so that pushing a model again reads little."""
+"""Caches the digests of unchanged files, so that pushing a model again reads little."""
 
 import json
 import os
@@ -11,22 +11,24 @@ from typing import Any
 from .digest import digest_bytes, digest_file, hexadecimal
 
 DIRECTORY = "digests"
-"""Where they are kept, under ormb's root."""
+"""Name of the directory of the cache, below ormb's root."""
 WORTH_KEEPING = 1024 * 1024
-"""Bytes from which a file's digest is remembered: smaller ones are hashed sooner than looked up."""
+"""Minimum size in bytes of files whose digest is cached. Smaller files are hashed faster than looked up."""
 SETTLED = 2.0
-"""Seconds since a file's last change before its digest is trusted: two changes within one tick of the file system's
-clock look like one."""
+"""Seconds since the last change of a file before its digest is cached.
+
+Two changes within one tick of the file system's clock look like one.
+"""
 
 
 class KnownDigests:
-    """The digests of one directory's files, as they were found by earlier processes.
+    """Digests of the files of one directory, as computed by earlier processes.
 
-    A file counts as unchanged while its size, inode, and times of change of content and of metadata are the same.
+    A file is unchanged if its size, its inode, and its times of change of content and metadata are the same.
 
     Args:
-        store: holds a document for each directory; created when there is something to keep.
-        directory: the model's.
+        store: contains a document for each directory; created on first use.
+        directory: the model directory.
         clock: seconds since 1970.
     """
 
@@ -38,7 +40,7 @@ class KnownDigests:
         self._seen: dict[str, list[Any]] = {}
 
     def digest(self, path: Path) -> str:
-        """The sha256 digest of a file. Raises OSError."""
+        """Return the sha256 digest of a file. Raises OSError."""
         before, name = _fingerprint(path), path.relative_to(self._directory).as_posix()
         entry = self._known.get(name)
         if entry and entry[:-1] == before:
@@ -53,7 +55,7 @@ class KnownDigests:
         return digest
 
     def keep(self) -> None:
-        """Remember the digests for the next process; not being able to is no error."""
+        """Store the digests for later processes. Failure is not an error."""
         if self._seen == self._known:
             return
         new = self._document.with_suffix(f".{os.getpid()}.new")
@@ -64,7 +66,7 @@ class KnownDigests:
 
 
 def forget_vanished(store: Path) -> int:
-    """Drop what is known of directories that are gone; give the bytes that were freed."""
+    """Remove the entries of directories that no longer exist. Returns the number of bytes freed."""
     freed = 0
     for path in store.glob("*"):
         if not _directory_of(path).is_dir():

@@ -23,11 +23,11 @@ from .stored import StoredModel
 
 log = logging.getLogger(__name__)
 STORE = "store"
-"""Name of the directory of the local store. The Go `ormb` keeps its own, which has another layout, in `cache`."""
+"""Name of the directory of the local store. The Go `ormb` keeps its store, which has another layout, in `cache`."""
 
 
 def default_root() -> Path:
-    """Where ormb keeps its store and credentials. Raises OrmbError for a user without a home directory."""
+    """Return the directory of ormb's store and credentials. Raises OrmbError for a user without a home directory."""
     try:
         return Path(os.environ.get("ORMB_ROOTPATH") or Path.home() / ".ormb")
     except RuntimeError as error:
@@ -35,10 +35,10 @@ def default_root() -> Path:
 
 
 class LocalLayout:
-    """An OCI image layout that several processes may use at once.
+    """An OCI image layout that several processes can use at the same time.
 
     Args:
-        directory: created when something is first stored.
+        directory: created when the first model is stored.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -46,17 +46,17 @@ class LocalLayout:
         self._lease = directory / ".in-use"
 
     def save(self, packed: PackedModel, reference: Reference) -> None:
-        """Store a packed model under a reference; files are verified while they are copied. Raises NoSpaceError."""
+        """Store a packed model under a reference. Files are verified while they are copied. Raises NoSpaceError."""
         with self.in_use():
             for content in (*packed.layers, packed.config):
                 self._store(content)
             self.add_manifest(reference, packed.manifest)
 
     def add_manifest(self, reference: Reference, manifest: bytes) -> None:
-        """Store a manifest whose blobs are here, and let the reference name it.
+        """Store a manifest whose blobs are in the store, under a reference.
 
         Raises:
-            DamagedStoreError: one of its blobs is not here: something else has removed it.
+            DamagedStoreError: a blob is missing, because another process has removed it.
         """
         digest = digest_bytes(manifest)
         descriptor = {
@@ -73,14 +73,14 @@ class LocalLayout:
                 manifests[str(reference)] = descriptor
 
     def tag(self, source: Reference, target: Reference) -> None:
-        """Give a model a second name. Raises NotFoundError."""
+        """Add another name for a model. Raises NotFoundError."""
         with self.in_use():
             self.add_manifest(target, self.manifest_bytes(source))
 
     def remove(self, reference: Reference) -> None:
-        """Forget a name, and the blobs that nothing names any more. Raises NotFoundError.
+        """Remove a name, and all blobs that no other model uses. Raises NotFoundError.
 
-        While another command uses the store the blobs stay; the next `remove` or `prune` collects them.
+        While another command uses the store, the blobs are kept until the next `remove` or `prune`.
         """
         with self._index() as manifests:
             if manifests.pop(str(reference), None) is None:
@@ -92,11 +92,11 @@ class LocalLayout:
                     self._collect(manifests)
 
     def prune(self) -> int:
-        """Remove what no model needs: blobs, and what interrupted transfers left. Give the bytes that were freed.
+        """Remove blobs that no model uses, and the remains of interrupted transfers. Returns the number of bytes freed.
 
         Raises:
-            StoreInUseError: another command uses the store; what it stores has no name yet.
-            DamagedStoreError: the manifest of a model cannot be read, so that nobody knows what it needs.
+            StoreInUseError: another command uses the store; the blobs that it stores have no name yet.
+            DamagedStoreError: the manifest of a model cannot be read, so that its blobs are unknown.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         with try_lock(self._lease) as is_alone:
@@ -110,37 +110,37 @@ class LocalLayout:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Nobody collects blobs while the block runs: for whoever stores blobs that have no name yet, or reads some."""
+        """Prevent the removal of blobs while the block runs, for reading blobs and for storing blobs without a name."""
         with shared_lock(self._lease):
             yield
 
     def models(self) -> list[StoredModel]:
-        """Everything in the store that can be read, by name."""
+        """List the readable models in the store, sorted by name."""
         models = (self._readable(name, entry) for name, entry in sorted(self._read_index().items()))
         return [model for model in models if model is not None]
 
     def manifest_bytes(self, reference: Reference) -> bytes:
-        """The manifest that a reference names. Raises NotFoundError."""
+        """Return the manifest that a reference names. Raises NotFoundError."""
         entry = self._read_index().get(str(reference))
         if entry is None:
             raise _not_here(reference)
         return self.blob_path(str(entry["digest"])).read_bytes()
 
     def manifest(self, reference: Reference) -> ModelManifest:
-        """The model that a reference names. Raises NotFoundError."""
+        """Return the model that a reference names. Raises NotFoundError."""
         return self._parsed(str(reference), self.manifest_bytes(reference))
 
     def blob_path(self, digest: str) -> Path:
-        """Where a blob is, or would be."""
+        """Return the path of a blob, whether or not it exists."""
         algorithm, _, hexdigits = digest.partition(":")
         return self._directory / "blobs" / algorithm / hexdigits
 
     def has_blob(self, digest: str) -> bool:
-        """Whether a blob is here; whole, since blobs are renamed into place."""
+        """Return whether a blob is in the store. It is then complete, since blobs are renamed into place."""
         return self.blob_path(digest).exists()
 
     def copy_blob_to(self, digest: str, path: Path) -> None:
-        """Write a blob's bytes to a new file, verifying them.
+        """Copy a blob to a new file, and verify it.
 
         Raises:
             DigestMismatchError: the stored blob is damaged.
@@ -157,7 +157,10 @@ class LocalLayout:
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """Where blobs are until they are whole: with what an earlier process left, unless one is at work there."""
+        """Yield a directory for incomplete blobs.
+
+        It contains those of an earlier process, unless one is using them now.
+        """
         directory = self.staging() / "partial"
         directory.mkdir(exist_ok=True)
         with try_lock(directory / ".lock") as is_ours:
@@ -168,7 +171,7 @@ class LocalLayout:
                 yield Path(temporary)
 
     def staging(self) -> Path:
-        """A directory on the same file system, to write files that are then renamed into place."""
+        """Yield a directory on the same file system, for files that are then renamed into place."""
         path = self._directory / "ingest"
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -196,7 +199,7 @@ class LocalLayout:
 
     @contextmanager
     def _incoming(self, digest: str) -> Iterator[Any]:
-        """A file that becomes the blob when the block ends well."""
+        """Yield a file that becomes the blob if the block succeeds."""
         target = self.blob_path(digest)
         with self.in_use(), writing_to(self._directory):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -208,7 +211,7 @@ class LocalLayout:
 
     @contextmanager
     def _index(self) -> Iterator[dict[str, dict[str, Any]]]:
-        """The names in the index, by reference; written back atomically when the block ends well."""
+        """Yield the names in the index, by reference. The index is replaced atomically if the block succeeds."""
         with writing_to(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
             (self._directory / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')

@@ -1,17 +1,20 @@
-"""What is taken and given at most: what is saved within these limits can be exported, and is refused outside them."""
+"""Limits for saving and exporting: a model that can be saved can also be exported."""
 
 MANIFEST_LIMIT = 4 * 1024 * 1024
-"""Bytes of a manifest: registries have to take as many (OCI distribution-spec), and most take no more."""
+"""Maximum size of a manifest in bytes.
+
+Registries must accept this size (OCI distribution-spec), and most accept no more.
+"""
 CONFIG_LIMIT = 4 * 1024 * 1024
-"""Bytes of a config that are read into memory."""
+"""Maximum size of a config in bytes, since it is read into memory."""
 MAX_ENTRIES = 100_000
-"""Of one archive."""
+"""Maximum number of entries of an archive."""
 MAX_COPIES = 10_000
-"""Files and directories that the links of an artifact become: each is one more on disk."""
+"""Maximum number of files and directories that the links of an artifact are copied to."""
 FREE_RATIO, FREE_BYTES = 200, 64 * 1024 * 1024
-"""A layer may unpack to 200 times its size, and 64 MiB more: weights hardly compress at all."""
+"""A layer may unpack to 200 times its size plus 64 MiB, because weights hardly compress."""
 
 
 def plain_limit(size: int) -> int:
-    """Bytes that a layer of a size may unpack to."""
+    """Return the maximum number of bytes that a layer of a size may unpack to."""
     return size * FREE_RATIO + FREE_BYTES

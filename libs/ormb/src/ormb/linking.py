@@ -1,6 +1,6 @@
-"""Links of archives: each becomes a copy of what it leads to, once everything is unpacked, so that no order matters.
+"""Replaces links in archives by copies of their targets after all layers are unpacked, so that order does not matter.
 
-Nothing on disk ever points anywhere, and every file is independent of the others.
+The exported directory contains no links, and every file is independent of the others.
 """
 
 import logging
@@ -19,20 +19,20 @@ from .paths import below, safe_path
 log = logging.getLogger(__name__)
 
 LONGEST_CHAIN = 40
-"""Links that lead to each other, as in Linux."""
+"""Maximum number of links in a chain, as in Linux."""
 OPTIONAL = frozenset({Role.BESIDE, Role.DATA})
-"""Layers whose links are left out where they cannot become copies: the model does without them."""
+"""Roles whose links are omitted if they cannot be copied: the model does not need them."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """A link of an archive.
+    """A link in an archive.
 
     Attributes:
-        layer: whose archive has it.
-        name: as the archive has it.
-        says: where it leads, as the archive has it.
-        aim: the same from the archive's top, not yet checked.
+        layer: the layer with the archive.
+        name: path in the archive.
+        says: target in the archive.
+        aim: target relative to the root of the archive, not yet checked.
     """
 
     layer: LayerFiles
@@ -42,22 +42,22 @@ class Link:
 
 
 class Links:
-    """The links of all layers that are not copies yet.
+    """The links of all layers that are not replaced yet.
 
     Args:
-        stage: the directory that layers are unpacked below.
+        stage: the directory into which layers are unpacked.
     """
 
     def __init__(self, stage: Path) -> None:
         self._stage = stage
         self._pending: dict[Path, Link] = {}
         self._holders: Counter[Path] = Counter()
-        """Directories, and how many pending links are below each."""
+        """Number of pending links below each directory."""
         self._bytes = self._entries = 0
         self._counted: set[str] = set()
 
     def add(self, target: Path, link: Link) -> None:
-        """Remember a link; it takes the place of a file of an earlier layer."""
+        """Add a link; it replaces a file of an earlier layer."""
         self.discard(target)
         if target.is_file():
             target.unlink()
@@ -66,19 +66,19 @@ class Links:
         self._count(link.layer)
 
     def discard(self, target: Path) -> Link | None:
-        """Forget the link at a path: something else takes its place, or a later layer removes it."""
+        """Discard the link at a path, because a later entry replaces it or a later layer removes it."""
         link = self._pending.pop(target, None)
         if link is not None:
             self._holders.subtract(target.parents)
         return link
 
     def discard_below(self, target: Path) -> None:
-        """Forget all links at a path, and below it."""
+        """Discard all links at a path and below it."""
         for path in [target, *self._below(target)]:
             self.discard(path)
 
     def copy_now(self, target: Path, link: Link) -> bool:
-        """Copy what a hard link leads to while it is there; a later layer may replace it. Whether it was there."""
+        """Copy the target of a hard link, since a later layer may replace it. Returns whether the target exists."""
         source = self._source(link)
         if source is None or source in self._pending or not source.is_file():
             return False
@@ -88,11 +88,11 @@ class Links:
         return True
 
     def settle(self) -> Iterator[tuple[LayerFiles, PurePosixPath]]:
-        """Turn every link into a copy; give the layer, and the path below its target, of each new file.
+        """Replace all links by copies. Yields the layer, and the path below its target, of each new file.
 
         Raises:
-            UnsafePathError: a link that the model may need leads to nothing in the artifact.
-            UnsupportedArtifactError: the copies are far more than the layers.
+            UnsafePathError: a link that the model may need has no target in the artifact.
+            UnsupportedArtifactError: the copies are far larger than the layers.
         """
         while self._pending:
             yield from self._settle(next(iter(self._pending)), 0)
@@ -112,7 +112,7 @@ class Links:
             yield link.layer, PurePosixPath(path.relative_to(root))
 
     def _needed(self, root: Path, source: Path) -> list[Path]:
-        """The links that have to be copies first: on the way to the source, and below it."""
+        """Return the links that must be replaced first: on the path to the source, and below it."""
         on_the_way = [source, *(parent for parent in source.parents if parent.is_relative_to(root))]
         return [path for path in reversed(on_the_way) if path in self._pending] + self._below(source)
 
@@ -143,7 +143,7 @@ class Links:
         return [path for entry in sorted(source.iterdir()) for path in self._copy(entry, target / entry.name)]
 
     def _count(self, layer: LayerFiles) -> None:
-        """Let the copies have as many bytes as the layers may unpack to."""
+        """Add the size limit of a layer to the limit of its copies."""
         if layer.descriptor.digest not in self._counted:
             self._counted.add(layer.descriptor.digest)
             self._bytes += plain_limit(layer.descriptor.size)
@@ -160,7 +160,7 @@ class Links:
         return self._stage / layer.target if layer.target else self._stage
 
     def _source(self, link: Link) -> Path | None:
-        """What a link leads to; None where that is outside."""
+        """Return the target of a link; None if it is outside."""
         try:
             path = below(safe_path(link.aim), link.layer.below)
         except UnsafePathError:
@@ -169,6 +169,9 @@ class Links:
 
 
 def aim_of(name: str, says: str, *, is_symbolic: bool) -> str:
-    """Where a link leads from the archive's top; a hard link says it from there."""
+    """Return the target of a link relative to the root of the archive.
+
+    Targets of hard links are already relative to it.
+    """
     path, to = name.replace("\\", "/"), says.replace("\\", "/")
     return os.path.normpath(PurePosixPath(path).parent / to if is_symbolic else PurePosixPath(to))

@@ -1,4 +1,4 @@
-"""Locks between processes; the system releases them when a process ends, however it ends."""
+"""Locks between processes. The system releases them when a process exits, even if it crashes."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Whether this process holds the lock for as long as the block runs; the system lets go when a process ends."""
+    """Yield whether this process holds the lock while the block runs. The system releases it when the process exits."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -21,9 +21,10 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def shared_lock(path: Path) -> Iterator[None]:
-    """Keep `try_lock` on the same file from succeeding while the block runs; waits while another one holds it.
+    """Prevent `try_lock` on the same file from succeeding while the block runs.
 
-    Where the file cannot be written, nobody can lock it, and nobody can remove anything beside it either.
+    Waits while another process holds the lock. If the file cannot be written, no process can lock it, and no process
+    can remove files beside it either.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

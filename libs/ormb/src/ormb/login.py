@@ -1,4 +1,4 @@
-"""Checks credentials with a registry before they are kept."""
+"""Checks credentials with a registry before they are stored."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from .reference import Reference
 
 
 async def check_login(host: str, credentials: Credentials, root: Path, options: Connecting) -> None:
-    """Ask the registry's base URL whether it takes the credentials.
+    """Check with a request to the registry's base URL that it accepts the credentials.
 
     Args:
         host: host or host:port of the registry.
-        credentials: what to check.
-        root: where ormb keeps its files.
+        credentials: the credentials to check.
+        root: directory of ormb's files.
         options: see `Connecting`.
 
     Raises:
-        AuthenticationError: it does not.
-        RegistryUnavailableError: it does not answer.
+        AuthenticationError: it rejects them.
+        RegistryUnavailableError: it does not respond.
         OrmbError: see `ormb.errors`.
     """
     scope = Reference(host, "")

@@ -1,4 +1,4 @@
-"""OCI manifests of models, and how one in the ModelPack layout (CNCF model-spec v0.0.7) is built; pure."""
+"""OCI manifests of models, and the manifest of the ModelPack layout (CNCF model-spec v0.0.7); pure."""
 
 import json
 from typing import Any, Self
@@ -22,17 +22,17 @@ class Descriptor(BaseModel):
     media_type: str
     digest: str
     size: int
-    """Bytes."""
+    """In bytes."""
     annotations: dict[str, str] = Field(default_factory=dict)
 
     @property
     def path(self) -> str | None:
-        """The file that the layer holds, or the directory that its archive holds, as whoever made it named it."""
+        """Return the path of the layer's file or its archive's directory, as named by the author; None if unnamed."""
         return next((self.annotations[key] for key in mediatypes.PATHS if self.annotations.get(key)), None)
 
     @property
     def is_executable(self) -> bool:
-        """Whether the file that the layer holds may be run, where its metadata say so."""
+        """Return whether the layer's file is executable according to its metadata."""
         try:
             return bool(load_json(self.annotations.get(mediatypes.FILE_METADATA, "{}")).get("mode", 0) & 0o100)
         except (ValueError, TypeError, AttributeError):
@@ -40,7 +40,7 @@ class Descriptor(BaseModel):
 
 
 class ModelManifest(BaseModel):
-    """What a manifest says of a model."""
+    """A parsed manifest of a model."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,24 +51,24 @@ class ModelManifest(BaseModel):
     config: Descriptor
     layers: tuple[Descriptor, ...]
     modelfile: ModelFile | None
-    """None where the artifact says nothing of the model, or says it in a config that was not read."""
+    """None if the artifact has no metadata of the model, or has it in a config that was not read."""
     document: dict[str, Any]
-    """The manifest as it is."""
+    """The JSON document of the manifest."""
     config_content: bytes | None = Field(default=None, repr=False)
-    """The config blob, where the layout wants it and it was read."""
+    """The config blob, if the layout needs it and it was read."""
 
     def with_modelfile(self, modelfile: ModelFile) -> Self:
-        """The same manifest with another ormbfile."""
+        """Return a copy with another ormbfile."""
         return self.model_copy(update={"modelfile": modelfile})
 
     @property
     def size(self) -> int:
-        """Bytes of all layers."""
+        """Total size of the layers, in bytes."""
         return sum(layer.size for layer in self.layers)
 
     @property
     def empty_directories(self) -> tuple[str, ...]:
-        """Directories without an entry, where the manifest names them. Raises UnsupportedArtifactError."""
+        """Return the empty directories that the manifest names. Raises UnsupportedArtifactError."""
         text = (self.document.get("annotations") or {}).get(mediatypes.EMPTY_DIRECTORIES, "[]")
         try:
             return tuple(str(path) for path in load_json(text))
@@ -77,12 +77,12 @@ class ModelManifest(BaseModel):
 
 
 def canonical_json(value: Any) -> bytes:
-    """JSON with one spelling only: same input, same digest."""
+    """Return JSON in canonical form: equal values have equal digests."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def build_config(modelfile: ModelFile, layers: tuple[Descriptor, ...]) -> bytes:
-    """The ModelPack config. It has no creation time, so that the same files give the same digest."""
+    """Return the ModelPack config. It has no creation time, so that equal files have equal digests."""
     descriptor = {
         "authors": [modelfile.author] if modelfile.author else None,
         "description": modelfile.description,
@@ -100,7 +100,10 @@ def build_config(modelfile: ModelFile, layers: tuple[Descriptor, ...]) -> bytes:
 def build_manifest(
     modelfile: ModelFile, config: bytes, layers: tuple[Descriptor, ...], empty_directories: tuple[str, ...] = ()
 ) -> bytes:
-    """The manifest of a model in the ModelPack layout, in which no layer can be an empty directory."""
+    """Return the manifest of a model in the ModelPack layout.
+
+    It lists empty directories, for which there are no layers.
+    """
     described = Descriptor(media_type=mediatypes.MODELPACK_CONFIG, digest=digest_bytes(config), size=len(config))
     annotations = {
         mediatypes.MODELFILE_ANNOTATION: modelfile.model_dump(mode="json", exclude_defaults=True),

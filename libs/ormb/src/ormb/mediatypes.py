@@ -1,4 +1,4 @@
-"""Media types and annotations, spelt once. ModelPack is CNCF model-spec v0.0.7."""
+"""Media types and annotations. ModelPack is CNCF model-spec v0.0.7."""
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -17,12 +17,12 @@ CODE = f"{MODELPACK_LAYER_PREFIX}code.v1.raw"
 FILE_PATH = "org.cncf.model.filepath"
 FILE_METADATA = "org.cncf.model.file.metadata+json"
 TITLE = "org.opencontainers.image.title"
-"""oras names the files it pulls by this."""
+"""Annotation from which oras takes the names of files."""
 PATHS = (FILE_PATH, "org.cnai.model.filepath", TITLE)
-"""What names the file of a layer, best first; the second is the older spelling, which modctl writes."""
+"""Annotations with the path of a layer, in order of preference. The second is the older spelling, written by modctl."""
 REF_NAME = "org.opencontainers.image.ref.name"
 
 MODELFILE_ANNOTATION = "dev.klever.ormb.modelfile"
-"""The ormbfile as JSON, so that a registry can read it without fetching a blob."""
+"""The ormbfile as JSON, so that a registry can read it without a further request."""
 EMPTY_DIRECTORIES = "dev.klever.ormb.empty-directories"
-"""A JSON list of paths: ModelPack has layers for files only, and some model servers look for directories."""
+"""A JSON list of paths: ModelPack has layers only for files, but some model servers require empty directories."""

@@ -1,4 +1,4 @@
-"""Whether a container image keeps a model under /models, from the first bytes of its layers; pure."""
+"""Detects from the first bytes of its layers whether a container image has a model under /models; pure."""
 
 import io
 import tarfile
@@ -15,17 +15,17 @@ from .layouts.layer_types import Compression, layer_type
 from .layouts.modelcar import DIRECTORY
 
 START = 64 * 1024
-"""Bytes of a layer that are looked at: a layer that copies a model into an image begins with its directory."""
+"""Number of bytes of a layer to examine: a layer that copies a model into an image begins with its directory."""
 PLAIN_LIMIT = 16 * 1024 * 1024
-"""Bytes that these are unpacked to at most."""
+"""Maximum number of bytes to which these are unpacked."""
 
 
 def holds_model(media_type: str, start: bytes) -> bool:
-    """Whether a layer has something under /models.
+    """Return whether a layer has entries under /models.
 
     Args:
         media_type: of the layer.
-        start: its first bytes, perhaps all.
+        start: its first bytes, possibly all.
     """
     try:
         compression = layer_type(media_type, (layer_types.IMAGE, layer_types.IMAGE_OF_DOCKER)).compression
@@ -51,4 +51,4 @@ def _names(plain: bytes) -> Iterator[str]:
         for _, member in entries(io.BytesIO(plain)):
             yield member.name
     except (tarfile.TarError, UnsupportedArtifactError):
-        return  # the rest of the layer was not looked at
+        return  # the rest of the layer is not examined

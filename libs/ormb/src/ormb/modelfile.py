@@ -1,4 +1,4 @@
-"""ormbfile.yaml: what the author says of a model. Field names follow ormb's spec v1alpha1."""
+"""ormbfile.yaml: the author's metadata of a model. Field names follow ormb's spec v1alpha1."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -26,13 +26,16 @@ class _Part(BaseModel):
         serialize_by_alias=True,
         extra="forbid",
         frozen=True,
-        coerce_numbers_to_str=True,  # a metric's value is text, and everyone writes 0.97
+        coerce_numbers_to_str=True,  # values of metrics are text, but most people write numbers such as 0.97
     )
 
     @model_validator(mode="before")
     @classmethod
     def _keys_in_any_case(cls, data: Any) -> Any:
-        """Files for the Go ormb have `dtype` as well as `dType`; it lets pass, and forgets, what it does not know."""
+        """Convert keys to the known case.
+
+        Files for the Go ormb have `dtype` as well as `dType`; it drops unknown keys.
+        """
         if not isinstance(data, dict):
             return data
         aliases = {(field.alias or name).lower(): field.alias for name, field in cls.model_fields.items()}
@@ -41,7 +44,7 @@ class _Part(BaseModel):
 
 
 class Tensor(_Part):
-    """An input or output, as the author declares it."""
+    """A declared input or output."""
 
     name: str
     size: tuple[int, ...] | None = None
@@ -52,7 +55,7 @@ class Tensor(_Part):
 
 
 class Signature(_Part):
-    """What goes in and out, as the author declares it."""
+    """The declared inputs and outputs."""
 
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
@@ -75,13 +78,13 @@ class GitRepo(_Part):
 
 
 class GitSource(_Part):
-    """Where training code or data come from."""
+    """The origin of training code or data."""
 
     git: GitRepo | None = None
 
 
 class ModelFileChanges(TypedDict, total=False):
-    """The fields that `ModelFile.replace` may change."""
+    """The fields that `ModelFile.replace` can change."""
 
     format: str | None
     directory_structure: tuple[str, ...]
@@ -89,7 +92,7 @@ class ModelFileChanges(TypedDict, total=False):
 
 
 class ModelFile(_Part):
-    """The whole file. `format` is all that is needed; where it is absent it is detected."""
+    """The content of the file. Only `format` is needed; if it is missing, it is detected."""
 
     author: str | None = None
     created: datetime | None = None
@@ -108,7 +111,7 @@ class ModelFile(_Part):
     size: int | None = None
 
     def replace(self, **changes: Unpack[ModelFileChanges]) -> Self:
-        """The same ormbfile with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
@@ -116,14 +119,15 @@ _KEYS = {key.lower() for name, field in ModelFile.model_fields.items() for key i
 
 
 def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
-    """Read the YAML of an ormbfile.
+    """Parse the YAML of an ormbfile.
 
     Args:
         text: the YAML.
-        source: what to call it in errors.
+        source: its name in errors.
 
     Raises:
-        InvalidModelFileError: not YAML, an unknown key, a value of the wrong kind; every problem at once.
+        InvalidModelFileError: it is not YAML, has an unknown key, or a value of the wrong kind. The message lists all
+            problems.
     """
     try:
         data = load_yaml(text)
@@ -140,24 +144,24 @@ def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
 
 
 def lenient_modelfile(data: dict[str, Any]) -> ModelFile:
-    """What can be kept of metadata that another tool, or an older version, has written; the rest is left out."""
+    """Parse metadata from another tool or an older version. Fields that are invalid are dropped."""
     values = {key.lower(): value for key, value in data.items()}
     fields: dict[str, Any] = {}
     for key in _KEYS & values.keys():
-        with suppress(ValidationError):  # each key by itself, so that the time is linear, whatever is wrong
+        with suppress(ValidationError):  # each key separately, so that the time is linear even if all keys are invalid
             part = ModelFile.model_validate({key: values[key]})
             fields |= {name: getattr(part, name) for name in part.model_fields_set}
     return ModelFile.model_construct(**fields)
 
 
 def dump_modelfile(modelfile: ModelFile) -> str:
-    """The YAML of an ormbfile, with only what was said."""
+    """Return the YAML of an ormbfile. Unset fields are omitted."""
     data = modelfile.model_dump(mode="json", exclude_defaults=True)
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
 
 def to_metadata(modelfile: ModelFile) -> ModelMetadata:
-    """The part that the catalogue keeps."""
+    """Return the part that the catalogue stores."""
     return ModelMetadata(
         format=modelfile.format,
         framework=modelfile.framework,

@@ -1,4 +1,4 @@
-"""A registry whose password is in a file of this user's, such as that of a platform on this machine."""
+"""A registry whose password is in a file of this user, such as the registry of a local platform."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Self
 from kleverproto.accounts import PLATFORM_ACCOUNT
 
 HOST = "127.0.0.1"
-"""Where platforms listen on their user's machine."""
+"""Address on which local platforms listen."""
 NAMES = ("localhost", HOST)
-"""What people call it; others may listen on `::1`, which localhost also means."""
+"""Names of this machine. Other servers may listen on `::1`, which is also localhost."""
 
 
 @dataclass(frozen=True)
 class OwnRegistry:
-    """See the module."""
+    """A registry with its password file; see the module."""
 
     address: str
     """host:port."""
@@ -23,24 +23,24 @@ class OwnRegistry:
 
     @classmethod
     def of(cls, address: str | None, password_file: Path | None) -> Self | None:
-        """That of settings; None where there are none."""
+        """Return the registry that settings name; None if they name none."""
         return cls(address, password_file) if address is not None and password_file is not None else None
 
     @property
     def port(self) -> int | None:
-        """Where it listens on this machine; None for one that is elsewhere."""
+        """Return the port on this machine; None for a registry on another machine."""
         return local_port(self.address)
 
     def is_named(self, host: str) -> bool:
-        """Whether a host:port means this registry."""
+        """Return whether a host:port names this registry."""
         return host == self.address or (self.port is not None and local_port(host) == self.port)
 
     def password(self) -> str:
-        """What is in the file now. Raises OSError, UnicodeError."""
+        """Read the password from the file. Raises OSError, UnicodeError."""
         return self.password_file.read_text("ascii").strip()
 
 
 def local_port(host: str) -> int | None:
-    """The port in host:port on this machine; None for other hosts, and for further addresses of this one."""
+    """Return the port of a host:port on this machine; None for other hosts and other addresses of this machine."""
     name, _, port = host.rpartition(":")
     return int(port) if name in NAMES and port.isascii() and port.isdigit() else None

@@ -1,4 +1,4 @@
-"""An artifact that is ready to be stored or sent."""
+"""An artifact that is ready to be stored or pushed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from .modelfile import ModelFile
 
 @dataclass(frozen=True)
 class Content:
-    """Where the bytes of a blob are: in a file, or here."""
+    """The source of the bytes of a blob: a file, or memory."""
 
     descriptor: Descriptor
     source: Path | bytes
@@ -18,7 +18,7 @@ class Content:
 
 @dataclass(frozen=True)
 class PackedModel:
-    """An artifact, ready to be stored or sent."""
+    """An artifact that is ready to be stored or pushed."""
 
     modelfile: ModelFile
     manifest: bytes
@@ -27,10 +27,10 @@ class PackedModel:
 
     @property
     def digest(self) -> str:
-        """The manifest's digest: the identity of the artifact."""
+        """The digest of the manifest, which identifies the artifact."""
         return digest_bytes(self.manifest)
 
     @property
     def size(self) -> int:
-        """Bytes of all layers."""
+        """Total size of the layers, in bytes."""
         return sum(layer.descriptor.size for layer in self.layers)

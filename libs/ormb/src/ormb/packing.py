@@ -1,4 +1,4 @@
-"""A model directory to layers: one raw layer for each file, nothing compressed, nothing that changes by itself."""
+"""Packs a model directory reproducibly: one raw layer for each file, without compression or times."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from .packing_archive import pack_archive
 MODEL = "model"
 MANY_LAYERS = 100
 REFUSALS = frozenset({400, 405, 413, 422})
-"""What registries answer to a manifest that is too large for them."""
+"""HTTP statuses of registries for a manifest that is too large."""
 ONE_LAYER = "`--layout ormb` packs all files into one layer"
 LAYOUT = f"a model directory holds {FILE_NAME} (optional) and {MODEL}/ with the model's files"
 
@@ -35,15 +35,15 @@ _BY_SUFFIX = {
 
 
 def pack(directory: Path, archives: Path | None = None, *, digest: Callable[[Path], str] = digest_file) -> PackedModel:
-    """Describe a model directory as an artifact; reads every file once, to hash it.
+    """Describe a model directory as an artifact. Reads every file once to compute its digest.
 
     Args:
-        directory: the model.
-        archives: where to pack its files into one archive, for the layout of the Go `ormb`; without it, ModelPack.
-        digest: gives a file's sha256 digest; called in several threads.
+        directory: the model directory.
+        archives: directory for the archive of the Go `ormb`'s layout; None for the ModelPack layout.
+        digest: returns a file's sha256 digest; called in several threads.
 
     Raises:
-        InvalidModelDirectoryError: it is not laid out as a model, or not as its format wants.
+        InvalidModelDirectoryError: it does not have the structure of a model directory, or of its format.
         InvalidModelFileError: ormbfile.yaml cannot be read.
     """
     root = _checked(directory)
@@ -65,7 +65,7 @@ def pack(directory: Path, archives: Path | None = None, *, digest: Callable[[Pat
 
 
 def with_way_out(error: RegistryError, layers: int) -> RegistryError:
-    """A registry's refusal of a manifest, with what to do where it may have too many layers."""
+    """Return the error for a rejected manifest, with a solution if the cause may be the number of layers."""
     if layers < MANY_LAYERS or error.status not in REFUSALS:
         return error
     return RegistryError(
@@ -76,7 +76,7 @@ def with_way_out(error: RegistryError, layers: int) -> RegistryError:
 
 
 def _hashed(files: tuple[Path, ...], root: Path, digest: Callable[[Path], str]) -> list[Content]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing does not hold the interpreter
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing releases the interpreter lock
         return list(pool.map(lambda path: _from_file(path, root, digest(path)), files))
 
 
@@ -103,7 +103,10 @@ def _checked(directory: Path) -> Path:
 
 
 def _modelfile(root: Path) -> tuple[ModelFile, bytes]:
-    """The ormbfile and its bytes. A file that names its format is kept to the byte; otherwise the format is added."""
+    """Return the ormbfile and its bytes.
+
+    The bytes are unchanged if they name the format; otherwise the format is added.
+    """
     path = root / FILE_NAME
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -159,7 +162,7 @@ def _describe(media_type: str, data: bytes, annotations: dict[str, str] | None =
 
 
 def _annotations(path: str, size: int, mode: int) -> dict[str, str]:
-    """Owner and time are constant: they would make the digest depend on whose machine it was."""
+    """Return the annotations of a file. Owner and time are constant, so that the digest is the same on all machines."""
     metadata = {
         "name": PurePosixPath(path).name,
         "mode": mode,

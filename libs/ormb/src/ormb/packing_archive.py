@@ -1,4 +1,4 @@
-"""The layout of the Go `ormb`: a model directory as one gzipped tar, always the same for the same files."""
+"""Packs a model directory in the layout of the Go `ormb`: a reproducible gzipped tar."""
 
 import gzip
 import hashlib
@@ -22,12 +22,12 @@ from .modelfile import ModelFile
 from .packed import Content, PackedModel
 
 COMPRESSION = 1
-"""Of isal: twenty times faster than zlib, and weights hardly compress at any level."""
+"""Compression level of isal: twenty times faster than zlib, and weights hardly compress at any level."""
 
 
 @contextmanager
 def archives_directory(root: Path, layout: str) -> Iterator[Path | None]:
-    """Where files are packed into one archive, for the layout that wants that; gone afterwards."""
+    """Yield a temporary directory for the archive if the layout has one, else None."""
     if layout != ormb_v1alpha1.ORMB_V1ALPHA1.name:
         yield None
         return
@@ -37,16 +37,16 @@ def archives_directory(root: Path, layout: str) -> Iterator[Path | None]:
 
 
 def pack_archive(modelfile: ModelFile, contents: Contents, root: Path, archives: Path) -> PackedModel:
-    """Pack files into an archive that is hashed while it is written.
+    """Pack files into an archive, which is hashed while it is written.
 
     Args:
-        modelfile: what the author says.
-        contents: what is packed.
-        root: the model's directory; names in the archive are relative to it.
-        archives: the archive is written here, and is the caller's to remove.
+        modelfile: the author's metadata.
+        contents: the files to pack.
+        root: the model directory; names in the archive are relative to it.
+        archives: directory for the archive, which the caller removes.
 
     Raises:
-        InvalidModelDirectoryError: there are too many files for the archive to be exported again.
+        InvalidModelDirectoryError: the archive would have too many files to be exported again.
     """
     names = [path.relative_to(root).as_posix() for path in contents.files]
     config = ormb_v1alpha1.build_config(modelfile, names)
@@ -66,7 +66,7 @@ def pack_archive(modelfile: ModelFile, contents: Contents, root: Path, archives:
 
 
 def _archive(contents: Contents, root: Path, directory: Path) -> Content:
-    """Compressed, unless it unpacks to so much more than its size that it would be taken for a decompression bomb."""
+    """Write the archive compressed, or uncompressed if its ratio is so high that an export would reject it."""
     content, plain_size = _written(contents, root, directory, _compressed)
     if plain_size > plain_limit(content.descriptor.size):
         content, _ = _written(contents, root, directory, _stored)
@@ -76,7 +76,7 @@ def _archive(contents: Contents, root: Path, directory: Path) -> Content:
 def _written(
     contents: Contents, root: Path, directory: Path, packed_into: Callable[["_Hashed"], IO[bytes]]
 ) -> tuple[Content, int]:
-    """The archive, and its size before it is compressed."""
+    """Return the archive and its uncompressed size."""
     with tempfile.NamedTemporaryFile(dir=directory, suffix=".tar.gz", delete=False) as file:
         hashed = _Hashed(file)
         with (
@@ -109,7 +109,7 @@ def _directory(name: str) -> tarfile.TarInfo:
 
 
 def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
-    """Owner and time are constant: they would make the digest depend on whose machine it was."""
+    """Add a file or directory. Owner and time are constant, so that the digest is the same on all machines."""
     member = tarfile.TarInfo(name)
     status = path.stat()
     member.size = status.st_size

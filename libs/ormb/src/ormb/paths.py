@@ -1,4 +1,4 @@
-"""Names of files in artifacts, without trust; pure."""
+"""Validates names of files in artifacts; pure."""
 
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -6,10 +6,10 @@ from .errors import UnsafePathError
 
 
 def safe_path(name: str) -> PurePosixPath:
-    """The path of a file below a directory; a name with backslashes was written on Windows, and has directories.
+    """Return the path of a file below a directory. Backslashes, as written on Windows, separate directories.
 
     Raises:
-        UnsafePathError: it leads elsewhere.
+        UnsafePathError: the path is outside the directory.
     """
     path = PurePosixPath(name)
     if "\\" in name:
@@ -21,7 +21,7 @@ def safe_path(name: str) -> PurePosixPath:
 
 
 def below(path: PurePosixPath, directory: str) -> PurePosixPath | None:
-    """The path without the directory; None where it is elsewhere, or the directory itself."""
+    """Return the path relative to a directory; None if it is outside, or the directory itself."""
     if directory:
         if not path.is_relative_to(directory):
             return None

@@ -1,4 +1,4 @@
-"""What the client needs of a registry and of whoever watches a transfer."""
+"""The interfaces to a registry and to the progress of a transfer."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
@@ -8,14 +8,14 @@ from .reference import Reference
 
 
 class Registry(Protocol):
-    """An OCI registry, by the distribution specification 1.1."""
+    """An OCI registry (distribution specification 1.1)."""
 
     async def get_manifest(self, reference: Reference) -> tuple[bytes, str]:
-        """The manifest's bytes and media type. Raises NotFoundError, AuthenticationError, RegistryError."""
+        """Return the manifest's bytes and media type. Raises NotFoundError, AuthenticationError, RegistryError."""
         ...
 
     async def put_manifest(self, reference: Reference, manifest: bytes, media_type: str) -> bool:
-        """Store a manifest under a tag or digest; whether the registry lists it with the referrers of its subject.
+        """Push a manifest under a tag or digest. Returns whether the registry lists it as a referrer of its subject.
 
         Raises:
             AuthenticationError, RegistryError.
@@ -23,7 +23,7 @@ class Registry(Protocol):
         ...
 
     async def get_referrers(self, reference: Reference, digest: str) -> list[dict[str, Any]] | None:
-        """Descriptors of what refers to a manifest; None where the registry does not list referrers.
+        """Return descriptors of the referrers of a manifest; None if the registry does not support the referrers API.
 
         Raises:
             AuthenticationError, RegistryError.
@@ -31,7 +31,7 @@ class Registry(Protocol):
         ...
 
     async def mount_blob(self, reference: Reference, digest: str, source: str) -> bool:
-        """Have a blob taken from another repository of the registry; whether it was.
+        """Mount a blob from another repository of the registry. Returns whether that succeeded.
 
         Raises:
             AuthenticationError, RegistryError.
@@ -39,13 +39,13 @@ class Registry(Protocol):
         ...
 
     async def has_blob(self, reference: Reference, digest: str) -> bool:
-        """Whether the repository has the blob. Raises AuthenticationError, RegistryError."""
+        """Return whether the repository has the blob. Raises AuthenticationError, RegistryError."""
         ...
 
     async def put_blob(
         self, reference: Reference, content: Content, progress: "Progress", *, mount_from: str | None = None
     ) -> None:
-        """Upload a blob; or have it taken from another repository of the registry, which may have it.
+        """Upload a blob, or mount it from another repository of the registry, which may have it.
 
         Raises:
             AuthenticationError, RegistryError.
@@ -53,7 +53,7 @@ class Registry(Protocol):
         ...
 
     def get_blob(self, reference: Reference, digest: str, *, start: int = 0) -> AsyncIterator[bytes]:
-        """The blob's bytes from an offset on, in chunks, unverified.
+        """Yield the blob's bytes in chunks, from an offset on. They are not verified.
 
         Raises:
             NotFoundError, AuthenticationError, RegistryError.
@@ -62,19 +62,19 @@ class Registry(Protocol):
 
 
 class Progress(Protocol):
-    """Told how a transfer goes."""
+    """Receives the progress of a transfer."""
 
     def started(self, total: int) -> None:
-        """So many bytes are to be moved."""
+        """Receive the total number of bytes."""
         ...
 
     def advanced(self, count: int) -> None:
-        """So many more bytes are there, by transfer or because they were there before; negative on a retry."""
+        """Receive a number of bytes that were transferred or already present; negative before a retry."""
         ...
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """A progress that is not displayed."""
 
     def started(self, total: int) -> None:
         """See `Progress`."""

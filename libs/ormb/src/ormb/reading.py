@@ -1,4 +1,4 @@
-"""From the bytes of a manifest to a model; pure."""
+"""Parses manifests of models; pure."""
 
 from contextlib import suppress
 from typing import Any
@@ -18,11 +18,11 @@ PREFERRED = ("linux", "amd64")
 
 
 def parse_model_manifest(manifest: bytes, config: bytes | None = None) -> ModelManifest | None:
-    """Read the manifest of a model artifact; None for a container image, an index, a referrer, or no manifest at all.
+    """Parse the manifest of a model; None for a container image, an index, a referrer, or invalid data.
 
     Args:
         manifest: its bytes.
-        config: its config blob, where `config_wanted` names one and it was fetched.
+        config: its config blob, if `config_wanted` returned one and it was fetched.
     """
     with suppress(UnsupportedArtifactError):
         parsed = parse_manifest(manifest, config)
@@ -31,10 +31,10 @@ def parse_model_manifest(manifest: bytes, config: bytes | None = None) -> ModelM
 
 
 def parse_manifest(manifest: bytes, config: bytes | None = None) -> ModelManifest | None:
-    """As `parse_model_manifest`, and container images, which may hold a model under /models.
+    """Like `parse_model_manifest`, and also parses container images, which may contain a model under /models.
 
     Raises:
-        UnsupportedArtifactError: it has a layout of models, and cannot be read as one.
+        UnsupportedArtifactError: it has the layout of a model, but cannot be parsed.
     """
     document = _document(manifest)
     layout = layout_of(document) if document else None
@@ -47,7 +47,7 @@ def parse_manifest(manifest: bytes, config: bytes | None = None) -> ModelManifes
 
 
 def config_wanted(manifest: bytes) -> Descriptor | None:
-    """The config blob without which a manifest does not tell all that the artifact says of its model."""
+    """Return the descriptor of the config blob if the metadata of the manifest is incomplete without it."""
     document = _document(manifest)
     layout = layout_of(document) if document else None
     if document is None or layout is None or not layout.wants_config(document):
@@ -59,7 +59,7 @@ def config_wanted(manifest: bytes) -> Descriptor | None:
 
 
 def chosen_of_index(manifest: bytes) -> str | None:
-    """The digest to take from an index: that of the usual platform, else the first; None where it is no index."""
+    """Return the digest to select from an index: of the usual platform, else the first; None if it is not an index."""
     try:
         entries: list[dict[str, Any]] = load_json(manifest)["manifests"]
         platforms = [entry.get("platform") or {} for entry in entries]
@@ -99,6 +99,6 @@ def _read(layout: Layout, document: dict[str, Any], digest: str, config: bytes |
 
 
 def blobs_named(manifest: bytes) -> list[str]:
-    """Digests of a manifest's config and layers. Raises ValueError, KeyError, TypeError where it is none."""
+    """Return the digests of a manifest's config and layers. Raises ValueError, KeyError, TypeError if it is invalid."""
     document = load_json(manifest)
     return [part["digest"] for part in (document["config"], *document["layers"])]

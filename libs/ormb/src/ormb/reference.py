@@ -1,4 +1,4 @@
-"""Names of artifacts: `host[:port]/repository[:tag][@digest]`, the grammar of OCI distribution."""
+"""References to artifacts: `host[:port]/repository[:tag][@digest]`, in the grammar of OCI distribution."""
 
 import ipaddress
 import re
@@ -15,7 +15,7 @@ _EXAMPLE = "write host/project/model:tag, such as localhost:5000/library/mymodel
 
 @dataclass(frozen=True)
 class Reference:
-    """An artifact in a registry, by tag or by digest."""
+    """An artifact in a registry, named by tag or by digest."""
 
     host: str
     """host or host:port."""
@@ -25,10 +25,10 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a reference.
+        """Parse a reference.
 
         Raises:
-            InvalidReferenceError: it names no host, or a part breaks the grammar.
+            InvalidReferenceError: it has no host, or a part breaks the grammar.
         """
         name, _, digest = text.partition("@")
         host, _, path = name.partition("/")
@@ -45,7 +45,7 @@ class Reference:
 
     @classmethod
     def parse_named(cls, text: str) -> Self:
-        """Read a reference that must have a tag or a digest. Raises InvalidReferenceError."""
+        """Parse a reference that must have a tag or a digest. Raises InvalidReferenceError."""
         reference = cls.parse(text)
         if reference.tag is None and reference.digest is None:
             raise InvalidReferenceError(f"{text!r} names no version: {_EXAMPLE}")
@@ -53,12 +53,12 @@ class Reference:
 
     @property
     def name(self) -> str:
-        """What comes after `manifests/` in the registry's URL: the digest if there is one, else the tag."""
+        """The part after `manifests/` in the registry's URL: the digest if there is one, else the tag."""
         return self.digest or self.tag or "latest"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the registry is on this machine, where plain HTTP is the rule."""
+        """Whether the registry is on this machine, where plain HTTP is the default."""
         host = self.host.rsplit(":", 1)[0] if not self.host.endswith("]") else self.host
         if host == "localhost":
             return True
@@ -68,11 +68,11 @@ class Reference:
             return False
 
     def at(self, digest: str) -> "Reference":
-        """The same repository, at a digest."""
+        """Return a reference to a digest in the same repository."""
         return replace(self, tag=None, digest=digest)
 
     def tagged(self, tag: str) -> "Reference":
-        """The same repository, at a tag."""
+        """Return a reference to a tag in the same repository."""
         return replace(self, tag=tag, digest=None)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Artifacts about other artifacts (OCI 1.1 `subject`), on registries with and without the referrers API."""
+"""Artifacts that refer to other artifacts (OCI 1.1 `subject`), on registries with and without the referrers API."""
 
 import mimetypes
 from collections.abc import Mapping
@@ -22,21 +22,21 @@ EMPTY = b"{}"
 
 @dataclass(frozen=True)
 class Referrer:
-    """An artifact about another one."""
+    """An artifact that refers to another one."""
 
     digest: str
     artifact_type: str
     size: int
-    """Bytes of its manifest."""
+    """Size of its manifest, in bytes."""
     annotations: Mapping[str, str]
 
 
 class Referrers:
-    """The referrers of one registry.
+    """The referrers in one registry.
 
     Args:
-        registry: where they are.
-        transfer: sends their blobs.
+        registry: the client of the registry.
+        transfer: uploads their blobs.
     """
 
     def __init__(self, registry: Registry, transfer: Transfer) -> None:
@@ -44,12 +44,15 @@ class Referrers:
         self._transfer = transfer
 
     async def discover(self, reference: Reference, digest: str, artifact_type: str | None = None) -> list[Referrer]:
-        """What refers to a manifest; of one type only, if that is given. Raises RegistryError."""
+        """List the referrers of a manifest, optionally of one type only. Raises RegistryError."""
         referrers = [_referrer(entry) for entry in await self.listed(reference, digest)]
         return [one for one in referrers if artifact_type in {None, one.artifact_type}]
 
     async def listed(self, reference: Reference, digest: str) -> list[dict[str, Any]]:
-        """Descriptors of what refers to a manifest, from the registry's list or the tag's. Raises RegistryError."""
+        """Return descriptors of a manifest's referrers, from the API or from the list under a tag.
+
+        Raises RegistryError.
+        """
         entries = await self._registry.get_referrers(reference, digest)
         return await self._tagged(reference, digest) if entries is None else entries
 
@@ -62,7 +65,7 @@ class Referrers:
         annotations: Mapping[str, str] | None = None,
         progress: Progress | None = None,
     ) -> str:
-        """Push an artifact about a manifest of the repository; give its digest.
+        """Push an artifact that refers to a manifest of the repository. Returns its digest.
 
         Raises:
             AuthenticationError, RegistryError.
@@ -88,10 +91,10 @@ class Referrers:
         return digest
 
     async def fetch(self, reference: Reference, artifact_type: str, destination: Path, *, limit: int) -> None:
-        """Write the one file of an artifact, which the reference names by its digest.
+        """Download the only file of an artifact, which the reference names by digest.
 
         Raises:
-            UnsupportedArtifactError: it is of another type, has not one file, or a larger one than `limit` bytes.
+            UnsupportedArtifactError: it has another type, several files, or a file of more than `limit` bytes.
             NotFoundError, AuthenticationError, RegistryError.
         """
         content, _ = await self._registry.get_manifest(reference)
@@ -109,7 +112,7 @@ class Referrers:
         await self._transfer.download(reference, [(layer, destination)], Silent())
 
     async def list_by_tag(self, reference: Reference, subject: str, entry: dict[str, Any]) -> None:
-        """The referrers tag schema (distribution-spec 1.1): an index under a tag made of the digest."""
+        """Add an entry to the list of referrers under a tag made of the digest (distribution-spec 1.1)."""
         others = [one for one in await self._tagged(reference, subject) if one.get("digest") != entry["digest"]]
         document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": [*others, entry]}
         tagged = reference.tagged(referrers_tag(subject))
@@ -122,7 +125,7 @@ class Referrers:
         except NotFoundError:
             return []
         if digest_bytes(content) == subject:
-            return []  # `cosign copy` lets the tag name the artifact itself
+            return []  # after `cosign copy`, the tag can name the artifact itself
         try:
             entries: list[dict[str, Any]] = load_json(content)["manifests"]
         except (ValueError, KeyError, TypeError) as error:
@@ -131,7 +134,7 @@ class Referrers:
 
 
 def attachment(path: Path) -> Content:
-    """A file as a layer, under its name. Raises OSError."""
+    """Return a file as a layer with its name. Raises OSError."""
     descriptor = Descriptor(
         media_type=mimetypes.guess_type(path.name)[0] or "application/octet-stream",
         digest=digest_file(path),
@@ -142,7 +145,7 @@ def attachment(path: Path) -> Content:
 
 
 def referrers_tag(digest: str) -> str:
-    """The tag under which referrers are listed where the registry does not (distribution-spec 1.1)."""
+    """Return the tag of the list of referrers, for registries without the API (distribution-spec 1.1)."""
     return digest.replace(":", "-", 1)
 
 

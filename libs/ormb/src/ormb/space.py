@@ -1,4 +1,4 @@
-"""Disks that take no more: which errors say so, and what to tell people."""
+"""Errors of full and read-only disks."""
 
 import errno
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ REASONS = {
 
 
 def refusal(error: OSError) -> str | None:
-    """Why nothing can be written, where the error is about the disk as a whole; None for any other error."""
+    """Return the reason if an error concerns the whole disk; None for any other error."""
     return REASONS.get(error.errno or 0)
 
 
 @contextmanager
 def writing_to(directory: Path) -> Iterator[None]:
-    """Turn a disk that takes no more into NoSpaceError; other errors pass."""
+    """Convert errors of a full or read-only disk to NoSpaceError. Other errors are not changed."""
     try:
         yield
     except OSError as error:
@@ -36,7 +36,7 @@ def writing_to(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def gone_unless_whole(path: Path | str) -> Iterator[None]:
-    """Remove a file that could not be written to its end."""
+    """Remove a file if it was not written completely."""
     try:
         yield
     except BaseException:

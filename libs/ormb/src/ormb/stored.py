@@ -1,4 +1,4 @@
-"""What the local store has."""
+"""Entries of the local store."""
 
 from dataclasses import dataclass
 

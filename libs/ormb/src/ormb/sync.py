@@ -1,6 +1,6 @@
-"""The same without async, for notebooks and training code: each call opens and closes its own connections.
+"""The client without async, for notebooks and training code. Each call opens and closes its own connections.
 
-Functions have the names and arguments of `OrmbClient`'s methods; references and paths may be text.
+Functions have the names and arguments of the methods of `OrmbClient`. References and paths can be strings.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,17 +23,17 @@ def save(directory: str | Path, reference: str | Reference, *, layout: str = MOD
 
 
 def push(reference: str | Reference) -> ModelInfo:
-    """Send a model from the local store to its registry; see `OrmbClient.push`."""
+    """Push a model from the local store to its registry; see `OrmbClient.push`."""
     return _run(lambda client: client.push(_named(reference)))
 
 
 def push_directory(directory: str | Path, reference: str | Reference, *, layout: str = MODELPACK.name) -> ModelInfo:
-    """Send a model directory to a registry, without a local copy; see `OrmbClient.push_directory`."""
+    """Push a model directory to a registry, without a local copy; see `OrmbClient.push_directory`."""
     return _run(lambda client: client.push_directory(Path(directory), _named(reference), layout=layout))
 
 
 def pull(reference: str | Reference) -> ModelInfo:
-    """Fetch a model into the local store; see `OrmbClient.pull`."""
+    """Pull a model into the local store; see `OrmbClient.pull`."""
     return _run(lambda client: client.pull(_named(reference)))
 
 
@@ -43,12 +43,12 @@ def export(reference: str | Reference, destination: str | Path) -> ModelInfo:
 
 
 def pull_and_export(reference: str | Reference, destination: str | Path) -> ModelInfo:
-    """Fetch a model into a directory, without a local copy; see `OrmbClient.pull_and_export`."""
+    """Pull a model into a directory, without a local copy; see `OrmbClient.pull_and_export`."""
     return _run(lambda client: client.pull_and_export(_named(reference), Path(destination)))
 
 
 def copy(source: str | Reference, target: str | Reference, *, with_referrers: bool = True) -> ModelInfo:
-    """Copy a model to another registry or repository, with what refers to it; see `OrmbClient.copy`."""
+    """Copy a model to another registry or repository, with its referrers; see `OrmbClient.copy`."""
     return _run(lambda client: client.copy(_named(source), _named(target), with_referrers=with_referrers))
 
 
@@ -58,18 +58,18 @@ def attach(
     artifact_type: str,
     annotations: Mapping[str, str],
 ) -> str:
-    """Push files as an artifact about a model; see `OrmbClient.attach`."""
+    """Attach files to a model as an artifact; see `OrmbClient.attach`."""
     paths = [Path(file) for file in files]
     return _run(lambda client: client.attach(_named(reference), paths, artifact_type, annotations))
 
 
 def discover(reference: str | Reference, artifact_type: str | None = None) -> list[Referrer]:
-    """What refers to a model; see `OrmbClient.discover`."""
+    """List the referrers of a model; see `OrmbClient.discover`."""
     return _run(lambda client: client.discover(_named(reference), artifact_type))
 
 
 def inspect(reference: str | Reference) -> ModelInfo:
-    """What a registry says of a model; see `OrmbClient.inspect`."""
+    """Return the metadata of a model in a registry; see `OrmbClient.inspect`."""
     return _run(lambda client: client.inspect(_named(reference)))
 
 

@@ -1,4 +1,4 @@
-"""ormbfile.yaml from training code: what the author would otherwise copy by hand."""
+"""Creates ormbfile.yaml from training code, so that authors need not copy values by hand."""
 
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from .modelfile import FILE_NAME, GitRepo, GitSource, ModelFile, NamedValue, Sig
 
 STAGE = "training"
 TensorSpec = tuple[str, str, tuple[int, ...]]
-"""Name, NumPy dtype, shape with -1 for any length."""
+"""Name, NumPy dtype and shape, with -1 for a dimension of any length."""
 
 
 def trained(  # noqa: PLR0913 - what there is to say of a model; all but the format by name
@@ -25,18 +25,19 @@ def trained(  # noqa: PLR0913 - what there is to say of a model; all but the for
     labels: Mapping[str, str] | None = None,
     code: Path | None = None,
 ) -> ModelFile:
-    """What training code knows of its model.
+    """Return the metadata of a model that was trained.
 
     Args:
         format: such as `ONNX` or `SKLearn`.
-        framework: the module that trained it, whose version is filled in; or text.
-        metrics: of this training, by name.
+        framework: the module that trained it, to which its version is added; or text.
+        metrics: by name.
         hyper_parameters: by name; such as `estimator.get_params()`.
-        inputs: what goes in.
-        outputs: what comes out.
+        inputs: inputs of the model.
+        outputs: outputs of the model.
         description: for people.
         labels: for programs.
-        code: a directory under git: author, repository and revision are filled in; the current one by default.
+        code: a directory under git, from which author, repository and revision are read; default is the working
+            directory.
     """
     repository = code or Path.cwd()
     signature = Signature(inputs=_tensors(inputs), outputs=_tensors(outputs))
@@ -54,7 +55,7 @@ def trained(  # noqa: PLR0913 - what there is to say of a model; all but the for
 
 
 def write_modelfile(modelfile: ModelFile, directory: Path) -> Path:
-    """Write ormbfile.yaml into a model directory, made if it is not there; give the file. Raises OSError."""
+    """Write ormbfile.yaml into a model directory, which is created if missing. Returns the path. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / FILE_NAME
     path.write_text(dump_modelfile(modelfile), encoding="utf-8")
@@ -70,7 +71,7 @@ def _named(values: Mapping[str, object]) -> tuple[NamedValue, ...]:
 
 
 def _framework(framework: ModuleType | str | None) -> str | None:
-    """`scikit-learn 1.9.0` of the module `sklearn`."""
+    """Return a name such as `scikit-learn 1.9.0` for the module `sklearn`."""
     if not isinstance(framework, ModuleType):
         return framework
     top = framework.__name__.partition(".")[0]
@@ -82,7 +83,7 @@ def _framework(framework: ModuleType | str | None) -> str | None:
 
 
 def _source(repository: Path) -> GitSource | None:
-    """The revision, and whether there is more than it says."""
+    """Return the git revision, and whether there are uncommitted changes."""
     revision = _git(repository, "rev-parse", "HEAD")
     if revision is None:
         return None
@@ -97,7 +98,7 @@ def _author(repository: Path) -> str | None:
 
 
 def _git(repository: Path, *arguments: str) -> str | None:
-    """What git says; None where it is not installed, or says nothing, or the directory is not under git."""
+    """Return the output of git; None if it is empty, git is not installed, or the directory is not under git."""
     try:
         completed = subprocess.run(
             ["git", "-C", str(repository), *arguments], capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""Moving blobs between a registry and this machine: several at a time, in bounded memory, verified as they pass."""
+"""Transfers blobs between a registry and this machine: several at a time, in bounded memory, verified meanwhile."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -24,11 +24,11 @@ FIRST_PAUSE = 0.2
 
 
 class Transfer:
-    """Transfers with one registry.
+    """Transfers blobs to and from one registry.
 
     Args:
-        registry: where to or from.
-        concurrency: blobs moved at a time.
+        registry: the client of the registry.
+        concurrency: number of concurrent transfers.
     """
 
     def __init__(self, registry: Registry, *, concurrency: int = 4) -> None:
@@ -42,12 +42,12 @@ class Transfer:
         progress: Progress,
         mounts: Mapping[str, str] | None = None,
     ) -> int:
-        """Send the blobs that the repository lacks; return how many were sent.
+        """Upload the blobs that the repository does not have. Returns their number.
 
         Args:
-            reference: where to.
+            reference: the target.
             contents: the blobs.
-            progress: called with the number of bytes.
+            progress: receives the progress.
             mounts: digest to another repository of the registry that may have the blob.
         """
         distinct = {content.descriptor.digest: content for content in contents}
@@ -67,10 +67,10 @@ class Transfer:
     async def download(
         self, reference: Reference, targets: Iterable[tuple[Descriptor, Path]], progress: Progress
     ) -> None:
-        """Write each blob to its path; an interrupted transfer resumes.
+        """Download each blob to its path. Interrupted transfers resume.
 
         Raises:
-            DigestMismatchError: the registry sent other bytes than the digest says; nothing is left at the path.
+            DigestMismatchError: the bytes do not match the digest. The file is removed.
         """
         slots = asyncio.Semaphore(self._concurrency)
 
@@ -91,7 +91,7 @@ class Transfer:
                     raise
                 await asyncio.sleep(FIRST_PAUSE * 2**count)
             except _DamagedStartError:
-                continue  # it is gone now
+                continue  # the file was removed
             else:
                 return
 
@@ -99,7 +99,7 @@ class Transfer:
         received = _Received(progress)
         try:
             hasher = await in_thread(_take_up, path, descriptor, received)
-            # Not in threads: a handle that is opened or closed there is lost when this is cancelled meanwhile.
+            # Not in threads: if this task is cancelled, a handle that is opened or closed in a thread leaks.
             with writing_to(path.parent), path.open("ab") as file:
                 await self._receive(reference, descriptor, hasher, file, received)
         except DigestMismatchError as error:
@@ -119,7 +119,7 @@ class Transfer:
             async for chunk in self._registry.get_blob(reference, descriptor.digest, start=received.size):
                 received.add(len(chunk))
                 if received.size > descriptor.size:
-                    break  # a registry that sends without end must not fill the disk
+                    break  # an endless response must not fill the disk
                 await in_thread(_take, file.write, hasher.update, chunk)
         if received.size != descriptor.size or hasher.hexdigest() != hexadecimal(descriptor.digest):
             raise DigestMismatchError(
@@ -129,17 +129,17 @@ class Transfer:
 
 
 class _DamagedStartError(Exception):
-    """What an earlier try has left is not how the blob begins."""
+    """The bytes of an earlier attempt are not the beginning of the blob."""
 
 
 @dataclass
 class _Received:
-    """Counts what has come, so that it can be taken back."""
+    """Counts received bytes, so that a failed attempt can be subtracted from the progress."""
 
     progress: Progress
     size: int = 0
     taken_up: int = 0
-    """Bytes that an earlier try has left."""
+    """Number of bytes of an earlier attempt."""
 
     def add(self, count: int) -> None:
         self.size += count
@@ -150,7 +150,7 @@ class _Received:
 
 
 def _take_up(path: Path, descriptor: Descriptor, received: _Received) -> Hasher:
-    """Hash what an earlier try has left; begin anew where it left too much."""
+    """Hash the bytes of an earlier attempt. Restart if there are too many."""
     hasher = hasher_for(descriptor.digest)
     if path.exists() and path.stat().st_size > descriptor.size:
         path.unlink()
@@ -169,7 +169,7 @@ def _take(write: TakeBytes, update: TakeBytes, chunk: bytes) -> None:
 
 
 async def _all(calls: Iterable[Awaitable[ResultT]]) -> list[ResultT]:
-    """Await all; when one fails, stop the others and raise its error."""
+    """Await all calls. If one fails, cancel the others and raise its error."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
         return list(await asyncio.gather(*tasks))

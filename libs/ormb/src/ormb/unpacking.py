@@ -1,4 +1,4 @@
-"""Archives to files, without trust: no way out of the directory, no devices, no bombs."""
+"""Unpacks untrusted archives: no paths outside the directory, no devices, no decompression bombs."""
 
 import shutil
 import tarfile
@@ -14,22 +14,22 @@ from .paths import below, safe_path
 from .space import writing_to
 
 WHITEOUT = ".wh."
-"""An image layer removes what an earlier one had by a file whose name begins so (OCI image-spec, layer.md)."""
+"""Prefix of file names with which an image layer removes files of earlier layers (OCI image-spec, layer.md)."""
 
 
 def unpack(source: Path, files: LayerFiles, destination: Path, links: Links) -> list[PurePosixPath]:
-    """Write the entries of an archive below a directory; the paths of its files.
+    """Write the entries of an archive below a directory. Returns the paths of its files.
 
     Args:
         source: the layer's blob.
         files: the layer.
-        destination: what the layer's target is below.
-        links: takes those of the archive.
+        destination: the directory that contains the layer's target.
+        links: receives the links of the archive.
 
     Raises:
-        UnsafePathError: an entry leaves the directory, or is a device or a pipe.
+        UnsafePathError: an entry is outside the directory, or is a device or a pipe.
         UnsupportedArtifactError: the archive is damaged, or unpacks to far more than its size.
-        DigestMismatchError: its bytes are not those that the artifact declares.
+        DigestMismatchError: its bytes do not match the digest that the artifact declares.
     """
     root = destination / files.target if files.target else destination
     try:
@@ -45,7 +45,7 @@ def unpack(source: Path, files: LayerFiles, destination: Path, links: Links) -> 
 
 
 def decompress(source: Path, files: LayerFiles, target: Path) -> None:
-    """Write a layer that is one compressed file. Raises as `unpack`."""
+    """Write a layer that is one compressed file. Raises the errors of `unpack`."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with writing_to(target.parent), plain_bytes(source, files) as plain, target.open("wb") as file:
@@ -55,7 +55,7 @@ def decompress(source: Path, files: LayerFiles, target: Path) -> None:
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, files: LayerFiles, links: Links) -> bool:
-    """Write an entry; whether it is a file by now."""
+    """Write an entry. Returns whether it is a file that exists now."""
     if files.below and target.name.startswith(WHITEOUT):
         removed = target.with_name(target.name.removeprefix(WHITEOUT))
         links.discard_below(removed)

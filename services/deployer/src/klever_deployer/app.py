@@ -1,4 +1,4 @@
-"""The deployer, put together."""
+"""The assembly of the deployer."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -32,20 +32,20 @@ from .handlers import build_router
 from .metrics import add_metrics
 from .ports import Backend, ModelCatalogue, ModelRegistries
 from .routes import ingress_metrics
-from .service.advancing import Advance
 from .service.copies import Copies
 from .service.followers import Followers
-from .service.following import Following
 from .service.intents import Intents
 from .service.logbook import Logbook
 from .service.models import Models
-from .service.observing import Observer
-from .service.reconciling import Reconciler
+from .service.observer import Observer
+from .service.promoter import Promoter
+from .service.reconciler import Reconciler
 from .service.records import Records
-from .service.restoring import Restorer
+from .service.restorer import Restorer
 from .service.rollout import Rollout
 from .service.servers import Servers
 from .service.serving import BackendLoops
+from .service.updater import Updater
 from .settings import DeployerSettings
 
 
@@ -82,7 +82,7 @@ async def _lead(
 
 
 async def _stop_if_last(runtime: Runtime, settings: DeployerSettings, home: HomeLock, backend: LocalBackend) -> None:
-    """Stops model servers and Envoy, unless the process has failed or another deployer is there to take over."""
+    """Stops model servers and Envoy, unless the process has failed or another deployer can take over."""
     with home.left() as is_last:
         if settings.stop_on_exit and is_last and runtime.exit_reason is None:
             await backend.stop()
@@ -105,7 +105,7 @@ def _assemble(
     models = _models(runtime, catalogue, registries, backend)
     servers = Servers(backend, settings.ingress_url, settings.ready_timeout_seconds, settings.allow_commands)
     observer = Observer(records, servers)
-    rollout = Rollout(records, models, servers, Advance(records, servers), observer)
+    rollout = Rollout(records, models, servers, Promoter(records, servers), observer)
     reconciler = Reconciler(
         records=records,
         restorer=restorer,
@@ -115,7 +115,7 @@ def _assemble(
         resync_seconds=settings.resync_seconds,
     )
     intents, followers = Intents(records), Followers(servings, copies)
-    runtime.serve([build_router(intents, Following(catalogue, intents, followers), reconciler, restorer)])
+    runtime.serve([build_router(intents, Updater(catalogue, intents, followers), reconciler, restorer)])
     logbook = Logbook(backend.logs, runtime.publisher, runtime.events)
     loops = BackendLoops(backend, [reconciler.run, observer.run, logbook.run])
     runtime.loops += [copies.run, followers.run, restorer.run, loops.run]

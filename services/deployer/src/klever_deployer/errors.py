@@ -1,4 +1,4 @@
-"""Why a serving cannot be applied."""
+"""Errors of the deployer: a spec that cannot be applied, and a data plane that does not respond."""
 
 from kleverkit.errors import PermanentError, TransientError
 from kleverproto.codes import (
@@ -21,11 +21,11 @@ from kleverproto.documents import Problem
 
 
 class ServingError(PermanentError):
-    """The spec cannot be applied as it is; `code` is one of the stable codes below."""
+    """The spec cannot be applied; `code` is one of the stable codes below."""
 
     @property
     def problem(self) -> Problem:
-        """As it is written into the document."""
+        """The error in the form that the document records."""
         return Problem(code=self.code, message=str(self))
 
 
@@ -34,13 +34,13 @@ class RolledBackError(ServingError):
 
 
 class DataPlaneError(TransientError):
-    """Envoy does not answer, or its files cannot be written."""
+    """Envoy does not respond, or its files cannot be written."""
 
     default_code = DATA_PLANE_UNAVAILABLE
 
 
 class RefusedByProxyError(ServingError):
-    """Envoy refuses the configuration of a serving; trying again changes nothing."""
+    """Envoy rejects the configuration of a serving; a retry does not help."""
 
     default_code = REFUSED_BY_PROXY
 

@@ -1,4 +1,4 @@
-"""Messages in: what should be served, what should go, and what was pushed."""
+"""Handlers of incoming messages: requests to deploy, steer and delete servings, and pushed models."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from kleverproto.models import ModelUpdated
 from kleverproto.servings import ServingDeleteRequested, ServingRequested, ServingRolloutRequested
 
 from .domain.versions import ServingName
-from .service.following import Following
 from .service.intents import Intents
-from .service.reconciling import Reconciler
-from .service.restoring import Restorer
+from .service.reconciler import Reconciler
+from .service.restorer import Restorer
+from .service.updater import Updater
 
 
-def build_router(intents: Intents, following: Following, reconciler: Reconciler, restorer: Restorer) -> NatsRouter:
+def build_router(intents: Intents, updater: Updater, reconciler: Reconciler, restorer: Restorer) -> NatsRouter:
     """The handlers of this service: they record the intent and return; the reconciler does the work.
 
-    A request is looked at only once nothing is missing from the bucket: it may be about a serving that was lost.
+    A request is handled only after lost servings are restored: it may concern one of them.
     """
     router = NatsRouter()
 
@@ -45,7 +45,7 @@ def build_router(intents: Intents, following: Following, reconciler: Reconciler,
 
     async def on_model_updated(event: Event[ModelUpdated]) -> None:
         await restorer.check()
-        for serving in await following.updated(event):
+        for serving in await updater.update_followers(event):
             reconciler.intend(serving)
 
     subscribe(router, streams.DEPLOYER_REQUESTED, on_serving_requested)

@@ -1,22 +1,22 @@
-"""What the deployer counts of itself, for alarms."""
+"""The deployer's own metrics, for alerts."""
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from .service.reconciling import Reconciler
-from .service.restoring import Restorer
+from .service.reconciler import Reconciler
+from .service.restorer import Restorer
 
 
 def add_metrics(registry: CollectorRegistry, restorer: Restorer, reconciler: Reconciler) -> None:
-    """Add what should be zero."""
+    """Add the gauges that are zero in normal operation."""
     restored = Gauge(
         "klever_deployer_restored_servings",
-        "Servings that their bucket had lost and that were restored since the deployer began",
+        "Servings that were lost from their bucket and restored since the deployer started",
         registry=registry,
     )
     restored.set_function(lambda: restorer.restored)
     unexplained = Gauge(
         "klever_deployer_unexplained_servings",
-        "Servings that run, of which there is neither a document nor a tombstone; they are left alone",
+        "Servings that run without a document or a tombstone; they are not changed",
         registry=registry,
     )
     unexplained.set_function(lambda: len(reconciler.unexplained))

@@ -1,4 +1,4 @@
-"""What an operator may set for the deployer."""
+"""The deployer's settings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,35 +18,35 @@ class DeployerSettings(PullingServiceSettings):
     model_config = SettingsConfigDict(env_prefix="KLEVER_DEPLOYER_", extra="ignore", use_attribute_docstrings=True)
 
     work_dir: Path = Field(default_factory=lambda: home_directory() / "deployer")
-    """Models that are served, Envoy's configuration, logs, and what runs: read again after a restart."""
+    """Served models, Envoy's configuration, logs, and records of running processes; read again after a restart."""
     ingress_host: str = "127.0.0.1"
-    """Address on which Envoy takes requests for models."""
+    """Address on which Envoy listens for inference requests."""
     ingress_port: Annotated[int, Field(ge=1, le=65535)] = 8081
-    """Port on which Envoy takes requests for models."""
+    """Port on which Envoy listens for inference requests."""
     ingress_public_url: str | None = None
-    """How clients reach the ingress; from host and port by default."""
+    """URL by which clients reach the ingress; derived from host and port by default."""
     max_request_bytes: Annotated[int, Field(ge=1024, le=2**31 - 1024)] = MAX_REQUEST_BYTES
-    """Largest body of an inference request, as it is sent and once it is unpacked, and largest message by gRPC."""
+    """Largest body of an inference request, compressed and decompressed, and largest gRPC message, in bytes."""
     ready_timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
-    """A model server that is not ready after this long has failed."""
+    """Time after which a model server that is not ready counts as failed."""
     grace_seconds: Annotated[float, Field(gt=0)] = 10.0
-    """Longest time for requests in flight when a model server is stopped."""
+    """Longest time that requests in flight may take to complete when a model server is stopped."""
     stop_on_exit: bool = True
     """Stop model servers and the ingress when the deployer is stopped by a signal. If off, they continue to serve, and
     the next deployer adopts them."""
     allow_commands: bool = False
-    """Run servings with `custom.command`: whoever may deploy then runs programs as this service's user. What ran is
-    stopped and Failed once this is off."""
+    """Run servings with `custom.command`. Everyone who may deploy can then run programs as this service's user. If this
+    is turned off, such servings are stopped and become Failed."""
     resync_seconds: Annotated[float, Field(gt=0)] = 30.0
-    """Pause between two looks at everything, should an event have been missed."""
+    """Interval at which all servings are reconciled, in case an event was missed."""
     secrets: Path = Field(default_factory=lambda: home_directory() / "secrets")
-    """What servings name as `{secret: …}` in `env`; `klever secrets` writes it."""
+    """Secrets that servings refer to as `{secret: …}` in `env`; written by `klever secrets`."""
     allow_unsandboxed: bool = Field(default_factory=allow_unsandboxed)
-    """Serve models that may run code without a complete sandbox; all services: `KLEVER_ALLOW_UNSANDBOXED`."""
+    """Serve models that may run code without a complete sandbox; `KLEVER_ALLOW_UNSANDBOXED` sets it everywhere."""
     toolchains: Path = Field(default_factory=toolchains_directory)
-    """Environments of model servers, made on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
+    """Environments of model servers, created on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 
     @property
     def ingress_url(self) -> str:
-        """How clients reach the ingress."""
+        """The URL by which clients reach the ingress."""
         return (self.ingress_public_url or f"http://{self.ingress_host}:{self.ingress_port}").rstrip("/")

@@ -1,1 +1,1 @@
-"""The public door: REST, live events, console."""
+"""The public API: REST, live events, console."""

@@ -1,4 +1,4 @@
-"""Puts the gateway together."""
+"""Assembles the gateway."""
 
 import uuid
 from collections.abc import Sequence
@@ -34,25 +34,25 @@ from .service.arrivals import Arrivals
 from .service.decisions import Decisions
 from .service.deletions import Deletions
 from .service.jobs import Jobs
+from .service.live_events import LiveEvents
 from .service.owners import Owned
 from .service.policies import Policies
-from .service.projecting import Projector
-from .service.reading import Reading
+from .service.projector import Projector
+from .service.reader import Reader
 from .service.serving_changes import ServingChanges
 from .service.serving_requests import ServingRequests
 from .service.servings import Servings
 from .service.sessions import Sessions
-from .service.settling import Settling
+from .service.settler import Settler
+from .service.submitter import Submitter
 from .service.versions import Versions
-from .service.watching import Watching
-from .service.writing import Writing
 from .settings import GatewaySettings
 
 PROJECTION_FILE = "projection.sqlite"
 
 
 def build(settings: GatewaySettings) -> Runtime:
-    """The gateway, not yet connected."""
+    """Build the gateway without connecting it."""
     application = web.Application()
     runtime = make_runtime("gateway", settings, application=application)
     runtime.refusal = refusal
@@ -74,15 +74,15 @@ def _add_use_cases(
     runtime: Runtime, settings: GatewaySettings, projection: Projection, requests: Requests, arrivals: Arrivals
 ) -> None:
     event_log = NatsEventLog(runtime.client)
-    reading = Reading(projection, event_log)
-    writing = Writing(
+    reader = Reader(projection, event_log)
+    submitter = Submitter(
         requests=requests,
         projection=projection,
         source=runtime.events,
         new_id=lambda: str(uuid.uuid4()),
         clock=utc_now,
     )
-    policies = Policies(writing)
+    policies = Policies(submitter)
     versions = Versions(
         projection,
         arrivals,
@@ -90,17 +90,17 @@ def _add_use_cases(
         wait_seconds=settings.model_wait_seconds,
         allow_commands=settings.allow_commands,
     )
-    runtime.web[keys.READING] = reading
-    runtime.web[keys.DELETIONS] = Deletions(writing, reading, settings.registry)
+    runtime.web[keys.READER] = reader
+    runtime.web[keys.DELETIONS] = Deletions(submitter, reader, settings.registry)
     decisions = Decisions(event_log, wait_seconds=settings.decision_seconds)
     runtime.loops.append(decisions.run)
     runtime.health.add("decisions", decisions.check)
-    serving_requests = ServingRequests(writing=writing, decisions=decisions, arrivals=arrivals)
+    serving_requests = ServingRequests(submitter=submitter, decisions=decisions, arrivals=arrivals)
     runtime.web[keys.SERVINGS] = servings = Servings(serving_requests, versions)
     runtime.web[keys.SERVING_CHANGES] = ServingChanges(servings, serving_requests)
-    runtime.web[keys.JOBS] = Jobs(writing, versions, reading)
+    runtime.web[keys.JOBS] = Jobs(submitter, versions, reader)
     runtime.web[keys.POLICIES] = policies
-    runtime.web[keys.WATCHING] = Watching(event_log)
+    runtime.web[keys.LIVE_EVENTS] = LiveEvents(event_log)
     runtime.web[keys.OPENAPI] = openapi.text(OPERATIONS)
     runtime.web[keys.PLATFORM] = keys.Platform(
         version=version("klever-gateway"),
@@ -123,8 +123,8 @@ def _add_loops(
         runtime.loops.append(projector.run)
         runtime.health.add(collection.value, projector.check)
         if collection in REQUEST_STREAMS:
-            settling = Settling(owned, projection=projection, requests=requests, arrivals=arrivals)
-            runtime.loops.append(settling.run)
+            settler = Settler(owned, projection=projection, requests=requests, arrivals=arrivals)
+            runtime.loops.append(settler.run)
 
     add(Collection.MODELS, MODELS_BUCKET, ModelDocument, model_row)
     add(Collection.JOBS, JOBS_BUCKET, JobDocument, job_row)

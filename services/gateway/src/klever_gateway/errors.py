@@ -22,16 +22,16 @@ from kleverproto.documents import Problem
 
 @dataclass(frozen=True)
 class FieldError:
-    """One thing wrong with one field of a request."""
+    """A problem with one field of a request."""
 
     field: str
     """Path of the field, such as `spec.variants.0.model`."""
     message: str
-    """What is wrong and what to do."""
+    """The problem and its remedy."""
 
 
 class InvalidRequestError(PermanentError):
-    """The request is understood but cannot be accepted; `errors` says why, by field."""
+    """The request is well-formed but cannot be accepted; `errors` lists the problems by field."""
 
     def __init__(self, message: str, *, errors: tuple[FieldError, ...] = (), code: str = INVALID) -> None:
         super().__init__(message, code=code)
@@ -99,7 +99,7 @@ class NoRolloutError(PermanentError):
 
 
 class GenerationMismatchError(PermanentError):
-    """The document is not at the generation that the client has seen."""
+    """The document is not at the generation that the client requires."""
 
     default_code = GENERATION_MISMATCH
 
@@ -112,7 +112,7 @@ REJECTIONS: dict[str, type[PermanentError]] = {
 
 
 def rejection_error(problem: Problem) -> PermanentError:
-    """The error for a request that its precondition rejects."""
+    """Return the error for a request whose precondition is not met."""
     return REJECTIONS.get(problem.code, GenerationMismatchError)(problem.message)
 
 

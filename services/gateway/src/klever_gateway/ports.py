@@ -1,4 +1,4 @@
-"""What the use cases need from outside."""
+"""Ports: the interfaces that the use cases depend on."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -16,90 +16,90 @@ from .domain.rows import Collection, Row
 
 
 class Projection(Protocol):
-    """A copy of the buckets that can be queried, and what was accepted but not answered yet.
+    """A copy of the buckets that can be queried, with the documents of accepted requests that have no answer yet.
 
-    Every method raises TransientError where the copy can be neither read nor written.
+    Every method raises TransientError if the copy cannot be read or written.
     """
 
     async def replace(
         self, collection: Collection, rows: Iterable[Row], incarnation: Incarnation, *, keep_missing: bool = False
     ) -> None:
-        """Make the collection what the bucket holds now; unanswered requests stay, and so do stale rows.
+        """Replace the collection with the content of the bucket; unanswered requests and stale rows stay.
 
         Args:
-            collection: which one.
+            collection: the collection to replace.
             rows: the bucket's documents and tombstones.
-            incarnation: which bucket this is.
-            keep_missing: keep documents that are not among the rows, as stale.
+            incarnation: the incarnation of the bucket.
+            keep_missing: keep documents that are not among the rows, and mark them as stale.
         """
         ...
 
     async def apply(self, collection: Collection, row: Row) -> None:
-        """Take one change of the bucket; an older revision of the same bucket is ignored."""
+        """Apply one change of the bucket. Ignores an older revision of the same bucket."""
         ...
 
-    async def remembered(self, collection: Collection) -> Incarnation | None:
-        """The bucket that the rows are from, at the last change that was applied; None if it was never read."""
+    async def last_incarnation(self, collection: Collection) -> Incarnation | None:
+        """Return the incarnation of the bucket at the last applied change; None if the bucket was never read."""
         ...
 
     async def accept(self, collection: Collection, row: Row) -> None:
-        """Show a requested document until the owner's arrives; nothing if that is here already."""
+        """Show a requested document until the owner's arrives. Does nothing if that has arrived already."""
         ...
 
     async def accepted(self, collection: Collection) -> list[Row]:
-        """What is shown for requests that are not answered yet."""
+        """Return the rows shown for requests that have no answer yet."""
         ...
 
     async def settle(self, collection: Collection, accepted: Row, owner: Row | None) -> None:
-        """Show what the owner has (None: nothing) instead of what was accepted, if that is still shown."""
+        """Replace the accepted row, if it is still shown, by the owner's row (None: show nothing)."""
         ...
 
     async def stale(self, collection: Collection) -> int:
-        """How many stale rows are shown."""
+        """Return the number of stale rows."""
         ...
 
     async def drop_stale(self, collection: Collection) -> None:
-        """Show no stale rows any more."""
+        """Remove the stale rows."""
         ...
 
     async def is_loaded(self, collection: Collection) -> bool:
-        """Whether the bucket was ever read, so that what is missing is missing there too."""
+        """Return whether the bucket was ever read. Before that, a missing row proves nothing."""
         ...
 
     async def get(self, collection: Collection, key: str) -> Row | None:
-        """The row of a document that there is."""
+        """Return the row of an existing document, or None."""
         ...
 
     async def last(self, collection: Collection, key: str) -> Row | None:
-        """The row of a document, or of its tombstone."""
+        """Return the row of a document or of its tombstone, or None."""
         ...
 
     async def find(self, collection: Collection, query: Query) -> Page:
-        """Documents that match, tombstones left out."""
+        """Return the documents that match, without tombstones."""
         ...
 
     async def projects(self, *, start: int, limit: int) -> tuple[int, list[ProjectSummary]]:
-        """How many projects there are, and some of them by name."""
+        """Return the number of projects, and one page of them, sorted by name."""
         ...
 
     async def models(self, project: str, *, start: int, limit: int) -> tuple[int, list[ModelSummary]]:
-        """How many models a project has, and some of them by name."""
+        """Return the number of models of a project, and one page of them, sorted by name."""
         ...
 
 
 class Requests(Protocol):
-    """Where accepted requests are stored until their owners have handled them."""
+    """Stores accepted requests until their owners have handled them."""
 
     async def store(self, event: Event[Any]) -> int:
-        """Store a request; its position in its stream.
+        """Store a request and return its sequence number in its stream.
 
         Raises:
-            TransientError: the request is not known to be stored.
+            TransientError: the request may not be stored.
         """
         ...
 
     async def is_waiting(self, stream: str, sequence: int, event_id: str) -> bool:
-        """Whether a request has yet to be handled. One that was lost with its stream has not. Raises TransientError."""
+        """Return whether a request is still to be handled: False if its stream lost it. Raises TransientError."""
         ...
 
 
@@ -114,7 +114,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Gap:
-    """Events of a stream may be missing here; reading resumes behind the mark."""
+    """Events of a stream may be missing here. Reading resumes after the mark."""
 
     stream: str
     mark: Mark
@@ -126,27 +126,27 @@ NextStep = Callable[[], Awaitable[Entry | Gap]]
 
 
 class EventLog(Protocol):
-    """The streams of events, to be read from any point on."""
+    """The streams of events, readable from any position."""
 
     async def end(self) -> Position:
-        """The last event of each stream. Raises TransientError."""
+        """Return the position of the last event of each stream. Raises TransientError."""
         ...
 
     def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextStep]:
-        """Events after a position, for as long as the context is open; reads no further than the caller requests.
+        """Read the events after a position while the context is open, each one only when the caller requests it.
 
-        A lost connection, a deleted consumer and a restarted server interrupt nothing: each event comes once. Where
-        events may be missing a `Gap` says so.
+        Reading survives a lost connection, a deleted consumer and a restarted server: each event is returned once.
+        A `Gap` marks a place where events may be missing.
         """
         ...
 
     async def recent(self, interest: Interest, limit: int) -> list[Entry]:
-        """The newest events of interest, oldest first. Raises TransientError."""
+        """Return the newest events of interest, oldest first. Raises TransientError."""
         ...
 
-    def written(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
-        """What was written under a subject of the logs, and what is until it is over.
+    def read_log(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
+        """Yield the lines published under a log's subject, and new ones until `is_over` returns True.
 
-        A caller may pause for as long as it likes. Raises TransientError where NATS stays away, or lines are missing.
+        The caller may pause between lines. Raises TransientError if NATS stays unreachable or lines are missing.
         """
         ...

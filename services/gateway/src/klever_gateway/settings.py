@@ -20,12 +20,12 @@ class GatewaySettings(ServiceSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port on which the API is served; 0 lets the system choose."""
     data_dir: Path = Field(default_factory=lambda: home_directory() / "gateway")
-    """Directory of the projection's SQLite file, which may be deleted at any time and is rebuilt."""
+    """Directory of the projection's SQLite file. The file may be deleted at any time; the gateway rebuilds it."""
     registry_url: str = "http://127.0.0.1:5000"
     """URL of the registry that `/platform` reports."""
     registry_address: str | None = None
-    """host:port of the registry as the catalogue has it (`KLEVER_REGISTRY_PUBLIC_ADDRESS`), the only one that
-    versions are deleted from; that of `registry_url` by default."""
+    """host:port of the platform's registry in the catalogue (`KLEVER_REGISTRY_PUBLIC_ADDRESS`), by default that of
+    `registry_url`. The gateway accepts deletions of versions in this registry only."""
     ingress_url: str = "http://127.0.0.1:8081"
     """URL of the ingress that `/platform` reports."""
     public_url: str = "http://127.0.0.1:8080"
@@ -35,15 +35,16 @@ class GatewaySettings(ServiceSettings):
     allow_commands: bool = False
     """Accept servings with `custom.command`: whoever may deploy then runs programs as the deployer's user."""
     model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
-    """How long a request waits for a model version that was pushed just now."""
+    """Longest wait of a request for a model version that was just pushed."""
     decision_seconds: Annotated[float, Field(ge=0)] = 3.0
-    """How long a request with a precondition (If-Match, a new serving, a rollout's action) waits for the deployer."""
+    """Longest wait for the deployer's decision about a request with a precondition (If-Match, a new serving, a
+    rollout action)."""
     restore_seconds: Annotated[float, Field(ge=0)] = 300.0
-    """How long documents are shown that a lost bucket held and their owner has not restored yet."""
+    """Time for which the gateway shows documents of a lost bucket that their owner has not restored."""
     keep_alive_seconds: Annotated[float, Field(gt=0)] = 15.0
     """Pause between two comments on a silent event stream, so that proxies keep it open."""
     slow_client_seconds: Annotated[float, Field(gt=0)] = 10.0
-    """A client that takes nothing from its event stream for this long is cut off."""
+    """Time after which a client that reads nothing from its event stream is disconnected."""
 
     @property
     def registry(self) -> str:

@@ -59,7 +59,7 @@ async def check_registries(client: "KleverClient", context: click.Context | None
 
 
 def _is_same(reference: Reference, registry: str) -> bool:
-    """Whether both names refer to the same registry; this machine has several names."""
+    """Return whether both names refer to the same registry; this machine has several names."""
     other = Reference(registry, reference.repository)
     both_here = reference.is_loopback and other.is_loopback
     return reference.host == registry or (both_here and _port(reference.host) == _port(registry))

@@ -1,4 +1,4 @@
-"""How servings, their traffic and their rollouts are shown."""
+"""Output of servings, their traffic and their rollouts."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from kleverproto.traffic import Traffic
 from ormb.console.printing import print_json
 
 DIGEST_LEFT_OUT = 52
-"""Hex digits of a digest that people are not shown."""
+"""Number of hex digits of a digest that are omitted in output for people."""
 
 
 def show(document: ServingDocument, *, as_json: bool) -> None:
-    """A serving for people, or as JSON."""
+    """Print a serving as text or as JSON."""
     if as_json:
         print_json(document.model_dump(mode="json"))
         return
@@ -24,7 +24,7 @@ def show(document: ServingDocument, *, as_json: bool) -> None:
 
 
 def summary(document: ServingDocument) -> Iterator[str]:
-    """What runs and where, line by line."""
+    """Return the lines with the variants of a serving and its address."""
     status = document.status
     yield f"serving:    {document.namespace}/{document.name}, generation {document.generation}, {status.phase.value}"
     for variant in status.variants:
@@ -46,14 +46,14 @@ def summary(document: ServingDocument) -> Iterator[str]:
 
 
 def describe_sandboxes(document: ServingDocument) -> Iterator[str]:
-    """What the model servers of each variant are confined by."""
+    """Return the lines with the sandbox of each variant's model servers."""
     for variant in document.status.variants:
         if variant.sandbox:
             yield f"sandbox:    {variant.name}  {variant.sandbox}"
 
 
 def describe_rollout(rollout: RolloutStatus, name: str) -> Iterator[str]:
-    """Where a rollout is."""
+    """Return the lines with the state of a rollout."""
     message = rollout.message or "starting"
     yield f"rollout:    {rollout.strategy}, {rollout.phase.value} at {rollout.weight} %: {message}"
     if rollout.measured is not None:
@@ -65,13 +65,13 @@ def describe_rollout(rollout: RolloutStatus, name: str) -> Iterator[str]:
 
 
 def describe_step(step: RolloutStep) -> str:
-    """A step that was taken."""
+    """Return the line of a completed step."""
     each = ", ".join(f"{variant} {percent} %" for variant, percent in step.weights.items())
     return f"  {step.at:%H:%M:%S}  {each if len(step.weights) > 1 else f'{step.weight:3d} %'}  {step.message}"
 
 
 def describe_traffic(traffic: Traffic) -> Iterator[str]:
-    """How requests are spread, as `klever traffic` takes it."""
+    """Return the lines with the split of requests, in the syntax of `klever traffic`."""
     yield "weights:    " + " ".join(f"{name}={weight}" for name, weight in traffic.weights.items())
     yield from (f"rule:       {describe_rule(rule)}" for rule in traffic.rules)
     if traffic.mirror:

@@ -1,4 +1,4 @@
-"""What the commands that change a serving share: their options, sending the request, and waiting for its end."""
+"""Shared by the commands that change a serving: options, sending the request, and waiting for the result."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TIMEOUT = click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=900.0, show_default=True, help="Seconds to wait."
 )
-UNTIL_SERVED = "Wait until it is served, and show the steps."
+UNTIL_SERVED = "Wait until the change is completed, and show the progress."
 NOT_FOUND = "not_found"
 DEFAULT_NAMESPACE = "default"
 
@@ -29,13 +29,13 @@ SendRequest = Callable[["KleverClient"], Awaitable[ServingDocument]]
 
 @dataclass(frozen=True, kw_only=True)
 class RequestOptions:
-    """How a request is sent, and how long its end is waited for.
+    """Options for sending a request and waiting for its result.
 
     Attributes:
-        server: URL of the gateway; None for that of the platform with this home.
+        server: URL of the gateway; None for the platform of this home.
         namespace: of the serving.
-        within: seconds to wait; None to return at once.
-        as_json: print one JSON document, and no steps.
+        within: timeout in seconds; None to return at once.
+        as_json: print one JSON document, and no progress.
     """
 
     server: str | None
@@ -45,10 +45,10 @@ class RequestOptions:
 
 
 def request_options(wait_help: str = UNTIL_SERVED, *, has_namespace: bool = True) -> Callable[[Command], Command]:
-    """The options of a command that changes a serving; the command gets them as `options`, a RequestOptions.
+    """Add the options of a command that changes a serving; the command receives them as `options`, a RequestOptions.
 
     Args:
-        wait_help: what `--wait` waits for.
+        wait_help: help of `--wait`.
         has_namespace: whether the command has the option `--namespace`.
     """
 
@@ -77,7 +77,7 @@ def request_options(wait_help: str = UNTIL_SERVED, *, has_namespace: bool = True
 
 
 def request_change(options: RequestOptions, name: str, send: SendRequest) -> ServingDocument:
-    """Send a request, and wait until its generation is served, unless the options say otherwise."""
+    """Send a request and, unless the options disable it, wait until its generation is served."""
 
     async def send_and_wait(client: "KleverClient") -> ServingDocument:
         try:
@@ -97,7 +97,7 @@ def request_change(options: RequestOptions, name: str, send: SendRequest) -> Ser
 
 
 def find_serving(server: str | None, name: str, namespace: str) -> ServingDocument:
-    """The serving; exits with an error if there is none."""
+    """Return the serving; exits with an error if it does not exist."""
 
     async def find(client: "KleverClient") -> ServingDocument:
         serving = await client.serving(name, namespace)
@@ -109,5 +109,5 @@ def find_serving(server: str | None, name: str, namespace: str) -> ServingDocume
 
 
 def nothing_served(name: str, namespace: str) -> InputError:
-    """The error for a serving that does not exist."""
-    return InputError(f"nothing is served as {namespace}/{name}: `klever get` lists the servings")
+    """Return the error for a serving that does not exist."""
+    return InputError(f"serving {name} not found in namespace {namespace}. List servings with `klever get`")

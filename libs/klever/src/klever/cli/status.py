@@ -57,7 +57,7 @@ async def _answer(session: aiohttp.ClientSession, part: Running) -> bool:
 
 
 def _allows_unsandboxed(state: PlatformState) -> bool:
-    """Whether the deployer was started with permission to run unsandboxed models."""
+    """Return whether the deployer was started with permission to run unsandboxed models."""
     deployer = state.parts.get(DEPLOYER)
     try:
         process = deployer.process() if deployer else None

@@ -9,7 +9,7 @@ import click
 from klever.progress import UNTAKEN
 
 PATIENCE_SECONDS = 3.0
-"""A wait for the deployer that is shorter than this is not shown."""
+"""Waiting for the deployer is not shown if it is shorter than this."""
 
 
 class Steps:

@@ -1,1 +1,1 @@
-"""The main job, end to end, as a story."""
+"""The main workflow, end to end, step by step."""

@@ -1,4 +1,4 @@
-"""Two iris classifiers as ONNX models, from coefficients that scikit-learn's LogisticRegression found.
+"""Two iris classifiers as ONNX models, with coefficients of scikit-learn's LogisticRegression.
 
 `tests/unit/klever/test_iris.py` trains them again and compares.
 """
@@ -48,9 +48,9 @@ V2 = Classifier(
 
 
 def write_model(classifier: Classifier, directory: Path) -> Path:
-    """Write a model directory, ready for `ormb push`: an ormbfile and an ONNX model.
+    """Write a model directory for `ormb push`: an ormbfile and an ONNX model.
 
-    The model takes `x` float32 [N, 4] and gives `label` int64 [N] and `probabilities` float32 [N, 3].
+    The model has the input `x` float32 [N, 4], and the outputs `label` int64 [N] and `probabilities` float32 [N, 3].
     """
     (directory / "model").mkdir(parents=True)
     (directory / "ormbfile.yaml").write_text(_ormbfile(classifier))
@@ -59,7 +59,7 @@ def write_model(classifier: Classifier, directory: Path) -> Path:
 
 
 def onnx_model(classifier: Classifier) -> Any:
-    """The classifier as an ONNX ModelProto, opset 17."""
+    """Return the classifier as an ONNX ModelProto, opset 17."""
     from onnx import TensorProto, helper  # noqa: PLC0415 - 0.2 s that only the demo needs
 
     weights = [value for measure in zip(*classifier.coefficients, strict=True) for value in measure]

@@ -1,1 +1,1 @@
-"""The whole platform as processes on one machine."""
+"""A complete platform on one machine."""

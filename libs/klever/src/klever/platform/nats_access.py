@@ -34,7 +34,7 @@ class External(WireModel):
 
     @property
     def harmless_request(self) -> str:
-        """A subject that the server answers: what it knows of a consumer of the system's own."""
+        """Return a subject to which the server responds: information about a consumer of this system."""
         return next(each for each in self.permissions().publish if each.startswith("$JS.API.CONSUMER.INFO."))
 
     def permissions(self) -> permissions.Permissions:
@@ -49,10 +49,10 @@ _EXTERNALS = TypeAdapter(list[External])
 
 
 class NatsAccess:
-    """Keeps the files, for their owner's eyes only.
+    """Manages the files, which only their owner can read.
 
     Args:
-        files: where they are; the directory is made where it is missing.
+        files: their paths; a missing directory is created.
     """
 
     def __init__(self, files: NatsFiles) -> None:
@@ -104,7 +104,7 @@ class NatsAccess:
             self._keep(remaining)
 
     def _keep(self, externals: list[External]) -> None:
-        config = self._rendered(externals)  # first, since it refuses what cannot be
+        config = self._rendered(externals)  # first, because it validates the permissions
         replace_file(self._files.externals, _EXTERNALS.dump_json(externals, by_alias=True, indent=1))
         replace_file(self._files.config, config)
 
@@ -118,7 +118,7 @@ class NatsAccess:
         return server_config(self._key(OPERATOR), clients).encode()
 
     def _key(self, name: str) -> str:
-        """The public key of a service, whose seed is made where there is none that can be read."""
+        """Return the public key of a service. Creates its seed if there is no readable one."""
         path = self._files.credentials_of(name)
         try:
             key = _public_key(path.read_text().strip())

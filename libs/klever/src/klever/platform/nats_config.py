@@ -8,20 +8,20 @@ from typing import Any
 from kleverproto.permissions import INBOX, Permissions
 
 ACCOUNT = "klever"
-"""The account whose JetStream holds everything; only operators are in it."""
+"""The account with JetStream. Only operators use it directly."""
 JETSTREAM_INFO = "$JS.API.INFO"
-"""An account that imports this has no JetStream API of its own, which would answer besides that of ACCOUNT."""
+"""An account that imports this subject must not have a JetStream API, which would also respond."""
 LOGIN_SECONDS = 10
-"""A client on a busy machine may take this long to log in."""
+"""Time in seconds to log in, generous for clients on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """Who may connect.
+    """A client with its permissions.
 
     Attributes:
         key: public NKey.
-        permissions: what it may do.
+        permissions: its permissions.
     """
 
     key: str
@@ -29,14 +29,14 @@ class Client:
 
 
 def server_config(operator: str, clients: Mapping[str, Client]) -> str:
-    """What nats-server reads; it takes JSON, too.
+    """Return the configuration of nats-server, which accepts JSON.
 
-    Each client is in an account of its own and imports what it may publish to as services, so that the answer to a
-    request comes back to the account that asked. In one account the sender of a request could have the answer sent to
-    any subject, such as somebody's document: the server does not check that.
+    Each client has a separate account, which imports the subjects that it may publish to as services, so that responses
+    are delivered to the requesting account. In a shared account, the sender of a request could direct the response to
+    any subject, such as the subject of a document: the server does not check that.
 
     Args:
-        operator: public NKey of those who may do everything.
+        operator: public NKey of operators, who have all permissions.
         clients: by the names of their accounts.
     """
     accounts: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Lets the nats-server of a platform that runs know of changed credentials."""
+"""Reloads changed credentials in the nats-server of a running platform."""
 
 import asyncio
 import signal
@@ -18,7 +18,10 @@ PAUSE_SECONDS = 0.1
 
 
 def reload_nats(home: Home) -> str | None:
-    """Let the server read its configuration again; its URL, or None where it does not run and reads it when it does."""
+    """Let the server reload its configuration.
+
+    Returns its URL; None if it does not run, and reads the file when it starts.
+    """
     state = read_running(home.state)
     server = state.parts.get(NATS) if state else None
     process = server.process() if server else None
@@ -32,16 +35,16 @@ def reload_nats(home: Home) -> str | None:
 
 
 def admitted(url: str, seed: str, request: str, reload: Callable[[], object], within: float = ADMITTED_SECONDS) -> bool:
-    """Whether a client with this seed is let in, and gets an answer, before so many seconds have passed.
+    """Return whether a client with this seed can connect and gets a response before a timeout.
 
-    An account that nats-server 2.15 has just read of imports nothing until the configuration is reloaded once more.
+    In nats-server 2.15, a new account has no imports until the configuration is reloaded a second time.
 
     Args:
-        url: of the server, which was let know of the seed.
+        url: of the server, which has already reloaded its configuration.
         seed: of the client.
-        request: subject of something that the client may ask.
-        reload: lets the server read its configuration again.
-        within: seconds.
+        request: a subject to which the client may send a request.
+        reload: lets the server reload its configuration.
+        within: timeout in seconds.
     """
     return asyncio.run(_admitted(url, seed, request, reload, time.monotonic() + within))
 
@@ -53,7 +56,7 @@ async def _admitted(url: str, seed: str, request: str, reload: Callable[[], obje
         except nats.errors.NoRespondersError:
             reload()
         except (nats.errors.Error, OSError, TimeoutError):
-            """Not let in yet."""
+            """The client cannot connect yet."""
         else:
             return True
         await asyncio.sleep(PAUSE_SECONDS)
@@ -70,4 +73,4 @@ async def _ask(url: str, seed: str, request: str) -> None:
 
 
 async def _raised_anyway(_error: Exception) -> None:
-    """`connect` raises it, too."""
+    """Ignore the error: `connect` raises it as well."""

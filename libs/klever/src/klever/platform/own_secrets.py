@@ -1,4 +1,4 @@
-"""Secrets that a platform makes for itself: the token of its gateway, the password of its registry."""
+"""Secrets that a platform generates: the token of its gateway, the password of its registry."""
 
 import os
 import secrets
@@ -13,11 +13,11 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def provide_secret(path: Path) -> None:
-    """Have a random secret in a file that only its owner may read; one that is there stays.
+    """Write a random secret to a file that only its owner can read. An existing secret is kept.
 
     Raises:
-        PlatformError: what is there is not a file of ours alone.
-        OSError: it cannot be written.
+        PlatformError: the file exists and others can access it.
+        OSError: the file cannot be written.
     """
     try:
         _check(path)
@@ -30,13 +30,13 @@ def _check(path: Path) -> None:
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & OTHERS:
         raise PlatformError(
-            f"{path} is not a file that you alone may read, so others may know the secret in it: remove it, and "
+            f"{path} is not a file that only you can read, so others may know its secret: remove it, and "
             "`klever up` writes another"
         )
 
 
 def _write(path: Path, secret: str) -> None:
-    """Whole or not at all, and never for a moment readable by others."""
+    """Write the file atomically. It is never readable by others."""
     new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
     try:

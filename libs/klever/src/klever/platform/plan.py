@@ -1,4 +1,4 @@
-"""Which processes make a platform, with which ports and environment; pure."""
+"""The processes of a platform with their ports and environments; pure."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ from .home import Home
 HOST = "127.0.0.1"
 LOOPBACK = "localhost,127.0.0.1,::1"
 ALLOW_UNSANDBOXED = "KLEVER_ALLOW_UNSANDBOXED"
-"""Environment variable of the services, `1` where models that may run code are run without a complete sandbox too."""
+"""Environment variable of the services: `1` allows models that can execute code without a complete sandbox."""
 MARKER = "KLEVER_PLATFORM"
-"""Environment variable that every process of a platform carries, its children too, with the home as its value."""
+"""Environment variable of all processes of a platform and of their children; its value is the home."""
 
 NATS, REGISTRY, JOBRUNNER, DEPLOYER, GATEWAY = "nats", "registry", "jobrunner", "deployer", "gateway"
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the parts listen; 0 is any free port, to be chosen before the plan is made."""
+    """The ports of the processes. 0 is any free port, which is chosen before the plan is made."""
 
     gateway: int = 8080
     registry: int = 5000
@@ -34,16 +34,16 @@ class Ports:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Every name, the public ones first."""
+        """Return all names, the public ones first."""
         return tuple(port.name for port in fields(cls))
 
     @classmethod
     def automatic(cls) -> "Ports":
-        """Any free ports."""
+        """Return any free ports."""
         return cls(**dict.fromkeys(cls.names(), 0))
 
     def with_port(self, name: str, number: int) -> "Ports":
-        """The same with one port changed."""
+        """Return a copy with one port changed."""
         return replace(self, **{name: number})
 
 
@@ -53,19 +53,19 @@ class Part:
 
     name: str
     title: str
-    """What it is, for people."""
+    """A description for people."""
     command: Sequence[str]
     probe: Literal["http", "tcp"]
-    """How to tell that it is ready: `GET /readyz`, or that the port accepts connections."""
+    """The readiness check: `GET /readyz`, or that the port accepts connections."""
     port: int
     url: str
-    """Where people or other parts reach it."""
+    """Address for people and other processes."""
     environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Urls:
-    """What a user needs to know."""
+    """The addresses that a user needs."""
 
     api: str
     registry: str
@@ -74,7 +74,7 @@ class Urls:
 
 
 def urls(ports: Ports) -> Urls:
-    """The addresses of a platform."""
+    """Return the addresses of a platform."""
     return Urls(
         api=f"http://{HOST}:{ports.gateway}",
         registry=f"http://{registry_address(ports)}",
@@ -84,21 +84,21 @@ def urls(ports: Ports) -> Urls:
 
 
 def registry_address(ports: Ports) -> str:
-    """host:port of the registry."""
+    """Return host:port of the registry."""
     return f"{HOST}:{ports.registry}"
 
 
 def parts(
     home: Home, ports: Ports, nats_server: str, *, accounts: Path | None = None, allow_commands: bool = False
 ) -> tuple[Part, ...]:
-    """The processes, in the order in which they are started; they are stopped in the reverse.
+    """Return the processes in the order of starting. They are stopped in reverse order.
 
     Args:
-        home: where they keep their state.
-        ports: where they listen; none is 0.
+        home: directory of their state.
+        ports: their ports; none is 0.
         nats_server: path of the nats-server program.
-        accounts: file of those who may use the registry besides the platform itself; by default that of the home.
-        allow_commands: whether servings may run programs of those who deploy.
+        accounts: file with the accounts of the registry; default is the file of the home.
+        allow_commands: whether servings may run programs of users who deploy.
     """
     links, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
     pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": str(home.registry_password)}
@@ -171,7 +171,7 @@ def _marked(home: Home) -> dict[str, str]:
 
 
 def without_proxies_to_itself(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables, with this machine in NO_PROXY: what the parts say to each other never meets a company's proxy."""
+    """Return the variables, with this machine in NO_PROXY: internal requests must not use a company's proxy."""
     configured = environment.get("no_proxy") or environment.get("NO_PROXY")
     direct = ",".join([configured, LOOPBACK] if configured else [LOOPBACK])
     return {**environment, "no_proxy": direct, "NO_PROXY": direct}

@@ -1,4 +1,4 @@
-"""Finding ports, keeping them, and saying who holds one."""
+"""Selects and reserves ports, and identifies the process that uses one."""
 
 import socket
 import sys
@@ -17,17 +17,17 @@ PUBLIC = ("gateway", "registry", "ingress", "nats")
 
 @contextmanager
 def reserved(wanted: Ports, *, fall_back: bool = False) -> Iterator[tuple[Ports, tuple[str, ...]]]:
-    """Ports that are free, kept so for the block, and the names of those that had to differ from what was wanted.
+    """Yield free ports, reserved while the block runs, and the names of ports that differ from the requested ones.
 
-    A part may listen on its port at any moment of the block, also a second time after it has died; no other program
-    that asks the system for any free port gets one of these (see `hold`).
+    A process of the platform can listen on its port at any time during the block, also again after a restart. Other
+    programs that request any free port do not get one of these (see `hold`).
 
     Args:
-        wanted: 0 is any free port.
-        fall_back: take another port where the wanted one is held.
+        wanted: the requested ports; 0 is any free port.
+        fall_back: select another port if the requested one is in use.
 
     Raises:
-        PlatformError: a wanted port is held and `fall_back` is off, or two parts want the same one.
+        PlatformError: a requested port is in use and `fall_back` is off, or two ports are the same.
     """
     numbers = {name: int(getattr(wanted, name)) for name in Ports.names()}
     _check_different(numbers)
@@ -46,11 +46,11 @@ def _check_different(numbers: dict[str, int]) -> None:
     for name, number in numbers.items():
         twin = next((other for other, taken in numbers.items() if number and taken == number and other != name), None)
         if twin:
-            raise PlatformError(f"port {number} is wanted for {name} and {twin}: give each its own with --port")
+            raise PlatformError(f"{name} and {twin} cannot both use port {number}: change one of them with --port")
 
 
 def is_free(port: int) -> bool:
-    """Whether this process could listen on the port."""
+    """Return whether this process can listen on the port."""
     try:
         hold(port).close()
     except OSError:
@@ -59,13 +59,14 @@ def is_free(port: int) -> bool:
 
 
 def hold(port: int) -> socket.socket:
-    """A socket that has the port of the loopback address and does not listen on it; 0 is any free port.
+    """Return a socket that is bound to the port of the loopback address, but does not listen; 0 is any free port.
 
-    On Linux, a server that sets SO_REUSEADDR, as servers do, may still listen there, while the system gives the port
-    to nobody who asks for any: bind(2) with port 0, connect(2). Elsewhere it keeps servers out, too.
+    On Linux, a server that sets SO_REUSEADDR, as servers do, can still listen on the port, while the system does not
+    assign it to programs that request any port: bind(2) with port 0, connect(2). On other systems, servers cannot
+    listen either.
 
     Raises:
-        OSError: another program holds the port, or this one may not.
+        OSError: another program uses the port, or this user has no permission.
     """
     holder = socket.socket()
     try:
@@ -85,7 +86,7 @@ def _held(name: str, port: int) -> str:
 
 
 def _other_than(port: int) -> int:
-    """A free port that is easy to remember: 8080 makes 8180."""
+    """Return a free port that is easy to remember: 8180 for 8080."""
     return next((other for other in range(port + 100, MAX_PORT, 100) if is_free(other)), 0)
 
 
@@ -96,5 +97,5 @@ def _holder(port: int) -> str:
             if listens and connection.laddr[1:] == (port,):
                 return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
     except (psutil.Error, OSError):
-        pass  # not every system lets a user see
+        pass  # some systems do not show this to users
     return ""

@@ -1,4 +1,4 @@
-"""The file that says what runs, so that other commands find it, and what a crash may have left."""
+"""The file with the running processes, for other commands and for cleanup after a crash."""
 
 import json
 import os
@@ -19,18 +19,18 @@ class Running:
 
     pid: int
     identity: str
-    """Sets it apart from a later process with the same id; empty where it ended at once."""
+    """Distinguishes the process from a later one with the same id; empty if it exited at once."""
     url: str = ""
     failure: str = ""
-    """Why it cannot be started again; it is tried on."""
+    """The reason if it cannot be restarted; retries continue."""
 
     @classmethod
     def of(cls, pid: int, url: str = "") -> "Running":
-        """The process with this id; one that has ended already matches nothing."""
+        """Return the process with this id. If it has exited, the result matches no process."""
         return cls(pid, identity(pid) or "", url)
 
     def process(self) -> psutil.Process | None:
-        """The process, if it still runs."""
+        """Return the process if it still runs."""
         try:
             return psutil.Process(self.pid) if identity(self.pid) == self.identity else None
         except psutil.Error:
@@ -39,22 +39,22 @@ class Running:
 
 @dataclass(frozen=True)
 class PlatformState:
-    """A platform that runs, or ran until something killed it."""
+    """A platform that runs, or ran until it was killed."""
 
     supervisor: Running
     urls: Urls
     parts: dict[str, Running]
     ready: bool
     allow_commands: bool = False
-    """Whether servings may run programs of those who deploy."""
+    """Whether servings may run programs of users who deploy."""
 
     def write(self, path: Path) -> None:
-        """Replace the file in one step. Raises OSError."""
+        """Replace the file atomically. Raises OSError."""
         replace_file(path, json.dumps(asdict(self), indent=2).encode())
 
 
 def read_state(path: Path) -> PlatformState | None:
-    """What the file says, or None where there is none that this version reads."""
+    """Read the file; None if it does not exist or has another version."""
     try:
         data = json.loads(path.read_text())
         return PlatformState(
@@ -69,13 +69,13 @@ def read_state(path: Path) -> PlatformState | None:
 
 
 def read_running(path: Path) -> PlatformState | None:
-    """As `read_state`, where the supervisor still runs."""
+    """Like `read_state`, but None unless the supervisor runs."""
     state = read_state(path)
     return state if state is not None and state.supervisor.process() is not None else None
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
-    """Every process that a platform with this home has started, at any depth, whoever is its parent now."""
+    """Return all processes that a platform with this home has started, including orphans and their children."""
     return [
         process for process in psutil.process_iter() if process.pid != os.getpid() and _marker(process) == str(home)
     ]

@@ -1,4 +1,4 @@
-"""Starts the parts, says when each is ready, starts again what dies, and stops everything."""
+"""Starts the processes, reports when they are ready, restarts them when they exit, and stops them."""
 
 import asyncio
 import fcntl
@@ -20,38 +20,38 @@ from .plan import Part, Urls
 from .state import PlatformState, Running
 
 READY_SECONDS = 60.0
-"""Longest start of a part on a slow machine."""
+"""Timeout for the start of a process on a slow machine."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 LOOK_SECONDS = 1.0
 STEADY_SECONDS = 30.0
-"""A part that ran this long is started again without a pause."""
+"""A process that ran this long is restarted without a pause."""
 
 
 class Reporter(Protocol):
-    """Tells a person what happens."""
+    """Shows the state of the platform to a person."""
 
     def ready(self, part: Part, seconds: float) -> None:
-        """A part takes work, so long after the start."""
+        """A process is ready. `seconds` is the time since its start."""
         ...
 
     def died(self, part: Part, code: int) -> None:
-        """A part ended by itself and is started again."""
+        """A process has exited and is restarted."""
         ...
 
     def failed(self, part: Part, reason: str) -> None:
-        """A part cannot be started again now; that is tried on."""
+        """A process cannot be restarted now. Retries continue."""
         ...
 
 
 class Supervisor:
-    """One platform.
+    """A running platform.
 
     Args:
-        home: where it keeps its state.
-        parts: what to run.
-        urls: what to tell others.
-        reporter: whom to tell.
-        allow_commands: whether servings may run programs of those who deploy, as `klever status` shows it.
+        home: directory of its state.
+        parts: the processes.
+        urls: the addresses for other commands.
+        reporter: receives changes of the state.
+        allow_commands: whether servings may run programs of users who deploy, for `klever status`.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class Supervisor:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The platform, ready for the block and stopped after it.
+        """Run the platform during the block.
 
         Raises:
-            PlatformError: another platform runs with this home, or a part does not start.
+            PlatformError: another platform runs with this home, or a process does not start.
         """
         self._home.create()
         with _locked(self._home):
@@ -117,7 +117,7 @@ class Supervisor:
         self._reporter.ready(part, time.monotonic() - started)
 
     async def _spawn(self, part: Part) -> Child:
-        """Raises OSError: no process can be started, or no log be written."""
+        """Start a process. Raises OSError if no process can be started or the log cannot be written."""
         child = await Child.spawn(part, self._home.log_of(part.name))
         self._children[part.name] = child
         self._failures.pop(part.name, None)
@@ -125,20 +125,20 @@ class Supervisor:
         return child
 
     async def _keep(self, part: Part) -> None:
-        """Start the part again whenever it ends, with pauses that grow while it does not stay."""
+        """Restart the process whenever it exits, with increasing pauses if it exits soon."""
         pause = FIRST_PAUSE
         while True:
             child = self._children[part.name]
             code = await child.process.wait()
             steady = time.monotonic() - child.begun > STEADY_SECONDS
             pause = FIRST_PAUSE if steady else min(pause * 2, LONGEST_PAUSE)
-            with suppress(OSError):  # nobody reads, or the disk is full
+            with suppress(OSError):  # the output is closed, or the disk is full
                 self._reporter.died(part, code)
             await asyncio.sleep(pause)
             await self._start_again(part)
 
     async def _start_again(self, part: Part) -> None:
-        """Start it, as often as it takes."""
+        """Restart the process, with retries."""
         started = time.monotonic()
         while True:
             try:
@@ -156,7 +156,7 @@ class Supervisor:
                 self._reporter.ready(part, time.monotonic() - started)
 
     async def _look_after_files(self) -> None:
-        """Begin logs anew that are too large, and write the state where there was no space before."""
+        """Rotate large logs, and retry to write the state if the disk was full."""
         while True:
             for log in self._home.logs.glob("*.log"):
                 with suppress(OSError):
@@ -166,7 +166,7 @@ class Supervisor:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _stop_all(self) -> None:
-        """In the reverse order: nobody loses what it needs while it finishes."""
+        """Stop all processes in reverse order, so that none loses its dependencies while it shuts down."""
         for part in reversed(self._parts):
             if child := self._children.get(part.name):
                 await child.stop()
@@ -174,7 +174,7 @@ class Supervisor:
         self._home.state.unlink(missing_ok=True)
 
     def _write_state(self) -> None:
-        """On a full disk the platform runs on; this is done once there is space."""
+        """Write the state. On a full disk, the platform keeps running, and the write is retried later."""
         running = {
             name: replace(child.running, failure=self._failures.get(name, "")) for name, child in self._children.items()
         }
@@ -189,7 +189,7 @@ class Supervisor:
 
 
 async def stop_earlier(home: Home) -> None:
-    """Stop what a killed platform with this home has left behind, so that its ports are free again.
+    """Stop the remaining processes of a killed platform with this home, so that its ports are free again.
 
     Raises:
         PlatformError: a platform runs with this home.
@@ -200,7 +200,7 @@ async def stop_earlier(home: Home) -> None:
 
 
 def _locked(home: Home) -> IO[str]:
-    """Held for as long as the file is open; the system lets go when the process ends, however it ends."""
+    """Return the locked file. The lock is released when the file is closed or the process exits, even if it crashes."""
     lock = home.lock.open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -211,8 +211,8 @@ def _locked(home: Home) -> IO[str]:
 
 
 def already_running(home: Home) -> PlatformError:
-    """What to say when a home is taken."""
+    """Return the error for a home that is in use."""
     return PlatformError(
-        f"a platform runs with {home.path} already: `klever status` shows it, `klever down` stops it; "
+        f"a platform is already running with {home.path}: `klever status` shows it, `klever down` stops it; "
         "KLEVER_HOME=<other directory> starts a second one"
     )

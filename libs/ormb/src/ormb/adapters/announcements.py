@@ -1,7 +1,7 @@
-"""Registries on this machine that need no `ormb login`: whoever runs one leaves a file that says where its password is.
+"""Registries on this machine that need no `ormb login`: a running registry leaves a file with the path of its password.
 
-A file counts for as long as its writer holds a lock on it: what a process that was killed has left behind counts for
-nothing, since another user's process may listen on that port by then.
+A file is valid only while its writer holds a lock on it. The file of a killed process is ignored, because another
+user's process may listen on that port by then.
 """
 
 import fcntl
@@ -22,11 +22,11 @@ USERNAME, PASSWORD_FILE = "username", "passwordFile"
 
 @contextmanager
 def announced(root: Path, registry: OwnRegistry) -> Iterator[None]:
-    """Let `ormb` of this user log in to a registry while the block runs.
+    """Announce a registry to this user's `ormb` while the block runs.
 
     Args:
-        root: where ormb keeps credentials.
-        registry: one on this machine.
+        root: directory of ormb's credentials.
+        registry: a registry on this machine.
 
     Raises:
         OSError: the file cannot be written.
@@ -52,7 +52,7 @@ def announced(root: Path, registry: OwnRegistry) -> Iterator[None]:
 
 
 def announced_at(root: Path, host: str) -> OwnRegistry | None:
-    """The registry that is announced for a host:port now."""
+    """Return the registry that is announced for a host:port, or None."""
     port = local_port(host)
     if port is None:
         return None
@@ -73,7 +73,7 @@ def _read(address: str, text: str) -> OwnRegistry | None:
 
 
 def _is_private(descriptor: int) -> bool:
-    """Whether only this user can have written the file: it names a file whose content is sent."""
+    """Return whether only this user can have written the file. Its content names a file whose content is sent."""
     about = os.fstat(descriptor)
     return stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & OTHERS
 
@@ -89,12 +89,12 @@ def _is_locked(descriptor: int) -> bool:
 
 
 def _remove(path: Path, written: os.stat_result) -> None:
-    """Only where it is still the one that was written."""
+    """Remove the file unless another process has replaced it."""
     try:
         if path.stat().st_ino == written.st_ino:
             path.unlink()
     except OSError:
-        pass  # it counts for nothing without its lock
+        pass  # without its lock, the file is ignored
 
 
 def _private(path: str, flags: int) -> int:

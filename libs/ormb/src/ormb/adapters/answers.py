@@ -1,4 +1,4 @@
-"""What a registry's answer means: the errors that people read."""
+"""Converts responses of registries to errors and values."""
 
 import time
 from typing import Any
@@ -14,26 +14,26 @@ from .pauses import retry_after
 
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 THROTTLING_STATUSES = frozenset({429, 503})
-"""Those to which Retry-After belongs."""
+"""HTTP statuses for which Retry-After is read."""
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 LIST_LIMIT = 16 * 1024 * 1024
-"""Bytes of one page of a list."""
+"""Maximum size of one page of a list, in bytes."""
 MOST_PAGES, MOST_ENTRIES = 100_000, 1_000_000
 DETAIL_BYTES = 64 * 1024
 UNSUPPORTED = "UNSUPPORTED"
-"""Code of OCI distribution; with 404 Klever's gateway says where its registry is."""
+"""Error code of OCI distribution. Klever's gateway sends it with status 404 and the address of its registry."""
 
 
 class ChallengedError(RegistryError):
-    """The registry asked for authorization, which there is now: the same request may succeed."""
+    """The registry requires authorization, which is available by now: the same request may succeed."""
 
 
 class BusyError(RegistryError):
-    """The registry is there but cannot answer now.
+    """The registry is reachable, but cannot process the request now.
 
     Args:
         message: for people.
-        pause: seconds after which it wants to be asked again, where it says that.
+        pause: seconds to wait before the next request, if the registry requests a pause.
     """
 
     transient = True
@@ -44,12 +44,12 @@ class BusyError(RegistryError):
 
 
 def pause_asked_for(response: aiohttp.ClientResponse) -> float | None:
-    """Seconds for which the answer's sender wants no request."""
+    """Return the number of seconds for which the sender wants no requests."""
     return retry_after(response.headers, time.time()) if response.status in THROTTLING_STATUSES else None
 
 
 async def content_of(response: aiohttp.ClientResponse, limit: int, name: str) -> bytes:
-    """The body of an answer. Raises RegistryError where it has more bytes than the limit."""
+    """Return the body of a response. Raises RegistryError if it is larger than the limit."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(CHUNK):
         body += chunk
@@ -59,10 +59,10 @@ async def content_of(response: aiohttp.ClientResponse, limit: int, name: str) ->
 
 
 async def listed_in(response: aiohttp.ClientResponse, field: str) -> list[Any]:
-    """A list in the JSON object of an answer; empty where it has none.
+    """Return a list from the JSON object of a response; empty if the field is missing.
 
     Raises:
-        RegistryError: it is none, or larger than any list needs to be.
+        RegistryError: the value is not a list, or the response is larger than the limit for lists.
     """
     content = await content_of(response, LIST_LIMIT, "a list")
     try:
@@ -73,13 +73,13 @@ async def listed_in(response: aiohttp.ClientResponse, field: str) -> list[Any]:
 
 
 class Pages:
-    """Counts the pages of a list, of which a registry may name one more without end."""
+    """Counts the pages of a list. A registry could name a next page forever."""
 
     def __init__(self) -> None:
         self._pages = self._entries = 0
 
     def count(self, entries: int) -> None:
-        """One more page, with so many entries. Raises RegistryError."""
+        """Count a page with this number of entries. Raises RegistryError if the list is too long."""
         self._pages += 1
         self._entries += entries
         if self._pages > MOST_PAGES or self._entries > MOST_ENTRIES:
@@ -87,7 +87,7 @@ class Pages:
 
 
 async def raise_for(response: aiohttp.ClientResponse, reference: Reference) -> None:
-    """Turn the registry's refusal into an error. Raises NotFoundError, AuthenticationError, RegistryError."""
+    """Raise the error for a response with an error status. Raises NotFoundError, AuthenticationError, RegistryError."""
     if response.ok:
         return
     body = await response.content.read(DETAIL_BYTES)
@@ -112,7 +112,7 @@ async def raise_for(response: aiohttp.ClientResponse, reference: Reference) -> N
 
 
 async def raise_for_store(response: aiohttp.ClientResponse, reference: Reference) -> None:
-    """As `raise_for`, for the host that a registry redirects to: neither the name nor the account is at fault."""
+    """Like `raise_for`, for the host to which a registry redirects. Neither the name nor the account is the cause."""
     if response.ok:
         return
     detail = _detail(await response.content.read(DETAIL_BYTES))
@@ -123,7 +123,7 @@ async def raise_for_store(response: aiohttp.ClientResponse, reference: Reference
 
 
 def _not_found(body: bytes, reference: Reference) -> OrmbError:
-    """Nothing of this name; or no registry, whose 404 is not what the specification wants."""
+    """Return the error for a 404: the name does not exist, or the host is not an OCI registry."""
     errors = _errors(body)
     if any(error.get("code") == UNSUPPORTED for error in errors):
         return RegistryError(". ".join(error.get("message", "") for error in errors), status=NOT_FOUND)
@@ -135,7 +135,7 @@ def _not_found(body: bytes, reference: Reference) -> OrmbError:
 
 
 def _detail(body: bytes) -> str:
-    """What the registry says, if it says it as the specification wants."""
+    """Return the message in the error document of the registry, if there is one."""
     return "".join(f" {error.get('code', '')}: {error.get('message', '')}" for error in _errors(body))
 
 

@@ -1,4 +1,4 @@
-"""Requests to the API of registries (OCI distribution 1.1): authorized, checked for errors, and retried."""
+"""Requests to the API of registries (OCI distribution 1.1), with authorization, error checks and retries."""
 
 import asyncio
 import re
@@ -30,9 +30,9 @@ class RegistryApi:
 
     Args:
         transport: sends a request once.
-        authorizer: answers challenges.
-        plain_http: use http for every host; hosts on this machine always do.
-        first_pause: seconds before the second try of a request that failed for now; doubles each time.
+        authorizer: responds to challenges.
+        plain_http: use http for all hosts; hosts on this machine always use http.
+        first_pause: seconds before the first retry after a temporary error; doubles with each retry.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RegistryApi:
         data: Body = None,
         push: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request with what authorization is known; a challenge is learnt from, for the next attempt."""
+        """Send a request with the authorization that is known. A challenge is processed for the next attempt."""
         authorization = self._authorizer.headers(reference, push=push)
         async with self._transport.send(Request(method, url, {**(headers or {}), **authorization}, data)) as response:
             is_registry = is_same_origin(response.url, url)
@@ -66,11 +66,11 @@ class RegistryApi:
             yield response
 
     async def retried(self, attempt: Callable[[], Awaitable[ResultT]], *, even_unavailable: bool = True) -> ResultT:
-        """Call again after errors that may pass, after each challenge, and when a pause that was asked for is over.
+        """Retry a call after temporary errors, after each challenge, and after the pause that a registry requests.
 
         Args:
-            attempt: what to call.
-            even_unavailable: also where the registry does not answer at all.
+            attempt: the call.
+            even_unavailable: whether to retry if the registry does not respond at all.
         """
         budget = _Budget(self._first_pause)
         while True:
@@ -82,30 +82,30 @@ class RegistryApi:
                 await asyncio.sleep(budget.spend_pause(error))
             except RegistryUnavailableError as error:
                 if not even_unavailable or isinstance(error.__cause__, aiohttp.ClientConnectorError):
-                    raise  # where nobody listens, that does not change within a second: say it at once
+                    raise  # if no process listens, a retry within seconds does not help: fail at once
                 await asyncio.sleep(budget.spend_try(error))
 
     def next_page(self, reference: Reference, response: aiohttp.ClientResponse) -> URL | None:
-        """Where a list continues (RFC 8288), if it does. Raises ForeignHostError."""
+        """Return the URL of the next page of a list (RFC 8288), or None. Raises ForeignHostError."""
         links = LINK.finditer(", ".join(response.headers.getall("Link", [])))
         following = next((link[1] for link in links if IS_NEXT.search(link[2])), None)
         return within(self.root(reference), following, response.url) if following is not None else None
 
     def url(self, reference: Reference, path: str) -> URL:
-        """The URL of something in the repository."""
+        """Return the URL of a path in the repository."""
         return exact(f"{self.root(reference)}{reference.repository}/{path}")
 
     def root(self, reference: Reference) -> URL:
-        """The URL of the API of the reference's registry, which answers where there is one."""
+        """Return the base URL of the registry's API. Every OCI registry responds to it."""
         scheme = "http" if self._plain_http or reference.is_loopback else "https"
         return exact(f"{scheme}://{reference.host}/v2/")
 
 
 class _Budget:
-    """How often, and for how long, a request is tried again.
+    """Limits the number of retries of a request, and their total duration.
 
     Args:
-        first_pause: seconds before the second try; doubles each time.
+        first_pause: seconds before the first retry; doubles with each retry.
     """
 
     def __init__(self, first_pause: float) -> None:
@@ -114,7 +114,7 @@ class _Budget:
         self._asked_for = 0.0
 
     def spend_try(self, error: Exception) -> float:
-        """Seconds until the next try; raises the error where there is none."""
+        """Return the seconds until the next retry. Raises the error if no retry is left."""
         self._tries += 1
         if self._tries >= TRIES:
             raise error
@@ -122,7 +122,7 @@ class _Budget:
         return self._next_pause / 2
 
     def spend_pause(self, error: BusyError) -> float:
-        """As `spend_try`; where the registry asked for a pause, the transport waits, and only its length counts."""
+        """Like `spend_try`. If the registry requested a pause, the transport waits, and only its length counts."""
         if error.pause is None:
             return self.spend_try(error)
         self._asked_for += max(1.0, error.pause)

@@ -1,4 +1,4 @@
-"""Answers a registry's challenges: a Bearer token from its token endpoint (Docker token authentication), or Basic."""
+"""Responds to a registry's challenges: a Bearer token from its endpoint (Docker token authentication), or Basic."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 CLIENT = "ormb"
 PREFERENCE = ("bearer", "basic")
-"""A token does less harm in the wrong hands than a password."""
+"""Schemes in order of preference: a leaked token does less harm than a leaked password."""
 TOKEN_BYTES = 1024 * 1024
 Key = tuple[str, str, bool]
 FindCredentials = Callable[[str, Warn], Credentials | None]
@@ -32,7 +32,7 @@ FindCredentials = Callable[[str, Warn], Credentials | None]
 
 @dataclass
 class _Access:
-    """How far one repository, for one kind of access, has been opened."""
+    """The state of authentication for one repository and one kind of access."""
 
     header: str | None = None
     is_accepted: bool = False
@@ -41,11 +41,11 @@ class _Access:
 
 
 class Authorizer:
-    """Remembers, for each repository and kind of access, which Authorization header a registry takes.
+    """Remembers the Authorization header that a registry accepts for each repository and kind of access.
 
     Args:
-        find: gives the credentials for a host; called in a thread.
-        transport: for token endpoints.
+        find: returns the credentials for a host; called in a thread.
+        transport: sends requests to token endpoints.
     """
 
     def __init__(self, find: FindCredentials, transport: Transport) -> None:
@@ -55,32 +55,32 @@ class Authorizer:
         self._warned: set[str] = set()
 
     def headers(self, reference: Reference, *, push: bool) -> dict[str, str]:
-        """What to send; nothing until a challenge has come."""
+        """Return the headers to send; empty before the first challenge."""
         header = self._accesses[_key(reference, push)].header
         return {AUTHORIZATION: header} if header else {}
 
     def accepted(self, reference: Reference, *, push: bool) -> None:
-        """The registry has taken what `headers` gave: if it refuses the same later, a token has expired."""
+        """Record that the registry accepted the headers. If it rejects them later, the token has expired."""
         self._accesses[_key(reference, push)].is_accepted = True
 
     async def learn(self, reference: Reference, response: aiohttp.ClientResponse, *, push: bool) -> None:
-        """Work out a header from a 401 answer: from the challenge that is preferred, next time from the next one.
+        """Derive a header from a 401 response: from the preferred challenge first, then from the next one.
 
         Raises:
-            AuthenticationError: there are no credentials, or they are refused.
-            ForeignHostError: the token endpoint may not have them.
+            AuthenticationError: there are no credentials, or the registry rejects them.
+            ForeignHostError: the token endpoint must not receive the credentials.
         """
         access = self._accesses[_key(reference, push)]
         async with access.lock:
             if response.request_info.headers.get(AUTHORIZATION) != access.header:
-                return  # another request has learnt while this one was on its way
+                return  # another request received a header while this one was in flight
             if access.header is None or access.is_accepted:
                 access.untried = _in_order(parse_challenges(response.headers.getall("WWW-Authenticate", [])))
             access.header, access.is_accepted = None, False
             access.header = await self._answer(reference, response.url, access.untried, push=push)
 
     async def _answer(self, reference: Reference, url: URL, untried: list[Challenge], *, push: bool) -> str:
-        """The header for the first challenge that can be answered; it is then no longer untried."""
+        """Return the header for the first supported challenge, and remove this challenge from the list."""
         problems: list[str] = []
         credentials = await in_thread(self._find, reference.host, problems.append)
         self._warn(problems)
@@ -116,7 +116,7 @@ class Authorizer:
     async def _allowed(
         self, reference: Reference, url: URL, realm: URL, credentials: Credentials | None
     ) -> Credentials | None:
-        """The credentials that the token endpoint may have: the registry's, or those kept for its own host."""
+        """Return the credentials for the token endpoint: those of the registry, or those stored for its own host."""
         if credentials is None or may_issue_tokens(url, realm):
             return credentials
         stored = await in_thread(self._find, realm.authority, self._warned.add)
@@ -144,14 +144,14 @@ def _in_order(challenges: list[Challenge]) -> list[Challenge]:
 
 
 def _scope(reference: Reference, *, push: bool) -> dict[str, str]:
-    """The access to ask for; none where only the login is checked."""
+    """Return the scope to request; empty if only the login is checked."""
     if not reference.repository:
         return {}
     return {"scope": f"repository:{reference.repository}:{'pull,push' if push else 'pull'}"}
 
 
 def _token_request(realm: URL, fields: dict[str, str], credentials: Credentials | None) -> Request:
-    """A token by GET (Docker token authentication), or for an identity token by POST (OAuth 2)."""
+    """Build the request for a token: GET (Docker token authentication), or POST for an identity token (OAuth 2)."""
     if credentials is not None and credentials.is_identity_token:
         grant = {"grant_type": "refresh_token", "client_id": CLIENT, "refresh_token": credentials.password}
         return Request("POST", realm, {}, {**fields, **grant})

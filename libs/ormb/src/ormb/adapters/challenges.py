@@ -1,11 +1,11 @@
-"""The challenges of a 401 answer (RFC 9110, 11.6.1): any number in one header line or several; pure."""
+"""Parses the challenges of a 401 response (RFC 9110, 11.6.1), in one header line or several; pure."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 LONGEST_LINE, MOST_LINES = 4096, 16
-"""Bytes of a line, and lines, that are read: a line without end costs the square of its length."""
+"""Maximum bytes of a line, and number of lines. The cost of parsing a line is quadratic in its length."""
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's name
 _PARAMETER = re.compile(rf'\s*+({_TOKEN}+)\s*+=\s*+("(?:[^"\\]|\\.)*+"|{_TOKEN}+)\s*+(?=,|$)')
 _SCHEME = re.compile(rf"\s*+({_TOKEN}+)(?:\s++|(?=,|$))")
@@ -15,7 +15,7 @@ _REST = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,"]|")*')
 
 @dataclass(frozen=True)
 class Challenge:
-    """One way in which a server lets itself be asked again."""
+    """One authentication scheme that a server offers."""
 
     scheme: str
     """In lower case."""
@@ -24,7 +24,7 @@ class Challenge:
 
 
 def parse_challenges(lines: Iterable[str]) -> list[Challenge]:
-    """All challenges, in their order; what cannot be read, or is longer than any login needs, is passed over."""
+    """Return all challenges in order. Challenges that are malformed, or longer than any login needs, are skipped."""
     read = [line for line in lines if len(line) <= LONGEST_LINE][:MOST_LINES]
     return [challenge for line in read for challenge in _parsed(line)]
 
@@ -48,7 +48,7 @@ def _parsed(line: str) -> list[Challenge]:
 
 
 def _after_token68(line: str, at: int) -> int:
-    """Past the one value that Negotiate and its like have in place of parameters."""
+    """Skip the single value that Negotiate and similar schemes have in place of parameters."""
     if _PARAMETER.match(line, at):
         return at
     value = _TOKEN68.match(line, at)

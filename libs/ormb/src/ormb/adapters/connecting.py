@@ -1,4 +1,4 @@
-"""Puts the parts together that speak to registries; whoever wants one enters this."""
+"""Assembles the client for registries from its parts."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -25,14 +25,14 @@ CONNECTIONS = 100
 
 @dataclass(frozen=True)
 class Connecting:
-    """How registries are spoken to.
+    """Options of connections to registries.
 
     Attributes:
-        plain_http: http to every registry; those on this machine are always spoken to so.
-        insecure: TLS certificates are not verified.
-        ca_file: certificates of authorities to trust besides the system's.
-        connections: open at a time.
-        chunk_bytes: size of the pieces of large blobs.
+        plain_http: use http for all registries; registries on this machine always use http.
+        insecure: do not verify TLS certificates.
+        ca_file: additional CA certificates to trust.
+        connections: maximum number of open connections.
+        chunk_bytes: size of the chunks of large blobs.
         own: the registry whose password is in a file.
     """
 
@@ -48,10 +48,10 @@ class Connecting:
 async def connected(
     root: Path, options: Connecting, *, find: FindCredentials | None = None
 ) -> AsyncIterator[HttpRegistry]:
-    """A client for all registries, with the proxies that the environment names.
+    """A client for all registries, with the proxies that the environment configures.
 
     Args:
-        root: where ormb keeps credentials and uploads in the middle.
+        root: directory of ormb's credentials and of interrupted uploads.
         options: settings of the connections.
         find: returns the credentials for a host. The default finds those of `options.own`, stored and announced ones.
     """
@@ -80,5 +80,5 @@ def _session(
         resolver=OwnResolver(registries),
         socket_factory=registries.socket_for,
     )
-    no_cookies = aiohttp.DummyCookieJar()  # a cookie is a credential that every port of a host would be sent
+    no_cookies = aiohttp.DummyCookieJar()  # cookies are credentials that would be sent to every port of a host
     return aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, cookie_jar=no_cookies)

@@ -1,4 +1,4 @@
-"""Where credentials are: the environment, ormb's own file, Docker's, and credential helpers."""
+"""Finds credentials in the environment, in ormb's own file, in Docker's file, and with credential helpers."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 Warn = Callable[[str], None]
-"""Takes a sentence about a part of the configuration that is passed over."""
+"""Receives a sentence about a part of the configuration that is ignored."""
 CONFIG = "config.json"
 MAPPINGS = ("auths", "credHelpers")
 TOKEN_USER = "<token>"  # noqa: S105 - what a credential helper says in place of a user
@@ -25,10 +25,10 @@ DOCKER_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 
 @dataclass(frozen=True)
 class Credentials:
-    """A user, or robot account, and its secret.
+    """The name and secret of a user account or robot account.
 
     Attributes:
-        username: empty where the secret is an identity token.
+        username: empty if the secret is an identity token.
         password: the secret.
     """
 
@@ -37,19 +37,19 @@ class Credentials:
 
     @property
     def basic(self) -> str:
-        """The value of an Authorization header."""
+        """Return the value of a Basic Authorization header."""
         return f"Basic {_encoded(self)}"
 
     @property
     def is_identity_token(self) -> bool:
-        """Whether the secret is to be exchanged for an access token (OAuth 2 refresh token)."""
+        """Return whether the secret must be exchanged for an access token (OAuth 2 refresh token)."""
         return not self.username
 
 
 def find_credentials(root: Path, host: str, warn: Warn = log.warning) -> Credentials | None:
-    """Credentials for a host: `ORMB_USERNAME` and `ORMB_PASSWORD`, then ormb's own file, then Docker's.
+    """Return the credentials for a host: from `ORMB_USERNAME` and `ORMB_PASSWORD`, ormb's own file, or Docker's file.
 
-    What cannot be read is passed over with a warning: the other places, and other hosts, do not depend on it.
+    A file that cannot be read is ignored with a warning, because it may not concern this host.
     """
     username, password = os.environ.get("ORMB_USERNAME"), os.environ.get("ORMB_PASSWORD")
     if username and password:
@@ -63,10 +63,10 @@ def find_credentials(root: Path, host: str, warn: Warn = log.warning) -> Credent
 
 
 def store_credentials(root: Path, host: str, credentials: Credentials, warn: Warn = log.warning) -> None:
-    """Keep credentials for a host, readable by the user only; a file that cannot be read is put aside.
+    """Store credentials for a host, readable only by the user. A file that cannot be read is renamed and kept.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: the file cannot be written.
     """
     config = _own_config(root, warn)
     config["auths"] = {**_mapping(config, "auths"), host: {"auth": _encoded(credentials)}}
@@ -74,7 +74,7 @@ def store_credentials(root: Path, host: str, credentials: Credentials, warn: War
 
 
 def forget_credentials(root: Path, host: str, warn: Warn = log.warning) -> bool:
-    """Remove a host's credentials; whether there were any. Raises OSError."""
+    """Remove the credentials of a host. Returns whether there were any. Raises OSError."""
     config = _own_config(root, warn)
     was_there = _mapping(config, "auths").pop(host, None) is not None
     if was_there:
@@ -93,7 +93,10 @@ def _own_config(root: Path, warn: Warn) -> dict[str, Any]:
 
 
 def _in_config(path: Path, host: str, warn: Warn) -> Credentials | None:
-    """What a file in Docker's format has (docker-config-json); helpers win over what is written in the file."""
+    """Return the credentials in a file of Docker's format (docker-config-json).
+
+    Helpers take precedence over entries.
+    """
     config = _read(path, warn)
     helper = _mapping(config, "credHelpers").get(host) or config.get("credsStore")
     if helper and (credentials := _from_helper(str(helper), host, warn)) is not None:
@@ -109,7 +112,7 @@ def _mapping(config: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _names(host: str) -> Iterator[str]:
-    """How a host is spelt in such a file."""
+    """Yield the spellings of a host in such a file."""
     for name in (host, *_same_machine(host)):
         yield from (name, f"https://{name}", f"http://{name}", f"https://{name}/v2/", f"https://{name}/v1/")
     if host in DOCKER_HOSTS:
@@ -117,13 +120,13 @@ def _names(host: str) -> Iterator[str]:
 
 
 def _same_machine(host: str) -> list[str]:
-    """Other spellings of this machine: people log in to localhost, services pull from 127.0.0.1."""
+    """Return other spellings of this machine: people log in to localhost, services pull from 127.0.0.1."""
     name, colon, port = host.rpartition(":")
     return [f"{other}{colon}{port}" for other in LOOPBACK if other != name] if colon and name in LOOPBACK else []
 
 
 def _from_helper(helper: str, host: str, warn: Warn) -> Credentials | None:
-    """Ask `docker-credential-<helper>`; None where it knows nothing of the host."""
+    """Run `docker-credential-<helper>`. Returns None if it has no credentials for the host."""
     server = DOCKER_HUB if host in DOCKER_HOSTS else host
     command = [f"docker-credential-{helper}", "get"]
     try:
@@ -153,7 +156,7 @@ def _decode(path: Path, host: str, entry: Any, warn: Warn) -> Credentials | None
         if token := entry.get("identitytoken"):
             return Credentials("", str(token))
         if not {"auth", "username"} & set(entry):
-            return None  # Docker leaves an empty entry where a helper has the secret
+            return None  # Docker leaves an empty entry if a helper stores the secret
         if "auth" not in entry:
             return Credentials(str(entry["username"]), str(entry["password"]))
         username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
@@ -164,7 +167,7 @@ def _decode(path: Path, host: str, entry: Any, warn: Warn) -> Credentials | None
 
 
 def _docker_config() -> Path | None:
-    """Docker's file; None for a user without a home directory."""
+    """Return the path of Docker's file; None for a user without a home directory."""
     try:
         return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / CONFIG
     except RuntimeError:
@@ -172,7 +175,7 @@ def _docker_config() -> Path | None:
 
 
 def _read(path: Path, warn: Warn) -> dict[str, Any]:
-    """A file of credentials; empty where it is not there, or cannot be read."""
+    """Read a file of credentials; empty if it does not exist or cannot be read."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A registry over HTTP: the OCI distribution API 1.1, streamed."""
+"""A registry over HTTP: a streaming client of the OCI distribution API 1.1."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
@@ -32,8 +32,8 @@ class HttpRegistry:
 
     Args:
         api: sends requests.
-        sessions: remembers uploads in the middle.
-        chunk_bytes: larger blobs are sent in pieces of this size, so that an interrupted upload resumes.
+        sessions: remembers interrupted uploads.
+        chunk_bytes: larger blobs are sent in chunks of this size, so that an interrupted upload resumes.
     """
 
     def __init__(self, api: RegistryApi, *, sessions: UploadSessions, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -106,7 +106,7 @@ class HttpRegistry:
         await self._uploads.upload(reference, content, progress, mount_from=mount_from)
 
     async def get_blob(self, reference: Reference, digest: str, *, start: int = 0) -> AsyncGenerator[bytes]:
-        """See `Registry`. A connection lost in the middle raises; the caller resumes where it was."""
+        """See `Registry`. A lost connection raises an error; the caller then resumes from its offset."""
         url = self.api.url(reference, f"blobs/{digest}")
         headers = {"Range": f"bytes={start}-"} if start else {}
         async with AsyncExitStack() as stack:
@@ -115,7 +115,7 @@ class HttpRegistry:
                 return await stack.enter_async_context(self.api.request("GET", url, reference, headers=headers))
 
             response = await self.api.retried(begin, even_unavailable=False)
-            unwanted = 0 if response.status == PARTIAL else start  # a registry may send all in spite of the range
+            unwanted = 0 if response.status == PARTIAL else start  # some registries ignore the range
             async for chunk in response.content.iter_chunked(CHUNK):
                 if unwanted < len(chunk):
                     yield chunk[unwanted:]

@@ -1,4 +1,4 @@
-"""Whose server listens on a port of this machine: another user's may, while that of this user is away."""
+"""Finds the owner of the server on a port of this machine, which may be another user's while this user's is down."""
 
 import os
 import sys
@@ -11,9 +11,9 @@ LOOPBACK = int.from_bytes(bytes((127, 0, 0, 1)), sys.byteorder)
 
 
 def is_ours(port: int, table: Path = TABLE) -> bool:
-    """Whether a server of this user listens on 127.0.0.1. Where the kernel does not say so it is taken to be.
+    """Return whether a server of this user listens on 127.0.0.1; True if the system does not provide this information.
 
-    Only Linux does, where `/proc` is mounted.
+    Only Linux provides it, in `/proc`.
     """
     try:
         sockets = table.read_text("ascii")
@@ -23,12 +23,12 @@ def is_ours(port: int, table: Path = TABLE) -> bool:
 
 
 def is_held_by(user: int, port: int, table: str) -> bool:
-    """The same, as the kernel's table of IPv4 sockets has it (proc_net_tcp); pure.
+    """Like `is_ours`, from the kernel's table of IPv4 sockets (proc_net_tcp); pure.
 
-    Root's counts, who reads everything anyway. A server on every address does not count: it hears what comes to
-    127.0.0.1 only while nobody listens there.
+    Servers of root count as well, since root can read all data anyway. Servers on all addresses do not count: they
+    receive connections to 127.0.0.1 only while no other process listens there.
     """
     address = f"{LOOPBACK:08X}:{port:04X}"
-    rows = (line.split() for line in table.splitlines() if address in line)  # of thousands, few need to be taken apart
+    rows = (line.split() for line in table.splitlines() if address in line)  # cheap filter before parsing
     owners = {int(row[7]) for row in rows if row[1] == address and row[3] == LISTENS}
     return bool(owners) and owners <= {user, ROOT}

@@ -1,4 +1,4 @@
-"""Where the addresses that a registry answers with lead, and who may have credentials there; pure."""
+"""Checks the URLs in responses of a registry, and which origins may receive credentials; pure."""
 
 import ipaddress
 from urllib.parse import urljoin
@@ -11,10 +11,10 @@ HTTP_PORT = 80
 
 
 def exact(url: str, base: URL | None = None) -> URL:
-    """An address that a server gave, byte for byte, since a signature may cover it.
+    """Parse a URL from a server without normalizing it, since a signature may cover it.
 
     Raises:
-        RegistryError: it is none, or is neither http nor https.
+        RegistryError: it is not a URL, or its scheme is neither http nor https.
     """
     try:
         absolute = URL(urljoin(str(base), url) if base else url, encoded=True)
@@ -32,17 +32,17 @@ def exact(url: str, base: URL | None = None) -> URL:
 
 
 def is_same_origin(one: URL, other: URL) -> bool:
-    """Whether scheme, host and port are the same; default ports are equal to none (RFC 6454)."""
+    """Return whether scheme, host and port are the same; an omitted port is the default port (RFC 6454)."""
     return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
 
 
 def within(origin: URL, location: str, base: URL) -> URL:
-    """An address to go on at with the same credentials: it must be of the registry that was asked.
+    """Return the next URL to request with the same credentials. It must belong to the registry that was asked.
 
-    A registry that does not know that it is behind TLS answers with `http://` and its own name: that becomes https.
+    A registry that does not know that it is behind TLS responds with `http://` and its own name. The result is https.
 
     Raises:
-        ForeignHostError: it is on another host, or would be in clear.
+        ForeignHostError: the URL is on another host, or would not be encrypted.
     """
     url = exact(location, base)
     if (url.scheme, origin.scheme) == ("http", "https") and _is_same_host(url, origin):
@@ -56,9 +56,10 @@ def within(origin: URL, location: str, base: URL) -> URL:
 
 
 def may_issue_tokens(registry: URL, realm: URL) -> bool:
-    """Whether a token endpoint may have the credentials that are kept for a registry.
+    """Return whether a token endpoint may receive the credentials stored for a registry.
 
-    The registry's own origin may, and by https a host of the same domain, as auth.docker.io for registry-1.docker.io.
+    Allowed are the registry's own origin, and over https a host of the same domain, as auth.docker.io for
+    registry-1.docker.io.
     """
     if is_same_origin(registry, realm):
         return True

@@ -1,4 +1,4 @@
-"""Sends the password of a registry on this machine to that registry alone, whoever else listens meanwhile."""
+"""Sends the password of a registry on this machine to that registry only, not to another server on its port."""
 
 import errno
 import socket
@@ -22,12 +22,12 @@ LOOPBACK = (HOST, "::1")
 
 
 class OwnRegistries:
-    """Which addresses are those of registries whose password is in a file, and what logs in there.
+    """Identifies addresses of registries whose password is in a file, and returns their credentials.
 
     Args:
-        root: where ormb keeps credentials, and registries are announced.
-        own: one that is known besides.
-        listens: whether the server on a port of this machine is this user's.
+        root: directory of ormb's credentials and of announced registries.
+        own: one further registry.
+        listens: returns whether the server on a port of this machine belongs to this user.
     """
 
     def __init__(self, root: Path, own: OwnRegistry | None = None, *, listens: Callable[[int], bool] = is_ours) -> None:
@@ -35,12 +35,12 @@ class OwnRegistries:
         self._own = own
         self._listens = listens
         self._trusted: set[int] = set()
-        """Ports of registries of one's own: what was sent there once may be sent again, later and elsewhere never."""
+        """Ports that were identified as this user's registries. Requests to them are never sent to another address."""
         self._doubted: set[int] = set()
-        """Ports of this machine to which connections were opened while they were nobody's that we know."""
+        """Ports of this machine to which connections were opened before they were identified as a registry."""
 
     def find(self, host: str, warn: Warn) -> Credentials | None:
-        """Credentials for a host:port: of the known registry, else what the user keeps, else of an announced one."""
+        """Return the credentials for a host:port: the configured registry, else stored ones, else an announced one."""
         if self._own is not None and self._own.is_named(host):
             return self._login(self._own, warn)
         stored = find_credentials(self._root, host, warn)
@@ -48,17 +48,18 @@ class OwnRegistries:
         return self._login(announced, warn) if announced is not None else stored
 
     def is_own(self, port: int) -> bool:
-        """Whether 127.0.0.1 is meant where this port of `localhost` is asked for."""
+        """Return whether `localhost` with this port means 127.0.0.1."""
         address = f"{HOST}:{port}"
         if (self._own is not None and self._own.is_named(address)) or announced_at(self._root, address) is not None:
             self._trusted.add(port)
         return port in self._trusted
 
     def socket_for(self, address: "AddrInfoType") -> socket.socket:
-        """A socket for a new connection, as aiohttp wants one.
+        """Create a socket for a new connection, for aiohttp.
 
         Raises:
-            ConnectionRefusedError: the port is that of a registry of one's own, where another user's server listens.
+            ConnectionRefusedError: the port belongs to a registry of this user, but another user's server listens on
+            it.
         """
         family, kind, protocol, _, to = address
         host, port = to[0], int(to[1])
@@ -82,11 +83,11 @@ class OwnRegistries:
 
 
 class OwnResolver(AbstractResolver):
-    """Resolves `localhost` to the address on which registries of one's own listen: others may listen on `::1`.
+    """Resolves `localhost` to the address of this user's registries: others may listen on `::1`.
 
     Args:
-        registries: which they are.
-        system: resolves every other name.
+        registries: identifies them.
+        system: resolves all other names.
     """
 
     def __init__(self, registries: OwnRegistries, system: AbstractResolver | None = None) -> None:

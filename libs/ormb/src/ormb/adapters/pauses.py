@@ -1,4 +1,4 @@
-"""`Retry-After` (RFC 9110, 10.2.3): a host that says when to come back gets no request before that."""
+"""`Retry-After` (RFC 9110, 10.2.3): no request is sent to a host before the time that it names."""
 
 import asyncio
 import logging
@@ -15,17 +15,17 @@ from ormb.errors import ThrottledError
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 300.0
-"""Seconds that a request waits for in all; a host that wants more is not asked again."""
+"""Maximum number of seconds that a request waits in total. If a host asks for more, the request fails."""
 SAME = 1.0
-"""Seconds by which two answers to requests sent together may differ without being two pauses."""
+"""Maximum difference in seconds between two responses that belong to the same pause."""
 
 
 class Pauses:
-    """Holds requests back, by host; shared by all that send requests.
+    """Delays requests by host. All clients share one instance.
 
     Args:
-        clock: seconds since any time in the past.
-        sleep: waits for so many seconds.
+        clock: seconds since any point in the past.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class Pauses:
         self._until: dict[URL, float] = {}
 
     async def wait(self, url: URL) -> None:
-        """Return once the URL's host may be asked. Raises ThrottledError where that is too far off."""
+        """Wait until requests to the URL's host are allowed. Raises ThrottledError if that takes too long."""
         while (left := self._until.get(url.origin(), 0.0) - self._clock()) > 0:
             if left > LONGEST_PAUSE:
                 raise self._too_long(url, left)
             await self._sleep(left)
 
     def ask_for(self, url: URL, seconds: float, status: int) -> None:
-        """Hold requests to the URL's host back for so many seconds. Raises ThrottledError where that is too long."""
+        """Block requests to the URL's host for a number of seconds. Raises ThrottledError if that is too long."""
         until = self._clock() + seconds
         before = self._until.get(url.origin(), 0.0)
         self._until[url.origin()] = max(before, until)
@@ -61,10 +61,10 @@ class Pauses:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that an answer asks to wait; None where it does not say, or says it in no known form.
+    """Return the seconds that a response asks to wait; None without a valid header.
 
     Args:
-        headers: of the answer; a date is measured by the server's own clock, where `Date` says it.
+        headers: of the response. A date is relative to the server's clock, if `Date` is present.
         now: seconds since 1970.
     """
     text = headers.get("Retry-After", "").strip()

@@ -1,7 +1,7 @@
-"""Which proxy a request goes through: the usual variables, in either case; pure.
+"""Chooses the proxy for a request from the usual environment variables, in either case; pure.
 
-NO_PROXY is read as Go's httpproxy package reads it, since container tools do: names with all that is below
-them, `.example.com` for what is below only, addresses, CIDR ranges, each with or without a port, and `*`.
+NO_PROXY is interpreted as by Go's httpproxy package, like in container tools: names with their subdomains,
+`.example.com` for subdomains only, addresses, CIDR ranges, each with or without a port, and `*`.
 """
 
 import ipaddress
@@ -19,10 +19,10 @@ SUPPORTED = ("http", "https")
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy, and the variable that names it."""
+    """A proxy, and the variable that configures it."""
 
     url: URL
-    """With its user and password, where it has any."""
+    """Includes user and password, if there are any."""
     variable: str
 
     def __str__(self) -> str:
@@ -33,17 +33,17 @@ class Proxies:
     """Chooses the proxy for a URL.
 
     Args:
-        environment: variables; those of the process by default.
+        environment: variables; default is the environment of the process.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = os.environ if environment is None else environment
 
     def proxy_for(self, url: URL) -> Proxy | None:
-        """The proxy to ask; None where the request goes straight, as everything to this machine does.
+        """Return the proxy for a URL; None for a direct connection. Requests to this machine are always direct.
 
         Raises:
-            ProxyError: the variable that names the proxy cannot be read, or names one of another kind.
+            ProxyError: the variable cannot be parsed, or names an unsupported kind of proxy.
         """
         host, port = url.host or "", url.port or 0
         if _is_loopback(host) or self._is_excepted(host, port):
@@ -60,7 +60,7 @@ class Proxies:
 
 
 def _parsed(text: str, variable: str) -> URL:
-    """A proxy's URL; http where it has no scheme."""
+    """Parse the URL of a proxy; http is the default scheme."""
     try:
         url = URL(text if "://" in text else f"http://{text}")
         is_complete = bool(url.host and url.port)
@@ -87,7 +87,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
 
 
 def _split(entry: str) -> tuple[str, str]:
-    """Name and port of an entry; IPv6 addresses have a port only in brackets."""
+    """Split an entry into name and port. IPv6 addresses with a port are in brackets."""
     if entry.startswith("["):
         name, _, rest = entry[1:].partition("]")
         return name, rest.removeprefix(":")

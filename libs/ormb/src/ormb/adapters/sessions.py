@@ -1,4 +1,4 @@
-"""Uploads in the middle, kept on disk so that another process can resume them."""
+"""Interrupted uploads, stored on disk so that another process can resume them."""
 
 import json
 from contextlib import suppress
@@ -11,11 +11,11 @@ from ormb.reference import Reference
 
 @dataclass(frozen=True)
 class UploadSession:
-    """Where the next piece goes.
+    """The state of an upload.
 
     Attributes:
-        location: URL that the registry gave last; it may be good for one request only.
-        offset: bytes that the registry has.
+        location: the last URL that the registry returned; it may be valid for one request only.
+        offset: number of bytes that the registry has received.
     """
 
     location: str
@@ -23,17 +23,17 @@ class UploadSession:
 
 
 class UploadSessions:
-    """A file for each blob and repository.
+    """Stores one file for each blob and repository.
 
     Args:
-        directory: created when the first upload is remembered.
+        directory: created when the first upload is stored.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def find(self, reference: Reference, digest: str) -> UploadSession | None:
-        """The session of a blob, if there is one that can be read."""
+        """Return the session of a blob; None if it does not exist or cannot be read."""
         try:
             document = json.loads(self._path(reference, digest).read_text())
             return UploadSession(str(document["location"]), int(document["offset"]))
@@ -41,7 +41,7 @@ class UploadSessions:
             return None
 
     def remember(self, reference: Reference, digest: str, session: UploadSession) -> None:
-        """Keep where an upload is; not being able to is no error, the upload then begins anew another time."""
+        """Store the state of an upload. Failure is not an error: the upload then restarts from the beginning."""
         path = self._path(reference, digest)
         new = path.with_suffix(".new")
         with suppress(OSError):
@@ -50,7 +50,7 @@ class UploadSessions:
             new.replace(path)
 
     def forget(self, reference: Reference, digest: str) -> None:
-        """Drop what is known of an upload."""
+        """Delete the state of an upload."""
         with suppress(OSError):
             self._path(reference, digest).unlink(missing_ok=True)
 

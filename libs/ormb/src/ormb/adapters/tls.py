@@ -1,18 +1,18 @@
-"""How a registry's certificate is verified."""
+"""Verification of TLS certificates of registries."""
 
 import ssl
 from pathlib import Path
 
 
 def verification(*, insecure: bool, ca_file: Path | None) -> ssl.SSLContext | bool:
-    """What aiohttp wants as `ssl`.
+    """Return the `ssl` argument for aiohttp.
 
     Args:
-        insecure: verify nothing.
-        ca_file: certificates of authorities to trust besides the system's.
+        insecure: do not verify certificates.
+        ca_file: additional CA certificates to trust.
 
     Raises:
-        OSError: the file cannot be read, or holds no certificate.
+        OSError: the file cannot be read, or contains no certificate.
     """
     if insecure or ca_file is None:
         return not insecure

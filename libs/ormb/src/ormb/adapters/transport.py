@@ -1,4 +1,4 @@
-"""Sends one request: through the proxy that is wanted, not before the host wants it, and along redirects."""
+"""Sends one request: through the configured proxy, after the pause that the host requested, and along redirects."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -28,7 +28,7 @@ Body = bytes | AsyncIterator[bytes] | Mapping[str, str] | None
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be sent."""
+    """An HTTP request."""
 
     method: str
     url: URL
@@ -36,11 +36,11 @@ class Request:
     body: Body = None
 
     def redirected(self, location: str) -> "Request":
-        """The same request to where an answer points, without credentials for another origin.
+        """Return the same request for the URL of a redirect, without credentials if the origin differs.
 
         Raises:
             ForeignHostError: it would no longer be encrypted.
-            RegistryError: it changes something, and is not repeated elsewhere.
+            RegistryError: the request changes data, and must not be repeated on another host.
         """
         url = exact(location, self.url)
         if self.method not in SAFE_METHODS:
@@ -55,13 +55,14 @@ class Request:
 
 
 class Transport:
-    """See the module.
+    """Sends requests; see the module.
 
     Args:
         session: owns the connections; it must not read the environment.
-        once: as `session`, for requests in clear to a proxy: some end the connection after an answer without saying so.
+        once: like `session`, for unencrypted requests to a proxy: some proxies close the connection after a response
+        without announcing it.
         proxies: chooses the proxy.
-        pauses: holds requests back.
+        pauses: delays requests.
     """
 
     def __init__(
@@ -79,12 +80,12 @@ class Transport:
 
     @asynccontextmanager
     async def send(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer at the end of all redirects.
+        """Yield the response at the end of all redirects.
 
         Raises:
-            RegistryUnavailableError: a host does not answer.
+            RegistryUnavailableError: a host does not respond.
             ProxyError: the proxy cannot be used.
-            ThrottledError: a host takes no requests for long.
+            ThrottledError: a host accepts no requests for too long.
             ForeignHostError, RegistryError: see `Request.redirected`.
         """
         for _ in range(MOST_REDIRECTS):
@@ -123,7 +124,7 @@ class Transport:
 
 @contextmanager
 def _as_ours(url: URL, proxy: Proxy | None) -> "Iterator[None]":
-    """Errors of the connection as ours, which name who did not answer."""
+    """Convert errors of the connection to errors that name the host or proxy that failed."""
     try:
         yield
     except aiohttp.ClientHttpProxyError as error:

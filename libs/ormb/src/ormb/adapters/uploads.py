@@ -1,4 +1,4 @@
-"""Blob uploads of the OCI distribution API 1.1: mounted, whole, or in pieces, so that interrupted ones resume."""
+"""Blob uploads of the OCI distribution API 1.1: mounted, whole, or in chunks, so that interrupted uploads resume."""
 
 import io
 from collections.abc import AsyncIterator, Iterator
@@ -25,19 +25,19 @@ CHUNK_BYTES = 32 * 1024 * 1024
 MIN_LENGTH = "OCI-Chunk-Min-Length"
 CREATED = 201
 NO_CHUNKS = frozenset({400, 405, 411, 413, 415, 416, 501})
-"""What registries answer that do not take pieces, or lost count of them."""
+"""HTTP statuses of registries that do not support chunks, or have lost the offset."""
 MAY_PASS = (BusyError, ChallengedError, ThrottledError)
-"""After which the upload is still there."""
+"""Errors after which the upload still exists."""
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 class Uploads:
-    """Sends blobs.
+    """Uploads blobs.
 
     Args:
         api: sends requests.
-        sessions: remembers uploads in the middle.
-        chunk_bytes: size of a piece; smaller blobs are sent whole.
+        sessions: remembers interrupted uploads.
+        chunk_bytes: size of a chunk; smaller blobs are sent in one request.
     """
 
     def __init__(self, api: RegistryApi, sessions: UploadSessions, *, chunk_bytes: int) -> None:
@@ -49,7 +49,7 @@ class Uploads:
     async def upload(
         self, reference: Reference, content: Content, progress: Progress, *, mount_from: str | None
     ) -> None:
-        """Send a blob, again after errors that may pass. Raises as `ports.Registry.put_blob`."""
+        """Upload a blob, with retries after temporary errors. Raises the errors of `ports.Registry.put_blob`."""
 
         async def attempt() -> None:
             sent = _Sent(progress)
@@ -62,14 +62,14 @@ class Uploads:
         await self._api.retried(attempt)
 
     async def mount(self, reference: Reference, digest: str, source: str) -> bool:
-        """Have a blob taken from another repository; whether it was. Raises as `upload`."""
+        """Mount a blob from another repository. Returns whether that succeeded. Raises the errors of `upload`."""
 
         async def attempt() -> UploadSession | None:
             return await self._begin(reference, digest, source)
 
         opened = await self._api.retried(attempt)
         if opened is not None:
-            with suppress(RegistryError, NotFoundError):  # it times out there
+            with suppress(RegistryError, NotFoundError):  # it expires at the registry
                 async with self._api.request("DELETE", self._url(reference, opened), reference, push=True):
                     return False
         return opened is None
@@ -91,7 +91,7 @@ class Uploads:
         await self._in_pieces(reference, content, source, session, sent)
 
     async def _begin(self, reference: Reference, digest: str, mount_from: str | None) -> UploadSession | None:
-        """Open an upload; None where the registry has taken the blob from another repository."""
+        """Start an upload; None if the registry mounted the blob from another repository."""
         start = self._api.url(reference, "blobs/uploads/")
         url = start.with_query({"mount": digest, "from": mount_from}) if mount_from else start
         async with self._api.request("POST", url, reference, push=True) as response:
@@ -101,7 +101,7 @@ class Uploads:
             return UploadSession(self._location(reference, start, response), 0)
 
     async def _resumed(self, reference: Reference, digest: str, size: int) -> UploadSession | None:
-        """The upload that another process began, as far as the registry still has it."""
+        """Return the upload that another process started, as far as the registry still has it."""
         stored = self._sessions.find(reference, digest)
         if stored is None:
             return None
@@ -115,7 +115,7 @@ class Uploads:
         except MAY_PASS:
             raise
         except (RegistryError, NotFoundError, ValueError):
-            pass  # it is not an upload of this registry, or no longer
+            pass  # it belongs to another registry, or has expired
         self._sessions.forget(reference, digest)
         return None
 
@@ -167,21 +167,21 @@ class Uploads:
         except MAY_PASS:
             raise
         except (RegistryError, NotFoundError):
-            self._sessions.forget(reference, digest)  # the next attempt begins anew
+            self._sessions.forget(reference, digest)  # the next attempt restarts
             raise
 
     def _location(self, reference: Reference, url: URL, response: aiohttp.ClientResponse) -> str:
-        """Where an upload continues: only ever at the registry, which gets the credentials."""
+        """Return the URL of the next chunk. It must be on the registry, since it receives the credentials."""
         return str(within(self._api.root(reference), response.headers.get("Location", str(url)), url))
 
     def _url(self, reference: Reference, session: UploadSession) -> URL:
-        """Where the next piece goes; checked again, since the session may come from a file."""
+        """Return the URL of the next chunk. It is checked again, since the session may come from a file."""
         origin = self._api.root(reference)
         return within(origin, session.location, origin)
 
 
 class _Sent:
-    """Counts what an attempt has sent, so that a failed one can be taken back."""
+    """Counts the bytes that an attempt has sent, so that a failed attempt can be subtracted from the progress."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -212,10 +212,10 @@ def _opened(source: Path | bytes) -> Iterator[IO[bytes]]:
 
 
 async def _chunks(file: IO[bytes], begin: int, size: int, sent: _Sent | None) -> AsyncIterator[bytes]:
-    """So many bytes of a file, in chunks.
+    """Yield a number of bytes of a file in chunks.
 
-    The file is the caller's to close: a request that is cancelled leaves this generator where it was, and nothing
-    closes what it holds before it is collected.
+    The caller closes the file: a cancelled request suspends this generator, and its resources are released only when it
+    is collected.
     """
     file.seek(begin)
     left = size

@@ -19,10 +19,10 @@ DOWNLOAD = ".ormb-download"
 
 
 class UriType(ReferenceType):
-    """A reference, with or without a scheme."""
+    """A command-line argument with a reference, with or without a scheme."""
 
     def convert(self, value: str | Reference, param: click.Parameter | None, ctx: click.Context | None) -> Reference:
-        """Parse it, or say how a reference is written."""
+        """Parse the reference, or fail with a message that shows the syntax."""
         text = str(value)
         for scheme in SCHEMES:
             text = text.removeprefix(scheme)
@@ -32,7 +32,7 @@ class UriType(ReferenceType):
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(installed_version("ormb"), prog_name="ormb-storage-initializer")
 def cli() -> None:
-    """Fetch a model for the model server that starts next, as an init container does.
+    """Pull a model for the model server that starts next. This command is meant for init containers.
 
     \b
     ormb-storage-initializer pull-and-export registry.example.com/library/iris:v1 /mnt/models/iris
@@ -69,9 +69,9 @@ def pull_and_export(  # noqa: PLR0913 - one parameter for each option
     insecure: bool,
     ca_file: Path | None,
 ) -> None:
-    """Write the model to the destination. Nothing is done where it is there already.
+    """Write the model to the destination. Does nothing if it is already there.
 
-    Credentials are in $ORMB_USERNAME and $ORMB_PASSWORD, or in $ROOTPATH/config.json.
+    Credentials are read from $ORMB_USERNAME and $ORMB_PASSWORD, or from $ROOTPATH/config.json.
 
     \b
     ormb-storage-initializer pull-and-export registry.example.com/library/iris:v1 /mnt/models/iris --target triton

@@ -1,1 +1,1 @@
-"""`ormb-storage-initializer`: a model from a registry, laid out as a model server wants it; for init containers."""
+"""`ormb-storage-initializer`: pulls a model into the directory layout of a model server; for init containers."""

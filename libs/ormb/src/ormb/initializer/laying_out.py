@@ -1,4 +1,4 @@
-"""From an exported model to a model server's directory, all or nothing, and nothing to do the second time."""
+"""Arranges an exported model in the layout of a model server, all or nothing. Repeating it changes nothing."""
 
 import json
 import shutil
@@ -19,14 +19,14 @@ NEW = ".ormb-new"
 
 
 def is_laid_out(destination: Path, digest: str, layout: DirectoryLayout, name: str) -> bool:
-    """Whether the destination already holds this artifact for this server."""
+    """Return whether the destination already contains this artifact for this server."""
     record = _record(destination)
     wanted = {"digest": digest, "target": layout.value, "name": name}
     return wanted.items() <= record.items() and all((destination / entry).exists() for entry in record["entries"])
 
 
 def described(exported: Path, name: str, version: str) -> ServedModel:
-    """The model in an exported directory. Raises UnsupportedArtifactError where nothing tells its format."""
+    """Describe the model in an exported directory. Raises UnsupportedArtifactError if its format is unknown."""
     modelfile = load_modelfile((exported / FILE_NAME).read_text(), source=FILE_NAME)
     directory = exported / MODEL
     format_name = modelfile.format or modelformats.detect_format(directory)
@@ -42,7 +42,7 @@ def described(exported: Path, name: str, version: str) -> ServedModel:
 
 
 def _main(format_name: str, directory: Path) -> tuple[str, str]:
-    """The path of the model's file in its directory, and else why there is none."""
+    """Return the path of the model's file in its directory, and the problem if there is none."""
     try:
         files = model_files(format_name, directory)
     except modelformats.InvalidModelError as error:
@@ -51,17 +51,17 @@ def _main(format_name: str, directory: Path) -> tuple[str, str]:
 
 
 def lay_out(exported: Path, destination: Path, layout: DirectoryLayout, model: ServedModel, digest: str) -> Plan:
-    """Move the files of an exported model to where the server looks; what an earlier run has put there goes.
+    """Move the files of an exported model to the paths of a server. Files of an earlier run are removed.
 
     Args:
         exported: on the file system of the destination; consumed.
-        destination: other files in it are left alone.
+        destination: unrelated files in it are kept.
         layout: of the server.
         model: the model, see `described`.
         digest: of the artifact.
 
     Raises:
-        UnsupportedArtifactError: the server does not serve the format.
+        UnsupportedArtifactError: the server does not support the format.
     """
     wanted = plan(layout, model)
     new = destination / NEW
@@ -77,7 +77,7 @@ def lay_out(exported: Path, destination: Path, layout: DirectoryLayout, model: S
 
 
 def _replace(destination: Path, new: Path, facts: dict[str, str]) -> None:
-    """The record goes first and comes last: a run that is killed in between is done again."""
+    """Replace the files. The record is deleted first and written last: an interrupted run is repeated."""
     old = _record(destination).get("entries", [])
     entries = sorted(path.name for path in new.iterdir())
     (destination / RECORD).unlink(missing_ok=True)

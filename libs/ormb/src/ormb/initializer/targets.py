@@ -1,4 +1,4 @@
-"""The files that a model server needs in its directory; pure."""
+"""Plans the files of a model server's directory; pure."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from ormb.modelfile import FILE_NAME
 from . import triton
 
 WHOLE_DIRECTORIES = frozenset({"SavedModel"})
-"""Formats whose model is a directory to Triton, and not a file of it."""
+"""Formats whose model is a directory to Triton instead of a file."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How the destination will look.
+    """The planned files of the destination.
 
     Attributes:
         moves: path below the exported model to path below the destination; `model` is the model's directory.
@@ -30,17 +30,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What is to be laid out.
+    """The model to serve.
 
     Attributes:
-        name: what the server will call it.
+        name: its name in the server.
         version: tag of the artifact.
         format: the model's format.
-        main: path below `model/` of the file that the parser reads; empty where it reads none.
-        problem: why there is no such file; empty otherwise.
+        main: path below `model/` of the file that the parser reads; empty if it reads none.
+        problem: the reason if there is no such file; empty otherwise.
         files: paths of all files below `model/`.
-        signature: what is known of inputs and outputs.
-        empty_directories: paths of the directories without an entry below `model/`.
+        signature: the known inputs and outputs.
+        empty_directories: paths of the empty directories below `model/`.
     """
 
     name: str
@@ -54,10 +54,10 @@ class ServedModel:
 
 
 def plan(layout: DirectoryLayout, model: ServedModel) -> Plan:
-    """Plan a model's directory.
+    """Plan the directory of a model.
 
     Raises:
-        UnsupportedArtifactError: no server with this layout serves the format.
+        UnsupportedArtifactError: no server with this layout supports the format.
     """
     if layout is DirectoryLayout.PLAIN:
         return Plan({"model": "model", FILE_NAME: FILE_NAME})
@@ -77,7 +77,7 @@ def plan(layout: DirectoryLayout, model: ServedModel) -> Plan:
 
 
 def _moves(model: ServedModel, support: Support) -> dict[str, str]:
-    """The model's file where the server looks for it, and the others beside it."""
+    """Map the model's file to the path that the server expects, and all other files to paths beside it."""
     if model.format in WHOLE_DIRECTORIES:
         return {"model": support.place, FILE_NAME: FILE_NAME}
     directory, main = PurePosixPath(support.place).parent, _main(model)
@@ -98,7 +98,7 @@ def _mlserver(model: ServedModel, implementation: str) -> Plan:
 
 
 def _main(model: ServedModel) -> str:
-    """The model's file, below `model/`. Raises UnsupportedArtifactError where it is not one."""
+    """Return the model's file, relative to `model/`. Raises UnsupportedArtifactError if it is not a single file."""
     if not model.main:
         raise UnsupportedArtifactError(f"the {model.format} model cannot be laid out: {model.problem}")
     return model.main

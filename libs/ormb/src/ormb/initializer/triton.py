@@ -1,4 +1,4 @@
-"""Triton's config.pbtxt (its model_configuration.md) from a model's signature; pure."""
+"""Generates Triton's config.pbtxt (its model_configuration.md) from a model's signature; pure."""
 
 from collections.abc import Iterable
 
@@ -18,10 +18,10 @@ DATATYPES = {
 
 
 def config(name: str, support: Support, signature: Signature | None) -> str:
-    """config.pbtxt. Tensors are left out where any is unknown: Triton then asks the model itself.
+    """Return config.pbtxt. Tensors are omitted if any of them is unknown: Triton then reads them from the model.
 
-    Each request is a run of its own (`max_batch_size: 0`, every dimension is named): these formats do not show
-    whether their rows are independent of each other, see `Support.batch_rows`.
+    Requests are not batched (`max_batch_size: 0`, all dimensions are listed): these formats do not show whether rows
+    are independent of each other, see `Support.batch_rows`.
     """
     lines = [f'name: "{_escaped(name)}"', f'platform: "{support.implementation}"']
     tensors = (*signature.inputs, *signature.outputs) if signature else ()

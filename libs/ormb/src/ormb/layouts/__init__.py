@@ -1,4 +1,4 @@
-"""How tools lay models out as OCI artifacts; one file for each layout, all read, two written."""
+"""Layouts of models as OCI artifacts, one module for each tool. All can be read, two can be written."""
 
 from .catalogue import LAYOUTS, layout_named, layout_of
 

@@ -1,4 +1,4 @@
-"""The layouts there are."""
+"""The supported layouts."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from .modelpack import MODELPACK
 from .ormb_v1alpha1 import ORMB_V1ALPHA1
 
 LAYOUTS: tuple[Layout, ...] = (MODELPACK, ORMB_V1ALPHA1, MODELKIT, DOCKER_MODEL, MODELCAR)
-"""In the order in which they are asked; the last one claims every container image."""
+"""In the order in which they are tried. The last one matches every container image."""
 
 
 def layout_of(document: dict[str, Any]) -> Layout | None:
-    """The layout of a manifest; None where it is no model."""
+    """Return the layout of a manifest; None if it is not a model."""
     return next((layout for layout in LAYOUTS if layout.claims(document)), None)
 
 
 def layout_named(name: str) -> Layout:
-    """The layout of that name."""
+    """Return the layout with a name."""
     return next(layout for layout in LAYOUTS if layout.name == name)

@@ -1,4 +1,4 @@
-"""Docker model artifacts (`docker model`): one file for each layer, named by its type where it has no name."""
+"""Docker model artifacts (`docker model`): one file for each layer, named after its type if it has no name."""
 
 from collections import Counter
 from typing import Any
@@ -31,19 +31,19 @@ class DockerModel:
     name = "docker"
 
     def claims(self, document: dict[str, Any]) -> bool:
-        """By its config's type."""
+        """Identified by the type of the config."""
         return config_type(document).startswith(CONFIG_PREFIX)
 
     def wants_config(self, _document: dict[str, Any]) -> bool:
-        """The config has nothing that an ormbfile has."""
+        """False: the config has no fields in common with an ormbfile."""
         return False
 
     def modelfile(self, _document: dict[str, Any], _config: bytes | None) -> ModelFile | None:
-        """Nothing is said."""
+        """None: the artifact has no metadata."""
         return None
 
     def files(self, manifest: ModelManifest) -> ArtifactFiles:
-        """Several layers of one kind are numbered; what another file completes goes beside it."""
+        """Number the layers of the same kind. Files that belong to another file are placed beside it."""
         beside = _beside(manifest.layers)
         kinds = Counter(layer.media_type for layer in manifest.layers)
         counts: Counter[str] = Counter()
@@ -59,7 +59,7 @@ DOCKER_MODEL = DockerModel()
 
 
 def _beside(layers: tuple[Descriptor, ...]) -> set[str]:
-    """The types of adapters and projectors; none where there is no model that they belong to."""
+    """Return the types of adapters and projectors; empty if there is no model that they belong to."""
     types = {layer.media_type for layer in layers}
     others = {kind for kind in types if kind.endswith((".lora", "mmproj"))}
     return others if any(kind.endswith(".gguf.v3") for kind in types) else set()

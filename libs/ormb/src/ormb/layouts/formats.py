@@ -1,4 +1,4 @@
-"""Names of formats as other tools spell them."""
+"""Names of formats in other tools."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ FORMATS = {name.lower(): name for name in modelformats.KNOWN_FORMATS}
 
 
 def format_named(name: Any) -> str | None:
-    """Our name of a format; None where it is none of those known."""
+    """Return Klever's name of a format; None if it is unknown."""
     return FORMATS.get(str(name or "").lower())

@@ -1,4 +1,4 @@
-"""Kitfiles as kit writes them into artifacts, as JSON (https://kitops.org/docs/kitfile/format/); pure."""
+"""Kitfiles as JSON, as kit stores them in artifacts (https://kitops.org/docs/kitfile/format/); pure."""
 
 import posixpath
 from collections.abc import Iterator, Mapping
@@ -13,13 +13,13 @@ SECTIONS = ("datasets", "code", "docs", "prompts", "mcpServers")
 
 
 class Kitfile:
-    """What a Kitfile says.
+    """The content of a Kitfile.
 
     Args:
-        text: its JSON.
+        text: the JSON.
 
     Raises:
-        UnsupportedArtifactError: it is no JSON object.
+        UnsupportedArtifactError: it is not a JSON object.
     """
 
     def __init__(self, text: bytes) -> None:
@@ -28,12 +28,12 @@ class Kitfile:
 
     @property
     def model_path(self) -> str | None:
-        """The file or directory that is the model, from the Kitfile's directory; None where none is named."""
+        """Return the path of the model, relative to the Kitfile's directory; None if the Kitfile names none."""
         path = self._model.get("path")
         return posixpath.normpath(str(path)) if path else None
 
     def modelfile(self) -> ModelFile:
-        """What it has in common with an ormbfile."""
+        """Return the metadata that has a field in an ormbfile."""
         package, model = table(self._document.get("package")), self._model
         return lenient_modelfile(
             {
@@ -45,12 +45,12 @@ class Kitfile:
         )
 
     def paths(self) -> Mapping[str, str]:
-        """The digest of each layer to the path of what it holds; only of kits since 0.5."""
+        """Map the digest of each layer to the path of its content; empty for kits before 0.5."""
         entries = (entry for entry in self._entries() if entry.get("digest") and entry.get("path"))
         return {str(entry["digest"]): posixpath.normpath(str(entry["path"])) for entry in entries}
 
     def diff_ids(self) -> Mapping[str, str]:
-        """The digest of each layer to that of its uncompressed bytes."""
+        """Map the digest of each layer to the digest of its uncompressed bytes."""
         entries = (entry for entry in self._entries() if entry.get("digest") and entry.get("diffId"))
         return {str(entry["digest"]): str(entry["diffId"]) for entry in entries}
 

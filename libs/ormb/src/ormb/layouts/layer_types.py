@@ -1,4 +1,4 @@
-"""Media types of layers, of every tool whose artifacts are read: what a layer is for, and how its bytes are packed."""
+"""Media types of layers in artifacts of all supported tools: the purpose of a layer and its compression."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ormb.errors import UnsupportedArtifactError
 
 
 class Compression(StrEnum):
-    """How the bytes of a layer are compressed."""
+    """Compression of the bytes of a layer."""
 
     NONE = ""
     GZIP = "gzip"
@@ -17,10 +17,10 @@ class Compression(StrEnum):
 
 @dataclass(frozen=True)
 class LayerType:
-    """What a media type says of a layer.
+    """The information in a media type.
 
     Attributes:
-        kind: what the layer is for, in the words of its tool: `weight`, `model`, `docs`.
+        kind: the purpose of the layer, in the terms of its tool: `weight`, `model`, `docs`.
         is_archive: whether it is a tar of files; otherwise it is one file.
         compression: of the archive or the file.
     """
@@ -34,10 +34,10 @@ _PACKED = r"(?P<form>raw|tar)(?:\+(?P<compression>gzip|zstd))?"
 MODELPACK = re.compile(rf"application/vnd\.(?:cncf|cnai)\.model\.(?P<kind>\w+(?:\.\w+)?)\.v1\.{_PACKED}")
 """ModelPack (CNCF model-spec, docs/spec.md), and its older spelling."""
 MODELPACK_OF_DOCKER = re.compile(r"application/vnd\.cncf\.model\.(?P<kind>weight)\.v1\.(?:gguf|safetensors)")
-"""What `docker model package --format cncf` writes; not in the specification."""
+"""The types that `docker model package --format cncf` writes; not in the specification."""
 MODELKIT = re.compile(rf"application/vnd\.kitops\.modelkit\.(?P<kind>\w+)\.v1\.{_PACKED}")
 KITFILE = re.compile(r"application/vnd\.kitops\.modelkit\.(?P<kind>config)\.v1\+json")
-"""A Kitfile, which `kit pack --use-model-pack` has kept in a layer."""
+"""A Kitfile, which `kit pack --use-model-pack` stores in a layer."""
 ORMB = re.compile(r"application/(?P<form>tar)\+(?P<compression>gzip)")
 DOCKER_ARCHIVE = re.compile(r"application/vnd\.docker\.ai\.(?P<kind>(?:vllm\.config|dir)\.)(?P<form>tar)")
 DOCKER_FILE = re.compile(
@@ -53,14 +53,14 @@ IMAGE_OF_DOCKER = re.compile(
 
 
 def layer_type(media_type: str, patterns: tuple[re.Pattern[str], ...]) -> LayerType:
-    """Read the media type of a layer, in full.
+    """Parse the media type of a layer.
 
     Args:
-        media_type: as the descriptor has it.
+        media_type: of the descriptor.
         patterns: of the tool that made the artifact.
 
     Raises:
-        UnsupportedArtifactError: it is none of them, so that nobody knows what the layer's bytes are.
+        UnsupportedArtifactError: no pattern matches, so that the encoding of the layer is unknown.
     """
     match = next((match for pattern in patterns if (match := pattern.fullmatch(media_type))), None)
     if match is None:

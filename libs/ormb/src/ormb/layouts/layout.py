@@ -1,4 +1,4 @@
-"""What a layout says of an artifact."""
+"""The interface of a layout."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from ormb.modelfile import ModelFile
 from .layer_types import LayerType
 
 TREE = ".artifact"
-"""Where files of other tools lie, at the paths that their artifact gives them, until the model is found among them."""
+"""Directory for files of other tools, at the paths of the artifact, until the files of the model are selected."""
 EXTRA = "extra"
-"""Where an export has the files of an artifact that are not the model: data, and what lies outside its directory."""
+"""Directory of an export for files that do not belong to the model: data, and files outside the model's directory."""
 
 
 class Role(Enum):
-    """What the files of a layer are to the model."""
+    """The role of a layer's files for the model."""
 
     MODEL = auto()
     PART = auto()
@@ -31,15 +31,15 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class LayerFiles:
-    """What a layer holds, and where it goes below the destination.
+    """The content of a layer, and its place below the destination.
 
     Attributes:
         descriptor: the layer.
-        type: how its bytes are packed.
-        target: for one file its path; for an archive the directory that its entries go into.
-        role: what its files are to the model.
-        below: only entries of the archive under this directory, without it.
-        diff_ids: digests of which the uncompressed bytes must have one; none where the artifact declares none.
+        type: its compression and form.
+        target: the path of a file, or the directory into which an archive is unpacked.
+        role: of its files for the model.
+        below: unpack only entries of the archive below this directory, and strip its path.
+        diff_ids: digests, one of which the uncompressed bytes must have; empty if the artifact declares none.
     """
 
     descriptor: Descriptor
@@ -56,20 +56,20 @@ class LayerFiles:
 
     @property
     def is_in_tree(self) -> bool:
-        """Whether it is to be decided which of its files are the model."""
+        """Whether the files of the model must still be selected from the layer."""
         return self.target.partition("/")[0] == TREE
 
 
 @dataclass(frozen=True)
 class ArtifactFiles:
-    """What an artifact holds.
+    """The content of an artifact.
 
     Attributes:
-        layers: in the order in which they are unpacked.
-        is_model_directory: whether their paths are those of a model directory; else `model_path` says where the model
-            is among them.
-        model_path: the file or directory that the artifact names as its model; None where it names none.
-        empty_directories: directories without an entry, which no layer has.
+        layers: in the order of unpacking.
+        is_model_directory: whether their paths are those of a model directory; otherwise `model_path` names the model
+            among them.
+        model_path: the file or directory that the artifact names as its model; None if it names none.
+        empty_directories: empty directories, which are not in any layer.
     """
 
     layers: tuple[LayerFiles, ...]
@@ -79,45 +79,45 @@ class ArtifactFiles:
 
 
 class Layout(Protocol):
-    """One layout; pure."""
+    """A layout; pure."""
 
     name: str
-    """As `--layout` and `ormb inspect` spell it."""
+    """The name in `--layout` and in the output of `ormb inspect`."""
 
     def claims(self, document: dict[str, Any]) -> bool:
-        """Whether a manifest, as JSON, has this layout."""
+        """Return whether a manifest has this layout."""
         ...
 
     def wants_config(self, document: dict[str, Any], /) -> bool:
-        """Whether the config blob says of the model, or of its files, what the manifest does not."""
+        """Return whether the config blob has metadata of the model or its files that the manifest does not have."""
         ...
 
     def modelfile(self, document: dict[str, Any], config: bytes | None, /) -> ModelFile | None:
-        """What the artifact says of the model; None where it carries no ormbfile.yaml.
+        """Return the metadata of the model; None if the artifact has no ormbfile.yaml.
 
         Args:
             document: the manifest.
-            config: the config blob, where it is wanted and was fetched.
+            config: the config blob, if it is wanted and was fetched.
         """
         ...
 
     def files(self, manifest: ModelManifest, /) -> ArtifactFiles:
-        """Where the layers go.
+        """Return the destinations of the layers.
 
         Raises:
-            UnsupportedArtifactError: a layer is of a type that is not known.
+            UnsupportedArtifactError: a layer has an unknown type.
         """
         ...
 
 
 def config_type(document: dict[str, Any]) -> str:
-    """The media type of the config; empty where there is none."""
+    """Return the media type of the config; empty if there is none."""
     config = document.get("config")
     return str(config.get("mediaType", "")) if isinstance(config, dict) else ""
 
 
 def config_document(content: bytes | None) -> dict[str, Any]:
-    """The JSON object in a config blob; empty where it was not read. Raises UnsupportedArtifactError."""
+    """Return the JSON object in a config blob; empty if it was not read. Raises UnsupportedArtifactError."""
     try:
         return dict(load_json(content or b"{}"))
     except (ValueError, TypeError) as error:
@@ -125,7 +125,7 @@ def config_document(content: bytes | None) -> dict[str, Any]:
 
 
 def table(value: Any) -> dict[str, Any]:
-    """The value where it is a JSON object, else an empty one."""
+    """Return the value if it is a JSON object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
@@ -136,14 +136,14 @@ def tree_files(
     diff_ids: Callable[[Descriptor], frozenset[str]],
     path: Callable[[Descriptor], str],
 ) -> tuple[LayerFiles, ...]:
-    """The layers of a tool that keeps the paths of its own tree.
+    """Return the layers of a tool that preserves the paths of its own tree.
 
     Args:
         manifest: the artifact.
-        kind: reads a media type.
-        roles: by the kind of a layer; others are BESIDE.
-        diff_ids: those declared for a layer.
-        path: the file that a layer without an archive holds.
+        kind: parses a media type.
+        roles: by the kind of a layer; the default is BESIDE.
+        diff_ids: returns the digests declared for a layer.
+        path: returns the path of a layer that is a file.
     """
     layers = []
     for layer in manifest.layers:

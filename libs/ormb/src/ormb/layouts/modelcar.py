@@ -1,4 +1,4 @@
-"""Modelcar: an ordinary container image that keeps a model under /models (KServe's `oci://`)."""
+"""Modelcar: an ordinary container image with a model under /models (KServe's `oci://`)."""
 
 from typing import Any
 
@@ -17,24 +17,24 @@ DIRECTORY, MODEL = "models", "model"
 
 
 class Modelcar:
-    """See `Layout`. Any image may be one; whether it is shows when its layers are unpacked."""
+    """See `Layout`. Any image matches. Only its layers show whether it contains a model."""
 
     name = "modelcar"
 
     def claims(self, document: dict[str, Any]) -> bool:
-        """Every container image."""
+        """True for every container image."""
         return config_type(document) in CONFIGS and not document.get("artifactType")
 
     def wants_config(self, _document: dict[str, Any]) -> bool:
-        """An image's config has the digests of its uncompressed layers."""
+        """True: the config of an image contains the digests of its uncompressed layers."""
         return True
 
     def modelfile(self, _document: dict[str, Any], _config: bytes | None) -> ModelFile | None:
-        """Nothing is said."""
+        """None: the artifact has no metadata."""
         return None
 
     def files(self, manifest: ModelManifest) -> ArtifactFiles:
-        """What each layer has under /models; later ones win."""
+        """Return the content of each layer under /models. Later layers take precedence."""
         patterns, declared = (layer_types.IMAGE, layer_types.IMAGE_OF_DOCKER), _diff_ids(manifest.config_content)
         return ArtifactFiles(
             tuple(
@@ -48,6 +48,6 @@ MODELCAR = Modelcar()
 
 
 def _diff_ids(config: bytes | None) -> frozenset[str]:
-    """Digests of the uncompressed layers (OCI image-spec, config.md)."""
+    """Return the digests of the uncompressed layers (OCI image-spec, config.md)."""
     rootfs = table(config_document(config).get("rootfs"))
     return frozenset(str(each) for each in rootfs.get("diff_ids") or [])

@@ -1,4 +1,4 @@
-"""KitOps ModelKit (https://kitops.org): a Kitfile as config, one layer for each of its entries."""
+"""KitOps ModelKit (https://kitops.org): a Kitfile as config, and one layer for each of its entries."""
 
 from functools import partial
 from typing import Any
@@ -23,19 +23,19 @@ class ModelKit:
     name = "modelkit"
 
     def claims(self, document: dict[str, Any]) -> bool:
-        """By the artifact's type in newer kits, by the config's in all."""
+        """Identified by the artifact type in newer kits, and by the type of the config in all kits."""
         return document.get("artifactType") == ARTIFACT or config_type(document) == CONFIG
 
     def wants_config(self, _document: dict[str, Any]) -> bool:
-        """Always: the Kitfile is there."""
+        """True: the config is the Kitfile."""
         return True
 
     def modelfile(self, _document: dict[str, Any], config: bytes | None) -> ModelFile | None:
-        """What the Kitfile has in common with an ormbfile."""
+        """Return the metadata of the Kitfile that has a field in an ormbfile."""
         return None if config is None else Kitfile(config).modelfile()
 
     def files(self, manifest: ModelManifest) -> ArtifactFiles:
-        """Archives hold paths from the Kitfile's directory, and a raw layer is one file of it."""
+        """Return archives with paths relative to the Kitfile's directory, and raw layers as one file each."""
         kitfile = Kitfile(manifest.config_content or b"{}")
         paths, diff_ids = kitfile.paths(), kitfile.diff_ids()
 

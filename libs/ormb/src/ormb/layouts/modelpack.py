@@ -1,7 +1,7 @@
 """ModelPack, the CNCF model-spec v0.0.7 (https://github.com/modelpack/model-spec), and its older `cnai` spelling.
 
-With an ormbfile in an annotation it is ours: paths begin at the model's directory. Otherwise another tool made it
-(modctl, kit, Docker), which kept the paths of its own tree.
+If the ormbfile is in an annotation, the artifact was made by Klever, and paths are relative to the model directory.
+Otherwise another tool (modctl, kit, Docker) made it, with the paths of its own tree.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ from .layout import ArtifactFiles, LayerFiles, Role, config_document, config_typ
 LEGACY_ARTIFACT = "application/vnd.cnai.model.manifest.v1+json"
 LEGACY_CONFIG = "application/vnd.cnai.model.config.v1+json"
 KITFILE_ANNOTATION = "ml.kitops.modelkit.kitfile"
-"""`kit pack --use-model-pack` keeps the Kitfile here."""
+"""Annotation in which `kit pack --use-model-pack` stores the Kitfile."""
 ROLES = {"weight": Role.MODEL, "weight.config": Role.PART, "dataset": Role.DATA}
 read_type = partial(layer_type, patterns=(layer_types.MODELPACK, layer_types.MODELPACK_OF_DOCKER, layer_types.KITFILE))
 
@@ -32,17 +32,17 @@ class ModelPack:
     name = "modelpack"
 
     def claims(self, document: dict[str, Any]) -> bool:
-        """By the artifact's type, else by its config's."""
+        """Identified by the artifact type, else by the type of the config."""
         return document.get("artifactType") in {mediatypes.MODELPACK_ARTIFACT, LEGACY_ARTIFACT} or (
             config_type(document) in {mediatypes.MODELPACK_CONFIG, LEGACY_CONFIG}
         )
 
     def wants_config(self, document: dict[str, Any]) -> bool:
-        """Not where the ormbfile is in an annotation."""
+        """False if the ormbfile is in an annotation."""
         return _annotation(document, mediatypes.MODELFILE_ANNOTATION) is None
 
     def modelfile(self, document: dict[str, Any], config: bytes | None) -> ModelFile | None:
-        """The ormbfile, else what the Kitfile or the specification's config has in common with it."""
+        """Return the ormbfile, else the metadata of the Kitfile or config that has a field in an ormbfile."""
         text = _annotation(document, mediatypes.MODELFILE_ANNOTATION)
         if text is not None:
             return ModelFile.model_validate_json(text)
@@ -52,7 +52,7 @@ class ModelPack:
         return _from_config(config) if config else None
 
     def files(self, manifest: ModelManifest) -> ArtifactFiles:
-        """One file for each raw layer; archives begin at the artifact's root."""
+        """Return one file for each raw layer; archives are relative to the root of the artifact."""
         if _annotation(manifest.document, mediatypes.MODELFILE_ANNOTATION) is not None:
             layers = tuple(_of_model_directory(layer) for layer in manifest.layers)
             return ArtifactFiles(layers, empty_directories=manifest.empty_directories)
@@ -82,7 +82,7 @@ def _annotation(document: dict[str, Any], name: str) -> str | None:
 
 
 def _diff_ids(config: bytes | None) -> frozenset[str]:
-    """Digests of the uncompressed layers (model-spec, docs/config.md)."""
+    """Return the digests of the uncompressed layers (model-spec, docs/config.md)."""
     modelfs = table(config_document(config).get("modelfs"))
     return frozenset(str(each) for each in modelfs.get("diffIds") or [])
 

@@ -12,7 +12,7 @@ from .layout import ArtifactFiles, LayerFiles, config_document, config_type
 CONFIG = "application/vnd.caicloud.model.config.v1alpha1+json"
 LAYER = "application/tar+gzip"
 NEVER = "0001-01-01T00:00:00Z"
-"""What Go writes for a time that was not set."""
+"""The value that Go writes for an unset time."""
 
 
 class OrmbV1Alpha1:
@@ -21,22 +21,22 @@ class OrmbV1Alpha1:
     name = "ormb"
 
     def claims(self, document: dict[str, Any]) -> bool:
-        """By its config's type; the manifest has no type of its own."""
+        """Identified by the type of the config, since the manifest has no type."""
         return config_type(document) == CONFIG
 
     def wants_config(self, _document: dict[str, Any]) -> bool:
-        """Always."""
+        """True: the config is the ormbfile."""
         return True
 
     def modelfile(self, _document: dict[str, Any], config: bytes | None) -> ModelFile | None:
-        """The config, without the time that Go writes for none."""
+        """Return the config, without the value that Go writes for an unset time."""
         if config is None:
             return None
         data = config_document(config)
         return lenient_modelfile({key: value for key, value in data.items() if (key, value) != ("created", NEVER)})
 
     def files(self, manifest: ModelManifest) -> ArtifactFiles:
-        """Entries begin with `model/`."""
+        """Return the archive; its entries begin with `model/`."""
         patterns = (layer_types.ORMB,)
         return ArtifactFiles(
             tuple(LayerFiles(layer, layer_type(layer.media_type, patterns), "") for layer in manifest.layers)
@@ -47,12 +47,12 @@ ORMB_V1ALPHA1 = OrmbV1Alpha1()
 
 
 def build_config(modelfile: ModelFile, names: list[str]) -> bytes:
-    """The config that the Go `ormb` reads; it wants a time and the names of the files."""
+    """Build the config for the Go `ormb`, which requires a time and the names of the files."""
     written = modelfile.replace(directory_structure=tuple(names), size=None)
     return canonical_json({"created": NEVER, **written.model_dump(mode="json", exclude_defaults=True)})
 
 
 def build_manifest(config: Descriptor, layer: Descriptor) -> bytes:
-    """As the Go `ormb` writes it: without media type, artifact type and annotations."""
+    """Build the manifest like the Go `ormb`: without media type, artifact type and annotations."""
     layers = [layer.model_dump(exclude_defaults=True)]
     return canonical_json({"schemaVersion": 2, "config": config.model_dump(exclude_defaults=True), "layers": layers})

@@ -1,4 +1,4 @@
-"""Whether a new version meets its limits, by what the ingress counts; pure."""
+"""Decides whether a new version meets its limits, from the counters of the ingress; pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Bucket(NamedTuple):
 
     upper_ms: float
     requests: int
-    """Those that took at most so long."""
+    """Number of requests that took at most this long."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Counts:
 
 
 def difference(before: Counts, after: Counts) -> Counts:
-    """What was counted between two readings; `after` itself if the counters were reset in between."""
+    """The increase between two readings; `after` itself if the counters were reset in between."""
     if after.requests < before.requests:
         return after
     earlier = dict(before.latencies)
@@ -70,7 +70,7 @@ def measurement(counts: Counts) -> Measurement:
 
 
 class Verdict(Enum):
-    """What happens to the step."""
+    """The decision about a step."""
 
     CONTINUE = "continue"
     WAIT = "wait"
@@ -86,7 +86,7 @@ class Judgement:
 
 
 def judge(measured: Measurement, limits: Analysis, *, interval_is_over: bool) -> Judgement:
-    """Whether the new version may get more traffic.
+    """Decide whether the new version may get more traffic.
 
     A version that exceeds a limit is rolled back before its interval has passed.
     """

@@ -1,4 +1,4 @@
-"""Whether requests to a serving are answered: from its replicas and its route; pure."""
+"""Derives the availability of a serving from its replicas and its route; pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,15 +14,15 @@ from .routing import Stage, percents
 from .versions import Deployment, VersionState, are_ready, start_problem, statuses
 
 SEEN = frozenset({MODEL_SERVER_FAILED, NO_REPLICAS, NO_ROUTE})
-"""Problems that follow from what is there; others come from what was tried."""
+"""Problems of the observed state; all other problems come from a failed operation."""
 
 
 def unavailable(stage: Stage, states: Iterable[VersionState], *, routed: bool) -> Problem | None:
-    """Why requests fail now; None where each variant that takes requests has a replica, or sleeps on purpose.
+    """The reason why requests fail now; None if each variant that takes requests has a replica or is idle.
 
     Args:
-        stage: what was applied.
-        states: versions, of this serving at least.
+        stage: the applied stage.
+        states: the states of versions, at least those of this serving.
         routed: whether the ingress has a route to the serving.
     """
     present = list(states)
@@ -42,10 +42,10 @@ def unavailable(stage: Stage, states: Iterable[VersionState], *, routed: bool) -
 def observed(
     document: ServingDocument, stage: Stage, states: Iterable[VersionState], now: datetime, *, routed: bool
 ) -> ServingDocument:
-    """The document of a serving that is applied, as its replicas and its route are now.
+    """The document of an applied serving, updated from its present replicas and route.
 
-    A serving that answers no more leaves Ready for Progressing, with the reason, and comes back once it answers. One
-    whose last generation failed stays Failed.
+    A serving that becomes unavailable changes from Ready to Progressing, with the reason, and back when it is available
+    again. A serving whose last generation failed stays Failed.
     """
     present = list(states)
     variants = statuses(stage.serving, stage.wanted, present, weights=percents(stage))
@@ -65,7 +65,7 @@ def observed(
 
 
 def is_applied(document: ServingDocument) -> bool:
-    """Whether nothing new is asked for: what was applied is kept as it is."""
+    """Return whether the present generation was applied or has failed, so that nothing new has to be applied."""
     status = document.status
     if status.phase is ServingPhase.DELETING:
         return False
@@ -73,7 +73,7 @@ def is_applied(document: ServingDocument) -> bool:
 
 
 def _problem(known: Problem | None, lost: Problem | None, stage: Stage, states: list[VersionState]) -> Problem | None:
-    """What is seen, unless it is known why replicas that are missing cannot be started."""
+    """The observed problem, unless the recorded problem explains why replicas cannot be started."""
     if known is not None and known.code not in SEEN and not are_ready(stage.serving, stage.wanted, states):
         return known
     reason = start_problem(stage.serving, stage.wanted, states)

@@ -5,11 +5,11 @@ import re
 from collections.abc import Sequence
 
 SHOWN = 5
-"""Lines of a log that are shown behind the cause."""
+"""Number of log lines that are shown after the cause."""
 OURS = ("kleverserve: ", "klever: ")
 """Prefixes of the lines in which our model servers state why they exit, and the deployer why it stopped one."""
 EXCEPTION = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Failure)\b(?::.*)?")
-"""The last line of a traceback of Python; of Java and others, their first."""
+"""Matches the last line of a Python traceback, and the first line of one of Java and others."""
 
 
 def explained(lines: Sequence[str]) -> str:
@@ -46,7 +46,7 @@ def _is_exception(line: str) -> bool:
 
 
 def _logged(line: str) -> dict[str, object]:
-    """A line of a log in JSON; nothing of other lines."""
+    """The entry of a log line in JSON; empty for other lines."""
     try:
         entry = json.loads(line) if line.startswith("{") else {}
     except (ValueError, RecursionError):
@@ -55,7 +55,7 @@ def _logged(line: str) -> dict[str, object]:
 
 
 def _plain(line: str) -> str:
-    """The words of a line, without what marks it."""
+    """The text of a line, without its prefix or JSON."""
     for mark in OURS:
         line = line.removeprefix(mark)
     return str(_logged(line).get("event", line))

@@ -1,4 +1,4 @@
-"""Regular expressions for what the ingress forwards to model servers, in the syntax of RE2.
+"""Regular expressions for the requests that the ingress forwards to model servers, in the syntax of RE2.
 
 A path is matched as a whole, after Envoy has normalised it, so that no encoding, doubled slash or parameter gives
 access to another.
@@ -12,10 +12,10 @@ QUERY = r"(?:\?.*)?"
 
 
 def http_expression(prefix: str) -> str:
-    """The targets of requests that reach a model server.
+    """The request targets that reach a model server.
 
     Args:
-        prefix: an expression for what precedes a model server's own path.
+        prefix: an expression for the part before a model server's own path.
     """
     return rf"{prefix}(?:{'|'.join(PATHS)}){QUERY}"
 

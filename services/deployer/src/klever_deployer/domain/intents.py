@@ -1,7 +1,7 @@
-"""What a request makes of a serving's document or tombstone; pure.
+"""Applies requests to a serving's document or tombstone; pure.
 
-Every decision looks at the order of the requests in their stream, whichever order they are handled in: a request that
-is handled late, again, or after a later one changes nothing.
+The order of requests in their stream decides, not the order in which they are handled: a request that is handled late,
+again, or after a later one is ignored.
 """
 
 from datetime import datetime
@@ -22,17 +22,17 @@ from kleverproto.servings import (
     next_generation,
 )
 
-from .following import followed, follows
-from .following import is_late as is_late_push
+from .followed_tags import followed, follows
+from .followed_tags import is_late as is_late_push
 
 Known = ServingDocument | Tombstone[ServingDocument] | None
-"""What is stored of a serving."""
+"""The stored document or tombstone of a serving, or None."""
 
 ENDED = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
 
 
 def requested(present: Known, request: ServingRequested, intent: Intent, now: datetime) -> ServingDocument | None:
-    """The document once a spec is wanted; None where the request is late."""
+    """The document after a spec is requested; None if the request is late."""
     if is_late(newest_intent(present), intent):
         return None
     if isinstance(present, ServingDocument):
@@ -52,14 +52,14 @@ def requested(present: Known, request: ServingRequested, intent: Intent, now: da
 def with_spec(
     present: ServingDocument, spec: ServingSpec, intent: Intent, now: datetime, *, at_least: int = 1
 ) -> ServingDocument:
-    """The document with another spec, pending; only the intent is another where the spec is the same.
+    """The document with a new spec, Pending; if the spec is unchanged, only the intent changes.
 
     Args:
-        present: what is stored.
-        spec: what is wanted.
-        intent: the request for it.
-        now: the present.
-        at_least: the generation that was promised to whoever asked.
+        present: the stored document.
+        spec: the requested spec.
+        intent: the request.
+        now: the present time.
+        at_least: the generation that the gateway has returned to the client.
     """
     generation = max(next_generation(present, spec), at_least)
     if generation == present.generation:
@@ -73,7 +73,7 @@ def with_spec(
 def deletion_requested(
     present: Known, intent: Intent, now: datetime
 ) -> ServingDocument | Tombstone[ServingDocument] | None:
-    """The document while its servers stop, or a tombstone where there is none; None where the request is late."""
+    """The document in phase Deleting, or a tombstone if there is no document; None if the request is late."""
 
     def begin(document: ServingDocument) -> ServingDocument:
         return with_status(document, now, phase=ServingPhase.DELETING, intent=intent, step="")
@@ -82,14 +82,14 @@ def deletion_requested(
 
 
 def pushed(present: Known, push: Followed, ref: str, cause: Intent, now: datetime) -> ServingDocument | None:
-    """The document once a tag that it follows names another manifest; None where that changes nothing.
+    """The document after a tag that it follows was pushed; None if nothing changes.
 
     Args:
-        present: what is stored.
-        push: what the tag names now, and of which generation of the tag that is.
+        present: the stored document.
+        push: the manifest that the tag names now, and the generation of the tag.
         ref: the tag.
-        cause: the ids of the event that said so; its sequence is of another stream and does not count.
-        now: the present.
+        cause: the ids of the event that announced the push; its sequence belongs to another stream and is not used.
+        now: the present time.
     """
     if not isinstance(present, ServingDocument) or present.status.phase is ServingPhase.DELETING:
         return None
@@ -106,10 +106,10 @@ def pushed(present: Known, push: Followed, ref: str, cause: Intent, now: datetim
 def steered(
     present: Known, generation: int, action: RolloutAction, intent: Intent, now: datetime
 ) -> ServingDocument | None:
-    """The document once someone steers the rollout of a generation; None where the request is late.
+    """The document after an action on the rollout of a generation; None if the request is late.
 
-    What was asked for before and is handled later, another spec or a deletion, still counts: the place of the
-    document's intent stays.
+    The sequence of the document's intent does not change, so that an earlier request for a spec or a deletion that is
+    handled later still applies.
     """
     if not isinstance(present, ServingDocument):
         return None
@@ -123,7 +123,7 @@ def steered(
 
 
 def with_status(document: ServingDocument, now: datetime, **changes: Unpack[ServingStatusChanges]) -> ServingDocument:
-    """The document with another status; the same document where the status is the same."""
+    """The document with these changes of its status; the same document if the status does not change."""
     status = document.status.replace(**changes)
     if status == document.status:
         return document

@@ -16,12 +16,12 @@ UNANNOUNCED = "announcing"
 
 
 def is_unannounced(document: ServingDocument) -> bool:
-    """Whether a crash may have come between an outcome and its event."""
+    """Return whether the event of the recorded outcome may not be published yet."""
     return document.status.step == UNANNOUNCED
 
 
 def outcome(document: ServingDocument) -> WireModel:
-    """The event of a document that is ready, failed, or not available any more."""
+    """The event for a document that became Ready, Failed or unavailable."""
     status = document.status
     common = {"namespace": document.namespace, "name": document.name, "generation": document.generation}
     rollout = status.rollout

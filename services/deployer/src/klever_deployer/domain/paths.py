@@ -1,4 +1,4 @@
-"""Where clients find a serving at the ingress."""
+"""The paths of a serving at the ingress."""
 
 from .versions import ServingName
 
@@ -6,7 +6,7 @@ INGRESS = "/seldon/"
 
 
 def path_prefix(serving: ServingName) -> str:
-    """What the ingress cuts off before the request reaches a model server."""
+    """The prefix of a serving's paths, which the ingress removes before it forwards a request."""
     return f"{INGRESS}{serving.namespace}/{serving.name}/"
 
 

@@ -1,8 +1,8 @@
-"""Whether a request about a serving is accepted or rejected by its precondition; pure.
+"""Accepts or rejects requests about a serving by their preconditions; pure.
 
-Each decision is made inside the compare-and-set of the document, so that of several requests with the same precondition
-exactly one is accepted, whichever gateways they come from. A request that is redelivered after it was accepted is
-recognised by its position in the stream, and is accepted again.
+Each decision is made inside the compare-and-set of the document: of several requests with the same precondition, from
+any number of gateways, exactly one is accepted. A request that is redelivered after it was accepted is recognised by
+its position in the stream, and is accepted again.
 """
 
 from kleverproto.deletions import newest_intent
@@ -21,11 +21,11 @@ def generation_of(present: Known) -> int:
 
 
 def rejection(serving: ServingName, present: Known, expected: int | None, intent: Intent) -> Problem | None:
-    """Why a request is rejected; None if it is accepted, has no precondition, or was accepted before.
+    """The reason why a request is rejected; None if it is accepted, has no precondition, or was accepted before.
 
     Args:
-        serving: what the request is about.
-        present: what is stored.
+        serving: the serving that the request concerns.
+        present: the stored document or tombstone.
         expected: the generation that the request requires; None for any.
         intent: the request.
     """
@@ -39,13 +39,13 @@ def rejection(serving: ServingName, present: Known, expected: int | None, intent
 def steering_rejection(
     serving: ServingName, present: Known, steered: ServingDocument | None, action: RolloutAction, intent: Intent
 ) -> Problem | None:
-    """Why a request to steer a rollout is rejected; None if it is accepted, or was accepted before.
+    """The reason why a request to steer a rollout is rejected; None if it is accepted, or was accepted before.
 
     Args:
-        serving: what the request is about.
-        present: what is stored.
-        steered: the document after the request; None if the request does not apply to what is stored.
-        action: what is requested.
+        serving: the serving that the request concerns.
+        present: the stored document or tombstone.
+        steered: the document after the request; None if the request does not apply.
+        action: the requested action.
         intent: the request.
     """
     rollout = present.status.rollout if isinstance(present, ServingDocument) else None

@@ -1,4 +1,4 @@
-"""How the requests of a serving are spread over its versions."""
+"""The distribution of a serving's requests over its versions."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -16,13 +16,13 @@ WHOLE = 100
 
 @dataclass(frozen=True)
 class RoutedVersion:
-    """A version that requests are routed to. Where its replicas are is the backend's business."""
+    """A version that requests are routed to. The backend knows the addresses of its replicas."""
 
     key: VersionKey
     can_be_idle: bool = False
-    """Whether it may have no replica: then requests wait until the backend has started one."""
+    """True if the version may have no replicas; requests then wait until the backend has started one."""
     custom: bool = False
-    """Whether it is a server of the user's own, whose paths nobody else knows."""
+    """True for a custom server, whose paths are not known."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class HeaderCondition:
 
 @dataclass(frozen=True)
 class Rule:
-    """Requests that meet all conditions are spread like this."""
+    """The shares of requests that meet all conditions."""
 
     conditions: tuple[HeaderCondition, ...]
     shares: tuple[Share, ...]
@@ -51,7 +51,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Mirroring:
-    """A copy of so many percent of the requests goes to a version too."""
+    """A version that receives a copy of a percentage of the requests."""
 
     version: VersionKey
     percent: float
@@ -59,7 +59,7 @@ class Mirroring:
 
 @dataclass(frozen=True)
 class ServingRoute:
-    """How the requests of a serving are spread."""
+    """The route of a serving: its versions, their shares, and the rules."""
 
     serving: ServingName
     versions: tuple[RoutedVersion, ...]
@@ -72,27 +72,27 @@ class ServingRoute:
 
     @property
     def is_custom(self) -> bool:
-        """Whether no part of it is a model server of ours."""
+        """True if all versions are custom servers."""
         return all(version.custom for version in self.versions)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The state of a serving between two specs; without a rollout both are the same."""
+    """The state of a serving during a rollout from one spec to another; without a rollout, both are the same."""
 
     serving: ServingName
     spec: ServingSpec
-    """The wanted one: its rules, mirror, timeouts and retries hold."""
+    """The requested spec; its rules, mirror, timeouts and retries apply."""
     wanted: tuple[Deployment, ...]
     stable: tuple[Deployment, ...] = ()
-    """What served before, and serves the rest."""
+    """The versions of the old spec, which serve the rest of the traffic."""
     stable_spec: ServingSpec | None = None
     percent: int = WHOLE
-    """For the wanted one."""
+    """Percentage of the traffic for the requested spec."""
 
     @property
     def running(self) -> tuple[Deployment, ...]:
-        """Everything that has to run, each version once, with as many replicas as the old or the new spec needs."""
+        """All versions that must run, each with the larger number of replicas of the old and the new spec."""
         by_version: dict[VersionKey, Deployment] = {}
         for each in (*self.stable, *self.wanted):
             known = by_version.get(each.key(self.serving))
@@ -101,7 +101,7 @@ class Stage:
 
     @property
     def held(self) -> tuple[Deployment, ...]:
-        """The wanted versions, with no fewer replicas than they have where they served before."""
+        """The requested versions; one that already serves keeps at least its present number of replicas."""
         wanted = {each.key(self.serving) for each in self.wanted}
         return tuple(each for each in self.running if each.key(self.serving) in wanted)
 
@@ -111,7 +111,7 @@ def _larger(old: Deployment, new: Deployment) -> Deployment:
 
 
 def route(stage: Stage) -> ServingRoute:
-    """Where requests go while a serving is at a stage."""
+    """The route of a serving at a stage."""
     traffic, shares = stage.spec.traffic, _weighted(stage)
     rules = tuple(Rule(_conditions(rule), _only(stage, rule.variant)) for rule in traffic.rules)
     return ServingRoute(
@@ -130,10 +130,10 @@ def route(stage: Stage) -> ServingRoute:
 
 
 def successor(version: VersionKey, route: ServingRoute) -> VersionKey | None:
-    """Which version serves by this route what was sent to a version by an earlier one.
+    """The version that takes over the requests of a version of an earlier route.
 
-    The version itself while the route has it; else its variant in the revision with the most weight, or the variant
-    with the most where its own is gone. None where the route has no versions.
+    The version itself if the route contains it; otherwise the revision of the same variant with the largest weight; if
+    the variant was removed, the version with the largest weight. None if the route has no versions.
     """
     keys = [each.key for each in route.versions]
     if version in keys:
@@ -144,13 +144,13 @@ def successor(version: VersionKey, route: ServingRoute) -> VersionKey | None:
 
 
 def percents(stage: Stage) -> dict[VersionKey, int]:
-    """Version to whole percents of the traffic, rules aside; they sum to 100."""
+    """The whole percentages of the traffic by version, not counting rules; the sum is 100."""
     weights = {share.version: share.weight for share in _weighted(stage)}
     return {each.key(stage.serving): 0 for each in stage.running} | apportion(WHOLE, weights)
 
 
 def variant_percents(stage: Stage) -> dict[str, int]:
-    """Variant to whole percents of the traffic, its revisions together."""
+    """The whole percentages of the traffic by variant; revisions of a variant are added."""
     shares: dict[str, int] = {}
     for key, percent in percents(stage).items():
         shares[key.variant] = shares.get(key.variant, 0) + percent
@@ -158,7 +158,7 @@ def variant_percents(stage: Stage) -> dict[str, int]:
 
 
 def _weighted(stage: Stage) -> tuple[Share, ...]:
-    """Both specs' weights, each in its part; they sum to 10,000."""
+    """The weights of both specs, in proportion to their percentages; the sum is 10,000."""
     weights: dict[VersionKey, int] = {}
     parts = [(stage.wanted, stage.spec, stage.percent)]
     if stage.percent < WHOLE and stage.stable_spec is not None:
@@ -175,7 +175,7 @@ def _conditions(rule: HeaderRule) -> tuple[HeaderCondition, ...]:
 
 
 def _only(stage: Stage, variant: str) -> tuple[Share, ...]:
-    """All to one variant: in a rollout, to its old and new version in proportion."""
+    """Shares for one variant only; during a rollout, divided between its old and new version."""
     new = [each.key(stage.serving) for each in stage.wanted if each.variant.name == variant]
     old = [each.key(stage.serving) for each in stage.stable if each.variant.name == variant]
     if stage.percent == WHOLE or not old or old == new:
@@ -184,7 +184,7 @@ def _only(stage: Stage, variant: str) -> tuple[Share, ...]:
 
 
 def _preview(stage: Stage) -> tuple[Rule, ...]:
-    """The way to a blue-green version that waits, by its own weights."""
+    """The rule by which a header reaches a waiting blue-green version."""
     strategy = stage.spec.strategy
     if not isinstance(strategy, BlueGreen) or stage.percent == WHOLE:
         return ()
@@ -195,7 +195,7 @@ def _preview(stage: Stage) -> tuple[Rule, ...]:
 
 
 def _kept(sticky: Sticky | None, shares: tuple[Share, ...]) -> tuple[Rule, ...]:
-    """Clients whose cookie names a version come back to it, for as long as it has a share."""
+    """Rules that keep clients on the version that their cookie names, while it has a share."""
     if sticky is None or sticky.cookie is None:
         return ()
     return tuple(

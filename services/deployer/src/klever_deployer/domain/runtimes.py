@@ -1,4 +1,4 @@
-"""Which runtime of the table serves a variant on this machine, and in which environment."""
+"""Chooses the runtime and the environment that serve a variant on this machine."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ from modelfiles.runtimes import BUILT_IN, RUNTIMES
 from .versions import CUSTOM
 
 UNPICKLED = frozenset({"SKLearn", "MLflow", "TorchScript", "ExportedProgram"})
-"""Formats whose servers unpickle: they load what is known, and what the model's project trusts."""
+"""Formats whose servers unpickle; they load only known names and those that the model's project trusts."""
 CONVERTED = frozenset({"CaffeModel", "NetDef", "MXNetParams", "H5", "Keras"})
-"""What nothing serves as it is, and the platform converts first."""
+"""Formats that no runtime serves; the platform converts such models first."""
 CONVERTED_TO = "ONNX"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What serves a model."""
+    """The runtime and the toolchain that serve a model."""
 
     runtime: str
     toolchain: str | None
@@ -24,12 +24,12 @@ class Choice:
 
 
 def needs_conversion(variant: Variant, model_format: str) -> bool:
-    """Whether the model is served as what it is converted to."""
+    """Return whether the model must be converted before it can be served."""
     return variant.custom is None and model_format in CONVERTED
 
 
 def choose(variant: Variant, model_format: str) -> Choice | None:
-    """What serves a variant; None where no runtime, or not the one asked for, serves the format."""
+    """The choice for a variant; None if no runtime, or not the requested one, serves the format."""
     if variant.custom is not None:
         return Choice(CUSTOM, None)
     candidates = [variant.runtime] if variant.runtime is not None else list(RUNTIMES)
@@ -41,7 +41,7 @@ def choose(variant: Variant, model_format: str) -> Choice | None:
 
 
 def has_grpc(runtime: str) -> bool:
-    """Whether a runtime has a second port, for gRPC; a server of the user's own has none."""
+    """Return whether a runtime has a second port, for gRPC; a custom server has none."""
     return runtime in RUNTIMES and RUNTIMES[runtime].has_grpc
 
 
@@ -51,26 +51,27 @@ def serving_here(model_format: str) -> tuple[str, ...]:
 
 
 def refusal(variant: Variant, model_format: str, routes: tuple[str, ...]) -> str:
-    """Why nothing serves the variant, and what to do, for people.
+    """The reason why no runtime serves the variant, and what to do, as a sentence.
 
     Args:
-        variant: what was asked for.
-        model_format: of its model.
-        routes: what the platform can convert that to.
+        variant: the requested variant.
+        model_format: the format of its model.
+        routes: the formats that the platform can convert the model to.
     """
-    what = f"{variant.model} is a {model_format or 'model of unknown format'}"
+    model = f"{variant.model} is a {model_format or 'model of unknown format'}"
     servers = serving_here(model_format)
     if variant.runtime is not None and servers:
-        return f"{what}, which {variant.runtime} does not serve: leave runtime out, or choose {' or '.join(servers)}"
+        return f"{model}, which {variant.runtime} does not serve: remove `runtime`, or set it to {' or '.join(servers)}"
     served = sorted({each for known in RUNTIMES.values() for each in known.served_here} | CONVERTED)
-    if ways := [name for name in routes if name in served]:
-        return f"{what}, which nothing serves: `klever convert {variant.model} --to {ways[0]}`, and deploy the result"
-    own = "give it a server of your own (`custom.command`)"
-    return f"{what}, which nothing serves: {own}, or push one of the formats {', '.join(served)}"
+    if targets := [name for name in routes if name in served]:
+        convert = f"convert it with `klever convert {variant.model} --to {targets[0]}`"
+        return f"{model}, which no runtime serves: {convert}, and deploy the result"
+    own = "set `custom.command` to use your own server"
+    return f"{model}, which no runtime serves: {own}, or push a model in one of the formats {', '.join(served)}"
 
 
 def parameters_refusal(variant: Variant, runtime: str) -> str | None:
-    """Why the variant's parameters cannot be given to its runtime; None where they can, or there are none."""
+    """The reason why the variant's runtime does not accept its parameters, as a sentence; None if it does."""
     if not variant.parameters or (runtime in RUNTIMES and RUNTIMES[runtime].takes_parameters):
         return None
-    return f"{runtime} takes no parameters: leave {', '.join(sorted(variant.parameters))} out, or set `env`"
+    return f"{runtime} takes no parameters: remove {', '.join(sorted(variant.parameters))}, or set `env`"

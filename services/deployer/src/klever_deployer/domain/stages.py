@@ -1,4 +1,4 @@
-"""From a serving's document to what is there while it goes from one spec to another."""
+"""Derives the stage of a rollout from a serving's document."""
 
 from kleverproto.rollouts import Revision
 from kleverproto.servings import ServingDocument
@@ -10,7 +10,7 @@ KEPT_REVISIONS = 10
 
 
 def stage_of(serving: ServingName, document: ServingDocument) -> Stage:
-    """Where the rollout of a document is, as far as it is recorded."""
+    """The recorded stage of a document's rollout."""
     status, rollout = document.status, document.status.rollout
     stable = deployments(status.applied, status.variants)
     begun = rollout is not None and rollout.generation == document.generation
@@ -25,11 +25,11 @@ def stage_of(serving: ServingName, document: ServingDocument) -> Stage:
 
 
 def same_servers(stage: Stage) -> bool:
-    """Whether only the traffic changes, so that there is no new version to try."""
+    """Return whether only the traffic changes, so that there is no new version."""
     old = {each.key(stage.serving) for each in stage.stable}
     return all(each.key(stage.serving) in old for each in stage.wanted)
 
 
 def revisions_with(document: ServingDocument, revision: Revision) -> tuple[Revision, ...]:
-    """The revisions that can be applied again, once this one has all the traffic."""
+    """The revisions that can be rolled back to, once this one has all the traffic."""
     return (*document.status.revisions, revision)[-KEPT_REVISIONS:]

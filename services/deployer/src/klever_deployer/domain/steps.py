@@ -1,4 +1,4 @@
-"""Which step of a rollout comes next."""
+"""Decides the next step of a rollout."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ AnyStrategy = Rolling | Recreate | BlueGreen | Canary
 
 @dataclass(frozen=True)
 class Stay:
-    """Nothing moves; why, and in what phase."""
+    """No traffic is shifted; the phase and the reason are recorded."""
 
     phase: RolloutPhase
     message: str
@@ -23,7 +23,7 @@ class Stay:
 
 @dataclass(frozen=True)
 class MoveTo:
-    """Another share for the new version; 100 ends the rollout."""
+    """The new version gets this percentage of the traffic; 100 completes the rollout."""
 
     weight: int
     message: str
@@ -31,7 +31,7 @@ class MoveTo:
 
 @dataclass(frozen=True)
 class RollBack:
-    """The old version gets everything again."""
+    """The old version gets all the traffic again."""
 
     code: str
     message: str
@@ -41,13 +41,13 @@ Move = Stay | MoveTo | RollBack
 
 
 def next_move(strategy: AnyStrategy, status: RolloutStatus, measured: Measurement, now: datetime) -> Move:
-    """What to do at this moment with a new version that is ready.
+    """Decide the next move for a new version that is ready.
 
     Args:
-        strategy: of the wanted spec.
-        status: how far the rollout is.
-        measured: of the new version, in this step.
-        now: the present.
+        strategy: the strategy of the requested spec.
+        status: the progress of the rollout.
+        measured: the measurement of the new version in this step.
+        now: the present time.
     """
     if status.action is RolloutAction.ABORT:
         return RollBack(ROLLOUT_ABORTED, f"aborted at {status.weight} %")
@@ -63,7 +63,7 @@ def next_move(strategy: AnyStrategy, status: RolloutStatus, measured: Measuremen
 def moved(
     status: RolloutStatus, move: MoveTo, weights: dict[str, int], measured: Measurement | None, now: datetime
 ) -> RolloutStatus:
-    """The rollout after a step that spreads the traffic over the variants like this."""
+    """The rollout after a step with these weights of the variants."""
     step = RolloutStep(weight=move.weight, weights=weights, at=now, message=move.message, measured=measured)
     phase = RolloutPhase.PROMOTED if move.weight == WHOLE else RolloutPhase.PROGRESSING
     return status.replace(
@@ -78,7 +78,7 @@ def moved(
 
 
 def describe(step: RolloutStep) -> str:
-    """A step as a line: what each variant gets, where there are several."""
+    """A step as one line, with the share of each variant if there are several."""
     each = ", ".join(f"{variant} {percent} %" for variant, percent in step.weights.items())
     return f"{each if len(step.weights) > 1 else f'{step.weight} %'} of the traffic: {step.message}"
 

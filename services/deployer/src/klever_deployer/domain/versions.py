@@ -1,4 +1,4 @@
-"""Versions of a serving: which are needed, and how they are."""
+"""Versions of a serving: their keys, specifications and states."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,9 +14,9 @@ from kleverproto.variants import Variant
 SHORT = 12
 """Hex digits of a revision."""
 NAME_PARTS = 4
-"""Of a version's name: namespace, serving, variant, revision."""
+"""Parts of a version's name: namespace, serving, variant, revision."""
 CUSTOM = "custom"
-"""What is recorded as the runtime of a server of the user's own."""
+"""The recorded runtime of a custom server."""
 
 
 @dataclass(frozen=True, order=True)
@@ -34,8 +34,8 @@ class ServingName:
 class VersionKey:
     """A variant of a serving in one revision.
 
-    Another revision is another version, so that old and new run side by side. It is the unit of workloads, routes,
-    scaling and counts.
+    Each revision is a separate version, so that old and new run side by side. A version is the unit of workloads,
+    routes, scaling and counters.
     """
 
     serving: ServingName
@@ -44,7 +44,7 @@ class VersionKey:
 
     @property
     def token(self) -> str:
-        """What sets it apart within its serving, as a cookie's value."""
+        """Unique within the serving; used as the value of a cookie."""
         return f"{self.variant}.{self.revision}"
 
     @property
@@ -54,7 +54,7 @@ class VersionKey:
 
     @classmethod
     def parse(cls, name: str) -> "VersionKey | None":
-        """The version of a `name`; None where the text is none."""
+        """Parse the `name` of a version; None if the text is not one."""
         parts = name.split("/")
         if len(parts) != NAME_PARTS:
             return None
@@ -64,30 +64,30 @@ class VersionKey:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What has to be known of a model to choose its server."""
+    """The facts about a model that determine its server."""
 
     format: str
     unverified: str = ""
-    """Of a converted model, why it was not compared with its source."""
+    """The reason why a converted model was not compared with its source; empty if it was."""
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """The model that a version serves, and where it is pulled from."""
+    """The model that a version serves, and the registry that holds it."""
 
     ref: ModelRef
     digest: str
-    """Of the manifest."""
+    """The digest of the manifest."""
     registry: str | None
-    """host:port; None while the catalogue does not know the version, which can be served where it is prepared."""
+    """host:port; None if the version is not in the catalogue. A model that is prepared can still be served."""
     facts: ModelFacts
     made: str = ""
-    """`project/model:version@digest` of what the platform has made of a model that nothing serves as it is."""
+    """`project/model:version@digest` of the conversion, if no runtime serves the model's own format."""
 
 
 @dataclass(frozen=True)
 class VersionSpec:
-    """What the replicas of a version run; the same on every backend."""
+    """The specification of a version's replicas; the same on every backend."""
 
     key: VersionKey
     variant: Variant
@@ -95,76 +95,76 @@ class VersionSpec:
     runtime: str
     """The model server, or `custom`."""
     trust: tuple[str, ...] = ()
-    """What the model's project trusts, as module:Name."""
+    """Names that the model's project trusts, as module:Name."""
 
     @property
     def tag(self) -> str:
-        """What the servers call their version in answers."""
+        """The version that servers report in responses."""
         return ModelRef.parse(self.variant.model).version
 
 
 @dataclass(frozen=True)
 class VersionState:
-    """How a version is."""
+    """The observed state of a version."""
 
     key: VersionKey
     desired: int = 0
-    """Replicas that should run; 0 also where the version only remains from an earlier deployer."""
+    """Replicas that should run; 0 if the version is only left from an earlier deployer."""
     ready: int = 0
-    """Of these, the replicas that take requests."""
+    """Replicas that take requests."""
     restarts: int = 0
-    """How often its replicas were started again after they exited."""
+    """Number of restarts of its replicas."""
     problem: str | None = None
-    """Why a replica does not start, in words; None while it may."""
+    """The reason why a replica does not start, as a sentence; None while it may start."""
     runtime: str = ""
-    """See `VersionSpec`; empty while nothing of it runs, like those below."""
+    """See `VersionSpec`; empty while no replica runs, as are the fields below."""
     made: str = ""
     """See `ModelSource`."""
     unverified: str = ""
     """See `ModelFacts`."""
     sandbox: str = ""
-    """What confines its servers, for people."""
+    """A description of the sandbox of its servers, for people."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A variant, its digest resolved, with how many replicas of it are wanted now."""
+    """A variant with a resolved digest, and the number of replicas that is wanted now."""
 
     variant: Variant
     replicas: int
     made: str = ""
-    """See `ModelSource`; what is recorded of it, so that it is served while the catalogue does not know its source."""
+    """See `ModelSource`; recorded, so that the conversion can be served while its source is not in the catalogue."""
 
     @cached_property
     def revision(self) -> str:
         """Identifies the servers of a version: the digest, and every setting that affects how they run."""
         facts = self.variant.model_dump(mode="json", exclude={"name", "model", "replicas", "autoscaling"})
-        facts["version"] = ModelRef.parse(self.variant.model).version  # answers name it
+        facts["version"] = ModelRef.parse(self.variant.model).version  # responses contain it
         return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:SHORT]
 
     def key(self, serving: ServingName) -> VersionKey:
-        """The version that it is."""
+        """The key of this version."""
         return VersionKey(serving, self.variant.name, self.revision)
 
     @property
     def digest(self) -> str:
-        """Of the model's manifest. Raises ValueError where it was not resolved."""
+        """The digest of the model's manifest. Raises ValueError if it is not resolved."""
         if self.variant.digest is None:
             raise ValueError(f"variant {self.variant.name} has no digest")
         return self.variant.digest
 
     @property
     def can_be_idle(self) -> bool:
-        """Whether it may have no replica at all."""
+        """True if autoscaling may scale the variant to zero replicas."""
         return self.variant.autoscaling is not None and self.variant.autoscaling.min_replicas == 0
 
 
 def deployments(spec: ServingSpec | None, recorded: Iterable[VariantStatus]) -> tuple[Deployment, ...]:
-    """The variants of a spec, each with the number of replicas that was last wanted of it.
+    """The variants of a spec, each with the number of replicas that was last wanted.
 
     Args:
-        spec: with its digests; None for nothing.
-        recorded: another number of replicas than the spec's comes from autoscaling.
+        spec: the spec with resolved digests; None for no variants.
+        recorded: the recorded statuses; with autoscaling, their number of replicas replaces that of the spec.
     """
     known = {(status.name, status.revision): status for status in recorded}
     first = [Deployment(variant, first_replicas(variant)) for variant in (spec.variants if spec else ())]
@@ -172,7 +172,7 @@ def deployments(spec: ServingSpec | None, recorded: Iterable[VariantStatus]) -> 
 
 
 def first_replicas(variant: Variant) -> int:
-    """How many replicas a variant begins with."""
+    """The initial number of replicas of a variant."""
     return _within(variant, variant.replicas)
 
 
@@ -196,13 +196,13 @@ def statuses(
     *,
     weights: Mapping[VersionKey, int],
 ) -> tuple[VariantStatus, ...]:
-    """The variants as they are recorded.
+    """The statuses of the variants, as recorded in the document.
 
     Args:
-        serving: whose they are.
-        wanted: what runs of it.
-        states: all versions.
-        weights: percent of the traffic of each version.
+        serving: the serving of the variants.
+        wanted: the variants that run.
+        states: the states of all versions.
+        weights: the percentage of the traffic of each version.
     """
     by_key = {state.key: state for state in states}
     return tuple(_status(each, by_key, each.key(serving), weights) for each in wanted)
@@ -232,19 +232,19 @@ def _status(
 
 
 def superfluous(serving: ServingName, wanted: Iterable[Deployment], states: Iterable[VersionState]) -> list[VersionKey]:
-    """The versions of a serving that run and are none of these."""
+    """The versions of a serving that run but are not wanted."""
     needed = {each.key(serving) for each in wanted}
     return [state.key for state in states if state.key.serving == serving and state.key not in needed]
 
 
 def are_ready(serving: ServingName, wanted: Iterable[Deployment], states: Iterable[VersionState]) -> bool:
-    """Whether every replica of these variants takes requests."""
+    """Return whether every replica of these variants takes requests."""
     ready = {state.key: state.ready for state in states}
     return all(ready.get(each.key(serving), 0) >= each.replicas for each in wanted)
 
 
 def start_problem(serving: ServingName, wanted: Iterable[Deployment], states: Iterable[VersionState]) -> str | None:
-    """Why a replica that is needed does not start, as a sentence; None while all of them may."""
+    """The reason why a wanted replica does not start, as a sentence; None while all may start."""
     needed = {each.key(serving) for each in wanted if each.replicas}
     failed = sorted((state for state in states if state.key in needed and state.problem), key=lambda state: state.key)
     if not failed:

@@ -1,4 +1,4 @@
-"""What the use cases need of the world."""
+"""The ports: the interfaces through which the use cases reach the outside."""
 
 from .backend import Backend, DataPlane, LogPart, Preparation, ReplicaLogs, RequestCounts, Scaling, Workloads
 from .platform import Conversions, CopyStore, ModelCatalogue, ModelRegistries, Policies, ServingCopy

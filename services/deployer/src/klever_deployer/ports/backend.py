@@ -1,4 +1,4 @@
-"""A backend: everything that the deployer needs of the substrate on which servings run."""
+"""The backend: the interfaces to the platform that runs servings, such as one machine or a cluster."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from .steps import OnStep
 
 
 class Preparation(Protocol):
-    """Models, and environments of model servers, where workloads find them."""
+    """Makes models and environments of model servers available to workloads."""
 
     async def find(self, digest: str) -> ModelFacts | None:
-        """What is known here of a model that was prepared before; None where it was not."""
+        """The facts about a model that is prepared here; None if it is not."""
         ...
 
     async def prepare(self, spec: VersionSpec, on_step: OnStep) -> None:
-        """Have everything ready that a version's replicas need; nothing happens where it is.
+        """Prepare everything that a version's replicas need. No effect if it is prepared already.
 
         Raises:
-            ServingError: it cannot be (`pull_failed`, `toolchain_failed`, `unsandboxed`, …).
-            TransientError: something does not answer now.
+            ServingError: it cannot be prepared (`pull_failed`, `toolchain_failed`, `unsandboxed`, …).
+            TransientError: a service does not respond.
         """
         ...
 
     async def retain(self, digests: Collection[str]) -> None:
-        """Remove the models that are none of these, but for those that are being prepared.
+        """Remove all models except these and those that are being prepared.
 
         Args:
-            digests: of the models that servings need, all of which are known.
+            digests: the digests of all models that servings need.
         """
         ...
 
@@ -42,82 +42,82 @@ class Workloads(Protocol):
     """Model servers, by version. They are restarted when they exit, and outlive the deployer."""
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
-        """Why a variant of a serving in a namespace cannot run here, for people; None where it can."""
+        """The reason why a variant in a namespace cannot run here, as a sentence; None if it can."""
         ...
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
-        """Have so many replicas of a version run; those that run already are kept, or adopted.
+        """Run this number of replicas of a version; replicas that already run are kept or adopted.
 
-        Returns once this is accepted; `states` says how far it is. A replica that is no longer needed stops after
-        requests are no longer routed to it, and has answered those that it has.
+        Returns once the request is accepted; `states` reports the progress. A superfluous replica is stopped once no
+        requests are routed to it and its requests in flight have completed.
 
         Args:
-            spec: what they run.
-            replicas: how many; for a variant with autoscaling the number that `Scaling` reports, which a platform
-                that scales by itself does not need.
+            spec: the specification of the replicas.
+            replicas: the number of replicas; with autoscaling, the number that `Scaling` reports, which a platform
+                with its own autoscaling may ignore.
 
         Raises:
-            ServingError: the backend refuses it, and will again.
-            TransientError: it does not answer now.
+            ServingError: the backend rejects the version; a retry does not help.
+            TransientError: the backend does not respond.
         """
         ...
 
     async def remove(self, version: VersionKey) -> None:
-        """Let a version's replicas finish their requests and exit; returns when none is left.
+        """Stop a version's replicas after their requests in flight; return when all have exited.
 
-        Nothing happens where there is none. Raises TransientError.
+        No effect if there are none. Raises TransientError.
         """
         ...
 
     def states(self, serving: ServingName | None = None) -> list[VersionState]:
-        """The versions of a serving, or of all servings; also those that an earlier deployer has left."""
+        """The states of the versions of a serving, or of all servings; includes those of an earlier deployer."""
         ...
 
     async def changed(self) -> set[ServingName]:
-        """Wait until some version is in another state; the servings concerned."""
+        """Wait until the state of a version changes, and return the servings concerned."""
         ...
 
 
 class DataPlane(Protocol):
-    """The proxy in front of the model servers. Routes name versions; it follows where their replicas are."""
+    """The proxy in front of the model servers. Routes name versions; the proxy tracks their replicas' addresses."""
 
     @property
     def drain_seconds(self) -> float:
-        """The longest time for which a change waits for requests that are in flight by the old route."""
+        """Longest wait of a change for requests in flight on the old route."""
         ...
 
     async def apply(self, route: ServingRoute) -> None:
-        """Route a serving's requests so, without failing one.
+        """Apply the route of a serving without failing a request.
 
-        Returns once every new request takes the new route, and those by the old one have ended or had `drain_seconds`.
+        Returns once new requests take the new route, and requests on the old one have completed or had `drain_seconds`.
 
         Raises:
-            RefusedByProxyError: the proxy refuses it, and will again; what was there still holds.
-            DataPlaneError: the proxy does not answer now; what was there still holds.
+            RefusedByProxyError: the proxy rejects the route; a retry does not help. The old route stays in effect.
+            DataPlaneError: the proxy does not respond. The old route stays in effect.
         """
         ...
 
     async def remove(self, serving: ServingName) -> None:
-        """Answer 404 for a serving; returns once requests in flight have ended or had `drain_seconds`.
+        """Respond with 404 for a serving; return once requests in flight have completed or had `drain_seconds`.
 
         Raises DataPlaneError.
         """
         ...
 
     def is_up(self) -> bool:
-        """Whether the proxy runs, as far as is known."""
+        """Return whether the proxy is known to run."""
         ...
 
     def served(self) -> set[ServingName]:
-        """The servings that the proxy has a route for, once it runs."""
+        """The servings that have a route, even while the proxy is down."""
         ...
 
 
 class RequestCounts(Protocol):
-    """What was counted of requests: by the proxy itself, or by what collects its metrics."""
+    """Request counters, from the proxy itself or from a collector of its metrics."""
 
     async def counts(self, versions: Collection[VersionKey]) -> dict[VersionKey, Counts]:
-        """What was counted of these so far; those of which nothing is known are left out. Raises DataPlaneError."""
+        """The counters of these versions, without versions that have none. Raises DataPlaneError."""
         ...
 
 
@@ -125,22 +125,22 @@ class Scaling(Protocol):
     """The number of replicas of versions with autoscaling."""
 
     async def declare(self, serving: ServingName, deployments: Collection[Deployment]) -> dict[VersionKey, int]:
-        """Scale those of these versions that have autoscaling, from now on, and no others of the serving.
+        """Scale the given versions that have autoscaling, and stop scaling all others of the serving.
 
         Args:
-            serving: whose they are; none of them means that the serving is gone.
-            deployments: each with the number of replicas that it begins with where it was not scaled before.
+            serving: the serving of these versions.
+            deployments: the versions, each with its initial number of replicas; empty if the serving is removed.
 
         Returns:
-            How many replicas each of them should have now, within the bounds of its autoscaling.
+            The present number of replicas of each scaled version, within the bounds of its autoscaling.
 
         Raises:
-            TransientError: the backend does not answer now.
+            TransientError: the backend does not respond now.
         """
         ...
 
     async def changed(self) -> set[ServingName]:
-        """Wait until some version should have another number of replicas; the servings concerned."""
+        """Wait until the number of replicas of a version changes, and return the servings concerned."""
         ...
 
 
@@ -150,29 +150,29 @@ class LogPart:
 
     version: VersionKey
     replica: int
-    """Which of the version's replicas."""
+    """The number of the replica within its version."""
     id: str
-    """Sets the part apart from all others of the replica."""
+    """Unique among the parts of the replica."""
     lines: tuple[str, ...]
 
 
 class ReplicaLogs(Protocol):
-    """What replicas write, in parts."""
+    """The output of replicas, in parts."""
 
     async def read(self) -> list[LogPart]:
-        """The next part of each replica that has written something; the same one until it is acknowledged."""
+        """The next part of each replica that has new output; the same part until it is acknowledged."""
         ...
 
     async def acknowledge(self, parts: Collection[LogPart]) -> None:
-        """Continue after these parts, also in the next deployer."""
+        """Continue after these parts; the position survives a restart of the deployer."""
         ...
 
 
 class Backend(Protocol):
-    """Where servings run: everything that the deployer needs of one substrate.
+    """The platform that runs servings.
 
-    It is entered before it is used, and runs in the background. Exiting stops nothing that serves: the next deployer
-    enters and adopts it.
+    It is entered before it is used, and runs background tasks. On exit, model servers and the proxy continue to run,
+    and the next deployer adopts them.
     """
 
     @property
@@ -187,12 +187,12 @@ class Backend(Protocol):
 
     @property
     def data_plane(self) -> DataPlane:
-        """Routes to them."""
+        """The routes to model servers."""
         ...
 
     @property
     def requests(self) -> RequestCounts:
-        """What was counted of requests."""
+        """Request counters."""
         ...
 
     @property
@@ -202,7 +202,7 @@ class Backend(Protocol):
 
     @property
     def logs(self) -> ReplicaLogs:
-        """What model servers write."""
+        """The output of model servers."""
         ...
 
     async def __aenter__(self) -> Self: ...
@@ -212,9 +212,9 @@ class Backend(Protocol):
     ) -> None: ...
 
     async def run(self) -> None:
-        """Do what has to be done in the background, until cancelled."""
+        """Run the background tasks until cancelled."""
         ...
 
     async def problem(self) -> str | None:
-        """A readiness check: why servings cannot be served now; None where they can."""
+        """Readiness check: the reason why servings cannot be served now, or None."""
         ...

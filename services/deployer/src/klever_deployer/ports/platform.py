@@ -1,4 +1,4 @@
-"""What the use cases need of the rest of the platform, and of the deployer's own disk."""
+"""Interfaces to the rest of the platform, and to the deployer's own disk."""
 
 from typing import Protocol
 
@@ -14,22 +14,22 @@ from .steps import OnStep
 
 
 class ModelCatalogue(Protocol):
-    """What has been pushed."""
+    """The models that were pushed."""
 
     async def find(self, ref: ModelRef) -> ModelDocument | None:
-        """The version's document. Raises TransientError."""
+        """The version's document; None if it is not in the catalogue. Raises TransientError."""
         ...
 
     async def is_deleted(self, ref: ModelRef) -> bool:
-        """Whether it is known that the version was deleted, and not lost. Raises TransientError."""
+        """Return whether the version is known to be deleted, rather than lost. Raises TransientError."""
         ...
 
 
 class Policies(Protocol):
-    """What is wanted of projects."""
+    """The policies of projects."""
 
     async def find(self, project: str) -> ProjectPolicy:
-        """The project's policy; the default one where nobody has set any. Raises TransientError."""
+        """The project's policy, or the default policy if none is set. Raises TransientError."""
         ...
 
 
@@ -37,53 +37,53 @@ class ModelRegistries(Protocol):
     """The registries that models are pulled from."""
 
     async def describe(self, ref: ModelRef, digest: str, registry: str) -> ModelFacts:
-        """What a manifest says of its model, without pulling it: for one that its tag no longer names.
+        """The facts about a model from its manifest, without a pull; for a manifest that its tag no longer names.
 
         Raises:
-            ServingError: it is not there (`model_not_found`), or is no model (`pull_failed`).
-            TransientError: the registry does not answer now.
+            ServingError: the manifest does not exist (`model_not_found`), or is not a model (`pull_failed`).
+            TransientError: the registry does not respond.
         """
         ...
 
 
 ServingCopy = ServingDocument | Tombstone[ServingDocument]
-"""What the bucket holds of a serving."""
+"""The document or tombstone of a serving."""
 
 
 class CopyStore(Protocol):
-    """Copies of what the servings' bucket holds, on the deployer's own disk."""
+    """Copies of the bucket of servings on the deployer's own disk."""
 
     async def read(self) -> dict[ServingName, ServingCopy]:
-        """Every copy; one that cannot be read is left out."""
+        """All copies that can be read."""
         ...
 
     async def write(self, serving: ServingName, copy: ServingCopy) -> None:
-        """Replace a copy: after a crash there is the old one or the new one. Raises OSError."""
+        """Replace a copy atomically. Raises OSError."""
         ...
 
     async def remove(self, serving: ServingName) -> None:
-        """Remove a copy; nothing happens where there is none. Raises OSError."""
+        """Remove a copy, if it exists. Raises OSError."""
         ...
 
 
 class Conversions(Protocol):
-    """Models made of others."""
+    """Converts models to other formats."""
 
     async def find(self, ref: ModelRef, digest: str, target: str) -> ConvertedModel | None:
-        """What was made of a model. Raises TransientError."""
+        """The result of an earlier conversion; None if there is none. Raises TransientError."""
         ...
 
     async def make(
         self, model: ModelDocument, digest: str, model_format: str, target: str, on_step: OnStep
     ) -> ConvertedModel:
-        """Have it made, and wait. Raises ServingError (`conversion_failed`), TransientError.
+        """Convert a model, and wait for the result. Raises ServingError (`conversion_failed`), TransientError.
 
         Args:
-            model: what it is made of.
-            digest: the manifest.
+            model: the source model.
+            digest: the digest of its manifest.
             model_format: its format.
-            target: the format that is wanted.
-            on_step: called when the wait takes longer than it should.
+            target: the format to convert to.
+            on_step: called when the wait takes longer than expected.
         """
         ...
 

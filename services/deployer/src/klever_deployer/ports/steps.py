@@ -1,6 +1,6 @@
-"""Progress of what takes a while."""
+"""Progress reports of long operations."""
 
 from collections.abc import Awaitable, Callable
 
 OnStep = Callable[[str], Awaitable[None]]
-"""Called with a step that takes a while, for people."""
+"""Called with a description of a step that takes long, for people."""

@@ -1,4 +1,4 @@
-"""What this deployer knows of its servings when their bucket does not: the last of each, in memory and on its disk."""
+"""Copies of the last state of each serving, in memory and on disk, in case the bucket loses it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from klever_deployer.domain.following import FollowIndex
+from klever_deployer.domain.followed_tags import FollowIndex
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore, ServingCopy
 from kleverproto.documents import Intent, Tombstone
@@ -23,7 +23,7 @@ SETTLED = frozenset({ServingPhase.READY, ServingPhase.FAILED, ServingPhase.DELET
 
 
 class Copies:
-    """The last of each serving.
+    """The last document or tombstone of each serving.
 
     Args:
         store: the copies on disk.
@@ -39,7 +39,7 @@ class Copies:
         self._is_read = False
 
     async def read(self) -> None:
-        """Read what an earlier deployer has left, once."""
+        """Read the copies that an earlier deployer has written; later calls have no effect."""
         async with self._lock:
             if not self._is_read:
                 self._known = await self._store.read() | self._known
@@ -48,7 +48,7 @@ class Copies:
                 self._is_read = True
 
     def all(self) -> dict[ServingName, ServingCopy]:
-        """Documents and tombstones."""
+        """All documents and tombstones."""
         return dict(self._known)
 
     def documents(self) -> list[ServingDocument]:
@@ -60,11 +60,11 @@ class Copies:
         return self._index.followers(ref)
 
     def last(self, serving: ServingName) -> ServingCopy | None:
-        """What was stored of a serving last, also where its tombstone is forgotten."""
+        """The last document or tombstone of a serving, even if the bucket has removed its tombstone."""
         return self._known.get(serving)
 
     async def keep(self, serving: ServingName, copy: ServingCopy) -> None:
-        """Keep what the bucket holds. A disk that is full delays the copy and is a matter of readiness, no more."""
+        """Keep the document or tombstone that the bucket holds. If it cannot be written, the check reports it."""
         before, self._known[serving] = self._known.get(serving), copy
         self._index.put(serving, _spec(copy))
         if serving not in self._unwritten and before is not None and _essence(before) == _essence(copy):
@@ -73,7 +73,7 @@ class Copies:
         await self._write()
 
     async def forget(self, before: datetime) -> None:
-        """Remove the tombstones from before a moment."""
+        """Remove the tombstones of deletions before a time."""
         for serving, copy in self.all().items():
             if isinstance(copy, Tombstone) and copy.deleted_at < before:
                 del self._known[serving]
@@ -81,17 +81,17 @@ class Copies:
         await self._write()
 
     async def run(self) -> None:
-        """Write what could not be written, until cancelled."""
+        """Retry failed writes periodically, until cancelled."""
         while True:
             await self.retry()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def retry(self) -> None:
-        """Write what could not be written."""
+        """Retry failed writes once."""
         await self._write()
 
     async def check(self) -> str | None:
-        """A readiness check."""
+        """Readiness check: the reason why copies cannot be written, or None."""
         return self._problem
 
     async def _write(self) -> None:
@@ -108,7 +108,7 @@ class Copies:
 
     async def _put(self, serving: ServingName) -> None:
         """Raises OSError."""
-        self._unwritten.discard(serving)  # what changes while this is written is written again
+        self._unwritten.discard(serving)  # a change during this write is written again
         copy = self._known.get(serving)
         try:
             await (self._store.write(serving, copy) if copy is not None else self._store.remove(serving))
@@ -133,7 +133,7 @@ class _Steered:
 
 @dataclass(frozen=True)
 class _Essence:
-    """What a restored serving begins with; the rest follows from it, and is not worth writing a copy for."""
+    """The part of a serving that must be restored; the rest is derived from it, so its changes are not written."""
 
     spec: ServingSpec
     generation: int
@@ -164,7 +164,7 @@ def _essence(copy: ServingCopy) -> _Essence | Tombstone[ServingDocument]:
 
 
 def _steered(rollout: RolloutStatus | None) -> _Steered | None:
-    """How far a rollout is and what was requested of it; None for one that has only begun."""
+    """The progress and requested actions of a rollout; None if it has only begun."""
     if rollout is None or not (rollout.weight or rollout.paused or rollout.action or rollout.steered):
         return None
     return _Steered(rollout.weight, rollout.paused, rollout.action, rollout.steered)

@@ -1,9 +1,9 @@
-"""Which servings follow a tag, from a watch of their bucket: an event reads only the documents that it concerns."""
+"""An index of the servings that follow a tag, from a watch of their bucket: an event reads only their documents."""
 
 import asyncio
 from typing import Protocol
 
-from klever_deployer.domain.following import FollowIndex
+from klever_deployer.domain.followed_tags import FollowIndex
 from klever_deployer.domain.versions import ServingName
 from kleverkit.documents import Change, Documents, Snapshot
 from kleverproto.references import ModelRef
@@ -13,7 +13,7 @@ from .records import name_of_key
 
 
 class OwnFollowers(Protocol):
-    """What this process has stored itself, which its watch may not have seen yet."""
+    """The servings that this process has stored itself; the watch may not have received them yet."""
 
     def followers(self, ref: ModelRef) -> frozenset[ServingName]:
         """The servings that follow a tag."""
@@ -21,11 +21,11 @@ class OwnFollowers(Protocol):
 
 
 class Followers:
-    """Servings by the tags that they follow.
+    """Finds servings by the tags that they follow.
 
     Args:
         documents: the bucket of servings.
-        own: what this process has stored itself.
+        own: the servings that this process has stored itself.
     """
 
     def __init__(self, documents: Documents[ServingDocument], own: OwnFollowers) -> None:
@@ -43,7 +43,7 @@ class Followers:
                 self._change(step)
 
     async def find(self, ref: ModelRef) -> frozenset[ServingName]:
-        """Servings that may follow a tag, once all have been read: their documents decide."""
+        """Servings that may follow a tag; waits until all have been read. The documents themselves decide."""
         await self._is_complete.wait()
         return self._index.followers(ref) | self._own.followers(ref)
 

@@ -1,4 +1,4 @@
-"""Requests, recorded: each is decided inside the compare-and-set, by its place in the stream and its precondition."""
+"""Records requests: the compare-and-set decides each by its position in the stream and its precondition."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from kleverproto.servings import Followed, ServingDeleteRequested, ServingDocume
 from .records import Decide, Present, Records, key_of
 
 Reject = Callable[[Known], Problem | None]
-"""Why a request is rejected; None if it is accepted."""
+"""Returns the reason why a request is rejected, or None if it is accepted."""
 
 
 class _RejectedError(Exception):
@@ -29,32 +29,32 @@ class _RejectedError(Exception):
 
 @dataclass(frozen=True)
 class Intents:
-    """Records what is wanted; the reconciler does it. All methods raise TransientError.
+    """Records intents; the reconciler applies them. All methods raise TransientError.
 
     A request with a precondition is decided: ServingRequestDecided says whether it was accepted.
 
     Args:
-        records: where it is recorded.
+        records: the documents in which intents are recorded.
     """
 
     records: Records
 
     async def request(self, request: ServingRequested, intent: Intent) -> None:
-        """Record that a spec is wanted; a late request changes nothing."""
+        """Record the requested spec; a late request is ignored."""
         serving, now = ServingName(request.namespace, request.name), self.records.clock()
         await self._record_if(
             serving, intent, request.expected_generation, lambda known: intents.requested(known, request, intent, now)
         )
 
     async def request_deletion(self, request: ServingDeleteRequested, intent: Intent) -> None:
-        """Record that the serving is to go; a late request changes nothing."""
+        """Record the deletion of the serving; a late request is ignored."""
         serving, now = ServingName(request.namespace, request.name), self.records.clock()
         await self._record_if(
             serving, intent, request.expected_generation, lambda known: intents.deletion_requested(known, intent, now)
         )
 
     async def steer(self, serving: ServingName, generation: int, action: RolloutAction, intent: Intent) -> None:
-        """Record what someone wants of the rollout of a generation; a late request is rejected."""
+        """Record an action on the rollout of a generation; a late request is rejected."""
         now = self.records.clock()
 
         def decide(known: Known) -> ServingDocument | None:
@@ -65,16 +65,16 @@ class Intents:
         )
 
     async def follow(self, serving: ServingName, ref: ModelRef, push: Followed, cause: Intent) -> bool:
-        """Record that a tag names another manifest, which is wanted now; a push that is known changes nothing.
+        """Record that a tag now names another manifest, to be deployed; a push that is already recorded is ignored.
 
         Args:
             serving: one that follows its tags.
             ref: the tag.
-            push: what it names.
-            cause: the event that said so.
+            push: the manifest that the tag names.
+            cause: the event that announced the push.
 
         Returns:
-            Whether the serving is what this cause asks for.
+            True if the document's intent is this event.
         """
         now = self.records.clock()
         stored = await self.records.change(serving, lambda present: intents.pushed(present, push, str(ref), cause, now))
@@ -82,7 +82,7 @@ class Intents:
         return known is not None and known.event_id == cause.event_id
 
     async def _record_if(self, serving: ServingName, intent: Intent, expected: int | None, decide: Decide) -> None:
-        """Record a request; one with an expected generation is decided."""
+        """Record a request. For one with an expected generation, a decision is published."""
         if expected is None:
             await self._record(serving, decide)
         else:
@@ -108,10 +108,10 @@ class Intents:
         await self.records.announce_decision(serving, intent, decided)
 
     async def _record(self, serving: ServingName, decide: Decide) -> Present:
-        """Decide in order.
+        """Record a decision that is based on the bucket, or on the last copy if the bucket is empty.
 
-        What the bucket has lost is still known here. So is a tombstone that it has forgotten, for as long as the stream
-        may hold requests from before it: a consumer that was created anew delivers them once more.
+        Copies include documents that the bucket has lost, and tombstones that it has removed. A tombstone is needed
+        while the stream may hold requests from before it: a recreated consumer delivers them again.
         """
         return await self.records.deletions.change(
             key_of(serving), lambda present: decide(present or self.records.copies.last(serving))

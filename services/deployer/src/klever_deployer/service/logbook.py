@@ -21,9 +21,9 @@ class Logbook:
     """Publishes the lines of all replicas.
 
     Args:
-        logs: where they are.
-        publisher: stores events.
-        events: makes them.
+        logs: the output of the replicas.
+        publisher: publishes events.
+        events: creates events.
     """
 
     logs: ReplicaLogs
@@ -31,7 +31,7 @@ class Logbook:
     events: EventSource
 
     async def run(self) -> None:
-        """Publishes output until cancelled; while NATS is not available, output is kept and published later."""
+        """Publishes output until cancelled. While NATS is not available, output stays in the log files."""
         while True:
             try:
                 if not await self.publish():
@@ -41,7 +41,7 @@ class Logbook:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def publish(self) -> bool:
-        """Publish what is there; whether there was anything. Raises TransientError."""
+        """Publish the next output of all replicas. Returns False if there was none. Raises TransientError."""
         parts = await self.logs.read()
         for part in parts:
             await self._publish(part)

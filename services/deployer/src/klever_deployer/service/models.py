@@ -1,4 +1,4 @@
-"""From a variant's reference to the model and the server that serve it."""
+"""Resolves a variant's reference to a model, and prepares the model and its server."""
 
 import time
 from collections.abc import Callable, Container, Iterable
@@ -40,7 +40,7 @@ from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
 
 RESTORE_SECONDS = 120.0
-"""How long the registry may take to restore a catalogue that was lost."""
+"""Longest wait until the registry has restored a lost catalogue."""
 
 
 async def _silently(_step: str) -> None:
@@ -49,14 +49,14 @@ async def _silently(_step: str) -> None:
 
 @dataclass(frozen=True)
 class Models:
-    """Finds, fetches and prepares what variants serve.
+    """Finds, fetches and prepares the models of variants.
 
     Args:
-        catalogue: what has been pushed.
-        policies: what their projects let be served.
-        registries: what they say of manifests that the catalogue does not describe.
-        preparation: brings models and environments to where they are used.
-        conversions: models made of those that nothing serves as they are.
+        catalogue: the models that were pushed.
+        policies: the projects' policies on which models may be served.
+        registries: describe manifests that are not in the catalogue.
+        preparation: makes models and environments available to replicas.
+        conversions: converts models whose own format no runtime serves.
         clock: seconds, growing.
     """
 
@@ -67,19 +67,19 @@ class Models:
     conversions: Conversions
     clock: Callable[[], float] = time.monotonic
     _missed: dict[str, float] = field(default_factory=dict)
-    """Since when versions are missing that were in the catalogue once."""
+    """Versions that disappeared from the catalogue, and the time since when they are missing."""
 
     async def resolve(self, spec: ServingSpec, served: Container[ServedModel] = ()) -> ServingSpec:
-        """The spec with its tags resolved to digests, each of which may be loaded.
+        """The spec with its tags resolved to digests that may be served.
 
         Args:
-            spec: what is wanted.
-            served: what the serving serves already; that may be gone from the catalogue.
+            spec: the requested spec.
+            served: the models that the serving already serves; the catalogue may no longer contain them.
 
         Raises:
-            ServingError: there is no such version, its project does not let it be loaded, nothing could serve it, or
-                the ingress would refuse one of the spec's expressions.
-            TransientError: it is not scanned and parsed yet, or something does not answer now.
+            ServingError: a version does not exist, its project does not allow it, no runtime serves it, or
+                the ingress would reject one of the spec's expressions.
+            TransientError: a version is not scanned and parsed yet, or a service does not respond.
         """
         for place, mistake in expression_mistakes(spec):
             raise ServingError(f"{place}: {mistake}", code=INVALID_EXPRESSION)
@@ -89,16 +89,16 @@ class Models:
     async def prepare(
         self, serving: ServingName, wanted: Iterable[Deployment], on_step: OnStep = _silently
     ) -> dict[VersionKey, VersionSpec]:
-        """Have everything ready that the variants need, their models converted where that is needed.
+        """Prepare everything that the variants need; convert their models if necessary.
 
         Raises:
-            ServingError: something of it is missing.
-            TransientError: something does not answer now.
+            ServingError: a model or an environment cannot be prepared.
+            TransientError: a service does not respond.
         """
         return {each.key(serving): await self._prepare(each.key(serving), each, on_step) for each in wanted}
 
     async def _accept(self, variant: Variant, served: Container[ServedModel]) -> str:
-        """The digest to serve. The gateway has looked already, but requests come from elsewhere, too."""
+        """The digest to serve. The gateway has made these checks, but not every request comes from the gateway."""
         ref = ModelRef.parse(variant.model)
         is_served = variant.digest is not None and ServedModel(ref, variant.digest) in served
         if is_served and variant.digest is not None and await self.catalogue.find(ref) is None:
@@ -134,13 +134,13 @@ class Models:
         return (await self.policies.find(ModelRef.parse(variant.model).project)).trust
 
     async def _made_before(self, deployment: Deployment) -> ModelSource | None:
-        """What is recorded as made of its model, where it is prepared."""
+        """The recorded conversion of the variant's model, if it is prepared here; otherwise None."""
         ref, _, digest = deployment.made.rpartition("@")
         facts = await self.preparation.find(digest) if digest else None
         return ModelSource(ModelRef.parse(ref), digest, None, facts, deployment.made) if facts is not None else None
 
     async def _source(self, variant: Variant, digest: str) -> ModelSource:
-        """Which model it is, by the catalogue; one that is prepared needs none, which may have lost it."""
+        """The variant's model; the catalogue, which may have lost it, is read only if the model is not prepared."""
         ref = ModelRef.parse(variant.model)
         facts = await self.preparation.find(digest)
         if facts is not None and facts.format:
@@ -174,7 +174,7 @@ class Models:
         raise ServingError(message, code=MODEL_NOT_FOUND)
 
     async def _may_be_restored(self, variant: Variant, ref: ModelRef) -> bool:
-        """Whether a version that someone has seen is missing without having been deleted, and not for long."""
+        """Return whether a version that was resolved before is missing, was not deleted, and may still be restored."""
         if variant.digest is None or await self.catalogue.is_deleted(ref):
             return False
         now = self.clock()

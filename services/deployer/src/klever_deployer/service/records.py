@@ -1,4 +1,4 @@
-"""A serving's document: steps, outcomes and its end recorded, events published."""
+"""Records the steps, the outcome and the deletion of a serving in its document, and publishes the events."""
 
 import asyncio
 from collections.abc import Callable
@@ -36,12 +36,12 @@ Decide = Callable[[Known], ServingDocument | Tombstone[ServingDocument] | None]
 
 
 class SupersededError(Exception):
-    """A newer intent has come; what was being done is no longer wanted."""
+    """A newer intent was recorded; the current work is no longer wanted."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """Documents in `klever-servings`, with a copy of each, and the events about them."""
+    """The documents in `klever-servings`, a copy of each, and the events about them."""
 
     documents: Documents[ServingDocument]
     publisher: EventPublisher
@@ -61,16 +61,16 @@ class Records:
         )
 
     async def find(self, serving: ServingName) -> Present:
-        """The document or its tombstone now. Raises TransientError."""
+        """The present document or tombstone. Raises TransientError."""
         return await self.documents.find(key_of(serving))
 
     async def read(self, serving: ServingName) -> ServingDocument | None:
-        """The document now. Raises TransientError."""
+        """The present document. Raises TransientError."""
         stored = await self.documents.get(key_of(serving))
         return stored.document if stored else None
 
     async def change(self, serving: ServingName, decide: Decide) -> Present:
-        """Change what is stored, and keep a copy of what is stored then. Raises TransientError."""
+        """Change the stored document or tombstone, and keep a copy of the result. Raises TransientError."""
         lock = self._locks.setdefault(serving, asyncio.Lock())
         async with lock:  # so that copies are kept in the order of the changes
             stored = await change(self.documents, key_of(serving), decide)
@@ -78,17 +78,17 @@ class Records:
         return stored
 
     async def keep(self, serving: ServingName, stored: Present) -> None:
-        """Keep a copy of what the bucket holds; nothing is not kept, for it may be a loss."""
+        """Keep a copy of the stored document or tombstone; if there is neither, keep the last copy."""
         if stored is not None:
             await self.copies.keep(serving, stored.document if isinstance(stored, Stored) else stored.tombstone)
 
     async def alter(
         self, document: ServingDocument, alter: Callable[[ServingDocument], ServingDocument]
     ) -> ServingDocument:
-        """Change the document that was read, whatever it is now.
+        """Change a document that was read before, in its present state.
 
         Raises:
-            SupersededError: another intent was recorded meanwhile, or the document is gone.
+            SupersededError: another intent was recorded meanwhile, or the document was removed.
             TransientError: the bucket cannot be reached.
         """
         serving = name_of(document)
@@ -105,7 +105,7 @@ class Records:
         return stored.document
 
     async def update(self, document: ServingDocument, **changes: Unpack[ServingStatusChanges]) -> ServingDocument:
-        """Change the status of the document that was read. Raises as `alter`."""
+        """Change the status of a document that was read before. Raises as `alter`."""
         now = self.clock()
         return await self.alter(document, lambda present: with_status(present, now, **changes))
 
@@ -130,16 +130,16 @@ class Records:
         return document
 
     async def settle(self, document: ServingDocument, **changes: Unpack[ServingStatusChanges]) -> ServingDocument:
-        """Record how a rollout ended, and publish it. Raises as `alter`."""
+        """Record the outcome of a rollout, and publish it. Raises as `alter`."""
         return await self.announce(await self.update(document, **(changes | {"step": UNANNOUNCED})))
 
     async def announce(self, document: ServingDocument) -> ServingDocument:
-        """Publish an outcome that is recorded, and record that it is published. Raises as `alter`."""
+        """Publish a recorded outcome, and record that it is published. Raises as `alter`."""
         await self.publish(document, outcome(document), occasion(document))
         return await self.update(document, step=step_after(document))
 
     async def bury(self, document: ServingDocument) -> None:
-        """Record that nothing of a serving is left, and publish it. Raises as `alter`."""
+        """Record that a serving is removed, and publish it. Raises as `alter`."""
         serving, now = name_of(document), self.clock()
 
         def decide(present: Known) -> Tombstone[ServingDocument] | None:
@@ -159,11 +159,11 @@ class Records:
         await self._publish(serving, tombstone.intent, deleted)
 
     async def announce_decision(self, serving: ServingName, intent: Intent, decided: ServingRequestDecided) -> None:
-        """Publish the decision about a request; a second one about it is dropped. Raises TransientError."""
+        """Publish the decision about a request; NATS drops a duplicate. Raises TransientError."""
         await self._publish(serving, intent, decided)
 
     async def publish(self, document: ServingDocument, data: WireModel, step: str = "") -> None:
-        """Publish an event that follows from the document's intent; the same step again is the same event."""
+        """Publish an event that is caused by the document's intent; a repeated step has the same event id."""
         await self._publish(name_of(document), document.status.intent, data, str(document.generation), step)
 
     async def _publish(self, serving: ServingName, intent: Intent | None, data: WireModel, *parts: str) -> None:

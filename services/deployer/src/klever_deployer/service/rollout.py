@@ -22,9 +22,9 @@ from kleverproto.served import applied_models
 from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.strategies import Recreate
 
-from .advancing import Advance
 from .models import Models
-from .observing import Observer
+from .observer import Observer
+from .promoter import Promoter
 from .records import Records, key_of
 from .servers import Servers
 
@@ -35,29 +35,29 @@ class Rollout:
 
     Args:
         records: documents and events.
-        models: what variants serve.
+        models: prepares the models of variants.
         servers: model servers, and the proxy in front of them.
-        advance: gives a new version its traffic.
-        observer: records what really runs.
+        promoter: shifts traffic to a new version.
+        observer: records the actual state.
     """
 
     records: Records
     models: Models
     servers: Servers
-    advance: Advance
+    promoter: Promoter
     observer: Observer
 
     async def converge(self, serving: ServingName) -> Known:
-        """Make the serving what its document says, or leave nothing of it where there is a tombstone.
+        """Make the serving match its document, or remove it if there is a tombstone.
 
-        Where there is neither, nothing is done: the bucket may have lost the document.
+        If there is neither, the serving is not changed: the bucket may have lost the document.
 
         Returns:
-            What the bucket held.
+            The document or tombstone that the bucket held.
 
         Raises:
-            SupersededError: a newer intent came; converge again.
-            TransientError: something does not answer now; converge again later.
+            SupersededError: a newer intent was recorded; converge again.
+            TransientError: a service does not respond; converge again later.
         """
         present = await self.records.find(serving)
         if present is None:
@@ -86,14 +86,14 @@ class Rollout:
 
     async def _apply(self, serving: ServingName, document: ServingDocument) -> None:
         """Applies a new spec: the old variants keep serving until the new ones are ready, or for good if they fail."""
-        with suppress(ServingError):  # an old model that is gone is no reason to stop here
+        with suppress(ServingError):  # the new version can be applied even if the old model is missing
             await self._keep_old(serving, document)
         try:
             document = await self._begin(document)
             stage = await self.servers.scale(stage_of(serving, document))
             document = await self._prepare(document, stage)
             await self._start(stage)
-            document = await self.advance.to_the_end(document, stage)
+            document = await self.promoter.promote(document, stage)
             await self.servers.apply(serving, stage.wanted, {})
         except ServingError as error:
             await self._give_up(serving, document, error)
@@ -110,7 +110,7 @@ class Rollout:
         )
 
     async def _begin(self, document: ServingDocument) -> ServingDocument:
-        """Resolves tags once, so that a tag that moves meanwhile changes nothing, and records the rollout."""
+        """Resolves tags once, so that a later push does not change this rollout, and records the rollout."""
         spec = await self.models.resolve(document.spec, applied_models(document))
         document = await self.records.resolved(document, spec)
         rollout = document.status.rollout
@@ -137,7 +137,7 @@ class Rollout:
         return latest
 
     async def _keep_old(self, serving: ServingName, document: ServingDocument) -> None:
-        """Keeps what serves, and removes the traffic of a rollout that a newer one has superseded."""
+        """Keeps the old version serving, and removes the traffic of a superseded rollout."""
         stable = stage_of(serving, document).stable
         rollout, applied = document.status.rollout, document.status.applied
         if not stable or applied is None or isinstance(document.spec.strategy, Recreate):
@@ -156,18 +156,18 @@ class Rollout:
         await self.servers.until_ready(stage.serving, stage.wanted)
 
     async def _run(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
-        """Have these variants run, with everything that they need. Raises ServingError."""
+        """Prepare and run these variants. Raises ServingError."""
         await self.servers.apply(serving, wanted, await self.models.prepare(serving, wanted))
 
     async def _give_up(self, serving: ServingName, document: ServingDocument, error: ServingError) -> None:
-        """Restores all traffic to what served before, and stops the new versions."""
+        """Shifts all traffic back to the old version, and stops the new one."""
         applied = document.status.applied
         stable = versions.deployments(applied, document.status.variants)
         allowed = self.servers.allowed(stable)
         if applied is not None:
             with suppress(ServingError):
                 await self._run(serving, allowed)
-            with suppress(RefusedByProxyError):  # what the proxy has of it holds
+            with suppress(RefusedByProxyError):  # the proxy keeps its present route
                 await self.servers.route(Stage(serving, applied, stable))
         latest = await self.records.read(serving)  # steps were recorded since the document was read
         rollout = (latest or document).status.rollout
@@ -184,7 +184,7 @@ class Rollout:
         await self.servers.remove_others(serving, allowed)
 
     def _may_run_again(self, document: ServingDocument) -> bool:
-        """Whether it was stopped only since the operator did not allow its commands, and does now."""
+        """Return whether the serving was stopped because its commands were not allowed, and they are allowed now."""
         status = document.status
         is_stopped = status.phase is ServingPhase.FAILED and status.observed_generation >= document.generation
         wanted = versions.deployments(document.spec, status.variants)
@@ -192,7 +192,7 @@ class Rollout:
         return is_stopped and by_operator and self.servers.allowed(wanted) == wanted
 
     async def _maintain(self, serving: ServingName, document: ServingDocument) -> None:
-        """Maintains what was applied: its replicas and its route."""
+        """Maintains the replicas and the route of the applied spec."""
         applied = document.status.applied
         if applied is None:
             await self.servers.remove_others(serving, ())
@@ -215,7 +215,7 @@ class Rollout:
     async def _withdraw(
         self, document: ServingDocument, stage: Stage, allowed: Sequence[Deployment]
     ) -> ServingDocument:
-        """Stops what the operator no longer allows, and records the reason; it stays requested."""
+        """Stops variants that the operator no longer allows, and records the reason; the spec is not changed."""
         await self.servers.remove_others(stage.serving, allowed)
         try:
             self.servers.check_commands(stage.wanted)

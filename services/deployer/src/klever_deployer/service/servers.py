@@ -1,4 +1,4 @@
-"""The model servers of a serving and the proxy in front of them, as one thing."""
+"""The model servers of a serving together with the proxy in front of them."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ from kleverproto.servings import VariantStatus
 
 POLL_SECONDS = 0.02
 ADOPTION_SECONDS = 2.0
-"""How long model servers of an earlier deployer may take to be probed for the first time."""
+"""Longest wait for the first probe of model servers that an earlier deployer has started."""
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Starts, routes and stops.
+    """Starts and stops the model servers of servings, and routes requests to them.
 
     Args:
-        backend: where servings run.
-        ingress_url: how clients reach the proxy.
-        ready_timeout: seconds a model server may take to be ready.
-        allow_commands: whether the operator lets variants run programs of their authors.
+        backend: runs the servings.
+        ingress_url: the URL by which clients reach the proxy.
+        ready_timeout: seconds until a model server must be ready.
+        allow_commands: whether variants with `custom.command` may run.
     """
 
     backend: Backend
@@ -36,33 +36,33 @@ class Servers:
     allow_commands: bool
     _adopted: set[ServingName] = field(default_factory=set)
     _applied: dict[ServingName, dict[VersionKey, VersionSpec]] = field(default_factory=dict)
-    """What was applied last, for numbers of replicas that change during a rollout."""
+    """The specs that were applied last, needed when a number of replicas changes during a rollout."""
 
     def check(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
-        """Raises ServingError where a variant cannot or may not run here."""
+        """Check that the variants can and may run here. Raises ServingError."""
         self.check_commands(wanted)
         for each in wanted:
             if (refused := self.backend.workloads.refusal(serving.namespace, each.variant)) is not None:
                 raise ServingError(refused, code=UNSUPPORTED_HERE)
 
     def check_commands(self, wanted: Sequence[Deployment]) -> None:
-        """Raises ServingError where the operator does not let a variant run."""
+        """Check that the operator allows the variants' commands. Raises ServingError."""
         for each in wanted:
             if refused := command_refusal(each.variant, allowed=self.allow_commands):
                 code, message = refused
                 raise ServingError(message, code=code)
 
     def allowed(self, wanted: Sequence[Deployment]) -> tuple[Deployment, ...]:
-        """Those of these variants that the operator lets run."""
+        """The variants that the operator allows to run."""
         return tuple(each for each in wanted if not command_refusal(each.variant, allowed=self.allow_commands))
 
     async def apply(
         self, serving: ServingName, wanted: Sequence[Deployment], specs: Mapping[VersionKey, VersionSpec]
     ) -> None:
-        """Have these variants run; what runs already is adopted, and watched from now on.
+        """Run these variants. Replicas that already run are adopted.
 
         Raises:
-            ServingError: the operator does not let a variant run; then nothing is started.
+            ServingError: the operator does not allow a variant's command; then nothing is started.
         """
         self.check_commands(wanted)
         self._applied[serving] = self._applied.get(serving, {}) | dict(specs)
@@ -70,14 +70,14 @@ class Servers:
             await self.backend.workloads.apply(self._applied[serving][each.key(serving)], each.replicas)
 
     def begin(self) -> None:
-        """Assume nothing of what runs: another deployer may have had the backend since."""
+        """Forget what was applied and adopted: another deployer may have used the backend meanwhile."""
         self._adopted.clear()
         self._applied.clear()
 
     async def adopt(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
-        """Once for each serving, wait until what an earlier deployer has started is probed.
+        """Wait, once for each serving, until the replicas that an earlier deployer has started are probed.
 
-        Routing around model servers that serve but were not probed yet would fail requests.
+        If routes left out replicas that serve but are not probed yet, requests would fail.
         """
         if serving in self._adopted:
             return
@@ -88,23 +88,23 @@ class Servers:
         self._adopted.add(serving)
 
     def has_adopted(self, serving: ServingName) -> bool:
-        """Whether the states of its replicas are known."""
+        """Return whether the states of the serving's replicas are known."""
         return serving in self._adopted
 
     def states(self, serving: ServingName) -> list[VersionState]:
-        """The versions of a serving."""
+        """The states of a serving's versions."""
         return self.backend.workloads.states(serving)
 
     def is_routed(self, serving: ServingName) -> bool:
-        """Whether the proxy has a route to it."""
+        """Return whether the proxy has a route to the serving."""
         return serving in self.backend.data_plane.served()
 
     def is_there(self, serving: ServingName) -> bool:
-        """Whether anything of it runs or is routed."""
+        """Return whether the serving has replicas or a route."""
         return self.is_routed(serving) or bool(self.states(serving))
 
     async def scale(self, stage: Stage) -> Stage:
-        """The stage with as many replicas as its versions should have now; they are scaled from here on."""
+        """The stage with the present number of replicas of each version; declares the versions to autoscaling."""
         numbers = await self.backend.scaling.declare(stage.serving, stage.running)
 
         def scaled(deployment: Deployment) -> Deployment:
@@ -114,7 +114,7 @@ class Servers:
         return replace(stage, wanted=tuple(map(scaled, stage.wanted)), stable=tuple(map(scaled, stage.stable)))
 
     async def rescale(self, stage: Stage) -> Stage:
-        """The same, and the replicas that are missing start."""
+        """Like `scale`, and apply the changed numbers of replicas."""
         scaled = await self.scale(stage)
         if scaled != stage:
             applied = self._applied.get(stage.serving, {})
@@ -122,7 +122,7 @@ class Servers:
         return scaled
 
     async def until_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
-        """Wait for every replica. Raises ServingError where that will not be."""
+        """Wait until every replica is ready. Raises ServingError if one fails or the time is exceeded."""
         try:
             async with asyncio.timeout(self.ready_timeout):
                 while not self.are_ready(serving, wanted):  # noqa: ASYNC110 - only the reconciler hears of changes
@@ -132,33 +132,33 @@ class Servers:
             raise ServingError(message, code=MODEL_SERVER_FAILED) from error
 
     def are_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> bool:
-        """Whether every replica takes requests. Raises ServingError where one never will."""
+        """Return whether every replica is ready. Raises ServingError if one has failed to start."""
         states = self.states(serving)
         if (problem := versions.start_problem(serving, wanted, states)) is not None:
             raise ServingError(problem, code=MODEL_SERVER_FAILED)
         return versions.are_ready(serving, wanted, states)
 
     async def route(self, stage: Stage) -> None:
-        """Spread requests as the stage says. Raises DataPlaneError."""
+        """Route requests to the versions of the stage. Raises DataPlaneError."""
         await self.backend.data_plane.apply(routing.route(stage))
 
     def statuses(self, stage: Stage) -> tuple[VariantStatus, ...]:
-        """The variants as they are recorded."""
+        """The statuses of the variants, as recorded in the document."""
         states, weights = self.states(stage.serving), routing.percents(stage)
         return versions.statuses(stage.serving, stage.running, states, weights=weights)
 
     async def counts(self, serving: ServingName, wanted: Sequence[Deployment]) -> Counts:
-        """What was counted of requests to these variants. Raises DataPlaneError."""
+        """The sum of the request counters of these variants. Raises DataPlaneError."""
         counted = await self.backend.requests.counts({each.key(serving) for each in wanted})
         return total(counted.values())
 
     async def remove_others(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
-        """Stop the versions of a serving that are none of these."""
+        """Stop all versions of a serving except these."""
         for key in versions.superfluous(serving, wanted, self.states(serving)):
             await self.backend.workloads.remove(key)
 
     async def remove(self, serving: ServingName) -> None:
-        """Leave nothing of it; requests in flight are answered."""
+        """Remove the serving's route and replicas; requests in flight complete."""
         await self.backend.scaling.declare(serving, ())
         self._applied.pop(serving, None)
         self._adopted.discard(serving)
@@ -166,5 +166,5 @@ class Servers:
         await self.remove_others(serving, ())
 
     def url(self, serving: ServingName) -> str:
-        """Where clients infer."""
+        """The URL for inference requests."""
         return paths.infer_url(self.ingress_url, serving)

@@ -1,4 +1,4 @@
-"""What the deployer does while it has its backend."""
+"""The background loops that use the backend."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,21 +8,21 @@ from kleverkit.loops import BackgroundLoop, Loop, loops_check
 
 
 class BackendLoops:
-    """The backend, and the loops that use it: all of them run together, or none.
+    """The backend and the loops that use it; they start and stop together.
 
     Args:
-        backend: entered before a loop runs, and left after the last one has ended.
-        loops: one that fails starts anew, and the others continue.
+        backend: entered before the first loop starts, and exited after the last one has ended.
+        loops: a loop that fails is restarted while the others continue.
     """
 
     def __init__(self, backend: Backend, loops: Iterable[Loop]) -> None:
         self._backend = backend
         self._loops = [BackgroundLoop(loop) for loop in loops]
         self.problem = loops_check(self._loops)
-        """A readiness check."""
+        """Readiness check of the loops."""
 
     async def run(self) -> None:
-        """Run until cancelled; what serves is left as it is then."""
+        """Run until cancelled; model servers and the proxy continue to run."""
         async with self._backend, asyncio.TaskGroup() as group:
             group.create_task(self._backend.run())
             for loop in self._loops:

@@ -1,1 +1,1 @@
-"""What the ports are made of: SQLite, NATS, memory."""
+"""Implementations of the ports: SQLite, NATS, memory."""

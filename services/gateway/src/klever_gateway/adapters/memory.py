@@ -1,4 +1,4 @@
-"""The projection in this process: for tests and for looking at how the queries are meant."""
+"""An in-memory projection, for tests and as a readable reference for the queries."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ class InMemoryProjection:
 
     def __init__(self) -> None:
         self._rows: dict[Collection, dict[str, Row]] = {collection: {} for collection in Collection}
-        self._remembered: dict[Collection, Incarnation] = {}
+        self._incarnations: dict[Collection, Incarnation] = {}
 
     async def replace(
         self, collection: Collection, rows: Iterable[Row], incarnation: Incarnation, *, keep_missing: bool = False
@@ -31,19 +31,19 @@ class InMemoryProjection:
             if not is_settled(row, fresh.get(row.key)):
                 fresh[row.key] = row
         self._rows[collection] = fresh
-        self._remembered[collection] = incarnation
+        self._incarnations[collection] = incarnation
 
     async def apply(self, collection: Collection, row: Row) -> None:
         """See `Projection`."""
         if takes_over(self._rows[collection].get(row.key), row):
             self._rows[collection][row.key] = row
-        if known := self._remembered.get(collection):
+        if known := self._incarnations.get(collection):
             last = max(known.last_sequence, row.revision)
-            self._remembered[collection] = Incarnation(known.created, last)
+            self._incarnations[collection] = Incarnation(known.created, last)
 
-    async def remembered(self, collection: Collection) -> Incarnation | None:
+    async def last_incarnation(self, collection: Collection) -> Incarnation | None:
         """See `Projection`."""
-        return self._remembered.get(collection)
+        return self._incarnations.get(collection)
 
     async def accept(self, collection: Collection, row: Row) -> None:
         """See `Projection`."""
@@ -73,7 +73,7 @@ class InMemoryProjection:
 
     async def is_loaded(self, collection: Collection) -> bool:
         """See `Projection`."""
-        return collection in self._remembered
+        return collection in self._incarnations
 
     async def get(self, collection: Collection, key: str) -> Row | None:
         """See `Projection`."""
@@ -140,7 +140,7 @@ def _matches(row: Row, query: Query) -> bool:
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:
-    """Missing values come first, as in SQLite."""
+    """Return a sort key that puts missing values first, as SQLite does."""
     return (value is not None, value)
 
 

@@ -1,4 +1,4 @@
-"""The event streams, each read with a `StreamReader`: a reader that comes back loses nothing and sees nothing twice."""
+"""The event streams, each read with a `StreamReader`: a reader that resumes misses no event and repeats none."""
 
 import asyncio
 import time
@@ -25,25 +25,26 @@ log = structlog.get_logger(__name__)
 ResultT = TypeVar("ResultT")
 
 READ_SECONDS = 2.0
-"""Longest wait for an event; also how long it takes to notice that the connection was replaced."""
+"""Longest wait for an event, and longest time to notice that the connection was replaced."""
 LOG_SECONDS = 0.25
-"""As READ_SECONDS for a log: the reader checks in between whether the job has finished."""
+"""READ_SECONDS for logs: between reads, the reader checks whether the job has finished."""
 PAUSE_SECONDS = 0.25
-"""Between two tries while NATS is away."""
+"""Pause between two attempts while NATS is unreachable."""
 PATIENCE_SECONDS = 30.0
-"""How long the reader of a log waits for NATS to come back."""
+"""Longest time for which the reader of a log retries while NATS is unreachable."""
 READ_AHEAD = 32
-"""Events that may wait in this process for one reader."""
+"""Size of the queue of one reader, in events."""
 MANY = 100
-"""Events that are read at once where all are wanted."""
+"""Most events per fetch when all are read."""
 
 
 class NatsEventLog:
     """See `klever_gateway.ports.EventLog`.
 
     Args:
-        client: gives the connected client.
-        forget_seconds: the server removes the consumer of a reader that pauses for longer; the reader opens another.
+        client: returns the connected client.
+        forget_seconds: the server removes the consumer of a reader that pauses for longer; the reader then creates a
+            new one.
     """
 
     def __init__(self, client: ClientSource, *, forget_seconds: float = FORGET_SECONDS) -> None:
@@ -80,12 +81,12 @@ class NatsEventLog:
                 newest += await _newest(stream, self._reader(stream, filters), limit)
         return newest[-limit:]
 
-    async def written(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
+    async def read_log(self, log: str, is_over: Callable[[], Awaitable[bool]]) -> AsyncGenerator[Logged, None]:
         """See `EventLog`."""
         reader = self._reader(LOGS.name, [log])
         try:
             while True:
-                over = await is_over()  # checked first, so that lines written before the end are read
+                over = await is_over()  # checked before reading: lines published before the end are read
                 messages = await _with_retries(partial(_lines, reader, patient=not over))
                 for message in messages:
                     if data := _logged(message):
@@ -96,18 +97,18 @@ class NatsEventLog:
             await reader.close()
 
     def _reader(self, stream: str, filters: list[str], after: Position | None = None) -> StreamReader:
-        mark = after.of(stream) if after else None
+        mark = after.mark_of(stream) if after else None
         return StreamReader(self._client, stream, filters, after=mark, forget_seconds=self._forget_seconds)
 
 
 async def _follow(stream: str, reader: StreamReader, steps: "asyncio.Queue[Entry | Gap]") -> None:
-    """Puts events into the queue; after an error, reading resumes after the last one."""
+    """Put events into the queue. After an error, reading resumes after the last event."""
     try:
         while True:
             try:
                 async for step in _steps(stream, reader):
                     await steps.put(step)
-            except Exception as error:  # noqa: BLE001 - a reader that ended would leave its client deaf
+            except Exception as error:  # noqa: BLE001 - without a reader the client would get no events
                 log.warning("event stream interrupted", stream=stream, error=str(error) or type(error).__name__)
             await asyncio.sleep(PAUSE_SECONDS)
     finally:
@@ -132,7 +133,7 @@ async def _newest(stream: str, reader: StreamReader, limit: int) -> list[Entry]:
         while waiting:
             messages = _complete(await reader.read(min(waiting, MANY), READ_SECONDS))
             if not messages:
-                raise TransientError(f"NATS does not send what {stream} holds: try again in a moment")
+                raise TransientError(f"NATS does not send the events of {stream}: try again in a moment")
             waiting = messages[-1].metadata.num_pending
             newest += filter(None, [_entry(stream, reader, message) for message in messages])
             newest = newest[-limit:]
@@ -142,7 +143,7 @@ async def _newest(stream: str, reader: StreamReader, limit: int) -> list[Entry]:
 
 
 async def _lines(reader: StreamReader, *, patient: bool) -> list[Msg]:
-    """The messages that wait; where there are none, the first one that comes within a moment."""
+    """Return the pending messages; if there are none and `patient`, the first one that arrives within LOG_SECONDS."""
     waiting = _complete(await reader.waiting())
     if not waiting and not patient:
         return []
@@ -150,18 +151,18 @@ async def _lines(reader: StreamReader, *, patient: bool) -> list[Msg]:
 
 
 def _complete(read: ResultT | Lost) -> ResultT:
-    """What was read, where nothing is missing."""
+    """Return the result of a read. Raises LinesLostError if messages are missing."""
     if isinstance(read, Lost):
-        raise LinesLostError(f"{read.loss}: what follows would not be whole; read it again from its beginning")
+        raise LinesLostError(f"{read.loss}: lines are missing. Read the log again from its beginning")
     return read
 
 
 class LinesLostError(TransientError):
-    """Reading cannot resume, since messages in between are missing."""
+    """Reading cannot resume, because messages are missing."""
 
 
 async def _with_retries(call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """The call's result, tried again for a while: a restart of NATS interrupts no reader."""
+    """Return the result of a call. Retries for PATIENCE_SECONDS, so that a restart of NATS interrupts no reader."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -183,7 +184,7 @@ def _logged(message: Msg) -> Logged | None:
 
 
 def _entry(stream: str, reader: StreamReader, message: Msg) -> Entry | None:
-    """The message as an event; None where it is none, which operators see as a dead letter."""
+    """Parse a message. Returns None if it is not a valid event: operators see it as a dead letter."""
     try:
         event = parse(message.headers or {}, message.data)
     except InvalidEventError:
@@ -192,9 +193,9 @@ def _entry(stream: str, reader: StreamReader, message: Msg) -> Entry | None:
 
 
 async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Cancel until it works.
+    """Cancel tasks, repeatedly until all have ended.
 
-    In Python 3.11 `asyncio.wait_for`, which nats-py uses, loses a cancellation that comes together with a message.
+    In Python 3.11 `asyncio.wait_for`, which nats-py uses, loses a cancellation that coincides with a message.
     """
     left = set(tasks)
     while left:

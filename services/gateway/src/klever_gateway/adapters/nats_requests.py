@@ -1,4 +1,4 @@
-"""Requests in JetStream, for people who wait for an answer."""
+"""Requests in JetStream, for clients that wait for a response."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class NatsRequests:
 
     Args:
         publisher: stores events.
-        client: gives the connected client.
+        client: returns the connected client.
     """
 
     def __init__(self, publisher: NatsEventPublisher, client: ClientSource) -> None:
@@ -24,10 +24,10 @@ class NatsRequests:
         self._client = client
 
     async def store(self, event: Event[Any]) -> int:
-        """See `Requests`. Refuses at once while NATS is away.
+        """See `Requests`. Fails immediately while NATS is unreachable.
 
-        The NATS client keeps what is published without a connection and sends it later: a request that failed, as
-        far as its sender knows, would happen.
+        Without a connection, the NATS client buffers messages and sends them later: a request that was reported as
+        failed would be carried out.
         """
         if not self._client.is_connected:
             raise TransientError("NATS cannot be reached, so nothing was stored: try again in a moment")
@@ -39,7 +39,7 @@ class NatsRequests:
         return subject is not None and await self._is_unhandled(stream, sequence, subject)
 
     async def _subject(self, stream: str, sequence: int, event_id: str) -> str | None:
-        """The request's subject; None where its stream does not hold it."""
+        """Return the request's subject; None if the stream does not contain the request."""
         try:
             message = await call(self._client().jetstream().get_msg(stream, sequence))
             stored = parse(message.headers or {}, message.data or b"")
@@ -52,7 +52,7 @@ class NatsRequests:
         return any([await call(self._is_before(stream, durable, sequence)) for durable in durables])
 
     async def _is_before(self, stream: str, durable: str, sequence: int) -> bool:
-        """Whether a consumer has yet to handle a message; one that is not there handles everything later."""
+        """Return whether a message is unhandled by a consumer. A consumer that does not exist yet handles it later."""
         try:
             info = await self._client().jetstream().consumer_info(stream, durable)
         except nats.js.errors.NotFoundError:
@@ -62,5 +62,5 @@ class NatsRequests:
 
 
 def _matches(subjects: str, subject: str) -> bool:
-    """Whether a subject is one of a consumer's, whose filters all end in `>`."""
+    """Return whether a subject matches a consumer's filter, which always ends in `>`."""
     return subject.startswith(subjects.removesuffix(">"))

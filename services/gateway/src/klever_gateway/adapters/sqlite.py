@@ -1,8 +1,8 @@
 """The projection in a SQLite file.
 
-One thread writes and one answers lists, each with a connection of its own; in WAL mode neither waits for the
-other, so that a snapshot of a hundred thousand documents stops no read. A document by its key takes
-microseconds and is read in place.
+One thread writes and one reads lists, each with its own connection. In WAL mode neither waits for the other: a
+snapshot of a hundred thousand documents blocks no read. Reading one document by its key takes microseconds and is
+done in the event loop.
 """
 
 import asyncio
@@ -28,20 +28,20 @@ class SqliteProjection:
     """See `klever_gateway.ports.Projection`.
 
     Args:
-        path: the file; made where it is missing, and may be deleted whenever the gateway does not run.
+        path: the file. Created if it is missing; may be deleted while the gateway is stopped.
     """
 
     def __init__(self, path: Path) -> None:
-        self._writing = open_database(path)
-        self._listing, self._getting = connect(path), connect(path)
+        self._write_database = open_database(path)
+        self._list_database, self._get_database = connect(path), connect(path)
         self._writer = ThreadPoolExecutor(1, "projection-writer")
         self._lister = ThreadPoolExecutor(1, "projection-lister")
 
     async def close(self) -> None:
-        """Finish what is being written, then close the file."""
+        """Finish pending writes, then close the file."""
         for executor in (self._writer, self._lister):
             await asyncio.to_thread(executor.shutdown)
-        for connection in (self._getting, self._listing, self._writing):
+        for connection in (self._get_database, self._list_database, self._write_database):
             connection.close()
 
     async def replace(
@@ -63,7 +63,7 @@ class SqliteProjection:
 
         await self._write(change)
 
-    async def remembered(self, collection: Collection) -> Incarnation | None:
+    async def last_incarnation(self, collection: Collection) -> Incarnation | None:
         """See `Projection`."""
         query = "SELECT created, last_sequence FROM loaded WHERE collection = ?"
         stored = self._read(lambda database: database.execute(query, (collection.value,)).fetchone())
@@ -108,7 +108,7 @@ class SqliteProjection:
 
     async def is_loaded(self, collection: Collection) -> bool:
         """See `Projection`."""
-        return await self.remembered(collection) is not None
+        return await self.last_incarnation(collection) is not None
 
     async def get(self, collection: Collection, key: str) -> Row | None:
         """See `Projection`."""
@@ -170,25 +170,25 @@ class SqliteProjection:
 
     async def _write(self, change: Callable[[sqlite3.Connection], object]) -> None:
         def transaction() -> None:
-            with self._writing:
-                self._writing.execute("BEGIN IMMEDIATE")
-                change(self._writing)
+            with self._write_database:
+                self._write_database.execute("BEGIN IMMEDIATE")
+                change(self._write_database)
 
-        with _explained():
+        with _transient_errors():
             await asyncio.get_running_loop().run_in_executor(self._writer, transaction)
 
     async def _list(self, read: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
-        with _explained():
-            return await asyncio.get_running_loop().run_in_executor(self._lister, read, self._listing)
+        with _transient_errors():
+            return await asyncio.get_running_loop().run_in_executor(self._lister, read, self._list_database)
 
     def _read(self, read: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
-        with _explained():
-            return read(self._getting)
+        with _transient_errors():
+            return read(self._get_database)
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """A disk that is full or does not answer is a state of the machine, which may pass."""
+def _transient_errors() -> Iterator[None]:
+    """Raise SQLite's operational errors as TransientError: a full or unresponsive disk may recover."""
     try:
         yield
     except sqlite3.OperationalError as error:

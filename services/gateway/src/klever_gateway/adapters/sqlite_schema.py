@@ -1,4 +1,4 @@
-"""The tables of the projection and the statements on them, made from the list of columns."""
+"""The tables of the projection and their SQL statements, generated from the list of columns."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from klever_gateway.domain.queries import Query
 from klever_gateway.domain.rows import COLUMNS, Collection, Row, Value
 
 SCHEMA_VERSION = 3
-"""A file of another version is deleted and rebuilt: it is a cache."""
+"""A file of another version is deleted and rebuilt, because it is a cache."""
 
 FIXED = (
     *("key", "revision", "body", "generation", "hidden", "ending", "stale"),
@@ -28,7 +28,7 @@ INDEXES = {
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """The database; created if the file is missing, unreadable or of another version."""
+    """Open the database. Creates the file if it is missing, unreadable or of another version."""
     try:
         return _opened(path)
     except sqlite3.DatabaseError:
@@ -38,28 +38,28 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """One more connection; several threads may hold it, one at a time."""
+    """Open a connection. Several threads may use it, one at a time."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = OFF")  # a crash of the machine costs a rebuild, nothing else
+    connection.execute("PRAGMA synchronous = OFF")  # after a crash of the machine the file is rebuilt
     connection.execute("PRAGMA cache_size = -65536")
     return connection
 
 
 def upsert(collection: Collection) -> str:
-    """The statement that stores a row."""
+    """Return the statement that stores a row."""
     columns = (*FIXED, *COLUMNS[collection])
     marks = ", ".join("?" * len(columns))
     return f"INSERT OR REPLACE INTO {collection} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our names
 
 
 def values(collection: Collection, row: Row) -> tuple[Value, ...]:
-    """What `upsert` stores."""
+    """Return the parameters of `upsert` for a row."""
     return (*(getattr(row, name) for name in FIXED), *(row.columns[name] for name in COLUMNS[collection]))
 
 
 def row_of(collection: Collection, stored: Sequence[Value]) -> Row:
-    """Undo `values`."""
+    """Return the row of stored values: the inverse of `values`."""
     fixed = dict(zip(FIXED, stored, strict=False))
     flags = {name: bool(fixed.pop(name)) for name in FLAGS}
     columns = dict(zip(COLUMNS[collection], stored[len(FIXED) :], strict=True))
@@ -67,12 +67,12 @@ def row_of(collection: Collection, stored: Sequence[Value]) -> Row:
 
 
 def select(collection: Collection) -> str:
-    """The statement that reads whole rows."""
+    """Return the statement that reads whole rows."""
     return f"SELECT {', '.join((*FIXED, *COLUMNS[collection]))} FROM {collection}"  # noqa: S608 - our names
 
 
 def condition(collection: Collection, query: Query) -> tuple[str, list[Value]]:
-    """The WHERE clause of a query, and its parameters."""
+    """Return the WHERE clause of a query and its parameters."""
     unknown = (set(query.where) | {query.sort}) - set(COLUMNS[collection])
     if unknown:
         raise ValueError(f"{collection} has no columns {unknown}")

@@ -1,9 +1,9 @@
 """One stream, read in order from any position, across lost consumers, lost connections and a recreated stream.
 
-The reader has a short-lived pull consumer of its own. A push consumer (nats-py's ordered one, or a core subscription)
-would fill this process's memory while a slow client does not read; a pull consumer hands out a message only when it
-is requested, filters on the server, and starts at any sequence. The server removes the consumer of a reader that
-pauses, and forgets it when it restarts; the reader then opens another one behind the last message.
+Each reader has a short-lived pull consumer. A push consumer (nats-py's ordered one, or a core subscription) would fill
+this process's memory while a slow client does not read. A pull consumer delivers a message only on request, filters on
+the server, and starts at any sequence. The server removes the consumer of a reader that pauses, and loses it at a
+restart; the reader then creates a new one after the last message.
 """
 
 from contextlib import suppress
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
 FORGET_SECONDS = 30.0
-"""After so long without a request the server removes a consumer."""
+"""Time without a request after which the server removes a consumer."""
 
 UNREACHABLE = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,19 +32,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Lost:
-    """Messages may be missing; reading resumes behind the mark."""
+    """Messages may be missing. Reading resumes after the mark."""
 
     mark: Mark
     loss: Loss
 
 
 def mark_at_end(info: api.StreamInfo) -> Mark:
-    """The newest message of a stream."""
+    """Return the mark of the newest message of a stream."""
     return Mark(_created(info), info.state.last_seq)
 
 
 def unreachable(error: BaseException) -> TransientError:
-    """What to say of one of UNREACHABLE."""
+    """Return the TransientError for one of UNREACHABLE."""
     return TransientError(f"NATS does not answer: {str(error) or type(error).__name__}")
 
 
@@ -52,11 +52,11 @@ class StreamReader:
     """Reads the messages of a stream.
 
     Args:
-        client: gives the connected client.
-        stream: its name.
-        filters: subjects of the messages that are wanted.
-        after: the last message that was seen; None to begin with the oldest that there is.
-        forget_seconds: the server removes the consumer after so long without a request.
+        client: returns the connected client.
+        stream: name of the stream.
+        filters: subjects of the messages to read.
+        after: the last message that was read; None to start with the oldest one.
+        forget_seconds: time without a request after which the server removes the consumer.
     """
 
     def __init__(
@@ -79,39 +79,39 @@ class StreamReader:
         self._lost: Lost | None = None
 
     def mark(self, sequence: int) -> Mark:
-        """The mark of a message that was read."""
+        """Return the mark of a message that was read."""
         return Mark(self._mark.created if self._mark else 0, sequence)
 
     async def read(self, most: int, seconds: float) -> list[Msg] | Lost:
-        """The next messages, at most so many; none where none comes in time.
+        """Return at most `most` next messages; none if none arrives in time.
 
-        `Lost` comes once for each loss. Raises TransientError; the same call again resumes.
+        Returns `Lost` once for each loss. Raises TransientError; a further call resumes.
         """
         try:
             subscription = await self._open()
-            return self._take_lost() or self._in_order(await _fetch(subscription, most, seconds))
+            return self._pop_lost() or self._in_order(await _fetch(subscription, most, seconds))
         except UNREACHABLE as error:
             await self.close()
             raise unreachable(error) from error
 
     async def waiting(self) -> int | Lost:
-        """How many messages are there to be read. As `read`."""
+        """Return the number of messages to read. Losses and errors as with `read`."""
         try:
             subscription = await self._open()
-            return self._take_lost() or (await subscription.consumer_info()).num_pending or 0
+            return self._pop_lost() or (await subscription.consumer_info()).num_pending or 0
         except UNREACHABLE as error:
             await self.close()
             raise unreachable(error) from error
 
     async def close(self) -> None:
-        """Let go of the consumer; reading again opens another one."""
+        """Remove the consumer. A further read creates a new one."""
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             with suppress(*UNREACHABLE):
                 await subscription.unsubscribe()
 
     async def _open(self) -> JetStreamContext.PullSubscription:
-        """The consumer; another one where there is none, or where it may have died with its connection."""
+        """Return the consumer. Creates a new one if there is none, or if the connection was replaced."""
         client = self._client()
         connection = (client, client.stats["reconnects"])
         if self._subscription is not None and self._connection == connection:
@@ -119,15 +119,15 @@ class StreamReader:
         await self.close()
         jetstream = client.jetstream()
         info = await jetstream.stream_info(self._stream)
-        mark = self._place(info)
+        mark = self._start_mark(info)
         subscription = await jetstream.pull_subscribe("", stream=self._stream, config=self._config(mark))
         self._subscription, self._connection, self._next_delivery = subscription, connection, 1
         if _created(await jetstream.stream_info(self._stream)) != mark.created:
-            raise nats.errors.Error(f"{self._stream} was created again just now")
+            raise nats.errors.Error(f"{self._stream} was recreated at the same time")
         return subscription
 
-    def _place(self, info: api.StreamInfo) -> Mark:
-        """Where to read from in the stream that there is now."""
+    def _start_mark(self, info: api.StreamInfo) -> Mark:
+        """Return the mark after which to read from the present stream."""
         created, state = _created(info), info.state
         if self._mark is None:
             self._mark = Mark(created, 0)
@@ -136,21 +136,21 @@ class StreamReader:
             self._lost = Lost(self._mark, loss) if loss else self._lost
         return self._mark
 
-    def _take_lost(self) -> Lost | None:
+    def _pop_lost(self) -> Lost | None:
         lost, self._lost = self._lost, None
         return lost
 
     def _in_order(self, messages: list[Msg]) -> list[Msg]:
-        """Those up to the first that is missing, which the next consumer brings again."""
-        kept = []
+        """Return the messages before the first gap. The next consumer delivers the others again."""
+        ordered = []
         for message in messages:
             if message.metadata.sequence.consumer != self._next_delivery:
                 self._connection = None
                 break
             self._next_delivery += 1
             self._mark = self.mark(message.metadata.sequence.stream)
-            kept.append(message)
-        return kept
+            ordered.append(message)
+        return ordered
 
     def _config(self, mark: Mark) -> api.ConsumerConfig:
         return api.ConsumerConfig(

@@ -1,1 +1,1 @@
-"""Decisions and values; no I/O."""
+"""Decisions and values, without I/O."""

@@ -1,4 +1,4 @@
-"""Changes of a serving's spec: traffic, replicas, and the return to an earlier revision; pure."""
+"""Edits of a serving's spec: traffic, replicas, and the return to an earlier revision. Pure functions."""
 
 from pydantic import ValidationError
 
@@ -12,13 +12,13 @@ from .invalid import invalid_field, invalid_request
 
 
 def base_spec(present: ServingDocument) -> ServingSpec:
-    """The spec that a change starts from: the wanted one, or the one that serves if the wanted one has failed."""
+    """Return the spec to edit: the requested one, or the applied one if the requested one has failed."""
     has_failed = present.status.phase is ServingPhase.FAILED
     return (present.status.applied or present.spec) if has_failed else present.spec
 
 
 def with_traffic(present: ServingDocument, change: ChangeTraffic) -> ServingSpec:
-    """The spec with another split of the requests. Raises InvalidRequestError, by field."""
+    """Return the spec with the new split of the traffic. Raises InvalidRequestError, by field."""
     base, given = base_spec(present), change.model_fields_set
     check_variants(base, present.name, "weights", [*(change.weights or {})])
     traffic = Traffic(
@@ -31,7 +31,7 @@ def with_traffic(present: ServingDocument, change: ChangeTraffic) -> ServingSpec
 
 
 def with_scale(present: ServingDocument, change: ScaleServing) -> ServingSpec:
-    """The spec with another number of replicas. Raises InvalidRequestError, by field."""
+    """Return the spec with the new number of replicas. Raises InvalidRequestError, by field."""
     base = base_spec(present)
     check_variants(base, present.name, "variant", [change.variant] if change.variant else [])
     variants = [_scaled(each, change) if change.variant in {None, each.name} else each for each in base.variants]
@@ -39,15 +39,15 @@ def with_scale(present: ServingDocument, change: ScaleServing) -> ServingSpec:
 
 
 def earlier_revision(present: ServingDocument, generation: int | None) -> ServingSpec:
-    """The spec of a revision that was served before.
+    """Return the spec of a revision that was served before.
 
     Args:
         present: the serving.
-        generation: of the revision. None: the one that serves now if another one is wanted (it is rolled out, or has
-            failed); otherwise the last revision that is different from the one that serves now.
+        generation: generation of the revision. None selects the applied revision if another one is requested (its
+            rollout is in progress or has failed), otherwise the last revision that differs from the applied one.
 
     Raises:
-        InvalidRequestError: there is no such revision.
+        InvalidRequestError: the revision does not exist.
     """
     revisions, applied = present.status.revisions, present.status.applied
     if generation is None and applied is not None and present.spec != applied:
@@ -64,14 +64,14 @@ def earlier_revision(present: ServingDocument, generation: int | None) -> Servin
 
 
 def check_variants(spec: ServingSpec, serving: str, field: str, names: list[str]) -> None:
-    """Raise InvalidRequestError if a name is not that of a variant; the message lists the serving's variants."""
+    """Raise InvalidRequestError, with a list of the serving's variants, if one of the names is not a variant."""
     known = [variant.name for variant in spec.variants]
     if unknown := [name for name in names if name not in known]:
         raise invalid_field(field, f"there is no variant {', '.join(unknown)}; {serving} has {', '.join(known)}")
 
 
 def validated(spec: ServingSpec, advice: str = "") -> ServingSpec:
-    """The spec, if its parts fit together. Raises InvalidRequestError, by field."""
+    """Return the spec if it is valid as a whole. Raises InvalidRequestError, by field."""
     try:
         return ServingSpec.model_validate(spec.model_dump())
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Validation errors by field, as clients see them."""
+"""Validation errors by field, for clients."""
 
 from pydantic import BaseModel, ValidationError
 
@@ -9,13 +9,13 @@ from kleverproto.mistakes import Mistake, mistakes_in
 def invalid_request(
     error: ValidationError, model: type[BaseModel], prefix: str = "", advice: str = ""
 ) -> InvalidRequestError:
-    """The error for values that do not make a model.
+    """Return the error for values that are not valid for a model.
 
     Args:
-        error: what is wrong.
+        error: the validation error.
         model: the model.
-        prefix: where in the request the values are.
-        advice: what else to do, behind each message.
+        prefix: path of the values in the request.
+        advice: text to append to each message.
     """
     errors = tuple(_field_error(each, prefix, advice) for each in mistakes_in(error, model))
     fields = ", ".join(dict.fromkeys(each.field for each in errors))
@@ -23,7 +23,7 @@ def invalid_request(
 
 
 def invalid_field(field: str, message: str) -> InvalidRequestError:
-    """The error for one wrong field."""
+    """Return the error for one invalid field."""
     return InvalidRequestError(message, errors=(FieldError(field, message),))
 
 

@@ -1,4 +1,4 @@
-"""Where a reader of the live events is, and what it wants to see."""
+"""Positions of readers in the live events, and their filters."""
 
 import re
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ _TEXT = re.compile("-".join([_MARK] * len(LIVE_STREAMS)))
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in a stream; sequences of a stream that was deleted and created again start at 1 again."""
+    """A place in a stream. The sequences of a stream that was deleted and created again restart at 1."""
 
     created: int
-    """When the stream was created, in microseconds since 1970: which stream of this name it is."""
+    """Creation time of the stream, in microseconds since 1970. Identifies the incarnation of the stream."""
     sequence: int
-    """The last event that was seen; 0 for none."""
+    """Sequence of the last event that was read; 0 for none."""
 
     def __str__(self) -> str:
         return f"{self.created:x}.{self.sequence}"
 
 
 class Loss(StrEnum):
-    """Why events may be missing behind a mark."""
+    """The reason why events may be missing after a mark."""
 
     RECREATED = "the stream was deleted and created again"
     OLDER = "the stream was replaced by an older copy of itself"
@@ -36,12 +36,12 @@ class Loss(StrEnum):
 
 
 def resume(mark: Mark, *, created: int, first: int, last: int) -> tuple[Mark, Loss | None]:
-    """Where reading resumes in the stream that there is now, and whether events before that may be missing.
+    """Return the mark after which reading resumes in the present stream, and the loss if events may be missing.
 
     Args:
-        mark: the last event that was seen.
-        created: when the present stream was created, in microseconds since 1970.
-        first: sequence of the oldest event that it holds.
+        mark: the last event that was read.
+        created: creation time of the present stream, in microseconds since 1970.
+        first: sequence of its oldest event.
         last: sequence of its newest event.
     """
     if mark.created != created:
@@ -61,19 +61,19 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> "Position | None":
-        """Read what `str` gave; None for anything else."""
+        """Parse the result of `str`. Returns None for any other text."""
         match = _TEXT.fullmatch(text)
         if match is None:
             return None
         parts = match.groups()
         return cls(tuple(Mark(int(parts[at], 16), int(parts[at + 1])) for at in range(0, len(parts), 2)))
 
-    def of(self, stream: str) -> Mark:
-        """The mark of a stream."""
+    def mark_of(self, stream: str) -> Mark:
+        """Return the mark of a stream."""
         return self.marks[LIVE_STREAMS.index(stream)]
 
     def after(self, stream: str, mark: Mark) -> "Position":
-        """The position once everything up to this mark is seen, too."""
+        """Return the position with a newer mark for one stream."""
         index = LIVE_STREAMS.index(stream)
         return Position((*self.marks[:index], mark, *self.marks[index + 1 :]))
 
@@ -83,7 +83,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Interest:
-    """Which events a reader wants; everything where nothing is said."""
+    """Filter for events. The default matches all events."""
 
     types: frozenset[str] = frozenset()
     """CloudEvents types."""
@@ -92,27 +92,27 @@ class Interest:
 
     @property
     def unknown_types(self) -> list[str]:
-        """Wanted types that the contract does not have in the live streams."""
+        """Types in the filter that the live streams do not carry."""
         return sorted(self.types - {each.type for each in LIVE_TYPES})
 
     def filters(self, stream: str) -> list[str]:
-        """The NATS subjects of a stream that match; none means that nothing of it is wanted."""
+        """Return the matching NATS subjects of a stream; an empty list if none of its events match."""
         wanted = [
             each for each in LIVE_TYPES if each.stream.name == stream and (not self.types or each.type in self.types)
         ]
         if self.subject is None:
             return [each.filter for each in wanted]
-        # Only the model's name, which comes last, can hold slashes.
+        # Only the model's name can contain slashes, and it comes last.
         names = self.subject.split("/", 1)
         return [each.about(*names) for each in wanted]
 
 
 def job_interest(job: str) -> Interest:
-    """Every event of one job."""
+    """Return the filter for all events of one job."""
     return Interest(types=frozenset(each.type for each in LIVE_TYPES if each.context == "job"), subject=job)
 
 
 def serving_interest(namespace: str, name: str) -> Interest:
-    """Every event of one serving."""
+    """Return the filter for all events of one serving."""
     types = frozenset(each.type for each in BY_TYPE.values() if each.context == "serving")
     return Interest(types=types, subject=f"{namespace}/{name}")

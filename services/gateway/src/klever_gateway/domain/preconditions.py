@@ -1,4 +1,4 @@
-"""What a client requires of a serving before its request is accepted."""
+"""Preconditions of clients' requests for servings."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,20 @@ class Conditions:
     """The headers `If-Match` and `Idempotency-Key` of a request."""
 
     if_match: int | None = None
-    """The generation that the client has seen; None for any."""
+    """The generation that the client requires; None for any."""
     key: str | None = None
-    """The same key again is the same request, at whichever gateway; None: every request is a new one."""
+    """Requests with the same key are the same request, at every gateway; None: each request is a new one."""
 
 
 NO_CONDITIONS = Conditions()
 
 
 def proven_unmet(name: str, known: Known, expected: int | None) -> Problem | None:
-    """Why a precondition cannot hold, whatever this gateway has not read yet; None if only the owner can say.
+    """Return the reason why a precondition cannot be met, or None if only the owner can decide.
 
-    Generations only grow, also over a deletion: one below the last known generation cannot come back, and one above it
-    is that of a document that has not arrived here yet.
+    The result is final although this gateway may not have read the newest document. Generations only grow, even over a
+    deletion: one below the last known generation cannot return, and one above it may belong to a document that has not
+    arrived here yet.
     """
     last = known.last.generation if known.last else ABSENT
     if expected is None or expected > last:

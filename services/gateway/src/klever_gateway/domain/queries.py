@@ -10,16 +10,16 @@ from .rows import Value
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """Which documents of a collection, in which order, which part of them."""
+    """Selection, order and page of the documents of a collection."""
 
     where: dict[str, Value] = field(default_factory=dict)
-    """Column to the value that it must have."""
+    """Required values by column."""
     text: str | None = None
     """Lower-case text that `search` must contain."""
     since: str | None = None
-    """Only documents that were created at this moment, as rows have it, or later."""
+    """Earliest creation time, as text in the format of rows."""
     until: str | None = None
-    """Only documents that were created before this moment."""
+    """Creation time that all documents must precede, in the same format."""
     sort: str = "created_at"
     descending: bool = False
     start: int = 0
@@ -28,16 +28,16 @@ class Query:
 
 @dataclass(frozen=True)
 class Page:
-    """Part of a list."""
+    """A page of a list."""
 
     total: int
-    """Documents in all parts together."""
+    """Number of documents on all pages."""
     bodies: tuple[str, ...]
     """Documents as JSON."""
 
 
 class ProjectSummary(WireModel):
-    """A project, summed up from its models."""
+    """A summary of a project's models."""
 
     name: str
     models: int
@@ -46,11 +46,11 @@ class ProjectSummary(WireModel):
 
 
 class ModelSummary(WireModel):
-    """A model and how many versions it has."""
+    """A summary of a model's versions."""
 
     project: str
     name: str
     versions: int
     latest: str
-    """The version that was pushed first most recently."""
+    """The version whose first push is the most recent."""
     updated_at: datetime

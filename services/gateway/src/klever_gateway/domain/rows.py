@@ -1,4 +1,4 @@
-"""A document as the projection stores it: its JSON, and the columns that lists are filtered and sorted by."""
+"""Rows of the projection: a document's JSON, and the columns for filters and sorting."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from kleverproto.streams import JOBS, MODELS, SERVINGS
 Value = str | int | None
 DocT = TypeVar("DocT", bound=WireModel)
 RowOf = Callable[[str, int, DocT], "Row"]
-"""Key, revision and document to row."""
+"""Converts key, revision and document to a row."""
 
 
 class Collection(StrEnum):
@@ -41,15 +41,15 @@ COLUMNS: dict[Collection, tuple[str, ...]] = {
     Collection.SERVINGS: ("namespace", "name", "phase", "created_at", "updated_at"),
     Collection.POLICIES: ("name", "created_at", "updated_at"),
 }
-"""What each collection can be filtered and sorted by."""
+"""Columns of each collection for filters and sorting."""
 RESTORED = frozenset({Collection.MODELS, Collection.SERVINGS, Collection.POLICIES})
-"""What owners restore in a bucket that was lost; the history of jobs is lost with it."""
+"""Collections whose owners restore a lost bucket. The history of jobs is lost with its bucket."""
 REQUEST_STREAMS: dict[Collection, str] = {
     Collection.JOBS: JOBS.name,
     Collection.SERVINGS: SERVINGS.name,
     Collection.POLICIES: MODELS.name,
 }
-"""Where the requests for documents of a collection are stored."""
+"""Stream of the requests for documents of a collection."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,27 +58,27 @@ class Row:
 
     key: str
     revision: int
-    """Revision in the bucket; 0 for a document that only this gateway knows of."""
+    """Revision in the bucket; 0 for a document that only this gateway has."""
     body: str
     """The document as JSON."""
     generation: int
     hidden: bool = False
-    """A tombstone: kept for its generation, not shown."""
+    """True for a tombstone, which is kept for its generation and not shown."""
     ending: bool = False
-    """Being deleted, or deleted."""
+    """True if the document is being deleted, or is deleted."""
     stale: bool = False
-    """The last known state of a bucket that was lost; the present bucket does not have the document, or not yet."""
+    """True for a document from a lost bucket that the present bucket does not contain, or not yet."""
     event_id: str | None = None
-    """The request that the document comes from."""
+    """Id of the request that led to this document."""
     sequence: int = 0
-    """The position of that request in its stream; 0 where it is not known."""
+    """Sequence of that request in its stream; 0 if unknown."""
     accepted: bool = False
-    """Written by this gateway for a request that the owner has not answered yet."""
+    """True if this gateway created the row for a request that the owner has not answered yet."""
     columns: dict[str, Value] = field(default_factory=dict)
 
 
 def model_row(key: str, revision: int, document: ModelDocument) -> Row:
-    """The row of a model version."""
+    """Return the row of a model version."""
     spec, metadata = document.spec, document.spec.metadata
     words = (str(spec.ref), metadata.author, metadata.description, *metadata.tags, *metadata.labels.values())
     return Row(
@@ -101,7 +101,7 @@ def model_row(key: str, revision: int, document: ModelDocument) -> Row:
 
 
 def job_row(key: str, revision: int, document: JobDocument, *, accepted: bool = False) -> Row:
-    """The row of a job."""
+    """Return the row of a job."""
     spec, intent = document.spec, document.status.intent
     return Row(
         key=key,
@@ -126,7 +126,7 @@ def job_row(key: str, revision: int, document: JobDocument, *, accepted: bool = 
 
 
 def policy_row(key: str, revision: int, document: ProjectDocument, *, accepted: bool = False) -> Row:
-    """The row of a project with a policy."""
+    """Return the row of a project's policy."""
     intent = document.status.intent
     return Row(
         key=key,
@@ -145,7 +145,7 @@ def policy_row(key: str, revision: int, document: ProjectDocument, *, accepted: 
 
 
 def serving_row(key: str, revision: int, document: ServingDocument, *, accepted: bool = False) -> Row:
-    """The row of a serving."""
+    """Return the row of a serving."""
     phase, intent = document.status.phase, document.status.intent
     return Row(
         key=key,
@@ -167,7 +167,7 @@ def serving_row(key: str, revision: int, document: ServingDocument, *, accepted:
 
 
 def tombstone_row(collection: Collection, buried: Buried[DocT], row_of: RowOf[DocT]) -> Row:
-    """The row of a deleted document."""
+    """Return the row of a deleted document."""
     intent = buried.tombstone.intent
     event_id, sequence = (intent.event_id, intent.sequence) if intent else (None, 0)
     document = buried.tombstone.document
@@ -180,10 +180,10 @@ def tombstone_row(collection: Collection, buried: Buried[DocT], row_of: RowOf[Do
 
 
 def is_settled(accepted: Row, owner: Row | None) -> bool:
-    """Whether the owner's document or tombstone (None: there is neither) answers the request that was accepted.
+    """Return whether the owner's document or tombstone (None: neither exists) answers an accepted request.
 
-    A document with the request's place in the stream, or a later one, does, whatever became of the request. Where the
-    place is not known the generation has to say it.
+    A document with the request's sequence in the stream, or a later one, answers it, whatever the outcome. If the
+    sequence is unknown, the generation decides.
     """
     if owner is None:
         return False
@@ -195,9 +195,9 @@ def is_settled(accepted: Row, owner: Row | None) -> bool:
 
 
 def takes_over(present: Row | None, change: Row) -> bool:
-    """Whether a change of the bucket replaces the present row: not if it is older, nor under a newer request.
+    """Return whether a change of the bucket replaces the present row: not if it is older, or if a newer request waits.
 
-    Revisions of a stale row are of another bucket and say nothing.
+    The revision of a stale row belongs to a lost bucket and cannot be compared.
     """
     if present is None or present.stale:
         return True
@@ -207,5 +207,5 @@ def takes_over(present: Row | None, change: Row) -> bool:
 
 
 def moment(when: datetime) -> str:
-    """Text that sorts as the moments do."""
+    """Return a time as text that sorts chronologically."""
     return when.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,4 +1,4 @@
-"""A serving after a request, before the deployer has handled it."""
+"""The expected state of a serving after a request, before the deployer has handled it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,24 +12,24 @@ class Known:
     """The last known document of a serving's name."""
 
     last: ServingDocument | None
-    """The document, or the last one of a serving that was deleted."""
+    """The document, or that of the tombstone if the serving was deleted."""
     is_present: bool
-    """Whether there is such a serving, as far as clients can see."""
+    """True if the serving exists for clients."""
 
     @property
     def present(self) -> ServingDocument | None:
-        """The document of the serving that there is."""
+        """The document of the serving, or None if it does not exist for clients."""
         return self.last if self.is_present else None
 
 
 def as_requested(known: Known, request: ServingRequested, now: datetime) -> ServingDocument:
-    """The serving with the requested spec, pending; the present one if nothing changes."""
+    """Return the serving with the requested spec, pending; the present one if nothing changes."""
     present = known.present
     generation = next_generation(known.last, request.spec)
     if known.last is not None and generation == known.last.generation:
         if present is not None:
             return present
-        generation += 1  # the same spec again, after a deletion, is a new try
+        generation += 1  # the same spec after a deletion is a new attempt
     status = present.status if present else ServingStatus()
     return ServingDocument(
         namespace=request.namespace,
@@ -43,12 +43,12 @@ def as_requested(known: Known, request: ServingRequested, now: datetime) -> Serv
 
 
 def is_in_progress(document: ServingDocument) -> bool:
-    """Whether a rollout of the document's generation is in progress."""
+    """Return whether a rollout of the document's generation is in progress."""
     rollout = document.status.rollout
     ended = {RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.FAILED}
     return rollout is not None and rollout.generation == document.generation and rollout.phase not in ended
 
 
 def as_deleting(current: ServingDocument, now: datetime) -> ServingDocument:
-    """The serving while it is deleted."""
+    """Return the serving in the phase of its deletion."""
     return current.replace(status=current.status.replace(phase=ServingPhase.DELETING), updated_at=now)

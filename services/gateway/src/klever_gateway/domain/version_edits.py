@@ -1,4 +1,4 @@
-"""The spec in which a model version is served, alone or beside others; pure."""
+"""Edits of a spec that serve a model version, alone or beside others. Pure functions."""
 
 from itertools import count
 from typing import Any
@@ -20,7 +20,7 @@ TRAFFIC_FIRST = ": change the traffic first"
 
 
 def with_version(present: ServingDocument | None, change: DeployVersion) -> ServingSpec:
-    """The spec in which a version is served; the rest of the spec stays.
+    """Return the spec that serves a version. The rest of the spec stays.
 
     Raises:
         InvalidRequestError: no other variant would get the rest of the traffic; or a rule or the mirror names a variant
@@ -55,7 +55,7 @@ def _with_variants(base: ServingSpec | None, variants: tuple[Variant, ...], weig
 
 
 def _variant(base: ServingSpec | None, ref: ModelRef, name: str, change: DeployVersion) -> Variant:
-    """With the settings that the version has already; otherwise those of its model's one variant."""
+    """Create a variant with the settings of the version's present variant, or else of its model's only variant."""
     pattern = _pattern(base.variants if base else (), ref)
     kept: dict[str, Any] = pattern.model_dump(exclude={"name", "model", "digest"}) if pattern else {}
     given = change.model_dump(include={"replicas", "runtime"}, exclude_none=True)
@@ -74,6 +74,6 @@ def _pattern(variants: tuple[Variant, ...], ref: ModelRef) -> Variant | None:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """`v1`, or `v1-2` if the v1 of another model is served beside it."""
+    """Return a unique name: `v1`, or `v1-2` if the v1 of another model is served beside it."""
     candidates = (name if number == 1 else f"{name[:60]}-{number}" for number in count(1))
     return next(candidate for candidate in candidates if candidate not in taken)

@@ -1,1 +1,1 @@
-"""HTTP in: one module per resource, each with its table of operations."""
+"""HTTP routes: one module per resource, each with its table of operations."""

@@ -1,4 +1,4 @@
-"""The description of the API, for programs and for people."""
+"""The documentation of the API: the OpenAPI document, and a page that renders it."""
 
 from http import HTTPStatus
 
@@ -14,7 +14,7 @@ ASSETS = "/docs/assets"
 OPENAPI_PATH = "/openapi.json"
 
 PAGE_KEY_ITEM = "klever-page-key"
-"""Under which the pages keep their half of a session."""
+"""Key of the browser's storage under which the pages keep the page key of their session."""
 PAGE = f"""<!doctype html>
 <html lang="en">
 <head>
@@ -42,22 +42,22 @@ PAGE = f"""<!doctype html>
 
 
 async def get_openapi(request: web.Request) -> web.Response:
-    """The OpenAPI document."""
+    """Return the OpenAPI document."""
     return web.Response(text=request.app[OPENAPI], content_type=JSON)
 
 
 async def get_docs(_request: web.Request) -> web.Response:
-    """The page that shows it."""
+    """Return the page that renders the OpenAPI document."""
     return web.Response(text=PAGE, content_type="text/html")
 
 
 async def redirect_to_docs(_request: web.Request) -> web.Response:
-    """The front door."""
+    """Redirect from `/` to the documentation."""
     return web.Response(status=HTTPStatus.FOUND, headers={"Location": DOCS})
 
 
 def add_pages(app: web.Application) -> None:
-    """What people look at, none of it from elsewhere."""
+    """Add the pages. All of their assets are served from here."""
     app.router.add_get("/", redirect_to_docs)
     app.router.add_get(DOCS, get_docs)
     app.router.add_static(ASSETS, str(swagger_ui_bundle.swagger_ui_path))

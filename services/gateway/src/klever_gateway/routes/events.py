@@ -9,7 +9,7 @@ from aiohttp import web
 from klever_gateway.domain.positions import Interest, Position
 from klever_gateway.errors import FieldError, InvalidRequestError
 from klever_gateway.ports import Gap, NextStep
-from klever_gateway.routes.common.keys import STREAM_PACE, WATCHING, StreamPace
+from klever_gateway.routes.common.keys import LIVE_EVENTS, STREAM_PACE, StreamPace
 from klever_gateway.routes.common.operation import BASE, Failure, Operation, Success
 from klever_gateway.routes.common.requests import read_query
 from klever_gateway.routes.openapi import examples
@@ -19,25 +19,25 @@ LAST_EVENT_ID = "Last-Event-ID"
 EVENT_STREAM = "text/event-stream"
 RECONNECT_MILLISECONDS = 1000
 GAP = "gap"
-"""The name of what is sent where events may be missing; events of the contract have types with dots."""
+"""Name of the message for possibly missing events. The types of real events contain dots."""
 
 log = structlog.get_logger(__name__)
 
 
 async def watch_events(request: web.Request) -> web.StreamResponse:
-    """Events from now on, or from behind the last one that the client has seen."""
+    """Stream new events, or all events after the last one that the client has received."""
     interest = _interest(read_query(request, WatchQuery))
-    position = await request.app[WATCHING].start(request.headers.get(LAST_EVENT_ID))
-    async with request.app[WATCHING].follow(position, interest) as next_step:
+    position = await request.app[LIVE_EVENTS].start(request.headers.get(LAST_EVENT_ID))
+    async with request.app[LIVE_EVENTS].follow(position, interest) as next_step:
         stream = EventStream(request, request.app[STREAM_PACE])
         return await stream.run(position, next_step)
 
 
 class EventStream:
-    """One client's stream.
+    """The stream of one client.
 
-    A client that does not read fills its socket's buffers and then makes `write` wait; nothing is read from NATS
-    meanwhile, and after `slow_client_seconds` the connection is cut.
+    If a client does not read, `write` waits once the socket's buffers are full. Meanwhile nothing is read from NATS,
+    and after `slow_client_seconds` the client is disconnected.
     """
 
     def __init__(self, request: web.Request, pace: StreamPace) -> None:
@@ -47,16 +47,16 @@ class EventStream:
         self._response = web.StreamResponse(headers=headers)
 
     async def run(self, position: Position, next_step: NextStep) -> web.StreamResponse:
-        """Send until the client leaves or is cut off."""
+        """Send events until the client disconnects or is disconnected."""
         await self._response.prepare(self._request)
         try:
             await self._write(f"retry: {RECONNECT_MILLISECONDS}\nid: {position}\n\n")
             while True:
                 position = await self._step(position, next_step)
         except ConnectionError:
-            log.debug("event stream left")
+            log.debug("event stream closed by the client")
         except TimeoutError:
-            log.warning("event stream cut off: the client does not read", remote=self._request.remote)
+            log.warning("client disconnected: it does not read its event stream", remote=self._request.remote)
             if self._request.transport is not None:
                 self._request.transport.abort()
         return self._response
@@ -85,7 +85,7 @@ def _interest(query: WatchQuery) -> Interest:
     interest = Interest(types=frozenset(query.type), subject=query.subject)
     if interest.unknown_types:
         unknown = ", ".join(interest.unknown_types)
-        message = f"no such event type: {unknown}; docs/events.md lists the types"
+        message = f"unknown event type {unknown}: see docs/events.md for all types"
         raise InvalidRequestError(message, errors=(FieldError("query.type", message),))
     return interest
 
@@ -103,14 +103,14 @@ OPERATIONS = (
         description=(
             "Server-sent events: `event` is the CloudEvents type, `data` the CloudEvent in structured JSON, `id` a "
             "position. A client that reconnects with `Last-Event-ID` gets every event once. If "
-            f"events may be missing, because they expired or the event store was lost, an event `{GAP}` says so; its "
-            "`data` names the stream and the reason: read the documents again. "
-            "Comments keep a silent stream open; a client that does not read is cut off."
+            f"events may be missing, because they expired or the event store was lost, the stream contains an event "
+            f"`{GAP}`; its `data` has the stream and the reason. Then read the documents again. "
+            "Comments keep a silent stream open. A client that does not read is disconnected."
         ),
         query=WatchQuery,
         headers=(LAST_EVENT_ID,),
         success=Success(
-            description="A stream that does not end.",
+            description="A stream without an end.",
             media_type=EVENT_STREAM,
             example=f"id: {examples.POSITION}\nevent: {examples.EVENT.type}\ndata: {_DATA}\n\n",
         ),

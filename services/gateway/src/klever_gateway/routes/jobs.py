@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from klever_gateway.domain.rows import Collection
-from klever_gateway.routes.common.keys import JOBS, READING
+from klever_gateway.routes.common.keys import JOBS, READER
 from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
 from klever_gateway.routes.common.requests import checked, read_body, read_query
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
@@ -19,46 +19,46 @@ ONE = f"{PATH}/{{id}}"
 
 
 async def list_jobs(request: web.Request) -> web.Response:
-    """Jobs of a namespace."""
+    """List the jobs of a namespace."""
     query = read_query(request, JobQuery).as_query(namespace=request.match_info["namespace"])
-    return page(await request.app[READING].find(Collection.JOBS, query))
+    return page(await request.app[READER].find(Collection.JOBS, query))
 
 
 async def get_job(request: web.Request) -> web.Response:
-    """One job."""
+    """Return one job."""
     names = request.match_info
-    return document(await request.app[READING].job(names["namespace"], names["id"]))
+    return document(await request.app[READER].job(names["namespace"], names["id"]))
 
 
 async def create_job(request: web.Request) -> web.Response:
     """Request a job."""
-    where = checked(NamespaceName, dict(request.match_info))
-    wanted = await read_body(request, CreateJob)
-    return accepted(await request.app[JOBS].create(where.namespace, wanted.ref, wanted.kind, wanted.conversion))
+    path = checked(NamespaceName, dict(request.match_info))
+    body = await read_body(request, CreateJob)
+    return accepted(await request.app[JOBS].create(path.namespace, body.ref, body.kind, body.conversion))
 
 
 async def cancel_job(request: web.Request) -> web.Response:
-    """Request that a job be cancelled."""
+    """Request the cancellation of a job."""
     names = request.match_info
     return accepted(await request.app[JOBS].cancel(names["namespace"], names["id"]))
 
 
 async def retry_job(request: web.Request) -> web.Response:
-    """Request that a job be run again."""
+    """Request another run of a job."""
     names = request.match_info
     return accepted(await request.app[JOBS].retry(names["namespace"], names["id"]))
 
 
 async def delete_job(request: web.Request) -> web.Response:
-    """Request that a job be deleted."""
+    """Request the deletion of a job."""
     names = request.match_info
     return accepted(await request.app[JOBS].delete(names["namespace"], names["id"]))
 
 
 async def list_job_events(request: web.Request) -> web.Response:
-    """The newest events of a job."""
+    """List the newest events of a job."""
     names, limit = request.match_info, read_query(request, RecentQuery).limit
-    entries = await request.app[READING].job_events(names["namespace"], names["id"], limit)
+    entries = await request.app[READER].job_events(names["namespace"], names["id"], limit)
     return items(len(entries), [entry.event for entry in entries])
 
 
@@ -119,7 +119,7 @@ OPERATIONS = (
         handler=cancel_job,
         tag="jobs",
         summary="Cancel a job",
-        description="Returns the job as it is; it becomes Cancelled, unless it finishes first.",
+        description="Returns the present job. Its phase becomes Cancelled, unless it finishes first.",
         success=_accepted("The job, not yet cancelled."),
         failures=(Failure.NOT_FOUND, Failure.CONFLICT, Failure.UNAVAILABLE),
     ),
@@ -139,7 +139,7 @@ OPERATIONS = (
         path=ONE,
         handler=delete_job,
         tag="jobs",
-        summary="Delete a job; one that is running is cancelled first",
+        summary="Delete a job; a running job is cancelled first",
         description="The results of the job stay.",
         success=_accepted("The job, not yet deleted."),
         failures=(Failure.NOT_FOUND, Failure.UNAVAILABLE),

@@ -1,4 +1,4 @@
-"""Logs a browser in with a link that can be used once."""
+"""Login of browsers with a single-use link."""
 
 import json
 import secrets
@@ -23,13 +23,13 @@ class LoginLink(WireModel):
     """A link that logs one browser in."""
 
     url: str
-    """Open it in the browser; it is good once."""
+    """URL to open in the browser, once."""
     expires_in_seconds: int
-    """How long it is good for."""
+    """Time until the link expires."""
 
 
 async def create_login_link(request: web.Request) -> web.Response:
-    """A new link."""
+    """Create a login link."""
     url = URL(request.app[PLATFORM].gateway) / "login" % {"code": request.app[SESSIONS].new_code()}
     link = LoginLink(url=str(url), expires_in_seconds=int(CODE_SECONDS))
     headers = {"Cache-Control": "no-store"}
@@ -37,10 +37,10 @@ async def create_login_link(request: web.Request) -> web.Response:
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """The page behind the link: it keeps one half of the session, a cookie is the other."""
+    """Return the page of a link. The page stores the page key of the session; its cookie is set by the response."""
     session = request.app[SESSIONS].log_in(request.query.get("code", ""))
     if session is None:
-        raise LoginLinkError("this link was used, or is older than 5 minutes: `klever login-link` prints another")
+        raise LoginLinkError("the link was used, or is older than 5 minutes: create a new one with `klever login-link`")
     nonce = secrets.token_urlsafe(16)
     response = web.Response(text=_page(session.page_key, nonce), content_type="text/html")
     response.headers["Content-Security-Policy"] = f"default-src 'none'; script-src 'nonce-{nonce}'"
@@ -71,7 +71,7 @@ location.replace({json.dumps(DOCS)});
 
 
 def add_login(app: web.Application) -> None:
-    """Mount the page; a HEAD, as link checkers send it, does not use the link up."""
+    """Add the login page, for GET only: a HEAD request of a link checker does not use up the link."""
     app.router.add_get(LOGIN, log_in, allow_head=False)
 
 

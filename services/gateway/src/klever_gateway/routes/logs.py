@@ -7,7 +7,7 @@ from contextlib import aclosing
 import structlog
 from aiohttp import web
 
-from klever_gateway.routes.common.keys import READING, STREAM_PACE
+from klever_gateway.routes.common.keys import READER, STREAM_PACE
 from klever_gateway.routes.common.operation import Failure, Operation, Success
 from klever_gateway.routes.common.requests import read_query
 from klever_gateway.routes.schemas.queries import LogQuery, ServingLogQuery
@@ -21,16 +21,16 @@ log = structlog.get_logger(__name__)
 
 
 async def read_job_log(request: web.Request) -> web.StreamResponse:
-    """The log of a job, as lines of text."""
+    """Return the log of a job as lines of text."""
     names, follow = request.match_info, read_query(request, LogQuery).follow
-    return await _send(request, await request.app[READING].job_log(names["namespace"], names["id"], follow=follow))
+    return await _send(request, await request.app[READER].job_log(names["namespace"], names["id"], follow=follow))
 
 
 async def read_serving_log(request: web.Request) -> web.StreamResponse:
-    """The log of a serving, as lines of text."""
+    """Return the log of a serving as lines of text."""
     names, query = request.match_info, read_query(request, ServingLogQuery)
-    reading = request.app[READING]
-    lines = await reading.serving_log(names["namespace"], names["name"], query.variant, follow=query.follow)
+    reader = request.app[READER]
+    lines = await reader.serving_log(names["namespace"], names["name"], query.variant, follow=query.follow)
     return await _send(request, lines)
 
 
@@ -44,8 +44,8 @@ async def _send(request: web.Request, lines: AsyncGenerator[str, None]) -> web.S
                 async with asyncio.timeout(pace.slow_client_seconds):
                     await response.write(f"{line}\n".encode())
     except (ConnectionError, TimeoutError, TransientError) as error:
-        # A response that has begun can only be cut off: the client sees that it is not whole.
-        log.warning("a log was cut off", path=request.path, error=str(error) or type(error).__name__)
+        # The status is already sent. Closing the connection tells the client that the log is incomplete.
+        log.warning("sending of a log was interrupted", path=request.path, error=str(error) or type(error).__name__)
         if request.transport is not None:
             request.transport.abort()
     return response
@@ -59,7 +59,7 @@ OPERATIONS = (
         handler=read_job_log,
         tag="jobs",
         summary="Read the log of a job",
-        description="Lines of text, kept for seven days; with `follow` as they come, until the job has finished.",
+        description="Lines of text, kept for seven days; with `follow` also new lines until the job finishes.",
         query=LogQuery,
         success=Success(description="The lines.", media_type=TEXT, example="tf2onnx: 12 operators\n"),
         failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),
@@ -71,7 +71,7 @@ OPERATIONS = (
         handler=read_serving_log,
         tag="servings",
         summary="Read the log of a serving",
-        description="Lines of text, each behind its replica, kept for seven days; with `follow` as they are written.",
+        description="Lines of text, each with its replica, kept for seven days; with `follow` also new lines.",
         query=ServingLogQuery,
         success=Success(description="The lines.", media_type=TEXT, example='v1/0 | {"event":"ready","port":40123}\n'),
         failures=(Failure.NOT_FOUND, Failure.INVALID, Failure.UNAVAILABLE),

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from klever_gateway.domain.queries import ModelSummary, ProjectSummary
 from klever_gateway.domain.rows import Collection
-from klever_gateway.routes.common.keys import DELETIONS, READING
+from klever_gateway.routes.common.keys import DELETIONS, READER
 from klever_gateway.routes.common.operation import BASE, Failure, Operation, Success
 from klever_gateway.routes.common.requests import read_query
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
@@ -19,31 +19,31 @@ SLASHES = "Slashes in a model's name are written as `%2F`."
 
 
 async def list_projects(request: web.Request) -> web.Response:
-    """Projects by name."""
+    """List projects, sorted by name."""
     part = read_query(request, PageQuery)
-    total, summaries = await request.app[READING].projects(start=part.start, limit=part.limit)
+    total, summaries = await request.app[READER].projects(start=part.start, limit=part.limit)
     return items(total, summaries)
 
 
 async def list_project_models(request: web.Request) -> web.Response:
-    """Models of a project by name."""
+    """List the models of a project, sorted by name."""
     part = read_query(request, PageQuery)
     project = request.match_info["project"]
-    total, summaries = await request.app[READING].models(project, start=part.start, limit=part.limit)
+    total, summaries = await request.app[READER].models(project, start=part.start, limit=part.limit)
     return items(total, summaries)
 
 
 async def list_versions(request: web.Request) -> web.Response:
-    """Versions of a model."""
+    """List the versions of a model."""
     project, model = request.match_info["project"], request.match_info["model"]
     query = read_query(request, VersionQuery).as_query(project=project, model=model)
-    return page(await request.app[READING].versions(project, model, query))
+    return page(await request.app[READER].versions(project, model, query))
 
 
 async def get_version(request: web.Request) -> web.Response:
-    """One version of a model."""
+    """Return one version of a model."""
     names = request.match_info
-    row = await request.app[READING].version(names["project"], names["model"], names["version"])
+    row = await request.app[READER].version(names["project"], names["model"], names["version"])
     return document(row)
 
 
@@ -54,15 +54,15 @@ async def delete_version(request: web.Request) -> web.Response:
 
 
 async def delete_model(request: web.Request) -> web.Response:
-    """Delete every version of a model."""
+    """Request the deletion of all versions of a model."""
     documents = await request.app[DELETIONS].delete_all(request.match_info["project"], request.match_info["model"])
     return items(len(documents), documents, status=202)
 
 
 async def list_models(request: web.Request) -> web.Response:
-    """Versions of all models."""
+    """List the versions of all models."""
     query = read_query(request, ModelQuery).as_query()
-    return page(await request.app[READING].find(Collection.MODELS, query))
+    return page(await request.app[READER].find(Collection.MODELS, query))
 
 
 _PROJECT = ProjectSummary(name="library", models=1, versions=1, updated_at=examples.NOW)
@@ -130,7 +130,7 @@ OPERATIONS = (
         description=f"A served version is not deleted. Other tags of the same bytes stay. {SLASHES}",
         success=Success(
             status=202,
-            description="The version as it is, until the registry has deleted it.",
+            description="The version, which exists until the registry has deleted it.",
             model=ModelDocument,
             example=examples.MODEL.model_dump(mode="json"),
             headers=(CORRELATION_ID, "ETag"),
@@ -147,7 +147,7 @@ OPERATIONS = (
         description=f"Nothing is deleted if one of them is served. {SLASHES}",
         success=Success(
             status=202,
-            description="The versions as they are.",
+            description="The versions, which exist until the registry has deleted them.",
             model=VersionList,
             example=examples.listed(examples.MODEL),
         ),

@@ -1,4 +1,4 @@
-"""Every operation of the API; the router and the OpenAPI document are made from this table."""
+"""All operations of the API: the table from which the router and the OpenAPI document are made."""
 
 from . import documentation, events, jobs, login, logs, models, platform, policies, serving_changes, servings
 from .common.operation import Operation

@@ -8,7 +8,7 @@ from klever_gateway.routes.schemas.answers import PlatformInfo, Urls
 
 
 async def get_platform(request: web.Request) -> web.Response:
-    """Version and addresses."""
+    """Return the version and the addresses of the platform."""
     addresses = request.app[PLATFORM]
     urls = Urls(gateway=addresses.gateway, registry=addresses.registry, ingress=addresses.ingress)
     info = PlatformInfo(version=addresses.version, urls=urls)

@@ -15,15 +15,15 @@ PATH = f"{BASE}/projects/{{project}}/policy"
 
 
 async def get_policy(request: web.Request) -> web.Response:
-    """The policy of a project."""
+    """Return the policy of a project."""
     return value(await request.app[POLICIES].get(request.match_info["project"]))
 
 
 async def put_policy(request: web.Request) -> web.Response:
-    """Request another policy."""
-    where = checked(ProjectName, dict(request.match_info))
-    wanted = await read_body(request, ReplacePolicy)
-    return accepted(await request.app[POLICIES].put(where.project, wanted.policy))
+    """Request a new policy."""
+    path = checked(ProjectName, dict(request.match_info))
+    body = await read_body(request, ReplacePolicy)
+    return accepted(await request.app[POLICIES].put(path.project, body.policy))
 
 
 _EXAMPLE = examples.POLICY.model_dump(mode="json")
@@ -36,7 +36,7 @@ OPERATIONS = (
         handler=get_policy,
         tag="models",
         summary="Get the policy of a project",
-        description="A project without a policy has one without actions.",
+        description="For a project without a policy, returns one without actions.",
         success=Success(description="The policy.", model=ProjectPolicy, example=_EXAMPLE),
         failures=(Failure.UNAVAILABLE,),
     ),
@@ -47,7 +47,7 @@ OPERATIONS = (
         handler=put_policy,
         tag="models",
         summary="Replace the policy of a project",
-        description="It applies to models that are pushed from then on.",
+        description="The policy applies to models that are pushed afterwards.",
         body=Body(model=ReplacePolicy, example=_EXAMPLE),
         success=Success(
             status=202,

@@ -1,4 +1,4 @@
-"""Requests of OCI clients that use the gateway's address for the registry: the error names the registry's address."""
+"""Response to OCI clients that use the gateway's address by mistake: an error with the registry's address."""
 
 from http import HTTPStatus
 
@@ -9,7 +9,7 @@ from klever_gateway.routes.common.keys import PLATFORM
 
 
 async def name_the_registry(request: web.Request) -> web.Response:
-    """An error of OCI distribution 1.1, for any request below /v2/."""
+    """Return an error of OCI distribution 1.1 for any request below /v2/."""
     registry = URL(request.app[PLATFORM].registry)
     if registry.host == "127.0.0.1" and request.url.host == "localhost":
         registry = registry.with_host("localhost")
@@ -19,6 +19,6 @@ async def name_the_registry(request: web.Request) -> web.Response:
 
 
 def add_signpost(app: web.Application) -> None:
-    """For every method."""
+    """Add the routes below `/v2`, for every method."""
     app.router.add_route("*", "/v2", name_the_registry)
     app.router.add_route("*", "/v2/{path:.*}", name_the_registry)

@@ -1,4 +1,4 @@
-"""Changes of a serving that say what is different: a version, the traffic, the replicas, an earlier revision."""
+"""Partial changes of a serving: a version, the traffic, the replicas, an earlier revision."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from klever_gateway.routes.common.requests import CONDITIONS, checked, read_body
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted
 from klever_gateway.routes.openapi import examples
 from klever_gateway.routes.schemas.names import ServingName
-from klever_gateway.service.writing import Written
+from klever_gateway.service.submitter import Accepted
 from kleverproto.serving_changes import ChangeTraffic, DeployVersion, RollBack, ScaleServing
 from kleverproto.servings import ServingDocument
 
@@ -28,7 +28,7 @@ async def deploy_version(request: web.Request) -> web.Response:
 
 
 async def change_traffic(request: web.Request) -> web.Response:
-    """Split the requests in another way."""
+    """Change the split of the traffic."""
     return await _change(request, ChangeTraffic, request.app[SERVING_CHANGES].change_traffic)
 
 
@@ -45,9 +45,9 @@ async def roll_back(request: web.Request) -> web.Response:
 async def _change(
     request: web.Request,
     body: type[ChangeT],
-    make_change: Callable[[str, str, ChangeT, Conditions], Awaitable[Written]],
+    make_change: Callable[[str, str, ChangeT, Conditions], Awaitable[Accepted]],
 ) -> web.Response:
-    """Read the names, the body and the conditions, and make the change."""
+    """Parse the request and make the change."""
     names, change = checked(ServingName, dict(request.match_info)), await read_body(request, body)
     return accepted(await make_change(names.namespace, names.name, change, await read_conditions(request)))
 
@@ -55,7 +55,7 @@ async def _change(
 def _operation(
     operation: str, method: str, path: str, handler: Handler, summary: str, body: tuple[type[BaseModel], Any]
 ) -> Operation:
-    """A row of the table: what it says of success and failure is the same for all of them."""
+    """Create an operation with the responses that all changes share."""
     return Operation(
         id=operation,
         method=method,
@@ -64,14 +64,14 @@ def _operation(
         tag="servings",
         summary=summary,
         description=(
-            "The change is made to the present spec, and made again if another change came first. "
-            "With `If-Match`, it is rejected instead."
+            "The change is applied to the present spec, and applied again if another change is accepted first. "
+            "With `If-Match`, the request is rejected instead."
         ),
         headers=CONDITIONS,
         body=Body(model=body[0], example=body[1]),
         success=Success(
             status=202,
-            description="The serving as it will be.",
+            description="The serving after the change.",
             model=ServingDocument,
             example=examples.PENDING_SERVING.model_dump(mode="json"),
             headers=(CORRELATION_ID, "ETag"),
@@ -86,12 +86,12 @@ def _operation(
 OPERATIONS = (
     _operation(
         *("deployVersion", "POST", "deploy", deploy_version),
-        "Serve a model version, or give it a share of the traffic; creates the serving if there is none",
+        "Serve a model version, or give it a share of the traffic; creates the serving if it does not exist",
         (DeployVersion, {"model": "library/iris:v2", "traffic": 20}),
     ),
     _operation(
         *("changeTraffic", "PATCH", "traffic", change_traffic),
-        "Change weights, header rules, mirror or stickiness; absent fields stay, and null removes",
+        "Change weights, header rules, mirror or stickiness; absent fields stay, null removes a field",
         (ChangeTraffic, {"weights": {"v1": 80, "v2": 20}, "mirror": None}),
     ),
     _operation(

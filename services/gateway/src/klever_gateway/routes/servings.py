@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from klever_gateway.domain.rows import Collection
-from klever_gateway.routes.common.keys import READING, SERVINGS
+from klever_gateway.routes.common.keys import READER, SERVINGS
 from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
 from klever_gateway.routes.common.requests import (
     CONDITIONS,
@@ -26,58 +26,58 @@ ONE = f"{PATH}/{{name}}"
 
 
 async def list_all_servings(request: web.Request) -> web.Response:
-    """Servings of all namespaces."""
+    """List the servings of all namespaces."""
     query = read_query(request, ServingQuery).as_query()
-    return page(await request.app[READING].find(Collection.SERVINGS, query))
+    return page(await request.app[READER].find(Collection.SERVINGS, query))
 
 
 async def list_servings(request: web.Request) -> web.Response:
-    """Servings of a namespace."""
+    """List the servings of a namespace."""
     query = read_query(request, ServingQuery).as_query(namespace=request.match_info["namespace"])
-    return page(await request.app[READING].find(Collection.SERVINGS, query))
+    return page(await request.app[READER].find(Collection.SERVINGS, query))
 
 
 async def get_serving(request: web.Request) -> web.Response:
-    """One serving."""
+    """Return one serving."""
     names = request.match_info
-    return document(await request.app[READING].serving(names["namespace"], names["name"]))
+    return document(await request.app[READER].serving(names["namespace"], names["name"]))
 
 
 async def create_serving(request: web.Request) -> web.Response:
     """Request a new serving."""
-    where = checked(NamespaceName, dict(request.match_info))
-    wanted = await read_body(request, CreateServing)
-    requested = ServingRequested(namespace=where.namespace, name=wanted.name, spec=wanted.spec)
+    path = checked(NamespaceName, dict(request.match_info))
+    body = await read_body(request, CreateServing)
+    requested = ServingRequested(namespace=path.namespace, name=body.name, spec=body.spec)
     return accepted(await request.app[SERVINGS].create(requested, await read_conditions(request)))
 
 
 async def replace_serving(request: web.Request) -> web.Response:
-    """Request another spec."""
-    named = checked(ServingName, dict(request.match_info))
-    wanted = await read_body(request, ReplaceServing)
-    requested = ServingRequested(namespace=named.namespace, name=named.name, spec=wanted.spec)
+    """Request a new spec."""
+    path = checked(ServingName, dict(request.match_info))
+    body = await read_body(request, ReplaceServing)
+    requested = ServingRequested(namespace=path.namespace, name=path.name, spec=body.spec)
     return accepted(await request.app[SERVINGS].replace(requested, await read_conditions(request)))
 
 
 async def steer_rollout(request: web.Request) -> web.Response:
-    """Request that a rollout be paused, resumed, promoted or aborted."""
+    """Request to pause, resume, promote or abort a rollout."""
     names = request.match_info
-    wanted = await read_body(request, SteerRollout)
+    body = await read_body(request, SteerRollout)
     conditions = await read_conditions(request)
-    return accepted(await request.app[SERVINGS].steer(names["namespace"], names["name"], wanted.action, conditions))
+    return accepted(await request.app[SERVINGS].steer(names["namespace"], names["name"], body.action, conditions))
 
 
 async def delete_serving(request: web.Request) -> web.Response:
-    """Request that a serving be deleted."""
+    """Request the deletion of a serving."""
     names = request.match_info
     conditions = await read_conditions(request)
     return accepted(await request.app[SERVINGS].delete(names["namespace"], names["name"], conditions))
 
 
 async def list_serving_events(request: web.Request) -> web.Response:
-    """The newest events of a serving."""
+    """List the newest events of a serving."""
     names, limit = request.match_info, read_query(request, RecentQuery).limit
-    entries = await request.app[READING].serving_events(names["namespace"], names["name"], limit)
+    entries = await request.app[READER].serving_events(names["namespace"], names["name"], limit)
     return items(len(entries), [entry.event for entry in entries])
 
 
@@ -140,9 +140,9 @@ OPERATIONS = (
         tag="servings",
         summary="Create a serving",
         headers=(IDEMPOTENCY_KEY,),
-        description="Absent digests are resolved from the versions' tags now.",
+        description="Absent digests are resolved from the present tags of the versions.",
         body=Body(model=CreateServing, example={"name": "iris", "spec": examples.SPEC_BODY}),
-        success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
+        success=_accepted("The new serving.", examples.PENDING_SERVING),
         failures=(*_WRITE_FAILURES, Failure.CONFLICT, Failure.GENERATION_MISMATCH),
     ),
     Operation(
@@ -155,7 +155,7 @@ OPERATIONS = (
         description="The present spec keeps serving until the new one is ready.",
         headers=CONDITIONS,
         body=Body(model=ReplaceServing, example={"spec": examples.SPEC_BODY}),
-        success=_accepted("The serving as it will be.", examples.PENDING_SERVING),
+        success=_accepted("The serving with its new spec.", examples.PENDING_SERVING),
         failures=(*_WRITE_FAILURES, Failure.GENERATION_MISMATCH),
     ),
     Operation(
@@ -165,7 +165,7 @@ OPERATIONS = (
         handler=steer_rollout,
         tag="servings",
         summary="Pause, resume, promote or abort the rollout in progress",
-        description="Returns the serving as it is; `status.rollout` shows the progress.",
+        description="Returns the present serving; `status.rollout` shows the progress.",
         headers=CONDITIONS,
         body=Body(model=SteerRollout, example={"action": "promote"}),
         success=_accepted("The serving.", examples.SERVING),

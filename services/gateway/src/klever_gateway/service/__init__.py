@@ -1,1 +1,1 @@
-"""Use cases; they talk to ports only."""
+"""Use cases. They depend on ports only."""

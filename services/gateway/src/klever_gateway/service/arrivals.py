@@ -1,4 +1,4 @@
-"""Waits for changes of the projection."""
+"""Notifications of changes of the projection."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,18 +8,18 @@ ResultT = TypeVar("ResultT")
 
 
 class Arrivals:
-    """Wakes those who wait for a change."""
+    """Wakes the tasks that wait for a change."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
 
     def announce(self) -> None:
-        """Something has changed."""
+        """Report a change: runs the probe of every waiting task."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def until(self, probe: Callable[[], Awaitable[ResultT | None]], seconds: float) -> ResultT | None:
-        """The first result of the probe, which runs again after each change; None if there is none in time."""
+    async def wait_for(self, probe: Callable[[], Awaitable[ResultT | None]], seconds: float) -> ResultT | None:
+        """Return the first result of the probe, which runs again after each change; None at the deadline."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             changed = self._changed

@@ -15,7 +15,7 @@ from kleverproto.preconditions import ServingRequestDecided
 from .arrivals import Arrivals
 
 REMEMBERED = 10_000
-"""Decisions that are kept: a client may repeat its request at this gateway after another one has stopped."""
+"""Number of decisions to keep: a client may repeat its request here after another gateway has stopped."""
 RETRY_SECONDS = 1.0
 INTEREST = Interest(types=frozenset({BY_DATA[ServingRequestDecided].type}))
 
@@ -23,10 +23,10 @@ log = structlog.get_logger(__name__)
 
 
 class Decisions:
-    """Follows the decisions about all requests, from whichever gateway.
+    """Follows the decisions about the requests of all gateways.
 
     Args:
-        event_log: where they are published.
+        event_log: the streams that carry the decisions.
         wait_seconds: the longest wait for a decision.
     """
 
@@ -38,7 +38,7 @@ class Decisions:
         self._is_following = False
 
     async def run(self) -> None:
-        """The background loop."""
+        """Follow the decisions forever. Retries after errors."""
         while True:
             try:
                 await self._follow()
@@ -47,13 +47,13 @@ class Decisions:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def check(self) -> str | None:
-        """A readiness check: a decision that comes before this gateway follows them would not be seen."""
+        """Readiness check: return a problem while decisions are not followed, because this gateway would miss them."""
         return None if self._is_following else "the decisions about requests are not followed yet"
 
     async def wait_for(self, request_id: str, serving: str) -> ServingRequestDecided | None:
-        """The decision about a request; None if it is not published in time.
+        """Return the decision about a request; None if it is not published in time.
 
-        A request may be repeated at a gateway that was not running when it was decided; the stream has the decision.
+        Also reads the stream: the decision may be older than this gateway, if the request is a repeated one.
 
         Args:
             request_id: the id of the request's event.
@@ -63,7 +63,7 @@ class Decisions:
         async def find_decision() -> ServingRequestDecided | None:
             return self._by_request.get(request_id)
 
-        decided = await self._arrivals.until(find_decision, self._wait_seconds)
+        decided = await self._arrivals.wait_for(find_decision, self._wait_seconds)
         return decided or await self._find_published(request_id, serving)
 
     async def _find_published(self, request_id: str, serving: str) -> ServingRequestDecided | None:

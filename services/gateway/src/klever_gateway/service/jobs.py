@@ -19,28 +19,28 @@ from kleverproto.jobs import (
 )
 from kleverproto.references import ModelRef
 
-from .reading import Reading
+from .reader import Reader
+from .submitter import Accepted, Submitter
 from .versions import Versions
-from .writing import Writing, Written
 
 
 class Jobs:
-    """Accepts requests for jobs; the jobrunner runs them.
+    """Accepts requests for jobs. The jobrunner runs them.
 
-    All methods raise TransientError when the request could not be stored.
+    All methods raise TransientError if the request cannot be stored.
     """
 
-    def __init__(self, writing: Writing, versions: Versions, reading: Reading) -> None:
-        self._writing = writing
+    def __init__(self, submitter: Submitter, versions: Versions, reader: Reader) -> None:
+        self._submitter = submitter
         self._versions = versions
-        self._reading = reading
+        self._reader = reader
 
-    async def create(self, namespace: str, ref: str, kind: JobKind, conversion: Conversion | None = None) -> Written:
-        """Requests a job on a model version; the same work on the same bytes is the same job.
+    async def create(self, namespace: str, ref: str, kind: JobKind, conversion: Conversion | None = None) -> Accepted:
+        """Request a job on a model version. The same work on the same bytes is the same job.
 
         Raises:
-            InvalidRequestError: the version does not exist; or it would be converted, and its project blocks that,
-                or it cannot be.
+            InvalidRequestError: the version does not exist; or it is to be converted, but the policy of its project
+                or its format does not permit that.
         """
         converts = kind is JobKind.CONVERT
         version = await (self._versions.get_convertible if converts else self._versions.get)(ModelRef.parse(ref), "ref")
@@ -53,51 +53,53 @@ class Jobs:
             format=version.format,
             conversion=conversion,
         )
-        event = self._writing.event(JobRequested(id=job_id(spec), spec=spec))
+        event = self._submitter.event(JobRequested(id=job_id(spec), spec=spec))
         key = subjects.escape(event.data.id)
-        present = await self._writing.projection.get(Collection.JOBS, key)
-        now = self._writing.clock()
+        present = await self._submitter.projection.get(Collection.JOBS, key)
+        now = self._submitter.clock()
         new = JobDocument(id=event.data.id, spec=spec, status=JobStatus(), created_at=now, updated_at=now)
         row = job_row(key, 0, new, accepted=True) if present is None or present.ending else present
-        return await self._writing.submit(event, Collection.JOBS, row)
+        return await self._submitter.submit(event, Collection.JOBS, row)
 
-    async def cancel(self, namespace: str, wanted: str) -> Written:
-        """Requests that a job be cancelled; it may still finish first.
+    async def cancel(self, namespace: str, identifier: str) -> Accepted:
+        """Request the cancellation of a job. The job may still finish first.
 
         Raises:
-            NotFoundError: there is no such job.
-            JobFinishedError: it has finished.
+            NotFoundError: the job does not exist.
+            JobFinishedError: the job has finished.
         """
-        row, document = await self._find_job(namespace, wanted)
+        row, document = await self._find_job(namespace, identifier)
         if document.status.phase.is_final:
-            raise JobFinishedError(f"job {wanted} has finished as {document.status.phase}: there is nothing to cancel")
-        event = self._writing.event(JobCancelRequested(id=wanted, spec=document.spec))
-        return await self._writing.submit(event, Collection.JOBS, replace(row, event_id=event.id))
+            raise JobFinishedError(
+                f"job {identifier} has finished as {document.status.phase}: there is nothing to cancel"
+            )
+        event = self._submitter.event(JobCancelRequested(id=identifier, spec=document.spec))
+        return await self._submitter.submit(event, Collection.JOBS, replace(row, event_id=event.id))
 
-    async def retry(self, namespace: str, wanted: str) -> Written:
-        """Requests that a job which failed or was cancelled be run again.
+    async def retry(self, namespace: str, identifier: str) -> Accepted:
+        """Request another run of a job that failed or was cancelled.
 
         Raises:
-            NotFoundError: there is no such job.
-            JobNotRetriableError: it has not finished, or has succeeded.
+            NotFoundError: the job does not exist.
+            JobNotRetriableError: the job has not finished, or has succeeded.
         """
-        row, document = await self._find_job(namespace, wanted)
+        row, document = await self._find_job(namespace, identifier)
         phase = document.status.phase
         if phase is JobPhase.SUCCEEDED or not phase.is_final:
-            raise JobNotRetriableError(f"job {wanted} is {phase}: only one that failed or was cancelled can be retried")
-        event = self._writing.event(JobRequested(id=wanted, spec=document.spec, again=True))
-        generation, now = document.generation + 1, self._writing.clock()
+            raise JobNotRetriableError(f"job {identifier} is {phase}: only a failed or cancelled job can be retried")
+        event = self._submitter.event(JobRequested(id=identifier, spec=document.spec, again=True))
+        generation, now = document.generation + 1, self._submitter.clock()
         pending = document.replace(status=JobStatus(), generation=generation, updated_at=now)
-        return await self._writing.submit(
+        return await self._submitter.submit(
             event, Collection.JOBS, job_row(row.key, row.revision, pending, accepted=True)
         )
 
-    async def delete(self, namespace: str, wanted: str) -> Written:
-        """Requests that a job be deleted, and cancelled if it is running. Raises NotFoundError."""
-        row, document = await self._find_job(namespace, wanted)
-        event = self._writing.event(JobDeleteRequested(id=wanted, spec=document.spec))
-        return await self._writing.submit(event, Collection.JOBS, replace(row, ending=True))
+    async def delete(self, namespace: str, identifier: str) -> Accepted:
+        """Request the deletion of a job. A running job is cancelled first. Raises NotFoundError."""
+        row, document = await self._find_job(namespace, identifier)
+        event = self._submitter.event(JobDeleteRequested(id=identifier, spec=document.spec))
+        return await self._submitter.submit(event, Collection.JOBS, replace(row, ending=True))
 
-    async def _find_job(self, namespace: str, wanted: str) -> tuple[Row, JobDocument]:
-        row = await self._reading.job(namespace, wanted)
+    async def _find_job(self, namespace: str, identifier: str) -> tuple[Row, JobDocument]:
+        row = await self._reader.job(namespace, identifier)
         return row, JobDocument.model_validate_json(row.body)

@@ -1,4 +1,4 @@
-"""What the owner of a collection has in its bucket, as rows."""
+"""Rows of the documents that the owner of a collection keeps in its bucket."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -12,12 +12,12 @@ DocT = TypeVar("DocT", bound=WireModel)
 
 @dataclass(frozen=True)
 class Owned(Generic[DocT]):
-    """A collection and the bucket that it is a copy of.
+    """A collection and its source bucket.
 
     Attributes:
-        collection: where the documents go.
+        collection: the collection of the projection.
         documents: the bucket.
-        row_of: key, revision and document to row.
+        row_of: converts key, revision and document to a row.
     """
 
     collection: Collection
@@ -25,18 +25,18 @@ class Owned(Generic[DocT]):
     row_of: RowOf[DocT]
 
     async def read(self, key: str) -> Row | None:
-        """What the bucket holds now under a key. Raises TransientError."""
+        """Read the current row of a key from the bucket; None if the key does not exist. Raises TransientError."""
         entry = await self.documents.find(key)
         return self.row(entry) if entry else None
 
     def row(self, entry: Stored[DocT] | Buried[DocT]) -> Row:
-        """The row of an entry."""
+        """Return the row of an entry."""
         if isinstance(entry, Buried):
             return tombstone_row(self.collection, entry, self.row_of)
         return self.row_of(entry.key, entry.revision, entry.document)
 
     def changed(self, change: Change[DocT]) -> Row:
-        """The row of a change."""
+        """Return the row of a change."""
         if change.document is not None:
             return self.row_of(change.key, change.revision, change.document)
         return self.row(Buried(change.key, change.deletion, change.revision))

@@ -1,4 +1,4 @@
-"""Changes of a serving that are made from what it has: a version, the traffic, the replicas, an earlier revision."""
+"""Edits of a serving's present spec: a version, the traffic, the replicas, an earlier revision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,10 +15,10 @@ from kleverproto.servings import ServingDocument, ServingRequested
 
 from .serving_requests import ServingRequests
 from .servings import Servings
-from .writing import Written
+from .submitter import Accepted
 
 ATTEMPTS = 5
-"""A change is made again from what the serving has then, if another one came first; so often at most."""
+"""Most attempts for a change. If another change is accepted first, the edit is applied to the new spec."""
 
 Edit = Callable[[ServingDocument], ServingSpec]
 
@@ -27,9 +27,9 @@ Edit = Callable[[ServingDocument], ServingSpec]
 class ServingChanges:
     """One use case for each kind of change.
 
-    All methods raise NotFoundError if there is no such serving, InvalidRequestError if the change does not fit it,
-    GenerationMismatchError if it is not at the generation that the client requires, or changes all the time, and
-    TransientError if the request could not be stored.
+    All methods raise NotFoundError if the serving does not exist, InvalidRequestError if the change does not fit it,
+    GenerationMismatchError if it is not at the generation that the client requires, or if other changes preceded
+    every attempt, and TransientError if the request cannot be stored.
     """
 
     servings: Servings
@@ -37,8 +37,8 @@ class ServingChanges:
 
     async def deploy(
         self, namespace: DnsLabel, name: DnsLabel, change: DeployVersion, conditions: Conditions = NO_CONDITIONS
-    ) -> Written:
-        """Serve a model version, or give it a share of the traffic; creates the serving if there is none."""
+    ) -> Accepted:
+        """Serve a model version, or give it a share of the traffic. Creates the serving if it does not exist."""
 
         def edit(present: ServingDocument | None) -> ServingSpec:
             return with_version(present, change)
@@ -47,19 +47,19 @@ class ServingChanges:
 
     async def change_traffic(
         self, namespace: DnsLabel, name: DnsLabel, change: ChangeTraffic, conditions: Conditions = NO_CONDITIONS
-    ) -> Written:
-        """Split the requests in another way."""
+    ) -> Accepted:
+        """Change the split of the traffic."""
         return await self._change(namespace, name, lambda present: with_traffic(present, change), conditions)
 
     async def scale(
         self, namespace: DnsLabel, name: DnsLabel, change: ScaleServing, conditions: Conditions = NO_CONDITIONS
-    ) -> Written:
+    ) -> Accepted:
         """Change the number of replicas."""
         return await self._change(namespace, name, lambda present: with_scale(present, change), conditions)
 
     async def roll_back(
         self, namespace: DnsLabel, name: DnsLabel, change: RollBack, conditions: Conditions = NO_CONDITIONS
-    ) -> Written:
+    ) -> Accepted:
         """Serve an earlier revision again."""
         generation = change.generation
         return await self._change(namespace, name, lambda present: earlier_revision(present, generation), conditions)
@@ -71,8 +71,8 @@ class ServingChanges:
         edit: Edit,
         conditions: Conditions,
         create: Callable[[], ServingSpec] | None = None,
-    ) -> Written:
-        """Request the edited spec on the condition that the serving still has what was edited."""
+    ) -> Accepted:
+        """Request the edited spec, with the generation of the edited document as precondition."""
         attempt = 0
         while True:
             present = (await self.requests.find_at(namespace, name, conditions.if_match)).present
@@ -100,9 +100,9 @@ def _edited(
 
 
 def _expected(name: str, generation: int, conditions: Conditions) -> int:
-    """The generation that the request requires: that of the document which was edited.
+    """Return the generation that the request requires: that of the edited document.
 
-    A repeated request requires what it required the first time, since the serving may have changed by it.
+    A repeated request requires the same generation as before: the first one may have changed the serving.
     """
     if conditions.if_match is None:
         return generation

@@ -1,4 +1,4 @@
-"""Stores requests for servings, and waits until the deployer has decided those with a precondition."""
+"""Stores requests for servings, and waits for the deployer's decision about those with a precondition."""
 
 from dataclasses import dataclass, replace
 
@@ -18,40 +18,40 @@ from kleverproto.servings import (
 
 from .arrivals import Arrivals
 from .decisions import Decisions
-from .writing import Writing, Written
+from .submitter import Accepted, Submitter
 
 ServingRequest = ServingRequested | ServingDeleteRequested | ServingRolloutRequested
 
 CATCH_UP_SECONDS = 1.0
-"""A client, or a decision, may know of a document that arrives here a moment later."""
+"""Longest wait for a document that a client or a decision refers to, and that has not arrived here yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServingRequests:
-    """What the use cases for servings have in common.
+    """Stores requests and finds servings, for all use cases of servings.
 
     Attributes:
-        writing: stores requests and shows what was accepted.
+        submitter: stores requests and shows the requested documents.
         decisions: the deployer's decisions.
-        arrivals: learns of each change of the projection.
+        arrivals: notifications of changes of the projection.
         catch_up_seconds: the longest wait for a document that this gateway has not read yet.
     """
 
-    writing: Writing
+    submitter: Submitter
     decisions: Decisions
     arrivals: Arrivals
     catch_up_seconds: float = CATCH_UP_SECONDS
 
     async def find(self, namespace: str, name: str) -> Known:
-        """What is known of a name. Raises TransientError if the servings were never read: one may exist."""
-        row = await self.writing.projection.last(Collection.SERVINGS, serving_key(namespace, name))
-        if row is None and not await self.writing.projection.is_loaded(Collection.SERVINGS):
+        """Return the state of a name. Raises TransientError if the servings were never read: one may exist."""
+        row = await self.submitter.projection.last(Collection.SERVINGS, serving_key(namespace, name))
+        if row is None and not await self.submitter.projection.is_loaded(Collection.SERVINGS):
             raise TransientError("the gateway has not read the servings yet: try again in a moment")
         document = ServingDocument.model_validate_json(row.body) if row and row.body else None
         return Known(document, is_present=row is not None and not row.hidden)
 
     async def find_at(self, namespace: str, name: str, generation: int | None) -> Known:
-        """As `find`; waits a moment for a generation that the client has seen at another gateway."""
+        """Like `find`, but waits a moment for a generation that the client may have seen at another gateway."""
 
         async def find_generation() -> Known | None:
             known = await self.find(namespace, name)
@@ -60,16 +60,16 @@ class ServingRequests:
         known = await self.find(namespace, name)
         if not generation or (known.last is not None and known.last.generation >= generation):
             return known
-        return await self.arrivals.until(find_generation, self.catch_up_seconds) or known
+        return await self.arrivals.wait_for(find_generation, self.catch_up_seconds) or known
 
     async def wait_for_change(self, namespace: str, name: str, generation: int) -> None:
-        """Return once the serving is at another generation, or after a moment."""
+        """Wait until the serving is at another generation, at most `catch_up_seconds`."""
 
         async def is_changed() -> bool | None:
             present = (await self.find(namespace, name)).present
             return (present.generation if present else ABSENT) != generation or None
 
-        await self.arrivals.until(is_changed, self.catch_up_seconds)
+        await self.arrivals.wait_for(is_changed, self.catch_up_seconds)
 
     async def submit(
         self,
@@ -79,31 +79,31 @@ class ServingRequests:
         *,
         is_shown: bool,
         attempt: int = 0,
-    ) -> Written:
-        """Store a request; one with a precondition is accepted only once the deployer has decided so.
+    ) -> Accepted:
+        """Store a request. If it has a precondition, wait for the deployer's decision.
 
         Args:
             data: the request.
-            document: the serving after the request, as far as this gateway knows.
-            conditions: of the client.
+            document: the expected serving after the request.
+            conditions: the client's conditions.
             is_shown: whether `document` is shown until the owner's arrives.
-            attempt: counts the requests that one request of a client leads to.
+            attempt: number of this attempt; part of the event's id.
 
         Raises:
-            GenerationMismatchError, AlreadyExistsError, NoRolloutError: the deployer has rejected it.
-            TransientError: the request could not be stored.
+            GenerationMismatchError, AlreadyExistsError, NoRolloutError: the deployer has rejected the request.
+            TransientError: the request cannot be stored.
         """
-        event = self.writing.repeatable_event(data, conditions.key, attempt)
+        event = self.submitter.repeatable_event(data, conditions.key, attempt)
         key = serving_key(document.namespace, document.name)
-        sequence = await self.writing.requests.store(event)
+        sequence = await self.submitter.requests.store(event)
         serving = f"{document.namespace}/{document.name}"
         if _has_precondition(data) and (row := await self._decided_row(event.id, serving, key, _place(data, sequence))):
-            return Written(row.body, row.generation, event.correlation_id or event.id)
+            return Accepted(row.body, row.generation, event.correlation_id or event.id)
         row = serving_row(key, 0, document, accepted=is_shown)
-        return await self.writing.show(event, Collection.SERVINGS, replace(row, sequence=sequence))
+        return await self.submitter.show(event, Collection.SERVINGS, replace(row, sequence=sequence))
 
     async def _decided_row(self, request_id: str, serving: str, key: str, place: int) -> Row | None:
-        """The document after a request was accepted; None if the decision or the document does not arrive in time."""
+        """Return the document after an accepted request; None if decision or document does not arrive in time."""
         decided = await self.decisions.wait_for(request_id, serving)
         if decided is None:
             return None
@@ -112,11 +112,11 @@ class ServingRequests:
         generation = decided.generation
 
         async def find_row() -> Row | None:
-            row = await self.writing.projection.last(Collection.SERVINGS, key)
+            row = await self.submitter.projection.last(Collection.SERVINGS, key)
             is_there = row is not None and row.generation >= generation and row.sequence >= place
             return row if row is not None and row.body and is_there else None
 
-        return await self.arrivals.until(find_row, self.catch_up_seconds)
+        return await self.arrivals.wait_for(find_row, self.catch_up_seconds)
 
 
 def _has_precondition(data: ServingRequest) -> bool:
@@ -124,5 +124,5 @@ def _has_precondition(data: ServingRequest) -> bool:
 
 
 def _place(data: ServingRequest, sequence: int) -> int:
-    """The place among the requests that the document has afterwards; a request to steer leaves it as it is."""
+    """Return the request sequence of the resulting document; 0 for a rollout action, which does not change it."""
     return 0 if isinstance(data, ServingRolloutRequested) else sequence

@@ -18,15 +18,15 @@ from kleverproto.servings import (
 )
 
 from .serving_requests import ServingRequests
+from .submitter import Accepted
 from .versions import Versions
-from .writing import Written
 
 
 class Servings:
-    """Accepts what people want served; the deployer does it, and decides requests with a precondition.
+    """Accepts requests for servings. The deployer carries them out, and decides requests with a precondition.
 
-    All methods raise TransientError when the request could not be stored, and take the client's conditions: with
-    `if_match` they raise GenerationMismatchError where the serving is at another generation.
+    All methods raise TransientError if the request cannot be stored. They take the client's conditions: with
+    `if_match` they raise GenerationMismatchError if the serving is at another generation.
     """
 
     def __init__(self, requests: ServingRequests, versions: Versions) -> None:
@@ -34,7 +34,7 @@ class Servings:
         self._versions = versions
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def create(self, request: ServingRequested, conditions: Conditions = NO_CONDITIONS) -> Written:
+    async def create(self, request: ServingRequested, conditions: Conditions = NO_CONDITIONS) -> Accepted:
         """Request a new serving.
 
         Raises:
@@ -45,23 +45,23 @@ class Servings:
 
     async def replace(
         self, request: ServingRequested, conditions: Conditions = NO_CONDITIONS, *, attempt: int = 0
-    ) -> Written:
-        """Request another spec, or a new serving if there is none.
+    ) -> Accepted:
+        """Request a new spec for a serving. Creates the serving if it does not exist.
 
         Args:
-            request: what is wanted.
-            conditions: of the client; without `if_match`, whatever is there is replaced.
-            attempt: counts the requests that one request of a client leads to.
+            request: the requested serving.
+            conditions: the client's conditions; without `if_match`, any generation is replaced.
+            attempt: number of this attempt; part of the event's id.
 
         Raises:
-            AlreadyExistsError: the client expects no serving, and there is one.
+            AlreadyExistsError: the client requires that the serving does not exist, but it does.
             InvalidRequestError: a model does not exist.
         """
         expected = conditions.if_match
         resolved = await self._resolved(request)
         async with self._lock(request.namespace, request.name):
             known = await self._find(request.namespace, request.name, conditions)
-            document = as_requested(known, resolved, self._requests.writing.clock())
+            document = as_requested(known, resolved, self._requests.submitter.clock())
             is_ahead = expected is not None and expected > (known.last.generation if known.last else ABSENT)
             promised = 1 if is_ahead else document.generation
             data = resolved.replace(generation=promised, expected_generation=expected)
@@ -70,12 +70,12 @@ class Servings:
 
     async def steer(
         self, namespace: str, name: str, action: RolloutAction, conditions: Conditions = NO_CONDITIONS
-    ) -> Written:
-        """Request that a rollout be paused, resumed, promoted or aborted.
+    ) -> Accepted:
+        """Request to pause, resume, promote or abort a rollout.
 
         Raises:
-            NotFoundError: there is no such serving.
-            NoRolloutError: it has no rollout in progress.
+            NotFoundError: the serving does not exist.
+            NoRolloutError: the serving has no rollout in progress.
         """
         async with self._lock(namespace, name):
             current = await self._present(namespace, name, conditions)
@@ -86,12 +86,12 @@ class Servings:
             )
             return await self._requests.submit(request, current, conditions, is_shown=False)
 
-    async def delete(self, namespace: str, name: str, conditions: Conditions = NO_CONDITIONS) -> Written:
-        """Request that a serving be deleted. Raises NotFoundError."""
+    async def delete(self, namespace: str, name: str, conditions: Conditions = NO_CONDITIONS) -> Accepted:
+        """Request the deletion of a serving. Raises NotFoundError."""
         async with self._lock(namespace, name):
             current = await self._present(namespace, name, conditions)
             request = ServingDeleteRequested(namespace=namespace, name=name, expected_generation=conditions.if_match)
-            document = as_deleting(current, self._requests.writing.clock())
+            document = as_deleting(current, self._requests.submitter.clock())
             return await self._requests.submit(request, document, conditions, is_shown=True)
 
     async def _resolved(self, request: ServingRequested) -> ServingRequested:
@@ -100,7 +100,7 @@ class Servings:
         return request.replace(spec=spec)
 
     async def _find(self, namespace: str, name: str, conditions: Conditions) -> Known:
-        """What is known of a name; refuses what cannot be accepted, unless it may be a repeated request."""
+        """Return the state of a name. Rejects a precondition that cannot be met, unless the request may be repeated."""
         known = await self._requests.find_at(namespace, name, conditions.if_match)
         if conditions.key is None and (problem := proven_unmet(name, known, conditions.if_match)) is not None:
             raise rejection_error(problem)
@@ -113,5 +113,5 @@ class Servings:
         return present
 
     def _lock(self, namespace: str, name: str) -> asyncio.Lock:
-        """One request at a time per serving, so that each sees the generation of the one before."""
+        """Return the lock of a serving: one request at a time, so that each sees the generation of the previous one."""
         return self._locks.setdefault(serving_key(namespace, name), asyncio.Lock())

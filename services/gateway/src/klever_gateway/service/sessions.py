@@ -1,4 +1,4 @@
-"""How a browser gets in: a code that is good once becomes a session."""
+"""Login of browsers: a single-use code is exchanged for a session."""
 
 import hmac
 import secrets
@@ -8,48 +8,48 @@ from dataclasses import dataclass, field
 
 CODE_SECONDS = 300.0
 SESSION_SECONDS = 12 * 3600.0
-MOST = 100
-"""Codes, and sessions, at a time; a further one takes the place of the oldest."""
+MAX_ENTRIES = 100
+"""Most codes, and most sessions, at a time. A further one replaces the oldest."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A browser that was let in.
+    """The session of a browser that has logged in.
 
-    Browsers send a cookie to every port of a host, so also to a server of another user on this machine; what a page
-    stores is for its own origin only. That is why calls need both.
+    Calls require both secrets. Browsers send a cookie to every port of a host, so also to a server of another user on
+    this machine, but only pages of the same origin can read the storage of a page.
     """
 
     cookie: str
     page_key: str
-    """Kept by the gateway's pages, and sent with each of their calls."""
+    """Stored by the gateway's pages and sent with each of their calls."""
 
 
 @dataclass(frozen=True)
 class Sessions:
-    """Codes and sessions of this process; whoever was let in has to come again after its end.
+    """Codes and sessions of this process. Browsers must log in again after a restart.
 
     Args:
-        clock: seconds, growing.
-        new_secret: 256 random bits as text for URLs and cookies.
+        clock: monotonic seconds.
+        new_secret: returns 256 random bits as text for URLs and cookies.
     """
 
     clock: Callable[[], float] = time.monotonic
     new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32)
     _codes: dict[str, float] = field(default_factory=dict)
-    """Code to when it ends."""
+    """Expiry by code."""
     _sessions: dict[str, tuple[Session, float]] = field(default_factory=dict)
-    """Cookie to session, and when it ends."""
+    """Session and its expiry by cookie."""
 
     def new_code(self) -> str:
-        """A code for one login within `CODE_SECONDS`."""
+        """Return a code for one login within `CODE_SECONDS`."""
         code, now = self.new_secret(), self.clock()
         _make_room(self._codes, {known for known, end in self._codes.items() if end <= now})
         self._codes[code] = now + CODE_SECONDS
         return code
 
     def log_in(self, code: str) -> Session | None:
-        """A session for a code, which is used up; None where it is unknown, used, or too old."""
+        """Exchange a code for a session. Returns None if the code is unknown, used or expired."""
         end, now = self._codes.pop(code, 0.0), self.clock()
         if end <= now:
             return None
@@ -59,18 +59,18 @@ class Sessions:
         return session
 
     def find(self, cookie: str) -> Session | None:
-        """The session of a cookie, while it lasts."""
+        """Return the session of a cookie, or None if it is unknown or expired."""
         session, end = self._sessions.get(cookie, (None, 0.0))
         return session if end > self.clock() else None
 
 
-def is_of(session: Session, page_key: str) -> bool:
-    """Whether a call comes from the page that was let in."""
+def has_page_key(session: Session, page_key: str) -> bool:
+    """Return whether a call comes from a page of the session. Compares in constant time."""
     return hmac.compare_digest(session.page_key.encode(), page_key.encode(errors="surrogateescape"))
 
 
 def _make_room(kept: dict[str, float] | dict[str, tuple[Session, float]], ended: set[str]) -> None:
     for key in ended:
         del kept[key]
-    while len(kept) >= MOST:
+    while len(kept) >= MAX_ENTRIES:
         del kept[next(iter(kept))]

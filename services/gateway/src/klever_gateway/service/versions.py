@@ -1,4 +1,4 @@
-"""Finds the model versions that a request names."""
+"""Finds the model versions that a request refers to."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Container
@@ -23,14 +23,14 @@ from .arrivals import Arrivals
 
 
 class Versions:
-    """Looks up model versions, and refuses those that may not be served or converted.
+    """Looks up model versions, and rejects those that may not be served or converted.
 
     Args:
-        projection: where versions are read.
-        arrivals: learns of new ones.
-        policy_of: the policy of a project.
-        wait_seconds: how long a version may take to arrive, and to be scanned and parsed, that was pushed just now.
-        allow_commands: whether the operator lets variants run programs of their authors.
+        projection: the versions.
+        arrivals: notifications of new versions.
+        policy_of: returns the policy of a project.
+        wait_seconds: longest wait for a version that was just pushed: to arrive, and to be scanned and parsed.
+        allow_commands: whether the operator permits `custom.command`.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class Versions:
         self._allow_commands = allow_commands
 
     async def get(self, reference: ModelRef, field: str) -> ModelDocument:
-        """The version.
+        """Return the version. Waits for one that was just pushed.
 
         Raises:
-            InvalidRequestError: there is none; names the field and says what to do.
+            InvalidRequestError: the version does not exist; names the field.
         """
         version = await self._await(reference)
         if version is None:
@@ -64,10 +64,10 @@ class Versions:
         return version
 
     async def get_convertible(self, reference: ModelRef, field: str) -> ModelDocument:
-        """The version, which will be loaded and converted.
+        """Return a version that is to be loaded and converted.
 
         Raises:
-            InvalidRequestError: as `get`; or its project does not let it be loaded, or it cannot be converted.
+            InvalidRequestError: as `get`; or the policy of its project, or its format, does not permit a conversion.
         """
         document = await self._known(reference, await self.get(reference, field))
         policy = await self._policy_of(reference.project)
@@ -77,15 +77,15 @@ class Versions:
         return document
 
     async def resolve(self, spec: ServingSpec, served: Container[ServedModel] = ()) -> ServingSpec:
-        """The spec with the digest of every variant.
+        """Return the spec with the digest of every variant.
 
         Args:
-            spec: what is wanted.
-            served: what the serving serves already; it may be missing from the catalogue.
+            spec: the requested spec.
+            served: the models that the serving serves already; these may be missing from the catalogue.
 
         Raises:
-            InvalidRequestError: a version or digest does not exist, its project does not let it be served, nothing
-                could serve it, or the operator does not let it run; names every one of them.
+            InvalidRequestError: a version or digest does not exist, the policy of its project does not permit it, no
+                model server supports it, or the operator does not permit its command; lists every such problem.
         """
         judged = await asyncio.gather(*(self._served(variant, served) for variant in spec.variants))
         documents = [document for document, _ in judged]
@@ -108,7 +108,7 @@ class Versions:
     async def _served(
         self, variant: Variant, served: Container[ServedModel]
     ) -> tuple[ModelDocument | None, list[tuple[str, str, str]]]:
-        """The version of a variant; code, field and message of what is wrong with it."""
+        """Return the version of a variant, and its problems as code, field and message."""
         if command := command_refusal(variant, allowed=self._allow_commands):
             return None, [(command[0], "custom.command", command[1])]
         reference = ModelRef.parse(variant.model)
@@ -123,34 +123,34 @@ class Versions:
         return document, [(refused[0], "model", refused[1])] if refused else []
 
     async def _refusal(self, reference: ModelRef, document: ModelDocument, variant: Variant) -> Refusal | None:
-        """Why a variant is not served. A server of one's own may take what those of the platform do not."""
+        """Return the reason to reject a variant, or None. A custom server may support more than the built-in ones."""
         document = await self._known(reference, document)
         refused = refusal(document, variant.digest, await self._policy_of(reference.project))
         return refused or (None if variant.custom else unservable(document, variant.digest))
 
     async def _known(self, reference: ModelRef, document: ModelDocument) -> ModelDocument:
-        """The version as soon as it is scanned and parsed, or as it is when that takes too long."""
+        """Return the version once it is scanned and parsed, or its present state at the deadline."""
         policy = await self._policy_of(reference.project)
 
         async def probe() -> ModelDocument | None:
             present = await self._find(reference)
             return present if present and missing_knowledge(present, policy) is None else None
 
-        return await self._arrivals.until(probe, self._wait_seconds) or document
+        return await self._arrivals.wait_for(probe, self._wait_seconds) or document
 
     async def _find(self, reference: ModelRef) -> ModelDocument | None:
         row = await self._projection.get(Collection.MODELS, reference.key)
         return ModelDocument.model_validate_json(row.body) if row else None
 
     async def _await(self, reference: ModelRef) -> ModelDocument | None:
-        version = await self._arrivals.until(lambda: self._find(reference), self._wait_seconds)
+        version = await self._arrivals.wait_for(lambda: self._find(reference), self._wait_seconds)
         if version is None and not await self._projection.is_loaded(Collection.MODELS):
             raise TransientError("the gateway has not read the models yet: try again in a moment")
         return version
 
 
 def _problems(variant: Variant, document: ModelDocument | None) -> list[tuple[str, str, str]]:
-    """Code, field and message of what is wrong with a variant's model."""
+    """Return the problems of a variant's model as code, field and message."""
     reference = ModelRef.parse(variant.model)
     if document is None:
         return [(MODEL_NOT_FOUND, "model", _not_found(reference))]

@@ -52,7 +52,7 @@ def demo(context: click.Context, *, leave: bool, as_json: bool, single: tuple[st
 
 
 class _Outcome:
-    """Whether the demo was completed, regardless of what the user does afterwards."""
+    """Records whether the demo was completed, regardless of the user's later actions."""
 
     completed = False
 

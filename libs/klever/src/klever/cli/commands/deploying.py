@@ -1,4 +1,4 @@
-"""`klever deploy`, `apply` and `undeploy`: what should be served."""
+"""`klever deploy`, `apply` and `undeploy`: create, change and delete servings."""
 
 import sys
 from dataclasses import replace
@@ -29,15 +29,17 @@ STRATEGIES = ("rolling", "recreate", "blueGreen", "canary")
 
 @cli.command()
 @click.argument("ref", type=ModelRefType())
-@click.option("--name", help="Name of the serving; the model's own name by default.")
-@click.option("--traffic", type=click.IntRange(1, 100), help="Percent for this version; the others keep the rest.")
-@click.option("--replicas", type=click.IntRange(1, 64), help="Processes of this version; as many as before, or 1.")
-@click.option("--runtime", type=click.Choice(get_args(RuntimeName)), help="By the format, if absent.")
-@click.option("--strategy", type=click.Choice(STRATEGIES), help="How the new version takes over.")
+@click.option("--name", help="Name of the serving. Default: the name of the model.")
+@click.option(
+    "--traffic", type=click.IntRange(1, 100), help="Traffic of this version in percent; other versions share the rest."
+)
+@click.option("--replicas", type=click.IntRange(1, 64), help="Number of processes. Default: unchanged, or 1.")
+@click.option("--runtime", type=click.Choice(get_args(RuntimeName)), help="Default: by format.")
+@click.option("--strategy", type=click.Choice(STRATEGIES), help="Rollout strategy.")
 @click.option(
     "--on-push",
     type=click.Choice([each.value for each in OnPush]),
-    help="When a tag is pushed again: keep what serves, or deploy.",
+    help="Action when the tag is pushed again: keep the version, or deploy the new one.",
 )
 @request_options()
 def deploy(  # noqa: PLR0913 - one parameter for each option
@@ -53,8 +55,8 @@ def deploy(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Serve a model version, or give it a share of a serving's traffic.
 
-    Without --traffic the version replaces what the serving has: the old one answers until the new one is ready. What
-    else was set stays as it is; `klever apply` sets everything.
+    Without --traffic, the version replaces all versions of the serving; they receive requests until it is ready. Other
+    settings of the serving do not change. `klever apply` sets all of them.
 
     \b
     klever deploy library/mymodel:v1 --name mymodel
@@ -77,10 +79,10 @@ def deploy(  # noqa: PLR0913 - one parameter for each option
 
 
 @cli.command()
-@click.option("-f", "--file", "path", required=True, metavar="FILE", help="YAML or JSON; - is standard input.")
+@click.option("-f", "--file", "path", required=True, metavar="FILE", help="YAML or JSON file; - is standard input.")
 @request_options(has_namespace=False)
 def apply(path: str, *, options: RequestOptions) -> None:
-    """Serve the spec in a file; the rest of what the serving had is removed.
+    """Create or replace servings from a file. Settings that the file does not contain are removed.
 
     \b
     klever apply -f serving.yaml
@@ -108,11 +110,11 @@ def _apply(manifest: ServingManifest, options: RequestOptions) -> ServingDocumen
 
 @cli.command()
 @click.argument("name")
-@click.option("--wait/--no-wait", default=True, help="Wait until nothing is left.")
+@click.option("--wait/--no-wait", default=True, help="Wait until all processes have stopped.")
 @NAMESPACE
 @SERVER
 def undeploy(name: str, namespace: str, *, wait: bool, server: str | None) -> None:
-    """Stop serving; requests in flight are answered.
+    """Delete a serving. Requests in flight are completed.
 
     \b
     klever undeploy mymodel

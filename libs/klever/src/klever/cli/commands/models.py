@@ -151,7 +151,7 @@ def row(document: ModelDocument) -> tuple[str, ...]:
 
 
 def _mark(labels: Mapping[str, str]) -> str:
-    """Whether a converted model was compared with its source; `-` if the model was not converted."""
+    """Return whether a converted model was compared with its source; `-` if the model was not converted."""
     if UNVERIFIED in labels:
         return "no"
     return "yes" if MEASURED_ERROR in labels else "-"

@@ -1,4 +1,4 @@
-"""`klever rollout` and `rollback`: from one version to the next, and back."""
+"""`klever rollout` and `rollback`: control rollouts, and return to an earlier revision."""
 
 from typing import TYPE_CHECKING
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from klever.client import KleverClient
 
 ENDS = {RolloutAction.PROMOTE: RolloutPhase.PROMOTED, RolloutAction.ABORT: RolloutPhase.ROLLED_BACK}
-"""How the rollout ends that each of these requests."""
+"""The final phase of the rollout after each of these actions."""
 
 
 @cli.command()
 @click.argument("name")
 @click.argument("action", required=False, type=click.Choice([action.value for action in RolloutAction]))
-@request_options("Wait until the rollout has ended.")
+@request_options("Wait until the rollout has finished.")
 def rollout(name: str, action: str | None, *, options: RequestOptions) -> None:
     """Show the last rollout, or pause, resume, promote or abort the one in progress.
 
-    `promote` and `abort` return when the rollout has ended, and fail if it ended otherwise.
+    `promote` and `abort` wait until the rollout has finished, and fail if it finished otherwise.
 
     \b
     klever rollout mymodel
@@ -40,13 +40,13 @@ def rollout(name: str, action: str | None, *, options: RequestOptions) -> None:
     if options.as_json or waits:
         show(steered, as_json=options.as_json)
     else:
-        click.echo(f"{name}: `klever rollout {name}` shows what becomes of it")
+        click.echo(f"{name}: `klever rollout {name}` shows its progress")
     if waits and (phase := _phase(steered)) is not ENDS[chosen]:
-        raise click.ClickException(f"the rollout of {name} ended as {phase.value if phase else 'replaced'}")
+        raise click.ClickException(f"the rollout of {name} finished as {phase.value if phase else 'replaced'}")
 
 
 def _steer(name: str, action: RolloutAction, options: RequestOptions) -> ServingDocument:
-    """Steer a rollout, and wait for its end if the action ends it."""
+    """Control a rollout, and wait until it has finished if the action finishes it."""
 
     async def steer(client: "KleverClient") -> ServingDocument:
         steered, namespace = await client.steer(name, action, options.namespace), options.namespace
@@ -65,7 +65,7 @@ def _show_rollout(serving: ServingDocument, *, as_json: bool) -> None:
         return
     rollout = serving.status.rollout
     if rollout is None:
-        click.echo(f"{serving.name} has had no rollout yet")
+        click.echo(f"{serving.name} has no rollouts")
         return
     for line in (*describe_rollout(rollout, serving.name), *map(describe_step, rollout.steps)):
         click.echo(line)
@@ -81,13 +81,13 @@ def _phase(serving: ServingDocument) -> RolloutPhase | None:
     "--to",
     "generation",
     type=click.IntRange(min=1),
-    help="The revision; the last one that served before what is wanted now by default.",
+    help="Revision to return to. Default: the last one that served before the current one.",
 )
 @request_options()
 def rollback(name: str, generation: int | None, *, options: RequestOptions) -> None:
-    """Serve an earlier revision again, with its whole spec; `klever describe` lists them.
+    """Return to an earlier revision, with its complete spec. `klever describe` lists the revisions.
 
-    During a rollout, or after one that failed, this is the revision that serves now: the new version is given up.
+    During a rollout, or after a failed one, the default is the revision that serves now: the new version is abandoned.
 
     \b
     klever rollback mymodel

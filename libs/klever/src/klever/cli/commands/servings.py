@@ -1,4 +1,4 @@
-"""`klever get`, `describe`, `logs` and `predict`: models behind a URL."""
+"""`klever get`, `describe`, `logs` and `predict`: show servings and use them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("-n", "--namespace", help="Only of this namespace; `default` where a name is given.")
+@click.option("-n", "--namespace", help="Show only this namespace. With a name, the default is `default`.")
 @AS_JSON
 @SERVER
 def get(name: str | None, namespace: str | None, *, as_json: bool, server: str | None) -> None:
-    """Show what is served: everything, or one serving.
+    """List servings, or show one serving.
 
     \b
     klever get
@@ -37,7 +37,7 @@ def get(name: str | None, namespace: str | None, *, as_json: bool, server: str |
     if as_json:
         print_json([document.model_dump(mode="json") for document in servings])
     elif not servings:
-        click.echo("Nothing is served. Deploy a model: klever deploy library/mymodel:v1 --name mymodel")
+        click.echo("No servings. Deploy a model: klever deploy library/mymodel:v1 --name mymodel")
     else:
         print_table([("NAMESPACE", "NAME", "PHASE", "TRAFFIC", "URL"), *(row(document) for document in servings)])
 
@@ -48,7 +48,7 @@ def get(name: str | None, namespace: str | None, *, as_json: bool, server: str |
 @AS_JSON
 @SERVER
 def describe(name: str, namespace: str, *, as_json: bool, server: str | None) -> None:
-    """Show all about a serving: traffic, rollout, revisions, events.
+    """Show the details of a serving: traffic, rollout, revisions, events.
 
     \b
     klever describe mymodel
@@ -61,7 +61,7 @@ def describe(name: str, namespace: str, *, as_json: bool, server: str | None) ->
     for line in (*summary(serving), *describe_traffic(serving.spec.traffic), *describe_sandboxes(serving)):
         click.echo(line)
     if serving.spec.policy.on_push is OnPush.DEPLOY:
-        click.echo("on push:    deploy what is pushed to the variants' tags")
+        click.echo("on push:    deploy the variants' tags when they are pushed again")
     if serving.status.rollout and serving.status.rollout.steps:
         click.echo("steps:")
         for step in serving.status.rollout.steps:
@@ -79,12 +79,12 @@ def describe(name: str, namespace: str, *, as_json: bool, server: str | None) ->
 
 @cli.command()
 @click.argument("name")
-@click.option("--variant", help="Only of this variant.")
-@click.option("--follow", "-f", is_flag=True, help="Go on as lines are written.")
+@click.option("--variant", help="Show only this variant.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the logs.")
 @NAMESPACE
 @SERVER
 def logs(name: str, variant: str | None, namespace: str, *, follow: bool, server: str | None) -> None:
-    """Show what the model servers of a serving write.
+    """Show the logs of the model servers of a serving.
 
     \b
     klever logs mymodel
@@ -106,10 +106,14 @@ def logs(name: str, variant: str | None, namespace: str, *, follow: bool, server
     multiple=True,
     required=True,
     metavar="[NAME=]VALUES",
-    help="JSON, or @file: .json, .csv, .npy, .npz or a picture; a V2 request too.",
+    help="JSON, or @file: .json, .csv, .npy, .npz, a picture, or a V2 request.",
 )
-@click.option("--pixels", type=click.Choice(["0..255", "0..1", "-1..1"]), help="Range of a picture's values.")
-@click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Sent along, for header rules.")
+@click.option(
+    "--pixels", type=click.Choice(["0..255", "0..1", "-1..1"]), help="Range to which pixel values are scaled."
+)
+@click.option(
+    "--header", "headers", multiple=True, metavar="NAME=VALUE", help="HTTP header of the request, for header rules."
+)
 @NAMESPACE
 @AS_JSON
 @SERVER
@@ -123,7 +127,7 @@ def predict(  # noqa: PLR0913 - one parameter for each option
     as_json: bool,
     server: str | None,
 ) -> None:
-    """Ask a served model, through the ingress.
+    """Send a request to a served model through the ingress.
 
     \b
     klever predict mymodel --input x=@x.json
@@ -154,7 +158,7 @@ def _problem(data: Any) -> str:
 def _header(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"{text!r} is no header: write --header <name>=<value>")
+        raise InputError(f"{text!r} is not a header: write --header <name>=<value>")
     return name, value
 
 
@@ -165,7 +169,7 @@ def _readable(value: Any) -> str:
 
 
 def row(document: ServingDocument) -> tuple[str, ...]:
-    """A serving in the list."""
+    """Return the row of a serving in the list."""
     weights = document.spec.traffic.weights
     unverified = {(running.name, running.digest) for running in document.status.variants if running.unverified}
     traffic = ", ".join(

@@ -1,4 +1,4 @@
-"""`klever traffic` and `scale`: how requests are split, and over how many processes."""
+"""`klever traffic` and `scale`: the split of requests between variants, and the number of their processes."""
 
 from typing import Any
 
@@ -19,17 +19,25 @@ from ormb.console.printing import print_json
 @click.argument("name")
 @click.argument("weights", nargs=-1, metavar="[VARIANT=PERCENT]...")
 @click.option(
-    "--rule", "rules", multiple=True, metavar="VARIANT:HEADER=VALUE", help="In this order; ^= prefix, =~ regex."
+    "--rule",
+    "rules",
+    multiple=True,
+    metavar="VARIANT:HEADER=VALUE",
+    help="Header rule; ^= is a prefix, =~ a regular expression. The first match applies.",
 )
 @click.option("--no-rules", is_flag=True, help="Remove all rules.")
-@click.option("--mirror", metavar="VARIANT[=PERCENT]", help="Copy requests to a variant too.")
+@click.option("--mirror", metavar="VARIANT[=PERCENT]", help="Copy requests to a variant; its responses are discarded.")
 @click.option("--no-mirror", is_flag=True, help="Stop copying.")
-@click.option("--sticky-header", metavar="HEADER", help="Same value of the header, same variant.")
-@click.option("--sticky-cookie", metavar="COOKIE", help="A cookie keeps a client at its variant.")
-@click.option("--no-sticky", is_flag=True, help="Let clients move between variants.")
+@click.option(
+    "--sticky-header", metavar="HEADER", help="Send requests with the same value of this header to the same variant."
+)
+@click.option(
+    "--sticky-cookie", metavar="COOKIE", help="Send requests of a client to the same variant, by this cookie."
+)
+@click.option("--no-sticky", is_flag=True, help="Remove stickiness.")
 @request_options()
 def traffic(name: str, weights: tuple[str, ...], *, options: RequestOptions, **fields: Any) -> None:
-    """Show how requests are split, or change it; rules come before the weights.
+    """Show or change the split of requests between variants. Rules take precedence over weights.
 
     \b
     klever traffic mymodel
@@ -49,11 +57,17 @@ def traffic(name: str, weights: tuple[str, ...], *, options: RequestOptions, **f
 
 @cli.command()
 @click.argument("name")
-@click.option("--variant", help="Only this one.")
-@click.option("--replicas", type=click.IntRange(1, 64), help="A fixed number of processes.")
-@click.option("--min", "fewest", type=click.IntRange(0, 64), help="Fewest; 0 stops the last one without requests.")
-@click.option("--max", "most", type=click.IntRange(1, 64), help="Most; with --min the number follows the requests.")
-@click.option("--target", type=click.FloatRange(min=0, min_open=True), help="Requests in flight for each process.")
+@click.option("--variant", help="Scale only this variant.")
+@click.option("--replicas", type=click.IntRange(1, 64), help="Fixed number of processes.")
+@click.option(
+    "--min", "fewest", type=click.IntRange(0, 64), help="Minimum; 0 stops the last process when there are no requests."
+)
+@click.option(
+    "--max", "most", type=click.IntRange(1, 64), help="Maximum; the number of processes follows the requests."
+)
+@click.option(
+    "--target", type=click.FloatRange(min=0, min_open=True), help="Target number of requests in flight per process."
+)
 @request_options()
 def scale(  # noqa: PLR0913 - one parameter for each option
     name: str,
@@ -65,14 +79,14 @@ def scale(  # noqa: PLR0913 - one parameter for each option
     target: float | None,
     options: RequestOptions,
 ) -> None:
-    """Change how many processes serve.
+    """Change the number of processes of a serving.
 
     \b
     klever scale mymodel --replicas 3
     klever scale mymodel --min 0 --max 4 --target 8
     """
     if (replicas is None) == (most is None) or (most is None and (fewest, target) != (None, None)):
-        raise click.UsageError("give --replicas for a fixed number, or --max (with --min, --target) to follow the load")
+        raise click.UsageError("use --replicas for a fixed number, or --max (with --min, --target) to follow the load")
     bounds = _given(minReplicas=fewest, maxReplicas=most, targetInFlight=target)
     with errors_as_lines():
         change = checked_change(ScaleServing, _given(variant=variant, replicas=replicas, autoscaling=bounds or None))
@@ -81,7 +95,7 @@ def scale(  # noqa: PLR0913 - one parameter for each option
 
 
 def _given(**options: Any) -> dict[str, Any]:
-    """The options that were given."""
+    """Return the options that were given."""
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -111,7 +125,7 @@ def _changes(  # noqa: PLR0913 - one parameter for each option
     sticky_cookie: str | None,
     no_sticky: bool,
 ) -> dict[str, Any]:
-    """The fields of the traffic that are to change."""
+    """Return the changed fields of the traffic."""
     changes: dict[str, Any] = {}
     if rules or no_rules:
         changes["rules"] = tuple(parse_rule(text) for text in rules)

@@ -16,7 +16,7 @@ from ormb.client import OrmbClient
 from .access_keys import AccessKeys
 from .envoy import Envoy
 from .ingress import LocalIngress
-from .launching import Launching, server_packages, server_path
+from .launcher import ProcessLauncher, server_packages, server_path
 from .log_files import LogFiles
 from .model_store import LocalModelStore
 from .preparation import LocalPreparation
@@ -106,7 +106,7 @@ def _workloads(
     """Model servers, run by this interpreter or by that of a toolchain, which imports the server's packages only."""
     path = server_path(work_dir / "python", server_packages())
     secrets, limit = SecretFiles(settings.secrets), settings.max_request_bytes
-    launching = Launching(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit, keys=keys)
+    launching = ProcessLauncher(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit, keys=keys)
     directory, grace = work_dir / "workloads", settings.grace_seconds
     return LocalWorkloads(
         lambda on_change: ReplicaProcesses(directory, launching, on_change, grace_seconds=grace),

@@ -28,7 +28,7 @@ from .envoy_routes import EnvoyRoutes
 from .held_port import HeldPort
 from .placed_routes import PlacedRoute
 from .processes import ProcessRecord
-from .relaying import Relay
+from .relay import Relay
 
 log = structlog.get_logger(__name__)
 

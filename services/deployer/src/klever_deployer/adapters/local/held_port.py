@@ -8,7 +8,7 @@ import sys
 
 import structlog
 
-from .relaying import Relay
+from .relay import Relay
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from kleversandbox.starting import starting
 from modelformats.threads import in_thread
 
 from . import processes
-from .launching import Launch, Launcher, Ports, has_inner, memory_limit, ready_path, takes_grpc
+from .launcher import Launch, Launcher, Ports, has_inner, memory_limit, ready_path, takes_grpc
 from .own_servers import fault_of
 from .processes import OWNER, ProcessRecord
 from .replica_specs import Endpoint, ReplicaSpec, ReplicaState

@@ -13,7 +13,7 @@ from kleversandbox.homes import remove_home
 from modelformats.threads import in_thread
 
 from . import processes
-from .launching import Launcher
+from .launcher import Launcher
 from .log_files import name_pattern, new_name
 from .processes import ProcessRecord
 from .replica import Places, Replica

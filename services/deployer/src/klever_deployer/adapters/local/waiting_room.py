@@ -18,7 +18,7 @@ from kleverserve.http_server import Runner, json_refusal
 
 from .access_keys import AccessKeys
 from .envoy_config import VERSION_HEADER
-from .passing_on import ReplicaLostError, pass_on, session
+from .forwarder import ReplicaLostError, forward, session
 from .replica_specs import Endpoint
 
 log = structlog.get_logger(__name__)
@@ -140,7 +140,7 @@ class WaitingRoom:
         while self._session is not None:
             endpoint = await self._ready(version, until)
             try:
-                return await pass_on(request, endpoint, self._session, limit=self._limit)
+                return await forward(request, endpoint, self._session, limit=self._limit)
             except aiohttp.ClientConnectorError:  # it has just exited, and its state may not be updated yet
                 await asyncio.sleep(POLL_SECONDS)
         raise LookupError("the deployer is stopping")

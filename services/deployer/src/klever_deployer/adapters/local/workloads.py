@@ -13,7 +13,7 @@ from kleverkit.errors import TransientError
 from kleverkit.notices import Notices
 from kleverproto.variants import Variant
 
-from .launching import Launcher
+from .launcher import Launcher
 from .placed_routes import Endpoints
 from .replica_processes import ReplicaProcesses
 from .replica_specs import Endpoint, Prepared, ReplicaKey, ReplicaSpec, ReplicaState, replica_key

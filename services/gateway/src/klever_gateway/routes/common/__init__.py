@@ -1,1 +1,1 @@
-"""What all routes share: operations, authentication, problem details, reading requests and writing responses."""
+"""Shared parts of all routes: operations, authentication, problem details, requests and responses."""

@@ -1,4 +1,4 @@
-"""Authentication: programs with the token, and browsers that logged in with a link."""
+"""Authentication of programs by token, and of browsers by session."""
 
 from dataclasses import dataclass
 
@@ -6,27 +6,27 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from klever_gateway.errors import UnauthorizedError
-from klever_gateway.service.sessions import Session, Sessions, is_of
+from klever_gateway.service.sessions import Session, Sessions, has_page_key
 from kleverkit.tokens import Token
 
 PAGE_KEY = "X-Klever-Page-Key"
-"""Header in which the gateway's own pages send what they keep of a session."""
+"""Header in which the gateway's own pages send the page key of their session."""
 OPEN_ROUTES = frozenset({"/healthz", "/readyz", "/metrics", "/login", "/v2", "/v2/{path}"})
-"""Requested without a token, or checked elsewhere (`/metrics`); `/v2` only names the registry's address."""
+"""Routes without authentication here: `/metrics` is checked elsewhere, `/v2` only returns the registry's address."""
 PAGES = frozenset({"/", "/docs", "/docs/assets"})
-"""Pages that a browser requests without the page key; they are the same for everybody."""
+"""Pages that a browser requests without the page key. They are the same for all users."""
 SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 
 @dataclass(frozen=True)
 class Access:
-    """Judges requests."""
+    """Authenticates requests."""
 
     token: Token
     sessions: Sessions
 
     def refusal(self, request: web.Request) -> str | None:
-        """Why a request is refused, if it is."""
+        """Return the reason to reject a request, or None."""
         if route_of(request) in OPEN_ROUTES:
             return None
         if header := request.headers.get(hdrs.AUTHORIZATION):
@@ -36,25 +36,25 @@ class Access:
 
 
 def _page_refusal(request: web.Request, session: Session) -> str | None:
-    """Pages are for whoever has the cookie; everything else has to come from them."""
+    """Return the reason to reject a browser's request, or None. Only pages may be requested without the page key."""
     if route_of(request) in PAGES and request.method in SAFE:
         return None
-    if not is_of(session, request.headers.get(PAGE_KEY, "")):
-        return f"a browser's session calls the API from the gateway's own pages only, which send {PAGE_KEY}"
+    if not has_page_key(session, request.headers.get(PAGE_KEY, "")):
+        return f"a browser session may call the API only from the gateway's own pages, which send {PAGE_KEY}"
     if request.method not in SAFE and hdrs.ORIGIN not in request.headers:
-        return "a browser's session changes something only with the Origin of the gateway's own pages"
+        return "a browser session may make changes only with the Origin of the gateway's own pages"
     return None
 
 
 def make_access(access: Access) -> Middleware:
-    """The middleware. Raises UnauthorizedError before anything of the request is read."""
+    """Create the middleware. It raises UnauthorizedError before any part of the body is read."""
 
     @web.middleware
     async def authorized(request: web.Request, handler: Handler) -> web.StreamResponse:
         refused = access.refusal(request)
         if refused is not None:
             raise UnauthorizedError(
-                f"{refused}: send `Authorization: Bearer` with what the file `token` in the platform's home holds "
+                f"{refused}: send `Authorization: Bearer` with the content of the file `token` in the platform's home "
                 "(`klever status` shows the home), or open the link of `klever login-link` in a browser"
             )
         return await handler(request)
@@ -63,18 +63,18 @@ def make_access(access: Access) -> Middleware:
 
 
 def route_of(request: web.Request) -> str:
-    """The template of the path, as the router has it."""
+    """Return the router's template of the path."""
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else "unmatched"
 
 
 def cookie_name(request: web.Request) -> str:
-    """Platforms on one host share its cookies, whatever their ports."""
+    """Return the name of the session cookie. It contains the port, because platforms on one host share cookies."""
     return f"klever-session-{request.url.port}"
 
 
 async def add_browser_rules(_request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Signal: no address is sent as a Referer, no page is framed by another, no content type is guessed."""
+    """Set security headers when a response is prepared: no Referer, no framing, no guessed content types."""
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")

@@ -7,12 +7,12 @@ from aiohttp import web
 
 from klever_gateway.service.deletions import Deletions
 from klever_gateway.service.jobs import Jobs
+from klever_gateway.service.live_events import LiveEvents
 from klever_gateway.service.policies import Policies
-from klever_gateway.service.reading import Reading
+from klever_gateway.service.reader import Reader
 from klever_gateway.service.serving_changes import ServingChanges
 from klever_gateway.service.servings import Servings
 from klever_gateway.service.sessions import Sessions
-from klever_gateway.service.watching import Watching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +35,12 @@ class StreamPace:
 
 POLICIES: Final = web.AppKey("POLICIES", Policies)
 DELETIONS: Final = web.AppKey("DELETIONS", Deletions)
-READING: Final = web.AppKey("READING", Reading)
+READER: Final = web.AppKey("READER", Reader)
 SERVINGS: Final = web.AppKey("SERVINGS", Servings)
 SERVING_CHANGES: Final = web.AppKey("SERVING_CHANGES", ServingChanges)
 SESSIONS: Final = web.AppKey("SESSIONS", Sessions)
 JOBS: Final = web.AppKey("JOBS", Jobs)
-WATCHING: Final = web.AppKey("WATCHING", Watching)
+LIVE_EVENTS: Final = web.AppKey("LIVE_EVENTS", LiveEvents)
 PLATFORM: Final = web.AppKey("PLATFORM", Platform)
 STREAM_PACE: Final = web.AppKey("STREAM_PACE", StreamPace)
 OPENAPI: Final = web.AppKey("OPENAPI", str)

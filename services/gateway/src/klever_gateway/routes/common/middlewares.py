@@ -1,4 +1,4 @@
-"""Middlewares of every request: a span, an id, a measurement, and errors as problem details."""
+"""Middlewares of every request: tracing, request id, metrics, errors as problem details, authentication."""
 
 import re
 import time
@@ -18,8 +18,8 @@ from .problems import problem, problem_of, problem_of_http, problem_response
 
 REQUEST_ID = "X-Request-Id"
 CLIENT_LEFT = "499"
-"""The status in metrics of a request whose client did not wait for the answer."""
-INTERNAL = problem(500, codes.INTERNAL, "the gateway has a fault: look into its log for this request's id")
+"""Status in metrics for a request whose client disconnected before the response."""
+INTERNAL = problem(500, codes.INTERNAL, "internal error of the gateway: search its log for the id of this request")
 
 _SAFE_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 
@@ -27,10 +27,10 @@ log = structlog.get_logger(__name__)
 
 
 def make_middlewares(tracer: trace.Tracer, metrics: CollectorRegistry, access: Access | None) -> list[Middleware]:
-    """The chain, outermost first; without `access` there is no authentication."""
+    """Create the chain of middlewares, outermost first. Without `access`, requests are not authenticated."""
     seconds = Histogram(
         "klever_gateway_request_seconds",
-        "How long requests took, until the response was complete.",
+        "Duration of requests until the response was complete.",
         ("method", "route", "status"),
         registry=metrics,
     )
@@ -39,7 +39,7 @@ def make_middlewares(tracer: trace.Tracer, metrics: CollectorRegistry, access: A
 
 
 def _traced(tracer: trace.Tracer) -> Middleware:
-    """A server span that continues the caller's trace."""
+    """Create the middleware that opens a server span, which continues the caller's trace."""
 
     @web.middleware
     async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -57,7 +57,7 @@ def _traced(tracer: trace.Tracer) -> Middleware:
 
 @web.middleware
 async def _identified(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """An id for the log and the client: the caller's, if it is harmless, or a new one."""
+    """Give the request an id for the log and the client: the caller's if it is safe to log, or a new one."""
     given = request.headers.get(REQUEST_ID, "")
     request_id = given if _SAFE_ID.match(given) else str(uuid.uuid4())
     with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -68,7 +68,7 @@ async def _identified(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 def _measured(seconds: Histogram) -> Middleware:
-    """Counted and timed by the route's template, so that names do not become labels."""
+    """Create the middleware that measures requests by the route's template: names do not become labels."""
 
     @web.middleware
     async def measured(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -85,7 +85,7 @@ def _measured(seconds: Histogram) -> Middleware:
 
 @web.middleware
 async def _explained(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error as problem details."""
+    """Convert every error to problem details."""
     try:
         return await handler(request)
     except web.HTTPRedirection:

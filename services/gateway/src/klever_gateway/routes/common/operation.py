@@ -1,4 +1,4 @@
-"""One line of the API: what the router serves and what OpenAPI says of it."""
+"""One operation of the API, for the router and for the OpenAPI document."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ JSON = "application/json"
 
 
 class Failure(IntEnum):
-    """The error responses that operations can have."""
+    """Error responses that operations may return."""
 
     MALFORMED = 400
     UNAUTHORIZED = 401
@@ -29,7 +29,7 @@ class Failure(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Success:
-    """The response when all is well."""
+    """The response of a successful operation."""
 
     description: str
     status: int = 200
@@ -37,12 +37,12 @@ class Success:
     media_type: str = JSON
     example: Any = None
     headers: tuple[str, ...] = ()
-    """Names of headers; openapi.py describes them."""
+    """Names of response headers, described in `openapi/texts.py`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """The request's body."""
+    """The body of the request."""
 
     model: type[BaseModel]
     example: Mapping[str, Any]
@@ -63,5 +63,5 @@ class Operation:
     query: type[BaseModel] | None = None
     body: Body | None = None
     headers: tuple[str, ...] = ()
-    """Request headers that matter; openapi.py describes them."""
+    """Names of request headers that the operation reads, described in `openapi/texts.py`."""
     failures: tuple[Failure, ...] = ()

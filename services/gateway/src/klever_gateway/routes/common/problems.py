@@ -1,4 +1,4 @@
-"""Errors as clients see them: RFC 9457 problem details with a stable code."""
+"""Error responses: RFC 9457 problem details with a stable code."""
 
 from http import HTTPStatus
 
@@ -62,31 +62,31 @@ HTTP_CODES = {
 
 
 class ProblemField(WireModel):
-    """One thing wrong with one field of the request."""
+    """A problem with one field of the request."""
 
     field: str
     """Path of the field, such as `spec.variants.0.model`."""
     message: str
-    """What is wrong and what to do."""
+    """The problem and its remedy."""
 
 
 class ProblemDetails(WireModel):
-    """An error, as RFC 9457 has it, with a stable code."""
+    """An error (RFC 9457) with a stable code."""
 
     type: str
     """A URI for the kind of error: `urn:klever:problem:<code>`."""
     title: str
     status: int
     detail: str
-    """What happened and what to do."""
+    """The problem and its remedy, as a sentence."""
     code: str
-    """snake_case and stable, for programs."""
+    """Stable code for programs, in snake_case."""
     errors: tuple[ProblemField, ...] | None = None
-    """What is wrong, by field."""
+    """Problems by field."""
 
 
 def problem(status: int, code: str, detail: str, *, errors: tuple[FieldError, ...] = ()) -> ProblemDetails:
-    """The problem with these particulars."""
+    """Create problem details."""
     return ProblemDetails(
         type=f"urn:klever:problem:{code}",
         title=HTTPStatus(status).phrase,
@@ -98,7 +98,7 @@ def problem(status: int, code: str, detail: str, *, errors: tuple[FieldError, ..
 
 
 def problem_of(error: KleverError) -> ProblemDetails | None:
-    """The problem that a client gets for an error; None for a fault of the gateway."""
+    """Return the problem for an error; None for an internal error of the gateway."""
     for kind, status in STATUS:
         if isinstance(error, kind):
             errors = error.errors if isinstance(error, InvalidRequestError) else ()
@@ -107,23 +107,23 @@ def problem_of(error: KleverError) -> ProblemDetails | None:
 
 
 def problem_of_http(error: web.HTTPException, method: str, path: str) -> ProblemDetails:
-    """The problem that a client gets if the router refuses the request."""
+    """Return the problem for a request that the router rejects."""
     code = HTTP_CODES.get(error.status, HTTP_ERROR)
     detail = {
-        404: f"nothing is served under {path}: /docs lists what is",
-        405: f"{path} does not take {method}: see the Allow header",
+        404: f"the API has no path {path}: see /docs for all paths",
+        405: f"{path} does not support {method}: see the Allow header",
         413: "the body is larger than 1 MiB",
     }.get(error.status, error.reason)
     return problem(error.status, code, detail)
 
 
 def refusal(status: int, message: str) -> web.Response:
-    """The answer to a request that no handler sees."""
+    """Return the response to a request that is rejected before it reaches a handler."""
     return problem_response(problem(status, HTTP_CODES.get(status, HTTP_ERROR), message))
 
 
 def problem_response(details: ProblemDetails, headers: dict[str, str] | None = None) -> web.Response:
-    """The response that carries a problem."""
+    """Return the response for a problem."""
     sent = dict(headers or {})
     if details.status == HTTPStatus.SERVICE_UNAVAILABLE:
         sent["Retry-After"] = str(RETRY_AFTER_SECONDS)

@@ -23,10 +23,10 @@ LONGEST_KEY = 255
 
 
 async def read_body(request: web.Request, model: type[ModelT]) -> ModelT:
-    """The body, by its model.
+    """Parse the body by its model.
 
-    The declared type is checked because a page of another site may send anything to this address, but JSON only with
-    our permission (CORS), which nobody has.
+    Requires the content type JSON: browsers let a page of another site send other types to this address, but JSON only
+    with permission by CORS, which the gateway grants to no site.
     """
     if request.content_type != JSON:
         raise UnsupportedMediaTypeError(f"send the body with Content-Type: {JSON}, not {request.content_type}")
@@ -39,7 +39,7 @@ async def read_body(request: web.Request, model: type[ModelT]) -> ModelT:
 
 
 def read_query(request: web.Request, model: type[ModelT]) -> ModelT:
-    """The query parameters, by their model; a repeated one is a list."""
+    """Parse the query parameters by their model. A repeated parameter is a list."""
     given: dict[str, str | list[str]] = {}
     for name in request.query:
         values = request.query.getall(name)
@@ -48,7 +48,7 @@ def read_query(request: web.Request, model: type[ModelT]) -> ModelT:
 
 
 def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "") -> ModelT:
-    """Values by their model. Raises InvalidRequestError, by field."""
+    """Validate values by their model. Raises InvalidRequestError, by field."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -56,12 +56,12 @@ def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "")
 
 
 async def read_conditions(request: web.Request) -> Conditions:
-    """The headers `If-Match` and `Idempotency-Key`. Raises InvalidRequestError."""
+    """Parse the headers `If-Match` and `Idempotency-Key`. Raises InvalidRequestError."""
     return Conditions(if_match=_if_match(request), key=await _request_key(request))
 
 
 def _if_match(request: web.Request) -> int | None:
-    """The generation that the client has seen; None for any."""
+    """Return the generation that the client requires; None for any."""
     text = request.headers.get(IF_MATCH, "*").removeprefix("W/").strip('"')
     if text == "*":
         return None
@@ -71,7 +71,7 @@ def _if_match(request: web.Request) -> int | None:
 
 
 async def _request_key(request: web.Request) -> str | None:
-    """What identifies the request at every gateway: the client's key with all that it is sent with."""
+    """Return the identity of the request at every gateway: a hash of the client's key and the request itself."""
     given = request.headers.get(IDEMPOTENCY_KEY)
     if given is None:
         return None

@@ -1,1 +1,1 @@
-"""The description of the API: examples, and the OpenAPI document made from the operations."""
+"""The OpenAPI document, generated from the operations, and its examples."""

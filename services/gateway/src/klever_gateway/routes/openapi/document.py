@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the table of operations; `task schemas` writes the checked-in copy."""
+"""The OpenAPI 3.1 document, generated from the operations. `task schemas` writes the checked-in copy."""
 
 import json
 import re
@@ -19,7 +19,7 @@ REF_TEMPLATE = "#/components/schemas/{model}"
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The document, as JSON values."""
+    """Return the document as JSON values."""
     lines = tuple(operations)
     paths: dict[str, dict[str, Any]] = {}
     for line in lines:
@@ -41,7 +41,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
 
 
 def text(operations: Iterable[Operation]) -> str:
-    """The document as it is served and checked in."""
+    """Return the document as text, as it is served and checked in."""
     return json.dumps(document(operations), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -69,7 +69,7 @@ def _operation(line: Operation) -> dict[str, Any]:
         described["requestBody"] = {"required": True, "content": content}
     for failure in sorted({Failure.UNAUTHORIZED, *line.failures}):
         described["responses"][str(failure.value)] = _failure(failure)
-    described["responses"]["default"] = _problem("Any other error.", 500, INTERNAL, "the gateway has a fault")
+    described["responses"]["default"] = _problem("Any other error.", 500, INTERNAL, "internal error of the gateway")
     return described
 
 
@@ -101,7 +101,7 @@ def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """The schema without references and without null: a parameter that is not given is left out."""
+    """Return the schema without references and without null: an optional parameter is omitted, never null."""
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:

@@ -1,4 +1,4 @@
-"""One example of everything, for OpenAPI."""
+"""Examples for the OpenAPI document."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -107,6 +107,6 @@ PROJECT = ProjectDocument(
 
 
 def listed(*values: Any) -> dict[str, Any]:
-    """A list of examples in its envelope."""
+    """Return a list response with these examples."""
     items = [value.model_dump(mode="json") for value in values]
     return {"metadata": {"totalItems": len(items)}, "items": items}

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of tags, parameters, headers and errors."""
+"""Descriptions of tags, parameters, headers and errors in the OpenAPI document."""
 
 from klever_gateway.routes.common.operation import Failure
 from kleverproto.codes import (
@@ -14,7 +14,7 @@ from kleverproto.codes import (
 
 TAGS = {
     "platform": "The version and the addresses of the platform.",
-    "models": "The catalogue of model versions. A version appears when it is pushed to the registry.",
+    "models": "The catalogue of model versions. A version is added when it is pushed to the registry.",
     "jobs": "Work on models, such as extracting their signature.",
     "servings": "Model versions behind a URL.",
     "events": "Events of models, jobs and servings.",
@@ -33,7 +33,7 @@ REQUEST_HEADERS = {
         "1",
     ),
     "Idempotency-Key": (
-        "Identifies the request: sent again within two minutes, to this gateway or to another, it is done once.",
+        "Identifies the request. It is carried out once, even if it is repeated within two minutes at any gateway.",
         "8e03978e-40d5-43dd-bc93-6894a57f9324",
     ),
     "Last-Event-ID": ("The `id` of the last event seen.", "12-30-7"),
@@ -42,25 +42,25 @@ SECURITY_SCHEMES = {
     "token": {
         "type": "http",
         "scheme": "bearer",
-        "description": "What the file `token` in the platform's home holds; browsers log in with `klever login-link`.",
+        "description": "Content of the file `token` in the platform's home. Browsers log in with `klever login-link`.",
     },
 }
 RESPONSE_HEADERS = {
-    "X-Correlation-Id": "Carried as `correlationid` by every event that follows from the request.",
+    "X-Correlation-Id": "The attribute `correlationid` of every event that results from the request.",
     "ETag": "The generation, for `If-Match`.",
 }
 FAILURES = {
     Failure.UNAUTHORIZED: (
-        "The token is missing, or wrong.",
+        "The token is missing or invalid.",
         UNAUTHORIZED,
-        "the request has no token: send `Authorization: Bearer` with what the file `token` holds",
+        "the request has no token: send `Authorization: Bearer` with the content of the file `token`",
     ),
     Failure.MALFORMED: ("The body is not JSON.", MALFORMED_JSON, "the body is not JSON: EOF at line 1"),
     Failure.NOT_FOUND: ("The object does not exist.", NOT_FOUND, "there is no serving iris in default"),
     Failure.CONFLICT: (
         "The object exists already, or has finished.",
         ALREADY_EXISTS,
-        "there is a serving iris in default: replace it with PUT, or delete it",
+        "serving iris exists in default: replace it with PUT, or delete it",
     ),
     Failure.GENERATION_MISMATCH: (
         "The serving was changed meanwhile.",
@@ -72,7 +72,7 @@ FAILURES = {
         UNSUPPORTED_MEDIA_TYPE,
         "send the body with Content-Type: application/json, not text/plain",
     ),
-    Failure.INVALID: ("The request cannot be accepted; `errors` says why.", INVALID, "see query.limit"),
+    Failure.INVALID: ("The request cannot be accepted; `errors` lists the problems.", INVALID, "see query.limit"),
     Failure.UNAVAILABLE: (
         "The event bus cannot be reached; nothing was stored.",
         UNAVAILABLE,

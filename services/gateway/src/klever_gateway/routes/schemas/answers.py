@@ -1,4 +1,4 @@
-"""Responses that are no documents of the contract."""
+"""Responses that are not documents of the contract."""
 
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +13,7 @@ ItemT = TypeVar("ItemT")
 
 
 class Urls(WireModel):
-    """Where the platform's doors are."""
+    """URLs of the platform."""
 
     gateway: str
     registry: str
@@ -21,21 +21,21 @@ class Urls(WireModel):
 
 
 class PlatformInfo(WireModel):
-    """What runs here."""
+    """Version and URLs of the platform."""
 
     version: str
     urls: Urls
 
 
 class ListMetadata(WireModel):
-    """About a list."""
+    """Metadata of a list."""
 
     total_items: int
-    """Items in all pages together."""
+    """Number of items on all pages."""
 
 
 class ItemList(WireModel, Generic[ItemT]):
-    """A part of a list."""
+    """A page of a list."""
 
     metadata: ListMetadata
     items: tuple[ItemT, ...]

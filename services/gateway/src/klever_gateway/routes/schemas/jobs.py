@@ -13,13 +13,13 @@ from kleverproto.variants import ModelReference
 
 
 class CreateJob(StrictWireModel):
-    """A job to be done on a model version."""
+    """A job to run on a model version."""
 
     kind: JobKind = JobKind.EXTRACT
     ref: ModelReference
     """`project/model:version`."""
     conversion: Conversion | None = None
-    """What a `convert` job is to make."""
+    """Target of a `convert` job."""
 
     @field_validator("ref")
     @classmethod
@@ -34,7 +34,7 @@ class CreateJob(StrictWireModel):
     @model_validator(mode="after")
     def _says_what_to_make(self) -> Self:
         if self.kind is JobKind.CONVERT and self.conversion is None:
-            raise ValueError('a convert job says what to make: {"conversion": {"to": "ONNX"}}')
+            raise ValueError('a convert job requires a target: add {"conversion": {"to": "ONNX"}}')
         if self.kind is not JobKind.CONVERT and self.conversion is not None:
-            raise ValueError('`conversion` is for jobs of the kind convert: add "kind": "convert"')
+            raise ValueError('`conversion` requires a job of the kind convert: add "kind": "convert"')
         return self

@@ -5,19 +5,19 @@ from kleverproto.references import DnsLabel, Name
 
 
 class ServingName(StrictWireModel):
-    """What a serving is called."""
+    """Namespace and name of a serving."""
 
     namespace: DnsLabel
     name: DnsLabel
 
 
 class ProjectName(StrictWireModel):
-    """A project."""
+    """Name of a project."""
 
     project: Name
 
 
 class NamespaceName(StrictWireModel):
-    """A namespace."""
+    """Name of a namespace."""
 
     namespace: DnsLabel

@@ -7,7 +7,7 @@ from kleverproto.projects import ProjectPolicy
 
 
 class ReplacePolicy(ProjectPolicy):
-    """The policy of a project."""
+    """The new policy of a project."""
 
     @field_validator("convert")
     @classmethod
@@ -16,5 +16,5 @@ class ReplacePolicy(ProjectPolicy):
 
     @property
     def policy(self) -> ProjectPolicy:
-        """As the registry keeps it."""
+        """The policy as the registry stores it."""
         return ProjectPolicy.model_validate(self.model_dump())

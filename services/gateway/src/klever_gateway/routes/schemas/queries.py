@@ -1,4 +1,4 @@
-"""What lists take: which part of them, in which order, and their filters."""
+"""Query parameters of lists, logs and event streams."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,21 +14,21 @@ from kleverproto.servings import ServingPhase
 
 
 class PageQuery(StrictWireModel):
-    """Which part of a list."""
+    """Selects a page of a list."""
 
     start: Annotated[int, Field(ge=0, le=10_000_000)] = 0
-    """How many items to leave out at the beginning."""
+    """Number of items to skip."""
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    """How many items at most."""
+    """Maximum number of items."""
 
 
 class SortedQuery(PageQuery):
-    """A part of a sorted list; subclasses have `sort` and their filters."""
+    """Selects a page of a sorted list. Subclasses define `sort` and filters."""
 
     sort: str
 
     def as_query(self, **where: Value) -> Query:
-        """The same as a query of the projection; filters that are not given do not count."""
+        """Return the query of the projection. Absent filters match everything."""
         filters = self.model_dump(mode="json", by_alias=False, exclude={"start", "limit", "sort", *BESIDE_COLUMNS})
         given = {name: value for name, value in filters.items() if value is not None}
         text: str | None = getattr(self, "q", None)
@@ -46,7 +46,7 @@ class SortedQuery(PageQuery):
 
 
 BESIDE_COLUMNS = frozenset({"q", "since", "until"})
-"""Filters that are more than the value of a column."""
+"""Filters that do not compare a column with a value."""
 SORT_COLUMNS = {"createdAt": "created_at", "updatedAt": "updated_at"}
 
 
@@ -63,13 +63,13 @@ class ModelQuery(VersionQuery):
     """Versions of all models."""
 
     project: str | None = None
-    """Only of this project."""
+    """Only models of this project."""
     format: Annotated[str, AfterValidator(known_format)] | None = None
-    """Only of this format, such as ONNX, in any case."""
+    """Only versions in this format, such as ONNX; case-insensitive."""
     extraction: ExtractionPhase | None = None
-    """Only those whose parsing is this far."""
+    """Only versions in this phase of signature extraction."""
     q: Annotated[str | None, Field(max_length=200)] = None
-    """Only those whose name, author, description, tags or labels hold this text."""
+    """Only versions whose name, author, description, tags or labels contain this text."""
 
 
 class JobQuery(SortedQuery):
@@ -86,7 +86,7 @@ class JobQuery(SortedQuery):
     model: str | None = None
     """Only jobs on models of this name."""
     version: str | None = None
-    """Only jobs on this version of them."""
+    """Only jobs on model versions with this tag."""
     since: AwareDatetime | None = None
     """Only jobs that were requested at this time (RFC 3339) or later."""
     until: AwareDatetime | None = None
@@ -97,41 +97,41 @@ class ServingQuery(SortedQuery):
     """Servings."""
 
     sort: Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"] = "name"
-    """Order of the list; a minus for the last first."""
+    """Order of the list; a minus for descending order."""
     phase: ServingPhase | None = None
     """Only servings in this phase."""
 
 
 class RecentQuery(StrictWireModel):
-    """How much of the past."""
+    """Selects the newest events."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    """How many events at most, the newest ones."""
+    """Maximum number of events."""
 
 
 class LogQuery(StrictWireModel):
-    """How a log is read."""
+    """Parameters of a job's log."""
 
     follow: bool = False
-    """Go on until the job has ended."""
+    """Also return new lines until the job finishes."""
 
 
 class ServingLogQuery(StrictWireModel):
-    """How the log of a serving is read."""
+    """Parameters of a serving's log."""
 
     follow: bool = False
-    """Go on for as long as there is the serving."""
+    """Also return new lines until the serving is deleted."""
     variant: str | None = None
-    """Only of this variant."""
+    """Only lines of this variant."""
 
 
 class WatchQuery(StrictWireModel):
-    """Which live events."""
+    """Selects live events."""
 
     type: tuple[str, ...] = ()
-    """Only events of this CloudEvents type; may be given several times."""
+    """Only events of this CloudEvents type; may be repeated."""
     subject: Annotated[str | None, Field(min_length=1, max_length=500)] = None
-    """Only events about this: `project/model`, a job's id, or `namespace/name`."""
+    """Only events with this CloudEvents subject: `project/model`, a job's id, or `namespace/name`."""
 
     @field_validator("type", mode="before")
     @classmethod

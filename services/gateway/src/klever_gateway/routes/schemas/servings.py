@@ -14,12 +14,12 @@ class CreateServing(StrictWireModel):
 
 
 class ReplaceServing(StrictWireModel):
-    """A serving as it should be."""
+    """The new spec of a serving."""
 
     spec: ServingSpec
 
 
 class SteerRollout(StrictWireModel):
-    """What to do with a rollout that is under way."""
+    """An action on a rollout in progress."""
 
     action: RolloutAction

@@ -1,4 +1,4 @@
-"""What every accepted request has in common."""
+"""Stores accepted requests and shows the requested documents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,26 +17,26 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Written:
+class Accepted:
     """The answer to an accepted request."""
 
     body: str
-    """The document as it will be, as JSON."""
+    """The requested document as JSON."""
     generation: int
     correlation_id: str
-    """Carried by every event that follows from the request."""
+    """Correlation id of every event that results from the request."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Writing:
-    """Publishes requests and shows their outcome before the owner has acted.
+class Submitter:
+    """Publishes requests and shows the requested documents before the owner has acted.
 
     Attributes:
-        requests: stores the request.
-        projection: shows the document as it will be.
-        source: makes the events.
-        new_id: gives a random id per request: the same request twice is two requests.
-        clock: gives the present, aware.
+        requests: stores the requests.
+        projection: shows the requested documents.
+        source: creates the events.
+        new_id: returns a random id for each request: the same request twice is two requests.
+        clock: returns the current time, timezone-aware.
     """
 
     requests: Requests
@@ -46,27 +46,27 @@ class Writing:
     clock: Callable[[], datetime]
 
     def event(self, data: WireModel) -> Event[Any]:
-        """The event of a new request."""
+        """Create the event of a new request."""
         return self.source.event(data, event_id=self.new_id())
 
     def repeatable_event(self, data: WireModel, key: str | None, attempt: int = 0) -> Event[Any]:
-        """The event of a request that a client may send again with the same key; JetStream drops the repetition."""
+        """Create the event of a request that a client may repeat with the same key. JetStream drops the repetition."""
         event_id = derive_id("request", key, str(attempt)) if key is not None else self.new_id()
         return self.source.event(data, event_id=event_id)
 
-    async def submit(self, event: Event[Any], collection: Collection, row: Row) -> Written:
-        """Store the request, then show the document. Raises TransientError: the request is not known to be stored."""
+    async def submit(self, event: Event[Any], collection: Collection, row: Row) -> Accepted:
+        """Store the request, then show the document. Raises TransientError if the request may not be stored."""
         sequence = await self.requests.store(event)
         return await self.show(event, collection, replace(row, sequence=sequence) if row.accepted else row)
 
-    async def show(self, event: Event[Any], collection: Collection, row: Row) -> Written:
-        """Show the document of a request that is stored."""
+    async def show(self, event: Event[Any], collection: Collection, row: Row) -> Accepted:
+        """Show the document of a stored request."""
         if row.accepted:
             await self._show(collection, replace(row, revision=0, event_id=event.id))
-        return Written(row.body, row.generation, event.correlation_id or event.id)
+        return Accepted(row.body, row.generation, event.correlation_id or event.id)
 
     async def _show(self, collection: Collection, row: Row) -> None:
-        """What is stored is accepted, also where it cannot be shown."""
+        """Show the row if possible: a stored request is accepted even if it cannot be shown."""
         try:
             await self.projection.accept(collection, row)
         except TransientError as error:

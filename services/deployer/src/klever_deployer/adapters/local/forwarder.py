@@ -32,7 +32,7 @@ class ReplicaLostError(Exception):
 
 
 @dataclass
-class PassedBody:
+class ForwardedBody:
     """The body of a request while it flows by.
 
     Args:
@@ -83,7 +83,7 @@ def session() -> aiohttp.ClientSession:
     )
 
 
-async def pass_on(
+async def forward(
     request: web.Request, endpoint: Endpoint, client: aiohttp.ClientSession, *, limit: int
 ) -> web.StreamResponse:
     """The answer of a replica, begun or refused.
@@ -95,7 +95,7 @@ async def pass_on(
     if request.content_length is not None and request.content_length > limit:
         return _too_large(limit)
     url = URL(f"http://{endpoint.host}:{endpoint.port}{request.raw_path}", encoded=True)
-    body = PassedBody(request, limit)
+    body = ForwardedBody(request, limit)
     data = body.chunks() if request.body_exists else None
     headers = end_to_end(request.headers)
     try:

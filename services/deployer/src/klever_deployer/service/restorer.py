@@ -1,7 +1,7 @@
-"""Brings back what the bucket of servings has lost.
+"""Restores servings that their bucket has lost.
 
 A serving that is missing from its bucket was deleted only if there is a tombstone. Otherwise the bucket was lost,
-recreated, or replaced by an older one, and the serving is restored from the copy that the deployer keeps.
+recreated, or replaced by a backup, and the serving is restored from the deployer's copy.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from klever_deployer.domain.intents import Known
-from klever_deployer.domain.restoring import Loss, in_present_stream, is_announced, restored
+from klever_deployer.domain.restoration import Loss, in_present_stream, is_announced, restored
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ServingCopy
 from kleverkit.documents import Buried, Incarnation, Stored, Unreadable, write
@@ -31,33 +31,33 @@ LOOK_SECONDS = 1.0
 
 
 class Remembered(Protocol):
-    """A bucket or stream, and what is remembered of it; see `kleverkit.incarnations`."""
+    """A bucket or stream and its remembered state; see `kleverkit.incarnations`."""
 
     async def look(self) -> Verdict:
-        """Compare it with what is remembered. Raises TransientError."""
+        """Compare it with the remembered state. Raises TransientError."""
         ...
 
     async def accept(self) -> None:
-        """Remember it as it was at the last look. Raises TransientError, OSError."""
+        """Remember the state of the last comparison. Raises TransientError, OSError."""
         ...
 
 
 @dataclass(frozen=True)
 class Servings:
-    """Everything in the bucket at one moment, with what was restored."""
+    """All servings in the bucket, including those that were restored."""
 
     documents: tuple[ServingDocument, ...]
     buried: tuple[Buried[ServingDocument], ...]
 
 
 class Restorer:
-    """Compares bucket and stream with what is remembered of them, and restores.
+    """Compares bucket and stream with their remembered state, and restores lost servings.
 
     Args:
-        records: documents, and their copies.
-        bucket: what is remembered of the bucket of servings.
-        stream: what is remembered of the stream of requests.
-        incarnation: which stream of requests there is now.
+        records: documents and their copies.
+        bucket: the bucket of servings.
+        stream: the stream of requests.
+        incarnation: reads the identity and the last sequence of the stream of requests.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Restorer:
         self._unreadable: tuple[str, ...] = ()
         self._notices: Notices[ServingName] = Notices()
         self.restored = 0
-        """How many servings were restored."""
+        """Number of servings that were restored."""
 
     async def run(self) -> None:
-        """Repeats until cancelled."""
+        """Checks periodically, until cancelled."""
         while True:
             try:
                 await self.check(remember=True)
@@ -90,10 +90,10 @@ class Restorer:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def check(self, *, remember: bool = False) -> None:
-        """Returns once nothing is missing. Every request waits for this, so that none is treated as late or as new.
+        """Return once no serving is missing. Requests wait for this, so that none is treated as late or new.
 
         Args:
-            remember: also write down how far bucket and stream are, by which an older one is recognised.
+            remember: also store the positions of bucket and stream, by which an older one is recognised.
 
         Raises:
             TransientError: bucket or stream cannot be reached.
@@ -107,26 +107,26 @@ class Restorer:
             self._problem = None
 
     async def servings(self) -> Servings:
-        """Everything that there is, once nothing is missing. Raises TransientError."""
+        """All servings, once none is missing. Raises TransientError."""
         async with self._lock:
             servings = await self._restore(await self._look())
             self._problem = None
         return servings
 
     async def changed(self) -> set[ServingName]:
-        """Wait until servings were restored; these."""
+        """Wait until servings are restored, and return them."""
         return await self._notices.take()
 
     async def problem(self) -> str | None:
-        """A readiness check."""
+        """Readiness check: the reason why servings may be missing, or None."""
         return self._problem or self._unremembered or self._of_unreadable()
 
     def _of_unreadable(self) -> str | None:
         if not self._unreadable:
             return None
         return (
-            f"{', '.join(self._unreadable)} cannot be read, and there is no copy: what runs of it is left alone; "
-            f"delete it with `nats kv del {SERVINGS_BUCKET.name} <key>` and deploy again"
+            f"{', '.join(self._unreadable)} cannot be read, and there is no copy. Its replicas are not changed. "
+            f"Delete it with `nats kv del {SERVINGS_BUCKET.name} <key>` and deploy again"
         )
 
     async def _look(self) -> Loss:
@@ -136,13 +136,13 @@ class Restorer:
             bucket, stream = await self._bucket.look(), await self._stream.look()
             last = 0 if stream is Verdict.SAME else (await self._incarnation()).last_sequence
         except TransientError as error:
-            self._problem = f"whether all servings are there cannot be seen: {error}"
+            self._problem = f"the servings cannot be compared with their copies: {error}"
             raise
         return Loss(bucket, stream, last)
 
     async def _restore(self, loss: Loss) -> Servings:
         self._is_complete = False
-        copies = self._records.copies.all()  # first: what is recorded from here on is missing from neither
+        copies = self._records.copies.all()  # before the listing: servings recorded meanwhile are not lost
         listed = await self._listed(copies)
         lost = [
             serving for serving, copy in copies.items() if isinstance(copy, ServingDocument) and serving not in listed
@@ -164,7 +164,7 @@ class Restorer:
     async def _listed(
         self, copies: dict[ServingName, ServingCopy]
     ) -> dict[ServingName, Stored[ServingDocument] | Buried[ServingDocument]]:
-        """Everything that can be read; an entry that cannot is replaced by its copy, or left alone with an alarm."""
+        """All readable entries. An unreadable one is replaced by its copy, or only reported if there is no copy."""
         listing = await self._records.documents.listing()
         listed: dict[ServingName, Stored[ServingDocument] | Buried[ServingDocument]] = {}
         listed.update({name_of_key(each.key): each for each in listing.buried})
@@ -173,7 +173,7 @@ class Restorer:
         for each in listing.unreadable:
             replaced = await self._replaced(each, copies)
             if replaced is None:
-                log.error("a serving cannot be read, and there is no copy of it", key=each.key, error=each.why)
+                log.error("serving not readable, and there is no copy of it", key=each.key, error=each.why)
                 unreadable.append(each.key)
             else:
                 listed[name_of_key(each.key)] = replaced
@@ -183,7 +183,7 @@ class Restorer:
     async def _replaced(
         self, entry: Unreadable, copies: dict[ServingName, ServingCopy]
     ) -> Stored[ServingDocument] | Buried[ServingDocument] | None:
-        """The copy of an entry that cannot be read, in its place; None where there is no copy."""
+        """Replace an unreadable entry by its copy; None if there is no copy."""
         by_key = {key_of(serving): copy for serving, copy in copies.items()}
         copy = by_key.get(entry.key)
         if copy is None:
@@ -191,14 +191,14 @@ class Restorer:
         try:
             replaced = await write(self._records.documents, entry.key, copy, entry.revision)
         except ConflictError as error:
-            raise TransientError(f"{entry.key} was written while it was restored: reading it again") from error
-        log.warning("a serving that could not be read is restored", key=entry.key, error=entry.why)
+            raise TransientError(f"{entry.key} was changed while it was restored: it is read again") from error
+        log.warning("unreadable serving restored", key=entry.key, error=entry.why)
         self.restored += 1
         self._notices.add(name_of_key(entry.key))
         return replaced
 
     async def _restored(self, serving: ServingName, present: Present, copy: Known, loss: Loss) -> Present:
-        """What the bucket holds then. A serving is read again only where the listing is not what is known of it."""
+        """Restore a serving if its entry differs from the copy, and return the bucket's entry."""
         content = present.document if isinstance(present, Stored) else present.tombstone if present else None
         is_forgotten = present is None and is_announced(copy)
         if loss.is_none and (content == copy or is_forgotten):
@@ -207,7 +207,7 @@ class Restorer:
         def decide(now: Known) -> Known:
             wanted = restored(now, copy, loss)
             if now is None and isinstance(wanted, ServingDocument):
-                log.warning("a serving is restored", serving=str(serving))
+                log.warning("restoring a serving", serving=str(serving))
                 self.restored += 1
             return wanted
 
@@ -219,7 +219,7 @@ class Restorer:
         return stored
 
     async def _accept(self) -> None:
-        """What cannot be written down is remembered in memory until it can."""
+        """Store the positions of bucket and stream; if the disk is full, they stay in memory."""
         try:
             await self._bucket.accept()
             await self._stream.accept()

@@ -16,29 +16,29 @@ from .servers import Servers
 
 
 @dataclass(frozen=True)
-class Advance:
-    """Takes a new version, that is ready, from no traffic to all of it.
+class Promoter:
+    """Shifts traffic to a new version that is ready, from 0 to 100 %.
 
     Args:
         records: documents and events.
-        servers: measures the new version, and spreads requests.
-        tick_seconds: pause between two looks.
+        servers: measures the new version, and routes requests.
+        tick_seconds: interval between two measurements.
     """
 
     records: Records
     servers: Servers
     tick_seconds: float = 0.5
 
-    async def to_the_end(self, document: ServingDocument, stage: Stage) -> ServingDocument:
-        """Return once the new version has everything.
+    async def promote(self, document: ServingDocument, stage: Stage) -> ServingDocument:
+        """Return once the new version has all the traffic.
 
         Raises:
-            RolledBackError: it exceeded a limit, or the rollout was aborted.
-            ServingError: it no longer runs.
-            SupersededError: a newer intent came.
-            TransientError: something does not answer now; the next pass resumes from the recorded step.
+            RolledBackError: the new version exceeded a limit, or the rollout was aborted.
+            ServingError: the new version no longer runs.
+            SupersededError: a newer intent was recorded.
+            TransientError: a service does not respond; the next pass resumes from the recorded step.
         """
-        if _rollout(document).steps:  # a crash may have come between a step and its event
+        if _rollout(document).steps:  # the deployer may have crashed between a step and its event
             document = await self._publish(document, replace(stage, percent=_rollout(document).weight))
         if _rollout(document).weight == WHOLE:
             await self.servers.route(_whole(stage))
@@ -79,7 +79,7 @@ class Advance:
     async def _shift(
         self, document: ServingDocument, stage: Stage, move: steps.MoveTo, measured: Measurement | None
     ) -> ServingDocument:
-        """Move traffic, then record what serves now, before anything of the old is stopped."""
+        """Shift traffic, then record which version serves, before the old version is stopped."""
         now = self.records.clock()
         there = _whole(stage) if move.weight == WHOLE else replace(stage, percent=move.weight)
         await self.servers.route(there)
@@ -93,7 +93,7 @@ class Advance:
         return await self._publish(document, there)
 
     async def _publish(self, document: ServingDocument, stage: Stage) -> ServingDocument:
-        """What the last step that is recorded has changed."""
+        """Publish the last recorded step."""
         weights = routing.variant_percents(stage)
         shifted = TrafficShifted(
             namespace=document.namespace, name=document.name, generation=document.generation, weights=weights
@@ -110,11 +110,11 @@ def _rollout(document: ServingDocument) -> RolloutStatus:
 
 
 def _whole(stage: Stage) -> Stage:
-    """The stage after the last step: nothing of the old version is left."""
+    """The stage after the last step, without the old version."""
     return Stage(stage.serving, stage.spec, stage.wanted)
 
 
 def _only_new(stage: Stage) -> tuple[Deployment, ...]:
-    """The variants whose servers did not serve before."""
+    """The variants whose servers are new in this rollout."""
     old = {each.key(stage.serving) for each in stage.stable}
     return tuple(each for each in stage.wanted if each.key(stage.serving) not in old)

@@ -1,4 +1,4 @@
-"""What a serving is restored to when its bucket, or the stream of requests, is not the one that is remembered; pure."""
+"""Decides how a serving is restored if its bucket or the stream of requests was lost or replaced; pure."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from .intents import Known
 
 @dataclass(frozen=True)
 class Loss:
-    """What has become of bucket and stream.
+    """The comparison of bucket and stream with their remembered state.
 
     Attributes:
-        bucket: of the servings.
-        stream: of the requests.
-        last_sequence: of the stream, as it is now.
+        bucket: the bucket of servings.
+        stream: the stream of requests.
+        last_sequence: the last sequence of the present stream.
     """
 
     bucket: Verdict
@@ -25,13 +25,13 @@ class Loss:
 
     @property
     def is_none(self) -> bool:
-        """Whether both are those that are remembered."""
+        """True if neither bucket nor stream was lost or replaced."""
         return self.bucket is Verdict.SAME and self.stream is Verdict.SAME
 
     def place_of(self, sequence: int) -> int:
-        """What a request's place in the remembered stream is worth in the present one.
+        """The position in the present stream that corresponds to a position in the remembered one.
 
-        No request of a new stream may count as late; of an older one those that it still holds do.
+        No request of a recreated stream may count as late; requests that an older stream still holds do.
         """
         if self.stream is Verdict.SAME:
             return sequence
@@ -39,12 +39,12 @@ class Loss:
 
 
 def restored(present: Known, copy: Known, loss: Loss) -> ServingDocument | Tombstone[ServingDocument] | None:
-    """What the bucket should hold of a serving; None where that is there already.
+    """The document or tombstone to write to the bucket; None if the bucket is up to date.
 
     Args:
-        present: what it holds.
-        copy: what it held last, as far as the deployer knows.
-        loss: why they may differ.
+        present: the entry in the bucket.
+        copy: the deployer's copy of the last entry.
+        loss: the reason why they may differ.
     """
     best = _best(present, copy, loss)
     wanted = in_present_stream(best, loss) if best is not None else None
@@ -58,19 +58,19 @@ def _best(present: Known, copy: Known, loss: Loss) -> Known:
         may_be_late = loss.bucket is not Verdict.SAME and loss.stream is not Verdict.RECREATED
         return copy if not is_announced(copy) or may_be_late else None
     if loss.bucket is not Verdict.OLDER:
-        return present  # of a bucket that was created anew, everything in it was written since
+        return present  # entries of a recreated bucket are newer than the copies
     return present if _sequence(present) > _sequence(copy) else copy
 
 
 def is_announced(copy: Known) -> bool:
-    """Whether a copy is the tombstone of a deletion that is announced: its bucket may have removed it."""
+    """Return whether a copy is the tombstone of an announced deletion, which the bucket may have removed."""
     return isinstance(copy, Tombstone) and copy.announced
 
 
 def in_present_stream(
     known: ServingDocument | Tombstone[ServingDocument], loss: Loss
 ) -> ServingDocument | Tombstone[ServingDocument]:
-    """What is known of a serving, with the places of its requests in the stream that there is now."""
+    """The document or tombstone with the positions of its requests in the present stream."""
     if isinstance(known, Tombstone):
         return known.replace(intent=_moved(known.intent, loss))
     status, rollout = known.status, known.status.rollout

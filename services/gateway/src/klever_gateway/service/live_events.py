@@ -1,4 +1,4 @@
-"""Following the live events."""
+"""Live event streams of clients."""
 
 from contextlib import AbstractAsyncContextManager
 
@@ -7,17 +7,17 @@ from klever_gateway.errors import InvalidRequestError
 from klever_gateway.ports import EventLog, NextStep
 
 
-class Watching:
+class LiveEvents:
     """Opens live event streams."""
 
     def __init__(self, event_log: EventLog) -> None:
         self._event_log = event_log
 
     async def start(self, last_event_id: str | None) -> Position:
-        """Where a client begins: behind the last event it has seen, or now.
+        """Return the position at which a client starts: after the last event that it has received, or the present end.
 
         Raises:
-            InvalidRequestError: the id is none that was ever given out.
+            InvalidRequestError: the id was not issued by a gateway.
             TransientError: NATS does not answer.
         """
         seen = Position.parse(last_event_id) if last_event_id else None
@@ -29,5 +29,5 @@ class Watching:
         return seen or end
 
     def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextStep]:
-        """Events after the position."""
+        """Read the events after a position."""
         return self._event_log.follow(after, interest)

@@ -4,7 +4,7 @@ import pytest
 
 from klever_gateway.adapters.memory import InMemoryProjection
 from klever_gateway.domain.rows import Collection, serving_row
-from klever_gateway.service.writing import Writing
+from klever_gateway.service.submitter import Submitter
 from kleverkit.errors import TransientError
 from kleverproto.base import WireModel
 from kleverproto.envelope import Event, EventSource
@@ -39,8 +39,8 @@ class OneStream:
         raise NotImplementedError
 
 
-def writing(projection: InMemoryProjection, requests: OneStream) -> Writing:
-    return Writing(
+def make_submitter(projection: InMemoryProjection, requests: OneStream) -> Submitter:
+    return Submitter(
         requests=requests,
         projection=projection,
         source=EventSource("gateway", lambda: NOW),
@@ -49,24 +49,24 @@ def writing(projection: InMemoryProjection, requests: OneStream) -> Writing:
     )
 
 
-async def test_what_was_accepted_is_shown_with_its_place_among_the_requests() -> None:
+async def test_an_accepted_request_is_shown_with_its_position() -> None:
     projection = InMemoryProjection()
-    use_case = writing(projection, OneStream())
-    await use_case.submit(use_case.event(REQUEST), Collection.SERVINGS, ROW)
+    submitter = make_submitter(projection, OneStream())
+    await submitter.submit(submitter.event(REQUEST), Collection.SERVINGS, ROW)
     shown = await projection.get(Collection.SERVINGS, "iris")
     assert shown is not None
     assert (shown.sequence, shown.event_id, shown.revision) == (7, "request", 0)
 
 
-async def test_what_is_stored_is_accepted_also_where_it_cannot_be_shown() -> None:
-    use_case = writing(FullProjection(), OneStream())
-    written = await use_case.submit(use_case.event(REQUEST), Collection.SERVINGS, ROW)
-    assert written.correlation_id == "request"
+async def test_a_stored_request_is_accepted_even_if_it_cannot_be_shown() -> None:
+    submitter = make_submitter(FullProjection(), OneStream())
+    accepted = await submitter.submit(submitter.event(REQUEST), Collection.SERVINGS, ROW)
+    assert accepted.correlation_id == "request"
 
 
-async def test_what_is_not_stored_is_neither_accepted_nor_shown() -> None:
+async def test_a_request_that_is_not_stored_is_neither_accepted_nor_shown() -> None:
     projection = InMemoryProjection()
-    use_case = writing(projection, OneStream(is_away=True))
+    submitter = make_submitter(projection, OneStream(is_away=True))
     with pytest.raises(TransientError):
-        await use_case.submit(use_case.event(REQUEST), Collection.SERVINGS, ROW)
+        await submitter.submit(submitter.event(REQUEST), Collection.SERVINGS, ROW)
     assert await projection.get(Collection.SERVINGS, "iris") is None

@@ -1,4 +1,4 @@
-"""Servings that take what is pushed to their tags."""
+"""Updates servings whose tags were pushed."""
 
 from dataclasses import dataclass
 
@@ -20,21 +20,24 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Following:
-    """Records what pushes ask for.
+class Updater:
+    """Records the new manifest of a tag as the intent of the servings that follow the tag.
 
     Args:
-        catalogue: what has been pushed.
-        intents: what servings are to be.
-        followers: which servings follow a tag.
+        catalogue: the models that were pushed.
+        intents: records intents.
+        followers: finds the servings that follow a tag.
     """
 
     catalogue: ModelCatalogue
     intents: Intents
     followers: Followers
 
-    async def updated(self, event: Event[ModelUpdated]) -> list[ServingName]:
-        """A version is known better: once it is scanned, have it served. The servings that change by it.
+    async def update_followers(self, event: Event[ModelUpdated]) -> list[ServingName]:
+        """Deploy an updated version to the servings that follow its tag, once it is scanned.
+
+        Returns:
+            The servings whose intent has changed.
 
         Raises:
             TransientError: the buckets cannot be reached.
@@ -43,9 +46,9 @@ class Following:
         followers = sorted(await self.followers.find(ref), key=str)
         model = await self.catalogue.find(ref) if followers else None
         if model is None or model.spec.digest != digest or not is_scanned(model):
-            return []  # it was pushed over, or the scan is still to come, with an event of its own
+            return []  # the tag was pushed again, or the scan is not finished: each publishes an event
         if UNVERIFIED in model.spec.metadata.labels:
-            log.warning("not deployed by a policy: the version is not verified", ref=str(ref), digest=digest)
+            log.warning("version not deployed automatically: it is not verified", ref=str(ref), digest=digest)
             return []
         push = Followed(digest=digest, generation=model.generation, created_at=model.created_at)
         cause = Intent(sequence=0, event_id=event.id, correlation_id=event.correlation_id or event.id)

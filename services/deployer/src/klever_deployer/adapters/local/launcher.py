@@ -23,8 +23,8 @@ from kleverserve.access import HEADER, VARIABLE
 from modelfiles.runtimes import RUNTIMES
 
 from .access_keys import AccessKeys
-from .confining import confined
 from .replica_specs import ReplicaSpec
+from .sandbox_policy import confined
 
 SERVER_PACKAGES = ("kleverserve", "modelfiles")
 TRITON = "triton"
@@ -99,7 +99,7 @@ def has_inner(spec: ReplicaSpec) -> bool:
 
 
 @dataclass(frozen=True)
-class Launching:
+class ProcessLauncher:
     """Starts servers with this interpreter, or with that of the environment their model needs.
 
     Args:

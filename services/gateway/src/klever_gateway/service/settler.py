@@ -1,4 +1,4 @@
-"""Ends what is shown for accepted requests whose answer was lost, or came in another way."""
+"""Settles accepted requests whose answer was lost, or did not change the bucket."""
 
 import asyncio
 from typing import Generic, TypeVar
@@ -16,16 +16,16 @@ from .owners import Owned
 DocT = TypeVar("DocT", bound=WireModel)
 
 SETTLE_SECONDS = 2.0
-"""Between two looks at what is not answered."""
+"""Pause between two checks of the requests without an answer."""
 
 log = structlog.get_logger(__name__)
 
 
-class Settling(Generic[DocT]):
+class Settler(Generic[DocT]):
     """Settles the accepted requests of one collection.
 
-    The owner's document normally arrives as a change of the bucket. If a request changed nothing, became a dead
-    letter, or was lost with its stream, none arrives; then the bucket is read, and its content is shown.
+    The owner's document normally arrives as a change of the bucket. No change arrives if the request changed nothing,
+    became a dead letter, or was lost with its stream. In these cases the settler shows the content of the bucket.
     """
 
     def __init__(self, owned: Owned[DocT], *, projection: Projection, requests: Requests, arrivals: Arrivals) -> None:
@@ -35,7 +35,7 @@ class Settling(Generic[DocT]):
         self._arrivals = arrivals
 
     async def run(self) -> None:
-        """The background loop."""
+        """Settle requests forever. Retries after errors."""
         while True:
             await asyncio.sleep(SETTLE_SECONDS)
             try:
@@ -44,7 +44,7 @@ class Settling(Generic[DocT]):
                 log.warning("accepted requests wait for an answer", collection=self._owned.collection, error=str(error))
 
     async def settle(self) -> None:
-        """Settle what can be settled now; nothing while the owner restores a lost bucket. Raises TransientError."""
+        """Settle the requests that have an answer, unless a lost bucket is being restored. Raises TransientError."""
         if await self._projection.stale(self._owned.collection):
             return
         for accepted in await self._projection.accepted(self._owned.collection):
@@ -53,7 +53,7 @@ class Settling(Generic[DocT]):
     async def _settle(self, collection: Collection, accepted: Row) -> None:
         stream = REQUEST_STREAMS[collection]
         waiting = await self._requests.is_waiting(stream, accepted.sequence, accepted.event_id or "")
-        # Read after that: the document of a request that is handled is there.
+        # Read after that check: then the bucket has the document of a handled request.
         answer = await self._owned.read(accepted.key)
         if waiting and not is_settled(accepted, answer):
             return

@@ -18,7 +18,7 @@ from kleverproto.servings import ServingDocument
 from kleverproto.streams import SERVINGS
 
 from .records import Records, SupersededError, name_of, name_of_key
-from .restoring import Restorer
+from .restorer import Restorer
 from .rollout import Rollout
 
 log = structlog.get_logger(__name__)
@@ -28,24 +28,24 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 
 @dataclass
 class _Desk:
-    """A serving's worker, and how to wake it."""
+    """A serving's worker, and the events that wake it."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     intent: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when what is being done may no longer be wanted."""
+    """Set when a newer intent may supersede the current work."""
     task: asyncio.Task[None] | None = None
 
 
 class Reconciler:
-    """All servings of this deployer.
+    """Reconciles all servings of this deployer.
 
     Args:
-        records: which servings there are.
-        restorer: knows whether that is all of them.
-        rollout: applies one.
-        backend: reports what has changed; routes and models that nothing needs any more are removed from it.
+        records: documents and tombstones.
+        restorer: lists all servings, and restores lost ones.
+        rollout: applies one serving.
+        backend: reports changed servings; unused models are removed from it.
         clock: the present.
-        resync_seconds: pause between two looks at everything.
+        resync_seconds: interval at which all servings are reconciled.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Reconciler:
         self._is_running = False
         self._desks: dict[ServingName, _Desk] = {}
         self.unexplained: set[ServingName] = set()
-        """Servings with replicas or a route, and neither a document nor a tombstone: nothing proves them deleted."""
+        """Servings with replicas or a route, but no document or tombstone: nothing proves that they were deleted."""
 
     def intend(self, serving: ServingName) -> None:
         """Interrupts the worker of a serving for which an intent was recorded, and starts it again.
@@ -109,7 +109,7 @@ class Reconciler:
             await asyncio.sleep(self._resync_seconds)
 
     async def _look_at_everything(self) -> None:
-        """Wakes the workers of all servings, and of everything that runs: they read the document before they act."""
+        """Wakes the workers of all servings, and of unknown ones that run; workers read documents before they act."""
         servings = await self._restorer.servings()
         names = {name_of(document) for document in servings.documents}
         running = {state.key.serving for state in self._backend.workloads.states()}
@@ -134,7 +134,7 @@ class Reconciler:
         return desk
 
     async def _work(self, serving: ServingName, desk: _Desk) -> None:
-        """Until the serving is gone."""
+        """Converges the serving each time it is woken, until the serving is removed."""
         pause = FIRST_PAUSE
         while True:
             await desk.wake.wait()
@@ -177,12 +177,12 @@ class Reconciler:
         if is_known or not self._rollout.servers.is_there(serving):
             self.unexplained.discard(serving)
         elif serving not in self.unexplained:
-            log.error("a serving without document or tombstone runs; it is not changed", serving=str(serving))
+            log.error("a serving runs without document or tombstone; it is not changed", serving=str(serving))
             self.unexplained.add(serving)
 
 
 def _digests(document: ServingDocument) -> set[str]:
-    """Of what serves, and of what was made of it."""
+    """The digests of the applied models and of their conversions."""
     applied = document.status.applied
     made = {variant.made.rpartition("@")[2] for variant in document.status.variants if variant.made}
     return made | ({variant.digest for variant in applied.variants if variant.digest} if applied else set())

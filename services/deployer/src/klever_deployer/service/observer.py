@@ -24,14 +24,14 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.5
 START_SECONDS = 15.0
-"""How long model servers that an earlier deployer has started may take to be adopted and probed."""
+"""Longest wait until model servers that an earlier deployer has started are adopted and probed."""
 RESTART_SECONDS = 1.0
-"""How long the proxy may be away: requests wait for one that is restarted."""
+"""Longest time that the proxy may be down before a serving is not Ready: requests wait while it restarts."""
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A serving at one moment."""
+    """The observed state of a serving."""
 
     states: list[VersionState]
     routed: bool
@@ -39,14 +39,14 @@ class _Seen:
 
 @dataclass
 class Observer:
-    """Compares what is recorded of servings that are applied with their replicas and routes.
+    """Compares the recorded status of applied servings with their replicas and routes.
 
-    It does not wait for a serving's worker, which may itself wait for the proxy or for a model.
+    It runs independently of a serving's worker, which may wait for the proxy or for a model.
 
     Args:
         records: documents and events.
         servers: replicas and routes.
-        clock: seconds, growing.
+        clock: monotonic seconds.
     """
 
     records: Records
@@ -54,9 +54,9 @@ class Observer:
     clock: Callable[[], float] = time.monotonic
     _began: float | None = field(default=None)
     _proxy_seen: float = field(default=0.0)
-    """When the proxy was last seen to run."""
+    """Time when the proxy was last observed running."""
     _stages: dict[ServingName, tuple[ServingDocument, Stage]] = field(default_factory=dict)
-    """What was applied, from the document that it was made of."""
+    """The applied stage of each serving, and the document from which it was derived."""
 
     async def run(self) -> None:
         """Compares all servings periodically, until cancelled."""
@@ -66,7 +66,7 @@ class Observer:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Compares every serving once, and records what has changed."""
+        """Compares every serving once, and records changes."""
         self._began = self.clock() if self._began is None else self._began
         states: dict[ServingName, list[VersionState]] = defaultdict(list)
         for state in self.servers.backend.workloads.states():
@@ -89,11 +89,11 @@ class Observer:
             log.warning("state of serving not recorded, retrying", serving=str(name_of(document)), error=str(error))
 
     async def record(self, document: ServingDocument, stage: Stage | None = None) -> ServingDocument:
-        """Record how a serving is now, with an event if its phase changes. Raises as `Records.alter`.
+        """Record the present state of a serving, and publish an event if its phase changes. Raises as `Records.alter`.
 
         Args:
             document: of the serving.
-            stage: with the numbers of replicas that are wanted now; those that are recorded by default.
+            stage: the numbers of replicas that are wanted now; the recorded ones by default.
         """
         serving = name_of(document)
         seen = _Seen(self.servers.states(serving), routed=serving in self._routed())
@@ -110,7 +110,7 @@ class Observer:
         return availability.observed(document, stage, seen.states, now, routed=seen.routed)
 
     def _routed(self) -> set[ServingName]:
-        """The servings with a route through a proxy that runs, or has been down for a moment only."""
+        """The servings with a route, if the proxy runs or was running less than RESTART_SECONDS ago."""
         now = self.clock()
         data_plane = self.servers.backend.data_plane
         if data_plane.is_up():
@@ -126,6 +126,6 @@ class Observer:
         return known[1]
 
     def _is_known(self, serving: ServingName) -> bool:
-        """Whether its replicas have been seen; until then those of an earlier deployer serve on, unseen."""
+        """Return whether the serving's replicas are known; adopted replicas may serve before they are probed."""
         waited = self._began is not None and self.clock() - self._began >= START_SECONDS
         return waited or self.servers.has_adopted(serving)

@@ -9,7 +9,7 @@ from klever_gateway.adapters.memory import InMemoryProjection
 from klever_gateway.domain.rows import Collection, serving_row
 from klever_gateway.service.arrivals import Arrivals
 from klever_gateway.service.owners import Owned
-from klever_gateway.service.projecting import Projector
+from klever_gateway.service.projector import Projector
 from kleverkit.documents import Change, Snapshot
 from kleverkit.errors import TransientError
 from kleverkit.memory_documents import InMemoryDocuments
@@ -34,7 +34,7 @@ class FullProjection(InMemoryProjection):
         raise TransientError("the disk is full")
 
 
-def projector(
+def make_projector(
     documents: InMemoryDocuments[ServingDocument], projection: InMemoryProjection, *, look_seconds: float
 ) -> Projector[ServingDocument]:
     owned = Owned(Collection.SERVINGS, documents, serving_row)
@@ -42,12 +42,12 @@ def projector(
 
 
 @asynccontextmanager
-async def running(following: Projector[ServingDocument]) -> AsyncIterator[None]:
-    task = asyncio.create_task(following.run())
+async def running(projector: Projector[ServingDocument]) -> AsyncIterator[None]:
+    task = asyncio.create_task(projector.run())
     try:
 
         async def is_ready() -> bool:
-            return await following.check() is None
+            return await projector.check() is None
 
         await eventually(is_ready)
         yield
@@ -58,31 +58,31 @@ async def running(following: Projector[ServingDocument]) -> AsyncIterator[None]:
 
 async def test_a_projection_whose_changes_do_not_arrive_is_not_ready() -> None:
     documents, projection = DeafDocuments(), InMemoryProjection()
-    following = projector(documents, projection, look_seconds=600)
-    assert "not been read yet" in (await following.check() or "")
-    async with running(following):
+    projector = make_projector(documents, projection, look_seconds=600)
+    assert "not been read yet" in (await projector.check() or "")
+    async with running(projector):
         await documents.create("iris", serving_document())
-        assert "newer changes have not arrived" in (await following.check() or "")
+        assert "newer changes have not arrived" in (await projector.check() or "")
 
 
-async def test_a_bucket_whose_changes_do_not_arrive_is_read_anew() -> None:
+async def test_a_bucket_whose_changes_do_not_arrive_is_read_again() -> None:
     documents, projection = DeafDocuments(), InMemoryProjection()
-    following = projector(documents, projection, look_seconds=0.02)
-    async with running(following):
+    projector = make_projector(documents, projection, look_seconds=0.02)
+    async with running(projector):
         await documents.create("iris", serving_document())
 
         async def is_shown() -> bool:
-            return await projection.get(Collection.SERVINGS, "iris") is not None and await following.check() is None
+            return await projection.get(Collection.SERVINGS, "iris") is not None and await projector.check() is None
 
         assert await eventually(is_shown)
 
 
 async def test_a_change_that_cannot_be_stored_ends_readiness() -> None:
     documents = InMemoryDocuments[ServingDocument]()
-    following = projector(documents, FullProjection(), look_seconds=600)
-    async with running(following):
+    projector = make_projector(documents, FullProjection(), look_seconds=600)
+    async with running(projector):
         await documents.create("iris", serving_document())
-        assert "newer changes have not arrived" in (await following.check() or "")
+        assert "newer changes have not arrived" in (await projector.check() or "")
 
 
 async def test_a_gateway_is_ready_again_when_a_restoration_takes_too_long() -> None:
@@ -91,17 +91,17 @@ async def test_a_gateway_is_ready_again_when_a_restoration_takes_too_long() -> N
     await projection.replace(Collection.SERVINGS, [serving_row("iris", 9, serving_document())], lost)
     seconds = 0.0
     owned = Owned(Collection.SERVINGS, documents, serving_row)
-    following = Projector(
+    projector = Projector(
         owned, projection=projection, arrivals=Arrivals(), restore_seconds=60, look_seconds=0.01, clock=lambda: seconds
     )
-    task = asyncio.create_task(following.run())
+    task = asyncio.create_task(projector.run())
 
     async def is_restoring() -> bool:
-        return (await following.check() or "").startswith("1 servings")
+        return (await projector.check() or "").startswith("1 servings")
 
     await eventually(is_restoring)
     seconds = 30.0
-    assert await following.check() is None
+    assert await projector.check() is None
     assert await projection.get(Collection.SERVINGS, "iris") is not None
     seconds = 61.0
 

@@ -1,4 +1,4 @@
-"""What a push means for a serving that follows its tags."""
+"""Finds the servings that follow a tag, and applies a push to them."""
 
 from collections import defaultdict
 
@@ -18,7 +18,7 @@ def followed_tags(spec: ServingSpec) -> frozenset[ModelRef]:
 
 
 def follows(spec: ServingSpec, ref: str) -> bool:
-    """Whether a push to the tag concerns the serving."""
+    """Return whether the serving follows the tag."""
     return ModelRef.parse(ref) in followed_tags(spec)
 
 
@@ -30,7 +30,7 @@ class FollowIndex:
         self._tags: dict[ServingName, frozenset[ModelRef]] = {}
 
     def put(self, serving: ServingName, spec: ServingSpec | None) -> None:
-        """Replace what is known of a serving; None for one that is deleted."""
+        """Add or replace a serving; None removes it."""
         wanted = followed_tags(spec) if spec is not None else frozenset()
         for tag in self._tags.pop(serving, frozenset()) - wanted:
             self._servings[tag].discard(serving)
@@ -47,16 +47,16 @@ class FollowIndex:
 
 
 def followed(spec: ServingSpec, ref: str, digest: str) -> ServingSpec:
-    """The spec with the manifest that the tag names now."""
+    """The spec with the new digest of the tag."""
     named = ModelRef.parse(ref)
     variants = (each.replace(digest=digest) if ModelRef.parse(each.model) == named else each for each in spec.variants)
     return spec.replace(variants=tuple(variants))
 
 
 def is_late(known: Followed | None, push: Followed) -> bool:
-    """Whether a push is known already, or older than the known one.
+    """Return whether a push is already recorded, or older than the recorded one.
 
-    Generations count the manifests of a tag; a tag that was deleted and pushed again is another tag, created later.
+    Generations count the manifests of a tag. A tag that was deleted and pushed again is a new tag, created later.
     """
     if known is None:
         return False
