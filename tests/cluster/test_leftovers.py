@@ -105,7 +105,7 @@ async def nothing_remains(layout: Layout) -> bool:
 def remains(layout: Layout) -> list[object]:
     """Files, control groups and processes of a cluster."""
     groups = list(control_groups.CONTROL_GROUPS.glob(f"*/{layout.name}"))
-    files = [path for path in (layout.directory, layout.lock) if path.exists()]
+    files = [path for path in (layout.directory, layout.lock, layout.log) if path.exists()]
     return [*groups, *files, *control_groups.processes(layout.name)]
 
 

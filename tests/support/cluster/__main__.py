@@ -10,7 +10,7 @@ import psutil
 
 from . import keeper, leftovers, programs, requirements
 from .cluster import own_cluster
-from .layout import Layout, clusters
+from .layout import Layout
 from .running import SECONDS_TO_STOP, ClusterError, start_keeper, wait_until_ready
 
 NAME = "klever-cluster"
@@ -53,13 +53,12 @@ def _start(layout: Layout) -> int:
     programs.build()
     if removed := leftovers.remove():
         print(f"Removed what was left of {', '.join(removed)}.")
-    log = clusters() / f"{NAME}.log"
     try:
-        wait_until_ready(layout, start_keeper(layout, log, attached=False), log)
+        wait_until_ready(layout, start_keeper(layout, attached=False))
     except ClusterError as error:
         print(error, file=sys.stderr)
         return 1
-    print(log.read_text(), end="")
+    print(layout.log.read_text(), end="")
     return 0
 
 
@@ -70,14 +69,20 @@ def _down(_arguments: argparse.Namespace) -> int:
         process.send_signal(signal.SIGTERM)
         process.wait(SECONDS_TO_STOP)
     leftovers.remove()
-    (clusters() / f"{NAME}.log").unlink(missing_ok=True)
+    Layout(NAME).log.unlink(missing_ok=True)
     print(f"The cluster is stopped; that took {time.monotonic() - began:.1f} s.")
     return 0
 
 
 def _build(_arguments: argparse.Namespace) -> int:
-    """Build the programs of the cluster."""
+    """Build the programs of the cluster and of Istio, where the machine can run them."""
+    if reason := requirements.missing_for_control_plane():
+        print(f"SKIPPED SUITES: this machine cannot run a Kubernetes cluster: {reason}")
+        return 0
+    if reason := requirements.missing_for_node():
+        print(f"SKIPPED SUITES: this machine cannot run a Kubernetes node, so kwok simulates nodes: {reason}")
     programs.build()
+    programs.build_istio()
     return 0
 
 

@@ -53,6 +53,14 @@ class Cluster:
         """Creates or changes API objects. Raises CalledProcessError."""
         self.kubectl("apply", "--server-side", "--filename=-", stdin="\n---\n".join(map(json.dumps, objects)))
 
+    def refusal(self, *objects: dict[str, Any]) -> str:
+        """The reason why the API server refuses to apply objects. Raises AssertionError if it accepts them."""
+        command = [*self._kubectl(), f"--kubeconfig={self.kubeconfig}", "apply", "--server-side", "--filename=-"]
+        content = "\n---\n".join(map(json.dumps, objects))
+        completed = subprocess.run(command, check=False, capture_output=True, text=True, input=content)
+        assert completed.returncode != 0, completed.stdout
+        return completed.stderr
+
     def get(self, *arguments: str) -> dict[str, Any]:
         """Returns an API object or a list of them, by the arguments of `kubectl get`. Raises CalledProcessError."""
         content: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output=json"))

@@ -38,9 +38,12 @@ def keep(layout: Layout, *, attached: bool) -> int:
     with locked(layout):
         remove_files_and_processes(layout)
         try:
-            return _run(layout, [stop_reader, *([sys.stdin.fileno()] if attached else [])])
+            code = _run(layout, [stop_reader, *([sys.stdin.fileno()] if attached else [])])
         finally:
             remove_files_and_processes(layout)
+        if code == 0:
+            layout.log.unlink(missing_ok=True)
+        return code
 
 
 def remove_files_and_processes(layout: Layout) -> None:

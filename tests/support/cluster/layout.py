@@ -84,8 +84,8 @@ class Layout:
 
     @property
     def log(self) -> Path:
-        """The durations of the steps, and errors of the keeper and the supervisor."""
-        return self.directory / "cluster.log"
+        """The durations of the steps, and errors of the keeper and the supervisor; removed when the cluster stops."""
+        return clusters() / f"{self.name}.log"
 
     @property
     def containerd(self) -> Path:

@@ -21,6 +21,7 @@ def _is_removed(layout: Layout) -> bool:
     try:
         with keeper.locked(layout, wait=False):
             keeper.remove_files_and_processes(layout)
+            layout.log.unlink(missing_ok=True)
     except BlockingIOError:  # its keeper runs
         return False
     return True

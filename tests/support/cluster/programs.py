@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from support.go_tools import built, module_files
+from support.go_tools import build_all, built, module_files
 
 KUBERNETES = "1.34.4"
 _STRIPPED = ("-trimpath", "-ldflags", "-s -w")
@@ -18,15 +18,16 @@ _VERSION = " ".join(
 )
 """Without it the API server calls itself v0.0.0, which clients do not accept."""
 _VERSIONED = ("-trimpath", "-ldflags", f"-s -w {_VERSION}")
-CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
-NODE = ("kubelet", "kube-proxy")
+KUBERNETES_PROGRAMS = (
+    *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
+    *("kubelet", "kube-proxy"),
+)
 
 
 def build() -> None:
     """Builds the programs of every cluster; what was built before takes seconds."""
     began = time.monotonic()
-    for name in (*CONTROL_PLANE, *NODE):
-        built(f"k8s.io/kubernetes/cmd/{name}", "kubernetes", flags=_VERSIONED)
+    build_all([f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES_PROGRAMS], "kubernetes", flags=_VERSIONED)
     for name in ("coredns", "pause"):
         built(f"github.com/kleveross/klever/tools/{name}", name, flags=_STRIPPED)
     built("sigs.k8s.io/metrics-server/cmd/metrics-server", "metrics-server", flags=_STRIPPED)

@@ -24,6 +24,8 @@ def missing_for_node() -> str | None:
         return reason
     if not os.path.exists(f"{CNI_PLUGINS}/bridge"):  # noqa: PTH110
         return f"{CNI_PLUGINS}/bridge is not installed; install the Debian package containernetworking-plugins"
+    if subprocess.run(["ldd", shutil.which("busybox") or ""], check=False, capture_output=True).returncode == 0:
+        return "busybox is not static; install the Debian package busybox-static"
     if not os.access(CONTROL_GROUPS / "memory" / "cgroup.procs", os.W_OK):
         return f"{CONTROL_GROUPS}/memory is not a writable control group hierarchy of version 1"
     return None

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from .cluster import Cluster, own_cluster
 from .forwarding import environment
@@ -22,22 +21,21 @@ class ClusterError(Exception):
 @contextmanager
 def running(layout: Layout) -> Iterator[Cluster]:
     """Starts a cluster that stops with this process at the latest. Raises ClusterError."""
-    log = layout.lock.with_suffix(".log")
-    keeper = start_keeper(layout, log, attached=True)
+    keeper = start_keeper(layout, attached=True)
     try:
-        wait_until_ready(layout, keeper, log)
+        wait_until_ready(layout, keeper)
         yield own_cluster(layout)
     finally:
         keeper.terminate()
         keeper.wait(SECONDS_TO_STOP)
-        log.unlink()
+        layout.log.unlink(missing_ok=True)
 
 
-def start_keeper(layout: Layout, log: Path, *, attached: bool) -> subprocess.Popen[bytes]:
+def start_keeper(layout: Layout, *, attached: bool) -> subprocess.Popen[bytes]:
     """Starts the process that holds the cluster; the cluster is not ready yet."""
     kind = "simulated" if layout.simulated else "real"
     command = [sys.executable, "-m", "support.cluster", "keep", layout.name, f"--nodes={kind}"]
-    with log.open("wb") as output:
+    with layout.log.open("wb") as output:
         return subprocess.Popen(
             [*command, *(["--attached"] if attached else [])],
             stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
@@ -48,8 +46,8 @@ def start_keeper(layout: Layout, log: Path, *, attached: bool) -> subprocess.Pop
         )
 
 
-def wait_until_ready(layout: Layout, keeper: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(layout: Layout, keeper: subprocess.Popen[bytes]) -> None:
     """Waits until a node of the cluster is Ready. Raises ClusterError."""
     wait_until(lambda: layout.ready.exists() or keeper.poll() is not None, SECONDS_TO_START)
     if not layout.ready.exists():
-        raise ClusterError(f"The cluster {layout.name!r} did not start:\n{log.read_text()}")
+        raise ClusterError(f"The cluster {layout.name!r} did not start:\n{layout.log.read_text()}")
