@@ -91,5 +91,5 @@ def virtual_service(namespace: str, *, weights: dict[str, int]) -> dict[str, Any
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
         "metadata": {"name": "iris", "namespace": namespace},
-        "spec": {"hosts": [HOST], "gateways": ["istio-system/gateway"], "http": [pinned, {"route": split}]},
+        "spec": {"hosts": [HOST], "gateways": ["istio-system/klever-gateway"], "http": [pinned, {"route": split}]},
     }

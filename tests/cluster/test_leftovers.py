@@ -104,9 +104,9 @@ async def nothing_remains(layout: Layout) -> bool:
 
 def remains(layout: Layout) -> list[object]:
     """Files, control groups and processes of a cluster."""
-    groups = list(control_groups.CONTROL_GROUPS.glob(f"*/{layout.name}"))
+    groups = list(control_groups.CONTROL_GROUPS.glob(f"*/{layout.control_group}"))
     files = [path for path in (layout.directory, layout.lock, layout.log) if path.exists()]
-    return [*groups, *files, *control_groups.processes(layout.name)]
+    return [*groups, *files, *control_groups.processes(layout.control_group)]
 
 
 def host_state() -> dict[str, str]:

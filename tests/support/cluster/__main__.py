@@ -1,12 +1,9 @@
 """`python -m support.cluster`: a cluster for development."""
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Callable
-
-import psutil
 
 from . import keeper, leftovers, programs, requirements
 from .cluster import own_cluster
@@ -40,7 +37,7 @@ def _up(arguments: argparse.Namespace) -> int:
     if reason := _missing(layout):
         print(f"This machine cannot run the cluster: {reason}.", file=sys.stderr)
         return 1
-    if layout.ready.exists() and _keepers():
+    if layout.ready.exists() and keeper.running_keeper(layout):
         print("The cluster runs already.")
     elif code := _start(layout):
         return code
@@ -65,8 +62,8 @@ def _start(layout: Layout) -> int:
 def _down(_arguments: argparse.Namespace) -> int:
     """Stop the cluster, and remove what is left of clusters that were killed."""
     began = time.monotonic()
-    for process in _keepers():
-        process.send_signal(signal.SIGTERM)
+    if process := keeper.running_keeper(Layout(NAME)):
+        process.terminate()
         process.wait(SECONDS_TO_STOP)
     leftovers.remove()
     Layout(NAME).log.unlink(missing_ok=True)
@@ -94,11 +91,6 @@ def _keep(arguments: argparse.Namespace) -> int:
 
 def _missing(layout: Layout) -> str | None:
     return requirements.missing_for_control_plane() or (None if layout.simulated else requirements.missing_for_node())
-
-
-def _keepers() -> list[psutil.Process]:
-    command = ["-m", "support.cluster", "keep", NAME]
-    return [each for each in psutil.process_iter(["cmdline"]) if (each.info["cmdline"] or [])[1:5] == command]
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"up": _up, "down": _down, "build": _build, "keep": _keep}

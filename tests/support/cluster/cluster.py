@@ -51,13 +51,12 @@ class Cluster:
 
     def apply(self, *objects: dict[str, Any]) -> None:
         """Creates or changes API objects. Raises CalledProcessError."""
-        self.kubectl("apply", "--server-side", "--filename=-", stdin="\n---\n".join(map(json.dumps, objects)))
+        self.kubectl("apply", "--server-side", "--filename=-", stdin=_manifest(objects))
 
     def refusal(self, *objects: dict[str, Any]) -> str:
         """The reason why the API server refuses to apply objects. Raises AssertionError if it accepts them."""
         command = [*self._kubectl(), f"--kubeconfig={self.kubeconfig}", "apply", "--server-side", "--filename=-"]
-        content = "\n---\n".join(map(json.dumps, objects))
-        completed = subprocess.run(command, check=False, capture_output=True, text=True, input=content)
+        completed = subprocess.run(command, check=False, capture_output=True, text=True, input=_manifest(objects))
         assert completed.returncode != 0, completed.stdout
         return completed.stderr
 
@@ -122,6 +121,10 @@ class Cluster:
         if self.own is None:
             return [shutil.which("kubectl") or "kubectl"]
         return [self.own.program("kubectl"), f"--cache-dir={self.own.directory / 'kubectl-cache'}"]
+
+
+def _manifest(objects: tuple[dict[str, Any], ...]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 
 def own_cluster(layout: Layout) -> Cluster:

@@ -51,9 +51,18 @@ def remove(name: str) -> None:
     """
     if not wait_until(lambda: _kill_all(name), SECONDS_TO_EXIT):
         raise TimeoutError(f"processes of the cluster {name!r} do not exit after SIGKILL: {sorted(processes(name))}")
-    for hierarchy in _existing_hierarchies():
-        for directory, _, _ in os.walk(hierarchy / name, topdown=False):
-            Path(directory).rmdir()
+    wait_until(lambda: _remove_groups(name), SECONDS_TO_EXIT)
+
+
+def _remove_groups(name: str) -> bool:
+    """Removes the empty groups of a cluster. Returns whether none is left."""
+    try:
+        for hierarchy in _existing_hierarchies():
+            for directory, _, _ in os.walk(hierarchy / name, topdown=False):
+                Path(directory).rmdir()
+    except OSError:  # the kernel has not released a process yet
+        return False
+    return True
 
 
 def _existing_hierarchies() -> list[Path]:

@@ -13,13 +13,13 @@ SECONDS_TO_START = 90.0
 HTTP_GATEWAY = {
     "apiVersion": "networking.istio.io/v1",
     "kind": "Gateway",
-    "metadata": {"name": "gateway", "namespace": istio.NAMESPACE},
+    "metadata": {"name": "klever-gateway", "namespace": istio.NAMESPACE},
     "spec": {
         "selector": istio.GATEWAY_LABELS,
         "servers": [{"port": {"number": istio.GATEWAY_PORT, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}],
     },
 }
-"""A VirtualService binds to it as `istio-system/gateway`."""
+"""A VirtualService binds to it as `istio-system/klever-gateway`."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Gateway:
 
 @contextmanager
 def running_gateway(cluster: Cluster) -> Iterator[Gateway]:
-    """Starts istiod and Envoy. Envoy listens as soon as a VirtualService binds to `istio-system/gateway`."""
+    """Starts istiod and Envoy. Envoy listens as soon as a VirtualService binds to `istio-system/klever-gateway`."""
     install_istio(cluster)
     cluster.start("envoy")
     with (

@@ -24,7 +24,7 @@ def main(name: str, node_kind: str, api_listener: int) -> None:
     threading.Thread(target=_exit_with_stdin, daemon=True).start()
     layout = Layout(name, simulated=node_kind == "simulated")
     if not layout.simulated:
-        control_groups.join(name)
+        control_groups.join(layout.control_group)
         isolation.separate_files(layout)
     network.create_interfaces()
     supervisor = Supervisor(layout, _components(layout, api_listener))

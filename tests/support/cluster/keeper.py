@@ -48,7 +48,7 @@ def keep(layout: Layout, *, attached: bool) -> int:
 
 def remove_files_and_processes(layout: Layout) -> None:
     """Removes what is left of a cluster. The caller holds the cluster's lock."""
-    control_groups.remove(layout.name)
+    control_groups.remove(layout.control_group)
     shutil.rmtree(layout.directory, ignore_errors=True)
 
 
@@ -56,15 +56,27 @@ def remove_files_and_processes(layout: Layout) -> None:
 def locked(layout: Layout, *, wait: bool = True) -> Iterator[None]:
     """Holds the lock of a cluster. Raises BlockingIOError if `wait` is false and another process holds it."""
     while True:
-        with layout.lock.open("w") as lock:
+        with layout.lock.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if not _is_same_file(lock, layout.lock):  # the previous holder removed it
                 continue
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
             try:
                 yield
             finally:
                 layout.lock.unlink()
             return
+
+
+def running_keeper(layout: Layout) -> psutil.Process | None:
+    """The process that keeps a cluster, if one does."""
+    try:
+        with locked(layout, wait=False):
+            return None
+    except BlockingIOError:
+        return psutil.Process(int(layout.lock.read_text()))
 
 
 def _is_same_file(opened: IO[str], path: Path) -> bool:
@@ -75,7 +87,7 @@ def _run(layout: Layout, until_readable: list[int]) -> int:
     """Runs the cluster until one of the descriptors is readable or closed. Returns 1 if the cluster exits before."""
     layout.logs.mkdir(parents=True)
     if not layout.simulated:
-        control_groups.create(layout.name)
+        control_groups.create(layout.control_group)
     listener = listener_on_host()
     certificates.write_certificates(layout, host_port=listener.getsockname()[1])
     node.write_configuration(layout)

@@ -1,5 +1,6 @@
 """Names, addresses and files of a test cluster."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Layout:
     """The files of one cluster.
 
     Attributes:
-        name: of its directory and its control groups; unique on the machine.
+        name: of its directory.
         simulated: whether kwok simulates the nodes; otherwise the node is real.
     """
 
@@ -48,8 +49,13 @@ class Layout:
         return clusters() / self.name
 
     @property
+    def control_group(self) -> str:
+        """The name of the control groups, which are unique on the machine, as directories are."""
+        return f"{self.name}-{hashlib.sha256(bytes(self.directory)).hexdigest()[:8]}"
+
+    @property
     def lock(self) -> Path:
-        """Locked as long as the keeper of the cluster runs (flock)."""
+        """Locked as long as the keeper of the cluster runs (flock); has the keeper's process ID."""
         return clusters() / f"{self.name}.lock"
 
     @property

@@ -87,7 +87,7 @@ def _kubelet(layout: Layout) -> dict[str, object]:
         "tlsPrivateKeyFile": str(layout.pki / "kubelet-server.key"),
         "containerRuntimeEndpoint": f"unix://{layout.containerd_socket}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": kubelet_root(layout.name),
+        "cgroupRoot": kubelet_root(layout.control_group),
         "enforceNodeAllocatable": [],
         "failSwapOn": False,
         "failCgroupV1": False,

@@ -6,12 +6,13 @@ import subprocess
 from .layout import DNS_SERVICE, METRICS_PORT, NODE, NODE_ADDRESS, Layout
 
 SYSTEM = "kube-system"
+HOSTNAME = "kubernetes.io/hostname"
 Object = dict[str, object]
 
 
 def create(layout: Layout) -> None:
     """Creates the objects. Raises CalledProcessError."""
-    items = [_simulated_node()] if layout.simulated else [*_dns(), *_metrics(), _rights_of_kube_proxy()]
+    items = [simulated_node(NODE)] if layout.simulated else [*_dns(), *_metrics(), _rights_of_kube_proxy()]
     command = [layout.program("kubectl"), f"--kubeconfig={layout.component_kubeconfig('admin')}"]
     objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     subprocess.run(
@@ -32,6 +33,19 @@ def service_of_process(name: str, namespace: str, ports: dict[str, tuple[int, in
     ]
     endpoint_ports: list[Object] = [{"name": each, "port": target} for each, (_, target) in ports.items()]
     return [_service(name, namespace, service_ports), _endpoints(name, namespace, endpoint_ports)]
+
+
+def simulated_node(name: str, **resources: str) -> Object:
+    """A node that kwok simulates. Pods run there without images, and succeed or stay ready.
+
+    Args:
+        name: of the node, and the value of its label `kubernetes.io/hostname`.
+        resources: further ones beside the processors and memory of a large machine.
+    """
+    capacity = {"cpu": "32", "memory": "256Gi", "pods": "1000"} | resources
+    metadata = {"name": name, "labels": {HOSTNAME: name}, "annotations": {"kwok.x-k8s.io/node": "fake"}}
+    status = {"allocatable": capacity, "capacity": capacity}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": status}
 
 
 def _dns() -> list[Object]:
@@ -85,14 +99,4 @@ def _rights_of_kube_proxy() -> Object:
         "metadata": {"name": "kube-proxy"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:node-proxier"},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:kube-proxy"}],
-    }
-
-
-def _simulated_node() -> Object:
-    resources = {"cpu": "32", "memory": "256Gi", "pods": "1000"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": NODE, "annotations": {"kwok.x-k8s.io/node": "fake"}},
-        "status": {"allocatable": resources, "capacity": resources},
     }

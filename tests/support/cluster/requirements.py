@@ -3,8 +3,11 @@
 import os
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 from .control_groups import CONTROL_GROUPS
+from .layout import clusters
 
 PROGRAMS = ("go", "etcd", "ip", "nsenter", "unshare")
 NODE_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "busybox", "iptables", "conntrack")
@@ -22,13 +25,13 @@ def missing_for_node() -> str | None:
         return "a node needs root"
     if reason := _missing(NODE_PROGRAMS):
         return reason
-    if not os.path.exists(f"{CNI_PLUGINS}/bridge"):  # noqa: PTH110
+    if not Path(CNI_PLUGINS, "bridge").exists():
         return f"{CNI_PLUGINS}/bridge is not installed; install the Debian package containernetworking-plugins"
     if subprocess.run(["ldd", shutil.which("busybox") or ""], check=False, capture_output=True).returncode == 0:
         return "busybox is not static; install the Debian package busybox-static"
     if not os.access(CONTROL_GROUPS / "memory" / "cgroup.procs", os.W_OK):
         return f"{CONTROL_GROUPS}/memory is not a writable control group hierarchy of version 1"
-    return None
+    return _overlay_error()
 
 
 def _missing(programs: tuple[str, ...]) -> str | None:
@@ -41,3 +44,15 @@ def _unshare_error() -> str | None:
     command = ["unshare", *user, "--mount", "--pid", "--net", "--fork", "true"]
     completed = subprocess.run(command, check=False, capture_output=True, text=True)
     return completed.stderr.strip() or f"{command} failed" if completed.returncode else None
+
+
+def _overlay_error() -> str | None:
+    """Containers and the copies of the host's directories are overlays, which not every file system carries."""
+    with tempfile.TemporaryDirectory(dir=clusters()) as directory:
+        lower, upper, work = (Path(directory) / name for name in ("lower", "upper", "work"))
+        for path in (lower, upper, work):
+            path.mkdir()
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+        command = ["unshare", "--mount", "mount", "-t", "overlay", "-o", options, "overlay", str(lower)]
+        completed = subprocess.run(command, check=False, capture_output=True, text=True)
+    return f"no overlay can be mounted in {clusters()}: {completed.stderr.strip()}" if completed.returncode else None
