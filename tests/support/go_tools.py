@@ -1,9 +1,10 @@
 """Go programs that tests need, pinned below tools/go and built once into a cache folder."""
 
+import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,21 +29,46 @@ def built(package: str, module: str = "", *, name: str = "", flags: tuple[str, .
         name: of the program; the last part of the package's path if none is given.
         flags: of `go build`.
     """
-    program = cache() / (name or package.rsplit("/", 1)[1])
-    _build((package,), module, flags, program)
-    return program
+    program = name or package.rsplit("/", 1)[1]
+    _build({program: package}, module, flags)
+    return cache() / program
 
 
 def build_all(packages: Sequence[str], module: str, *, flags: tuple[str, ...]) -> None:
     """Builds several programs of one module into the cache. The arguments are those of `built`."""
-    _build(packages, module, flags, cache())
+    _build({package.rsplit("/", 1)[1]: package for package in packages}, module, flags)
 
 
-def _build(packages: Sequence[str], module: str, flags: tuple[str, ...], target: Path) -> None:
-    command = ["go", "build", "-C", str(MODULES / module), *flags, "-o", str(target), *packages]
+def _build(packages: Mapping[str, str], module: str, flags: tuple[str, ...]) -> None:
+    """Builds programs, by their names, unless they were built from the same module with the same flags.
+
+    Go knows as well what is up to date, but needs seconds for a large program.
+    """
+    inputs = _digest_of_inputs(module, flags)
+    stamps = {cache() / f".{name}.built": f"{package} {inputs}" for name, package in packages.items()}
+    programs = [cache() / name for name in packages]
+    if all(path.exists() for path in (*programs, *stamps)) and all(
+        stamp.read_text() == content for stamp, content in stamps.items()
+    ):
+        return
+    for stamp in stamps:
+        stamp.unlink(missing_ok=True)
+    target = programs[0] if len(programs) == 1 else cache()
+    command = ["go", "build", "-C", str(MODULES / module), *flags, "-o", str(target), *packages.values()]
     environment = os.environ | {"CGO_ENABLED": "0"} if flags else None  # static, so that it runs in any image
     completed = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert completed.returncode == 0, completed.stderr  # Go knows what is up to date
+    assert completed.returncode == 0, completed.stderr
+    for stamp, content in stamps.items():
+        stamp.write_text(content)
+
+
+def _digest_of_inputs(module: str, flags: tuple[str, ...]) -> str:
+    version = subprocess.run(["go", "version"], capture_output=True, text=True, check=True).stdout
+    digest = hashlib.sha256(repr((version, flags)).encode())
+    for file in sorted((MODULES / module).iterdir()):
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def module_files(path: str, module: str) -> Path:

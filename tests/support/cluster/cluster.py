@@ -15,7 +15,9 @@ from typing import Any
 from . import images, network
 from .forwarding import forwarder
 from .layout import BUSYBOX_IMAGE, LOOPBACK, NODE_ADDRESS, Layout, clusters
+from .polling import wait_until
 
+SECONDS_FOR_ACCOUNT = 60.0
 FOREIGN_BUSYBOX_IMAGE = "busybox:1.36"
 
 
@@ -67,10 +69,12 @@ class Cluster:
 
     @contextmanager
     def namespace(self) -> Iterator[str]:
-        """Creates a namespace with a new name, and deletes it with everything in it."""
+        """Creates a namespace with a new name, in which pods can be created, and deletes it with everything in it."""
         name = f"test-{secrets.token_hex(4)}"
         self.kubectl("create", "namespace", name)
+        account = ("get", "serviceaccount", "default", "-n", name, "--ignore-not-found", "--output=name")
         try:
+            wait_until(lambda: self.kubectl(*account), SECONDS_FOR_ACCOUNT)
             yield name
         finally:
             self.kubectl("delete", "namespace", name, "--wait=false")

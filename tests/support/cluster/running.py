@@ -27,7 +27,7 @@ def running(layout: Layout) -> Iterator[Cluster]:
         yield own_cluster(layout)
     finally:
         keeper.terminate()
-        keeper.wait(SECONDS_TO_STOP)
+        keeper.communicate(timeout=SECONDS_TO_STOP)
         layout.log.unlink(missing_ok=True)
 
 
