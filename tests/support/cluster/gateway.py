@@ -58,7 +58,7 @@ def install_istio(cluster: Cluster) -> None:
     cluster.apply(*istio.objects())
     cluster.start("istiod")
     if not wait_until(lambda: _validates(cluster), SECONDS_TO_START):
-        raise TimeoutError(f"istiod is not ready; see {cluster.layout.logs / 'istiod.log'}")
+        raise TimeoutError(f"istiod is not ready:\n{(cluster.layout.logs / 'istiod.log').read_text()[-3000:]}")
     cluster.apply(HTTP_GATEWAY)
 
 

@@ -70,6 +70,7 @@ def _istiod(layout: Layout) -> Component:
         "POD_NAMESPACE": NAMESPACE,
         "POD_NAME": "istiod",
         "CLUSTER_ID": "Kubernetes",
+        "REVISION": "default",  # selects the webhook by its label
         "PILOT_CERT_PROVIDER": "istiod",
         "VALIDATION_WEBHOOK_CONFIG_NAME": "istio-validator",
         **_PLAIN_ENVOY,

@@ -37,7 +37,7 @@ def build() -> None:
 
 def build_istio() -> None:
     """Builds the control plane of Istio."""
-    built("istio.io/istio/pilot/cmd/pilot-discovery", "istio")
+    built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=_STRIPPED)
 
 
 def istio_crds() -> Path:
