@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.dont_write_bytecode = False
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes: each would compile all anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of hundreds of processes would recompile everything
 
 pytest_plugins = [
     "plugins.fix_cluster",
@@ -21,11 +21,11 @@ pytest_plugins = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let golden examples be rewritten on purpose."""
+    """Add the option that rewrites golden examples."""
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/data after a deliberate change")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, or the last worker has them to itself at the end; within them, in random order."""
+    """Start with the longest files, so that none is left alone at the end. Tests within a file run in random order."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)

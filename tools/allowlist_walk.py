@@ -19,7 +19,7 @@ SKIPPED = re.compile(
     r"\.(tests?|testing|externals|datasets|conftest|_build_utils|experimental|estimator_checks|_testing|_test_common"
     r"|_mocking|_plotting|_export|_reingold_tilford|inspection|_plot\w*|spark|dask|plotting|_typing|_joblib|parallel)(\.|$)"
 )
-"""Modules that no model names: they fetch, run or draw."""
+"""Modules that no model names: they download, run or draw."""
 KEEPERS = re.compile(
     r"sklearn\.(_loss|tree|neighbors|cluster|gaussian_process|ensemble|calibration|multiclass|linear_model|isotonic|neural_network)(\.|$)"
     r"|sklearn\.metrics\._(scorer|dist_metrics)|sklearn\.model_selection\._split|sklearn\.utils\._(bunch|metadata_requests)"
@@ -39,16 +39,16 @@ VALUES_BESIDE = (
 BOOSTERS = re.compile(r"Booster|XGB\w+|LGBM\w+|_?CatBoost\w*|_LGBMLabelEncoder")
 NOT_BOOSTERS = re.compile(r"\w*(Error|Warning|Protocol)|XGBoostLabelEncoder")
 MAKERS = re.compile(r"__pyx_unpickle_\w+|newObj")
-"""Functions of Cython that make an object of one of its module's classes."""
+"""Functions of Cython that create an object of one of their module's classes."""
 
 
 def main() -> None:
-    """One line for each: use, module, name."""
+    """Print one line for each: use, module, name."""
     warnings.simplefilter("ignore")
-    found = {line for name in PACKAGES for module in _modules(name) for line in _lines(module)}
-    found |= {f"value {module} {name}" for module, name in VALUES_BESIDE if _has(module, name)}
-    found |= {f"value {each.__module__} {each.__name__}" for module in VALUES for each in _functions(module)}
-    sys.stdout.write("".join(f"{line}\n" for line in sorted(found)))
+    lines = {line for name in PACKAGES for module in _modules(name) for line in _lines(module)}
+    lines |= {f"value {module} {name}" for module, name in VALUES_BESIDE if _has(module, name)}
+    lines |= {f"value {each.__module__} {each.__name__}" for module in VALUES for each in _functions(module)}
+    sys.stdout.write("".join(f"{line}\n" for line in sorted(lines)))
 
 
 def _modules(package: str) -> Iterator[ModuleType]:

@@ -1,4 +1,4 @@
-"""Runs deptry over each member: what it imports it declares, what it declares it imports."""
+"""Runs deptry over each member: imports and declared dependencies must agree."""
 
 import subprocess
 import sys
@@ -8,13 +8,13 @@ ROOT = Path(__file__).parent.parent
 
 
 def main() -> int:
-    """Check every member; the worst exit code."""
+    """Check every member. Return the highest exit code."""
     codes = [_check(path.parent) for path in sorted(ROOT.glob("*/*/pyproject.toml"))]
     return max(codes)
 
 
 def _check(member: Path) -> int:
-    """Deptry reads the member's own pyproject, so it runs in its folder."""
+    """Run deptry in the member's directory, because it reads the member's own pyproject."""
     command = [sys.executable, "-m", "deptry", "--no-ansi", str(member / "src")]
     done = subprocess.run(command, cwd=member, capture_output=True, text=True, check=False)
     if done.returncode:

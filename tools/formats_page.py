@@ -49,8 +49,8 @@ blocks (the default) neither serves nor converts a model that is not clean.
 def page() -> str:
     """Returns the complete page."""
     sys.path.insert(0, str(TESTS))
-    found = dict(_parsed())
-    rows = [_row(name, found[name]) for name in KNOWN_FORMATS]
+    signatures = dict(_parsed())
+    rows = [_row(name, signatures[name]) for name in KNOWN_FORMATS]
     columns = (
         "format",
         "inputs",
@@ -68,7 +68,7 @@ def page() -> str:
             _table(columns, rows),
             _REPORTED,
             "### Information that files do not contain\n",
-            "\n".join(_unknown(name, signature) for name, signature in found.items() if signature.unknown),
+            "\n".join(_unknown(name, signature) for name, signature in signatures.items() if signature.unknown),
             _CONVERSIONS.format(half=HALF.relative),
             _table(("from", "to", "program", "toolchain", "options", "of the range"), [*_pairs()]),
             _ROUTES,
@@ -160,10 +160,10 @@ def _parsed() -> Iterator[tuple[str, Signature]]:
             yield name, extract_signature(name, model)
 
 
-def _row(name: str, found: Signature) -> tuple[str, ...]:
+def _row(name: str, signature: Signature) -> tuple[str, ...]:
     targets = ", ".join(converted_to(name)) or NONE
-    operators, weights = ("yes" if known else NONE for known in (found.operators, found.parameters))
-    tensors = (_known(found.inputs), _known(found.outputs))
+    operators, weights = ("yes" if known else NONE for known in (signature.operators, signature.parameters))
+    tensors = (_known(signature.inputs), _known(signature.outputs))
     return name, *tensors, operators, weights, "yes", targets, _served_by(name), _laid_out_for(name)
 
 
@@ -181,9 +181,9 @@ def _known(tensors: tuple[Tensor, ...]) -> str:
     return f"n{types}{shapes}"
 
 
-def _unknown(name: str, found: Signature) -> str:
+def _unknown(name: str, signature: Signature) -> str:
     reasons: dict[str, list[str]] = {}
-    for what, reason in found.unknown.items():
+    for what, reason in signature.unknown.items():
         reasons.setdefault(reason, []).append(what)
     return f"- {name}: " + "; ".join(f"{', '.join(fields)}: {reason}" for reason, fields in reasons.items())
 
@@ -208,7 +208,7 @@ def _served_by(name: str) -> str:
 
 
 def _laid_out_for(name: str) -> str:
-    """The servers whose container images `ormb-storage-initializer` prepares directories for."""
+    """The servers for whose container images `ormb-storage-initializer` prepares directories."""
     return ", ".join(layout for layout in DirectoryLayout if name in supports(layout)) or NONE
 
 

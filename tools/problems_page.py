@@ -1,4 +1,4 @@
-"""The page of the codes of problems, from `kleverproto.codes`."""
+"""Generates the page of problem codes from `kleverproto.codes`."""
 
 from kleverproto.codes import CODES
 

@@ -1,6 +1,6 @@
 """Write the hashes of every pinned package into the toolchains' requirements.
 
-Change a version in a file, then run this: it keeps comments and pins as they are, and takes the hashes of every wheel
+Change a version in a file, then run this: it keeps comments and pins as they are, and adds the hashes of every wheel
 and source archive of that version from the package index.
 """
 
@@ -18,7 +18,7 @@ PIN = re.compile(r"^[A-Za-z0-9][\w.\[\]-]*==[^\s;\\]+(?: ;[^\\\n]*)?", re.MULTIL
 
 
 def rewritten(text: str, resolved: str) -> str:
-    """The comments of a file, and its pins as they were resolved."""
+    """The comments and the resolved pins of a file."""
     comments = [line for line in text.splitlines() if line.startswith("#")]
     return "\n".join([*comments, resolved.strip()]) + "\n"
 

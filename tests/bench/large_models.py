@@ -1,4 +1,4 @@
-"""Models of 1 GiB, mostly zeros, for what the size of a model must not change."""
+"""Models of 1 GiB, mostly zeros, for behaviour that must not depend on the size."""
 
 import json
 import struct
@@ -22,7 +22,7 @@ def onnx_inline(directory: Path) -> None:
 
 
 def onnx_external(directory: Path) -> None:
-    """One initializer in a file of its own."""
+    """One initializer in a separate file."""
     tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[FLOATS])
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="weights.bin")
@@ -39,7 +39,7 @@ def safetensors(directory: Path) -> None:
 
 
 def sklearn(directory: Path) -> None:
-    """An estimator with a large attribute, as a nearest-neighbours model has it."""
+    """An estimator with a large attribute, like a nearest-neighbours model."""
     model = model_files.classifier()
     model.samples_ = np.zeros(FLOATS, dtype=np.float32)
     joblib.dump(model, directory / "model.joblib")
@@ -59,7 +59,7 @@ LARGE: dict[str, tuple[str, Callable[[Path], None]]] = {
     "SKLearn": ("SKLearn", sklearn),
     "SavedModel": ("SavedModel", saved_model),
 }
-"""Title to format and maker."""
+"""Title to format and the function that creates the model."""
 
 
 def _onnx(tensor: onnx.TensorProto, directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""ONNX under MLServer, which has no runtime for it: a custom one, as its documentation shows how to write."""
+"""ONNX under MLServer, which has no runtime for it: a custom one, written as its documentation describes."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mlserver.types import InferenceRequest, InferenceResponse
 
 
 class OnnxRuntime(MLModel):  # type: ignore[misc]
-    """Runs the file that `parameters.uri` names with one thread, as the other servers do."""
+    """Runs the file of `parameters.uri` with one thread, like the other servers."""
 
     async def load(self) -> bool:
         options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""Parsing and conversion: each format small and of 1 GiB; a burst of pushes of mixed formats; conversions done before.
+"""Parsing and conversion: each format small and of 1 GiB; a burst of pushes of mixed formats; cached conversions.
 
 `uv run task bench:parsing`.
 """
@@ -84,7 +84,7 @@ def _figure(what: str, rounds: list[dict[str, float]]) -> Figure:
 
 
 def _hashing(directory: Path) -> float:
-    """Seconds to read and hash every file, the cheapest thing that looks at each byte."""
+    """Seconds to read and hash every file, as a lower bound for any reader of all bytes."""
     began = time.perf_counter()
     for path in directory.rglob("*"):
         if path.is_file():
@@ -94,7 +94,7 @@ def _hashing(directory: Path) -> float:
 
 
 async def _pushes(platform: Platform, work: Path) -> list[Figure]:
-    """Models of all formats in turn: as fast as they go, then at a steady pace."""
+    """Push models of all formats in turn: at full speed, then at a steady pace."""
     names = sorted(model_files.of_each_format())
     async with platform.client() as client, platform.ormb() as ormb:
         signed = _Signed(client)
@@ -114,7 +114,7 @@ async def _pushes(platform: Platform, work: Path) -> list[Figure]:
 
 
 def _model(work: Path, name: str, version: str) -> tuple[Path, ModelRef]:
-    """A model whose digest no other one has."""
+    """A model with a unique digest."""
     directory = work / "models" / version
     model_files.write_model(directory / "model", name)
     (directory / "ormbfile.yaml").write_text(f"format: {name}\ndescription: {version}\n")
@@ -151,7 +151,7 @@ async def _paced(
 
 
 class _Signed:
-    """Takes down when each version was said to be parsed, from the stream of events."""
+    """Records when each version was reported as parsed, from the stream of events."""
 
     def __init__(self, client: KleverClient) -> None:
         self._client = client
@@ -180,7 +180,7 @@ class _Signed:
 
 
 async def _cached(platform: Platform, work: Path) -> list[Figure]:
-    """The same conversion under other names: from the request to the event that the job is done."""
+    """Convert the same model under other names: from the request to the completion event."""
     directory, ref = _model(work, "SKLearn", "convert")
     async with platform.client() as client, platform.ormb() as ormb:
         await _push(ormb, platform, directory, ref)
@@ -195,20 +195,20 @@ async def _cached(platform: Platform, work: Path) -> list[Figure]:
 
 async def _convert(client: KleverClient, ref: ModelRef, name: str) -> float:
     ended: dict[str, float] = {}
-    heard = asyncio.Condition()
+    changed = asyncio.Condition()
 
     async def listen() -> None:
         async for event in client.events(type="dev.klever.job.completed.v1"):
-            async with heard:
+            async with changed:
                 ended[event.data.id] = time.monotonic()
-                heard.notify_all()
+                changed.notify_all()
 
     listening = asyncio.create_task(listen())
     await asyncio.sleep(0.2)  # the stream is open
     began = time.monotonic()
     job = await client.create_job(ref, JobKind.CONVERT, conversion=Conversion(to="ONNX", ref=ModelRef.parse(name)))
-    async with heard:
-        await heard.wait_for(lambda: job.id in ended)
+    async with changed:
+        await changed.wait_for(lambda: job.id in ended)
     listening.cancel()
     return ended[job.id] - began
 

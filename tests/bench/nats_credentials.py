@@ -1,4 +1,4 @@
-"""What credentials cost: events published one after another, with and without, in turns on one machine.
+"""The cost of credentials: events published one after another, with and without, in turns on one machine.
 
 `uv run --group dev python tests/bench/nats_credentials.py`
 """
@@ -24,14 +24,14 @@ SUBJECT, BODY = "klever.model.pushed.library.iris", b"x" * 512
 async def rate(client: Client) -> float:
     """Events per second."""
     js = client.jetstream()
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(EVENTS):
         await js.publish(SUBJECT, BODY)
-    return EVENTS / (time.perf_counter() - begun)
+    return EVENTS / (time.perf_counter() - started)
 
 
 async def main() -> None:
-    """Print the best of each, which other work on the machine has least to do with, and their ratio."""
+    """Print the best run of each, which is least affected by other load, and their ratio."""
     with tempfile.TemporaryDirectory() as directory:
         guarded, unguarded = GuardedNats(Path(directory)), NatsServer(Path(tempfile.mkdtemp(dir=directory)))
         guarded.server.start()

@@ -1,4 +1,4 @@
-"""Push a directory's files with oras-py, as a command that can be measured: `oras_push.py <reference> <directory>`."""
+"""Push a directory's files with oras-py, as a command to measure: `oras_push.py <reference> <directory>`."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from oras.client import OrasClient
 
 
 def main(reference: str, directory: Path) -> None:
-    """One layer for each file."""
+    """Push one layer for each file."""
     os.chdir(directory)
     files = [str(path.relative_to(directory)) for path in sorted(directory.rglob("*")) if path.is_file()]
     OrasClient(insecure=True).push(target=reference, files=files, disable_path_validation=True)

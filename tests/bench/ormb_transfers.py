@@ -1,6 +1,6 @@
 """`ormb` against its peers: one file of 512 MiB, and eight shards of 64 MiB, into CNCF distribution and into ours.
 
-`uv run task bench:ormb`; peers that are not installed are left out, and said.
+`uv run task bench:ormb`; peers that are not installed are skipped with a message.
 """
 
 import asyncio
@@ -40,14 +40,14 @@ MODULES = {"ormb": ("-m", "ormb.cli"), "oras": ("-m", "bench.oras_push")}
 
 @dataclass(frozen=True)
 class Ran:
-    """A command that has ended."""
+    """A completed command."""
 
     seconds: float
     peak_mib: float
 
 
 class Bench:
-    """Commands with a home of their own."""
+    """Commands with a separate home."""
 
     def __init__(self, work: Path) -> None:
         self.work = work
@@ -55,7 +55,7 @@ class Bench:
         self.environment = os.environ | {"ORMB_ROOTPATH": str(work / "ormb"), "PYTHONPATH": tests}
 
     async def run(self, *command: str) -> Ran:
-        """Run to the end, watching memory; fail where it fails. What was written before is on disk first."""
+        """Run a command and measure its memory; fail if it fails. Earlier writes are synced to disk first."""
         await asyncio.to_thread(os.sync)
         process = await self.start(*command)
         began, peak = time.monotonic(), 0
@@ -80,13 +80,13 @@ class Bench:
         )
 
     def clear(self) -> None:
-        """As on a machine that has never seen the model."""
+        """Remove all local state, as on a new machine."""
         shutil.rmtree(self.work / "ormb", ignore_errors=True)
         shutil.rmtree(self.work / "out", ignore_errors=True)
 
 
 def make_model(directory: Path, files: int) -> Path:
-    """A model of random weights: nothing compresses."""
+    """A model of incompressible random weights."""
     (directory / "model").mkdir(parents=True)
     (directory / "ormbfile.yaml").write_text("format: Others\n")
     for number in range(files):
@@ -97,14 +97,14 @@ def make_model(directory: Path, files: int) -> Path:
 
 
 def change(directory: Path) -> None:
-    """Let every file's digest be new, to registries and to tools that remember where they sent what."""
+    """Change every file's digest, for registries and for tools that record what they sent."""
     for path in (directory / "model").iterdir():
         with path.open("r+b") as file:
             file.write(os.urandom(MIB))
 
 
 def limit(directory: Path, copy: Path) -> float:
-    """Seconds to read, hash and write the same bytes once: nothing that keeps a copy is faster."""
+    """Seconds to read, hash and write the same bytes once, a lower bound for every tool that keeps a copy."""
     began = time.monotonic()
     copy.mkdir()
     for path in sorted((directory / "model").iterdir()):
@@ -118,7 +118,7 @@ def limit(directory: Path, copy: Path) -> float:
 
 
 async def measure(bench: Bench, host: str, label: str, name: str, model: Path) -> list[Figure]:
-    """One model and one registry, each way to move it in turns."""
+    """Measure every way to transfer one model with one registry, in turns."""
     times: dict[str, list[float]] = defaultdict(list)
     peaks: list[float] = []
     for number in range(ROUNDS):
@@ -169,13 +169,13 @@ def _ratio(peer: list[float], ours: list[float]) -> float:
 
 
 def skopeo_push(bench: Bench, saved: str, target: str) -> tuple[str, ...]:
-    """Skopeo pushes what `ormb save` has stored: an OCI layout. It has never seen these bytes, so it mounts nothing."""
+    """Push the result of `ormb save`, an OCI layout, with Skopeo. The bytes are new, so it mounts nothing."""
     layout = f"oci:{bench.work / 'ormb' / 'cache'}:{saved}"
     return ("skopeo", "copy", "--dest-tls-verify=false", layout, f"docker://{target}")
 
 
 async def changed_shard(bench: Bench, name: str, host: str, model: Path) -> list[Figure]:
-    """Push again after one of eight shards changed: as a command, and from a process that runs already."""
+    """Push again after one of eight shards changed: as a command, and from a running process."""
     seconds, within = [], []
     for number in range(ROUNDS):
         bench.clear()
@@ -199,7 +199,7 @@ def change_one(model: Path) -> None:
 
 
 async def resumed(bench: Bench, name: str, host: str, model: Path) -> Figure:
-    """Kill a push at half, and count what the next one sends."""
+    """Kill a push half way, and count the bytes that the next one sends."""
     bench.clear()
     ref = f"{host}/bench/killed:v1"
     process = await bench.start("ormb", "push", str(model), ref)

@@ -1,4 +1,4 @@
-"""Parses, or scans, one model in a process of its own: `parse_once.py <format> <directory>` prints one JSON object."""
+"""Parse or scan one model in a separate process: `parse_once.py <format> <directory>` prints one JSON object."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ MEBI = 2**20
 
 
 def peak() -> int:
-    """Most memory held since it was last forgotten, in bytes; Linux."""
+    """The peak memory in bytes since the last reset; Linux only."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
@@ -20,7 +20,7 @@ def peak() -> int:
 if __name__ == "__main__":
     name, directory = sys.argv[1], Path(sys.argv[2])
     modelformats.preload()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before = peak()
     began = time.perf_counter()
     modelformats.extract_signature(name, directory)

@@ -1,6 +1,6 @@
 """The platform on one machine: start, push to signature, deploy to ready, the ingress against the bare server, memory.
 
-`uv run task bench`; everything is measured in one run, on a platform of its own.
+`uv run task bench`; everything is measured in one run, on a separate platform.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ async def main() -> None:
 
 
 async def pushes(platform: Platform, work: Path) -> list[Figure]:
-    """From the beginning of a push to the signature in the API, one after the other."""
+    """Measure from the start of a push to the signature in the API, one push after the other."""
     seconds = []
     async with platform.client() as client, platform.ormb() as ormb:
         for number in range(PUSHES):
@@ -63,7 +63,7 @@ async def pushes(platform: Platform, work: Path) -> list[Figure]:
 
 
 async def deploys(platform: Platform) -> list[Figure]:
-    """From the request to a serving that is ready, each a new one; the last stays."""
+    """Measure from the request to a ready serving, each a new one; the last one stays."""
     seconds = []
     async with platform.client() as client:
         for number in range(DEPLOYS):
@@ -81,7 +81,7 @@ async def deploys(platform: Platform) -> list[Figure]:
 
 
 async def ingress(platform: Platform, work: Path) -> list[Figure]:
-    """The same requests through Envoy and straight to the model server, in turns."""
+    """Send the same requests through Envoy and directly to the model server, in turns."""
     async with platform.client() as client:
         serving = await client.serving("bench")
     through = serving.status.url if serving and serving.status.url else ""
@@ -111,7 +111,7 @@ def _latency(loads: list[wrk.Load]) -> str:
 
 
 def memory(platform: Platform) -> list[Figure]:
-    """Of every process after all that, with one model served."""
+    """Measure every process at the end, with one model served."""
     processes = [psutil.Process(platform.process.pid), *processes_of(platform.home)]
     used = [process.memory_full_info() for process in processes]
     pss, rss = (sum(getattr(one, kind) for one in used) / 2**20 for kind in ("pss", "rss"))

@@ -1,4 +1,4 @@
-"""Raw uploads and downloads of one blob: what a registry takes and gives, without a client's own work."""
+"""Raw uploads and downloads of one blob: the speed of a registry without a client's own work."""
 
 import hashlib
 import http.client
@@ -18,7 +18,7 @@ ROUNDS = 3
 
 
 def throughput(hosts: Mapping[str, str], size: int) -> list[Figure]:
-    """Both registries in turns, one blob sent whole and fetched whole; ours over CNCF distribution's.
+    """Send and fetch one whole blob in turns with both registries. The figures are ours over CNCF distribution's.
 
     Args:
         hosts: `distribution` and `ours` to host:port.

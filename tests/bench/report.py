@@ -1,4 +1,4 @@
-"""Figures as a table: on the screen, and in the part of docs/performance.md that belongs to the benchmark."""
+"""Figures as a table: on the screen, and in the section of docs/performance.md for the benchmark."""
 
 import platform
 import re
@@ -20,10 +20,10 @@ class Figure:
     measured: str
     goal: str = ""
     is_met: bool | None = None
-    """None where there is no goal."""
+    """None if there is no target."""
 
     def cells(self) -> tuple[str, ...]:
-        """As the table shows it."""
+        """The cells of the table."""
         verdict = {None: "", True: "met", False: "**missed**"}[self.is_met]
         return (self.what, self.measured, self.goal, verdict)
 
@@ -39,7 +39,7 @@ def at_least(what: str, value: float, goal: float, unit: str) -> Figure:
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """A description of the machine."""
     cpus, memory = psutil.cpu_count(), psutil.virtual_memory().total / 2**30
     return f"{_processor()}, {cpus} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
 

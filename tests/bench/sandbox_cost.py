@@ -1,4 +1,4 @@
-"""What the sandbox costs a model server: its start, and requests a second; with and without it, in turn."""
+"""The cost of the sandbox for a model server: startup and requests per second, with and without it, in turn."""
 
 import asyncio
 import os
@@ -27,14 +27,14 @@ from support.processes import free_port
 from support.small_models import adder
 
 PAIRS, CONNECTIONS = 21, 16
-"""Servers with and without it that are started in turn; what one costs is compared with its neighbour."""
+"""Numbers of servers with and without the sandbox, started in turn. Each is compared with its neighbour."""
 BODY = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1.0]}]}
 GOAL = 3.0
 HOST = "127.0.0.1"
 
 
 def policy(directory: Path, port: int) -> Policy:
-    """How the deployer starts the built-in server."""
+    """The policy with which the deployer starts the built-in server."""
     path = server_path(directory / "python", server_packages())
     launching = ProcessLauncher(Path(sys.executable), path, SecretFiles(directory), Confinement(find_support()))
     prepared = Prepared(LocalModel(directory / "model", "ONNX"), "kleverserve")
@@ -43,7 +43,7 @@ def policy(directory: Path, port: int) -> Policy:
 
 
 def start(made: Policy, *, confined: bool) -> "subprocess.Popen[bytes]":
-    """Start the server, in the sandbox or as it is."""
+    """Start the server, with or without the sandbox."""
     if not confined:
         return subprocess.Popen(made.command, env=made.environment, cwd=made.directory, stdout=subprocess.DEVNULL)
     with starting(made, os.environ) as launcher:
@@ -54,21 +54,21 @@ def start(made: Policy, *, confined: bool) -> "subprocess.Popen[bytes]":
 
 @contextmanager
 def server(directory: Path, *, confined: bool) -> Iterator[tuple[str, float]]:
-    """A server that is ready: its URL, and the milliseconds that it took."""
+    """A server that is ready: its URL, and its startup time in milliseconds."""
     port = free_port()
     url = f"http://{HOST}:{port}/v2/models/iris"
-    begun = time.perf_counter()
+    started = time.perf_counter()
     with start(policy(directory, port), confined=confined) as process:
         while not is_ready(f"{url}/ready"):
             if process.poll() is not None:
                 raise RuntimeError("the server does not start")
             time.sleep(0.001)
-        yield url, (time.perf_counter() - begun) * 1e3
+        yield url, (time.perf_counter() - started) * 1e3
         process.terminate()
 
 
 def is_ready(url: str) -> bool:
-    """Whether it answers."""
+    """Return whether it answers."""
     try:
         with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310
             return bool(answer.status == 200)
@@ -77,7 +77,7 @@ def is_ready(url: str) -> bool:
 
 
 def measure(directory: Path) -> list[report.Figure]:
-    """Alternate, so that both see the same machine."""
+    """Alternate, so that both run under the same conditions."""
     starts: dict[bool, list[float]] = {True: [], False: []}
     rates: dict[bool, list[float]] = {True: [], False: []}
     for number in range(PAIRS):
@@ -102,7 +102,7 @@ def middle(values: list[float]) -> float:
 
 
 def paired(values: dict[bool, list[float]]) -> float:
-    """What it is in the sandbox by what it is without, in the middle of the pairs."""
+    """The median ratio of the pairs, with the sandbox to without."""
     return middle([confined / free for confined, free in zip(values[True], values[False], strict=True)])
 
 

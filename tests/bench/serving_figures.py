@@ -1,6 +1,6 @@
-"""Serving: changes under load, how exactly requests are spread, every format's start and memory, waking from zero.
+"""Serving: changes under load, the accuracy of the traffic split, every format's startup and memory, waking from zero.
 
-`uv run task bench:serving`; everything is measured in one run, on a platform of its own. The toolchains have to be
+`uv run task bench:serving`; everything is measured in one run, on a separate platform. The toolchains have to be
 installed (`uv run task test:serving` does that).
 """
 
@@ -67,13 +67,13 @@ class Bench:
     client: KleverClient
 
     async def deploy(self, ref: str, name: str = "bench", traffic: int | None = None) -> str:
-        """The URL of a version that is served now."""
+        """Deploy a version. Return its URL."""
         wanted = await self.client.deploy_version(name, DeployVersion(model=ref, traffic=traffic))
         serving = await self.client.wait_for_ready(name, wanted.generation, within=300)
         return serving.status.url or ""
 
     async def changes(self) -> list[Figure]:
-        """Requests that fail while traffic changes and versions are replaced."""
+        """Count the requests that fail while traffic changes and versions are replaced."""
         url = await self.deploy("bench/adder:v1")
         async with constant_load(url, BODY) as load:
             for number in range(UPDATES):
@@ -91,13 +91,13 @@ class Bench:
         return [updates, weights]
 
     async def weigh(self, percent: int) -> None:
-        """So much for v2."""
+        """Set the weight of v2."""
         change = ChangeTraffic(weights={"v1": 100 - percent, "v2": percent})
         wanted = await self.client.change_traffic("bench", change)
         await self.client.wait_for_ready("bench", wanted.generation)
 
     async def spread(self) -> list[Figure]:
-        """Who answers, by weights, rules and mirror."""
+        """Measure the distribution of answers by weights, rules and mirror."""
         await self.weigh(20)
         present = await self.client.serving("bench")
         if present is None or present.status.url is None:
@@ -121,16 +121,16 @@ class Bench:
         ]
 
     async def counted(self, variant: str) -> int:
-        """Inference requests that a variant's server has answered; a mirrored one may be a moment late."""
+        """Return the inference requests that a variant's server has answered; a mirrored one may be slightly late."""
         await asyncio.sleep(2)
         servers = self.platform.children("kleverserve")
         [server] = [each for each in servers if f"--version {variant}" in " ".join(each.cmdline())]
-        keys = AccessKeys.kept_in(self.platform.home / "deployer" / "access.secret")
+        keys = AccessKeys.from_file(self.platform.home / "deployer" / "access.secret")
         key = keys(ServingName("default", "bench"))
         return await _requests(f"http://127.0.0.1:{_port(server)}/metrics", key)
 
     async def wakes(self) -> list[Figure]:
-        """The first request to a serving without a replica."""
+        """Measure the first request to a serving without a replica."""
         present = await self.client.serving("bench")
         if present is None or present.status.url is None:
             raise LookupError("bench")
@@ -151,11 +151,11 @@ class Bench:
         return [Figure(f"wake from zero, ONNX, median of {WAKES}", f"{median(seconds):.3g} s")]
 
     async def is_idle(self) -> bool:
-        """Whether no model server runs."""
+        """Return whether no model server runs."""
         return not self.platform.children("kleverserve")
 
     async def formats(self, work: Path) -> list[Figure]:
-        """Deploy to ready, and the memory of a replica, for one model of each format."""
+        """Measure deploy to ready, and the memory of a replica, for one model of each format."""
         figures, seen = [], set()
         models = {"ONNX": work / "adder-1"} | dict(_made(work))
         for model_format, directory in sorted(models.items()):
@@ -176,8 +176,8 @@ class Bench:
 
 
 def _made(work: Path) -> list[tuple[str, Path]]:
-    """One model for each format that a framework makes."""
-    found: dict[str, Path] = {}
+    """One model for each format that a framework writes."""
+    models: dict[str, Path] = {}
     store = toolchain_store()
     for maker, (toolchain, names) in CASES.items():
         python = next(each.path for each in store.list() if each.name == toolchain) / "bin" / "python"
@@ -186,12 +186,12 @@ def _made(work: Path) -> list[tuple[str, Path]]:
             model_format = json.loads((made / name / "case.json").read_text())["format"]
             if not (made / name / "ormbfile.yaml").exists():
                 (made / name / "ormbfile.yaml").write_text(f"format: {model_format}\n")
-            found.setdefault(model_format, made / name)
-    return list(found.items())
+            models.setdefault(model_format, made / name)
+    return list(models.items())
 
 
 async def _answered(url: str, count: int, **headers: str) -> Counter[str]:
-    """Which variant answered each of so many requests."""
+    """Count the answers of each variant to this number of requests."""
     answers: Counter[str] = Counter()
 
     async def client(session: aiohttp.ClientSession, share: int) -> None:

@@ -37,7 +37,7 @@ ROW = [5.1, 3.5, 1.4, 0.2]
 
 @dataclass(frozen=True)
 class Contender:
-    """One server, and the request for it."""
+    """A server, and the request for it."""
 
     name: str
     url: str
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def make_models(python: Path, work: Path) -> dict[str, Path]:
-    """An iris classifier in each format that there is an adapter for."""
+    """An iris classifier in each format with an adapter."""
     run_program(python, "mlserver_models", work / "made")
     onnx = onnx_models.model_directory(onnx_models.iris_classifier(zip_map=False), work / "made" / "onnx")
     models = {"ONNX": onnx, "SKLearn": work / "made" / "sklearn", "XGBoost": work / "made" / "xgboost"}
@@ -69,7 +69,7 @@ def make_models(python: Path, work: Path) -> dict[str, Path]:
 
 
 def servers(pythons: dict[str, Path], model_format: str, directory: Path, work: Path) -> list[Any]:
-    """What to enter for each contender."""
+    """The context managers of each contender."""
     ours = Runtime("kleverserve", pythons["triton"], logs=work, has_grpc=False)
     triton = Runtime("kleverserve.triton", pythons["triton"], logs=work)
     mlserver = Runtime("kleverserve.mlserver", pythons["mlserver"], logs=work)
@@ -83,7 +83,7 @@ def servers(pythons: dict[str, Path], model_format: str, directory: Path, work: 
 
 @contextmanager
 def launched(name: str, runtime: Runtime, model_format: str, directory: Path) -> Iterator[Contender]:
-    """A server as the deployer starts it, asked by the input that its metadata names."""
+    """A server as the deployer starts it; requests use the input in its metadata."""
     with runtime.serving(directory, model_format) as served:
         with urllib.request.urlopen(served.url) as answer:  # noqa: S310  # our own server
             metadata = json.load(answer)
@@ -118,13 +118,13 @@ def custom_onnx(runtime: Runtime, directory: Path) -> Iterator[Contender]:
 
 
 def request(name: str, datatype: str, wanted: Sequence[str] = ()) -> dict[str, Any]:
-    """One row; all outputs, unless some are wanted: by default MLServer runs less than the others do."""
+    """A request for one row and all outputs, unless some are given: by default MLServer computes fewer."""
     outputs = {"outputs": [{"name": each} for each in wanted]} if wanted else {}
     return {"inputs": [{"name": name, "datatype": datatype, "shape": [1, len(ROW)], "data": ROW}], **outputs}
 
 
 async def compare(contenders: list[Contender], model_format: str, connections: int, work: Path) -> list[Figure]:
-    """Each contender's figures, and its rate over the peer's, round by round."""
+    """Measure each contender's figures, and its rate over the peer's, round by round."""
     loads: dict[str, list[wrk.Load]] = {each.name: [] for each in contenders}
     for number in range(ROUNDS):
         turns = contenders if number % 2 == 0 else contenders[::-1]

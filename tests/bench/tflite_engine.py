@@ -1,6 +1,6 @@
 """One engine with one TensorFlow Lite model: `python tflite_engine.py LiteRT|OpenVINO <directory>`, prints a line.
 
-The line has the seconds until the first answer, runs a second by two threads, and the memory at most in MB.
+The line has the seconds until the first answer, runs per second by two threads, and the peak memory in MB.
 """
 
 import resource
@@ -14,13 +14,13 @@ from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from kleverserve.model import Model  # noqa: E402
-from kleverserve.samples import made_up  # noqa: E402
+from kleverserve.samples import generated_samples  # noqa: E402
 
 SECONDS, THREADS = 3.0, 2
 
 
 def load(engine: str, directory: Path) -> Model:
-    """The model by the engine."""
+    """Load the model into the engine."""
     if engine == "LiteRT":
         by_litert: Model = import_module("kleverserve.adapters.tflite").load(directory, threads=1)
         return by_litert
@@ -33,7 +33,7 @@ def load(engine: str, directory: Path) -> Model:
 def main(engine: str, directory: Path) -> None:
     """Measure and print."""
     model = load(engine, directory)
-    sample, outputs = next(made_up(model.inputs)), [spec.name for spec in model.outputs]
+    sample, outputs = next(generated_samples(model.inputs)), [spec.name for spec in model.outputs]
     model.predict(sample, outputs)
     start = time.perf_counter() - STARTED
 

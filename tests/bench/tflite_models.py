@@ -1,7 +1,7 @@
 """Make TensorFlow Lite models of several sizes: `python tflite_models.py <directory>`, in the toolchain tf."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# TensorFlow is installed in the toolchain, not in the workspace.
 
 import sys
 from pathlib import Path

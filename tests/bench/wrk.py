@@ -14,12 +14,12 @@ SCALE = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw.
+    """The report of wrk.
 
     Attributes:
         rate: requests per second.
         p50_ms: median latency.
-        p99_ms: of the slowest in a hundred.
+        p99_ms: 99th percentile of the latency.
     """
 
     rate: float
@@ -28,7 +28,7 @@ class Load:
 
 
 async def load(url: str, body: dict[str, Any], directory: Path, *, connections: int = 16, seconds: int = 4) -> Load:
-    """POST the body for some seconds over so many connections."""
+    """POST the body for some seconds over this many connections."""
     program = shutil.which("wrk")
     if program is None:
         sys.exit("wrk is not installed: apt install wrk")
@@ -43,7 +43,7 @@ async def load(url: str, body: dict[str, Any], directory: Path, *, connections: 
 
 
 def parse(text: str) -> Load:
-    """Read wrk's report. Raises ValueError where requests failed."""
+    """Read wrk's report. Raises ValueError if requests failed."""
     if "Non-2xx" in text or "Socket errors" in text:
         raise ValueError(text)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)

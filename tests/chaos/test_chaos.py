@@ -1,6 +1,7 @@
 """Random faults against the whole platform under load: nothing is lost or doubled, and readiness is truthful.
 
-`KLEVER_CHAOS_SECONDS` is how long faults come (150), `KLEVER_CHAOS_SEED` or `--seed` repeats the actions of a run.
+`KLEVER_CHAOS_SECONDS` is the duration of the faults in seconds (150). `KLEVER_CHAOS_SEED` or `--seed` repeats the
+actions of a run.
 """
 
 import os
@@ -33,9 +34,9 @@ async def test_no_event_is_lost_or_duplicated(request: pytest.FixtureRequest, tm
     models.mkdir()
     with small_disks(home, DISKS_MEGABYTES) as disks:
         if isinstance(disks, str):
-            print(f"LEFT OUT: full disks, since {disks}")
+            print(f"SKIPPED: full disks, because {disks}")
         if reason := clock.build():
-            print(f"LEFT OUT: steps of the clock, since {reason}")
+            print(f"SKIPPED: clock steps, because {reason}")
         world = World(
             home,
             environment={} if reason else clock.environment,
@@ -50,7 +51,7 @@ async def test_no_event_is_lost_or_duplicated(request: pytest.FixtureRequest, tm
 
 
 async def campaign(run: Campaign) -> list[str]:
-    """Everything that was wrong."""
+    """Run a campaign. Return everything that was wrong."""
     try:
         await run.world.start()
         wrong = await run.run()
@@ -69,7 +70,7 @@ async def campaign(run: Campaign) -> list[str]:
 
 
 def keep_logs(home: Path) -> None:
-    """Where $KLEVER_CHAOS_LOGS says, for those who look for a fault."""
+    """Copy the logs to $KLEVER_CHAOS_LOGS, for debugging."""
     if kept := os.environ.get("KLEVER_CHAOS_LOGS"):
         shutil.copytree(home / "logs", Path(kept) / "last", dirs_exist_ok=True)
         if (home / "all-logs").exists():

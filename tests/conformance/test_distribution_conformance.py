@@ -1,6 +1,6 @@
-"""The embedded registry under the OCI distribution conformance suite of its authors, every API on.
+"""The OCI distribution conformance suite against the embedded registry, with every API enabled.
 
-Two things stay as the suite has them by default. `sparse`: a manifest whose blobs were not pushed is refused, since a
+Two defaults of the suite remain. `sparse`: a manifest whose blobs were not pushed is refused, since a
 model with missing files must not become an event. An anonymous mount counts as skipped: a blob without a source
 repository is uploaded.
 """
@@ -22,7 +22,7 @@ ON = (
     "OCI_API_MANIFESTS_DIGEST_HEADER",
     "OCI_API_MANIFESTS_TAG_PARAM",
 )
-"""What the suite leaves out by default."""
+"""Parts of the suite that are disabled by default."""
 
 
 @pytest.mark.timeout(600)

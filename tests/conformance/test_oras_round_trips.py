@@ -1,4 +1,4 @@
-"""The Go client `oras`, which knows nothing of Klever, reads what we write and writes what we read."""
+"""The Go client `oras`, which does not know Klever, reads our artifacts and writes artifacts that we read."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""One suite for every place where the registry may keep artifacts: the local disk and memory."""
+"""One suite for every artifact store of the registry: the local disk and memory."""
 
 import asyncio
 import hashlib
@@ -143,7 +143,7 @@ async def test_a_last_chunk_that_is_sent_twice_concurrently_counts_once(store: S
 
 
 async def test_concurrent_chunks_are_never_mixed(store: Store) -> None:
-    """Each comes in two pieces, and the first request has sent one when the second begins."""
+    """Each chunk comes in two pieces, and the first request has sent one when the second starts."""
     upload = await store.upload()
     gates = [asyncio.Event(), asyncio.Event()]
 
@@ -208,7 +208,7 @@ async def test_a_clock_that_jumps_forward_ages_nothing(tmp_path: Path) -> None:
     path = layout.uploads(REPOSITORY) / upload
     tomorrow = path.stat().st_mtime + 24 * 3600
     assert await uploads.purge(timedelta(hours=1)) == 0
-    os.utime(path, (tomorrow, tomorrow))  # written after the clock was set forward by a day
+    os.utime(path, (tomorrow, tomorrow))  # written after the clock jumped forward by a day
     seconds[0] = 2 * 3600
     assert await uploads.purge(timedelta(hours=1)) == 0
     os.utime(path, (tomorrow - 24 * 3600, tomorrow - 24 * 3600))

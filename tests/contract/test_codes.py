@@ -1,4 +1,4 @@
-"""Each code of a problem is spelled once, in kleverproto.codes, and says who reports it and with which HTTP status."""
+"""Each problem code is spelled once, in kleverproto.codes, with the services that report it and its HTTP status."""
 
 import ast
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from kleverproto.codes import CODES
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "libs/kleverproto/src/kleverproto/codes.py"
 PROGRAMS = ROOT / "libs/modelconversion/src/modelconversion/programs"
-"""They run in the environments of toolchains, which have the standard library only."""
+"""Programs that run in the environments of toolchains, which have only the standard library."""
 WORDS = {"internal", "unavailable", "invalid", "not_found", "conflict", "storage"}
-"""Codes that are words of other vocabularies too: in code they are allowed where no code can be meant."""
+"""Codes that are also words of other vocabularies. They are allowed in code that cannot mean the code."""
 SHARED = ("kleverkit", "kleverproto", "modelconversion", "modelformats", "ormb")
 CONSTANTS = {
     name: value for name, value in vars(codes).items() if name.isupper() and isinstance(value, str) and value in CODES
@@ -34,7 +34,7 @@ def spelled(path: Path) -> set[str]:
 
 
 def reported(path: Path) -> Iterator[str]:
-    """The constants that a module uses, except where it only compares with them."""
+    """The constants that a module uses, except in comparisons."""
     tree = ast.parse(path.read_text())
     compared = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Compare) for part in ast.walk(node)}
     for node in ast.walk(tree):
@@ -51,9 +51,9 @@ REPORTED = {
 
 def test_no_code_is_spelled_outside_the_table() -> None:
     elsewhere = {
-        f"{path.relative_to(ROOT)}: {', '.join(sorted(found))}"
+        f"{path.relative_to(ROOT)}: {', '.join(sorted(literals))}"
         for path in SOURCES
-        if path not in {TABLE, PROGRAMS / "program.py"} and (found := spelled(path) - WORDS)
+        if path not in {TABLE, PROGRAMS / "program.py"} and (literals := spelled(path) - WORDS)
     }
     assert elsewhere == set()
 

@@ -1,4 +1,4 @@
-"""One suite for every data plane: that of this machine, with a real Envoy, and memory."""
+"""One suite for every data plane: the local one with a real Envoy, and memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -87,14 +87,14 @@ async def test_requests_on_the_old_route_finish_while_new_ones_take_the_new_rout
     async with upstreams("v1", "v2") as (v1, v2):
         await bench.apply((v1, 100))
         request = asyncio.create_task(bench.client.ask(path="slow"))
-        await v1.asked.wait()
+        await v1.slow_requested.wait()
         change = asyncio.create_task(bench.apply((v2, 100)))
 
         async def is_moved() -> bool:
             return await bench.client.ask() == "v2"
 
         assert await eventually(is_moved)
-        v1.go_on.set()
+        v1.resume.set()
         assert await request == "v1"
         await asyncio.wait_for(change, 5)
 
@@ -107,12 +107,12 @@ async def test_a_change_completes_within_its_deadline(
     async with upstreams("v1", "v2") as (v1, v2):
         await bench.apply((v1, 100))
         request = asyncio.create_task(bench.client.ask(path="slow"))
-        await v1.asked.wait()
+        await v1.slow_requested.wait()
         began = monotonic()
         await (bench.data_plane.remove(IRIS) if is_removed else bench.apply((v2, 100)))
         assert monotonic() - began < bench.data_plane.drain_seconds + 5
         assert await bench.client.ask() == (None if is_removed else "v2")
-        v1.go_on.set()
+        v1.resume.set()
         await request
 
 
@@ -184,13 +184,13 @@ async def test_a_cookie_keeps_a_client_on_its_variant(bench: DataPlaneBench) -> 
             bench.places[key(upstream.name)] = (upstream.endpoint,)
         stage = Stage(IRIS, wanted.replace(traffic=sticky), (deployment("v1"), deployment("v2")))
         await bench.data_plane.apply(routing.route(stage))
-        seen = set()
+        variants = set()
         for _ in range(20):
             client = bench.client.another()
             answers = {await client.ask() for _ in range(4)}
             assert len(answers) == 1
-            seen |= answers
-        assert seen == {"v1", "v2"}
+            variants |= answers
+        assert variants == {"v1", "v2"}
 
 
 async def test_requests_errors_and_latencies_of_each_version_are_counted(bench: DataPlaneBench) -> None:

@@ -1,4 +1,4 @@
-"""One suite for every place where documents may be kept: JetStream KV and memory."""
+"""One suite for every store of documents: JetStream KV and memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ GRAVE = Tombstone[JobDocument](
 )
 
 
-def one_more(present: JobDocument | None) -> JobDocument:
+def incremented(present: JobDocument | None) -> JobDocument:
     return job(attempts=present.status.attempts + 1 if present else 1)
 
 
@@ -64,7 +64,7 @@ async def test_a_document_larger_than_a_nats_message_is_a_permanent_error(nats_u
     source = ClientSource()
     source.set(client)
     large = job("x" * client.max_payload)
-    with pytest.raises(PermanentError, match="larger than a message"):
+    with pytest.raises(PermanentError, match="larger than the limit of NATS"):
         await NatsDocuments(source, JOBS_BUCKET, JobDocument).create("job-1", large)
     await client.close()
 
@@ -92,7 +92,7 @@ async def test_an_unreadable_entry_is_listed_as_such_and_can_be_replaced(jobs: J
 
 
 async def spoil(jobs: Jobs, key: str) -> None:
-    """Write what is not a document."""
+    """Write a value that is not a document."""
     if isinstance(jobs, InMemoryDocuments):
         jobs.spoil(key)
     elif isinstance(jobs, NatsDocuments):
@@ -143,14 +143,14 @@ async def test_an_empty_bucket_has_no_documents(jobs: Jobs) -> None:
 
 
 async def test_concurrent_mutations_lose_nothing(jobs: Jobs) -> None:
-    await asyncio.gather(*(mutate(jobs, "job-1", one_more) for _ in range(8)))
+    await asyncio.gather(*(mutate(jobs, "job-1", incremented) for _ in range(8)))
     stored = await jobs.get("job-1")
     assert stored is not None
     assert stored.document.status.attempts == 8
 
 
 async def test_an_empty_decision_changes_nothing(jobs: Jobs) -> None:
-    before = await mutate(jobs, "job-1", one_more)
+    before = await mutate(jobs, "job-1", incremented)
     after = await mutate(jobs, "job-1", lambda _present: None)
     assert before == after
 
@@ -164,9 +164,9 @@ async def test_changes_begin_with_a_snapshot_and_follow_live(jobs: Jobs) -> None
     revision = await jobs.create("b", job("b"))
     assert await anext(changes) == Change("b", job("b"), revision)
     await jobs.bury("b", GRAVE, revision)
-    gone = await anext(changes)
-    assert isinstance(gone, Change)
-    assert (gone.key, gone.document, gone.tombstone) == ("b", None, GRAVE)
+    deletion = await anext(changes)
+    assert isinstance(deletion, Change)
+    assert (deletion.key, deletion.document, deletion.tombstone) == ("b", None, GRAVE)
     await changes.aclose()
 
 
@@ -190,14 +190,14 @@ async def test_a_deletion_may_precede_its_document(jobs: Jobs) -> None:
 
 async def test_a_decision_sees_the_tombstone_and_may_replace_it(jobs: Jobs) -> None:
     await jobs.bury("job-1", GRAVE, NEVER)
-    seen: list[object] = []
+    inputs: list[object] = []
 
     def decide(present: JobDocument | Tombstone[JobDocument] | None) -> JobDocument:
-        seen.append(present)
+        inputs.append(present)
         return job(attempts=2)
 
     stored = await change(jobs, "job-1", decide)
-    assert seen == [GRAVE]
+    assert inputs == [GRAVE]
     assert isinstance(stored, Stored)
     assert stored == await jobs.find("job-1")
 

@@ -1,4 +1,4 @@
-"""What every executor promises the jobrunner (klever_jobrunner.ports.JobExecutor)."""
+"""The contract of every job executor (klever_jobrunner.ports.JobExecutor)."""
 
 import os
 import pickle
@@ -46,13 +46,13 @@ async def test_a_damaged_model_is_an_error_of_the_model_and_not_of_the_executor(
 
 async def test_files_of_an_unknown_format_are_refused_with_advice(executor: JobExecutor, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(JobError, match=r"write `format:` into ormbfile\.yaml") as failure:
+    with pytest.raises(JobError, match=r"set `format:` in ormbfile\.yaml") as failure:
         await executor.extract(tmp_path, None)
     assert failure.value.code == UNSUPPORTED_FORMAT
 
 
 class Writes:
-    """Unpickled, it leaves a file."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""One suite for leases, over every place where their records may be kept: JetStream KV and memory."""
+"""One suite for leases, over every store of their records: JetStream KV and memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,14 +27,14 @@ HELD, STANDBY, EXPIRED = LeaseStatus.HELD, LeaseStatus.STANDBY, LeaseStatus.EXPI
 
 
 class Bucket:
-    """A bucket of leases that a test may disconnect and recreate."""
+    """A bucket of leases that a test can disconnect and recreate."""
 
     def __init__(self, records: Documents[LeaseRecord], client: Client | None) -> None:
         self.records = records
         self._client = client
 
     async def recreate(self) -> None:
-        """Lose everything that is in it."""
+        """Lose the contents."""
         if self._client is None:
             self.records = InMemoryDocuments()
             return
@@ -44,7 +44,7 @@ class Bucket:
 
 @dataclass
 class Replica:
-    """A process with a clock and a connection of its own."""
+    """A process with its own clock and connection."""
 
     bucket: Bucket
     pid: int
@@ -71,7 +71,7 @@ class Replica:
 
 
 class Connected(InMemoryDocuments[LeaseRecord]):
-    """The bucket, for as long as the replica's connection is up."""
+    """The bucket, available while the replica's connection is up."""
 
     def __init__(self, replica: Replica) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ async def test_a_former_holder_does_not_write(one: Replica, two: Replica) -> Non
     await one.look()
     await two.look()
     await two.look(after=6.0)
-    assert one.lease.status == HELD  # its clock stood still, as in a virtual machine that was paused
+    assert one.lease.status == HELD  # its clock stood still, as in a paused virtual machine
     assert await one.look() == STANDBY
     with pytest.raises(NotLeaderError):
         one.lease.check()
@@ -211,7 +211,7 @@ async def test_the_lease_of_a_process_that_has_provably_exited_is_acquired_at_on
 
 
 async def test_a_standby_does_not_count_time_without_a_connection(one: Replica, two: Replica) -> None:
-    """After an outage of NATS the holder gets its whole time to renew."""
+    """After an outage of NATS the holder has its full time to renew."""
     await one.look()
     await two.look()
     two.is_connected = False
@@ -227,7 +227,7 @@ async def test_a_holder_recognises_its_own_record_after_lost_answers(one: Replic
     records = one.lease._records
     assert isinstance(records, Connected)
     records.answers_get_lost = True
-    assert await one.look() == STANDBY  # stored, but nobody said so
+    assert await one.look() == STANDBY  # stored, but not confirmed
     assert await two.look() == STANDBY
     records.answers_get_lost = False
     assert await one.look() == HELD

@@ -1,4 +1,4 @@
-"""One suite for every place where manifests may be kept: how a version is deleted."""
+"""One suite for every store of manifests: the deletion of versions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What every model adapter promises the server (kleverserve.model.Model)."""
+"""The contract of every model adapter (kleverserve.model.Model)."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What `ormb` promises with every registry that keeps to the OCI distribution specification."""
+"""The contract of `ormb` with every registry that implements the OCI distribution specification."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ async def client(tmp_path: Path) -> AsyncIterator[OrmbClient]:
 
 
 class Counting(Silent):
-    """How many bytes there were to move."""
+    """Counts the bytes to transfer."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -39,9 +39,9 @@ class Counting(Silent):
 
 
 def damage(directory: Path, digest: str, *, lost: int = 0) -> int:
-    """Overwrite a blob, less some bytes, wherever a registry below the directory keeps it; how often it was there."""
-    found = [*directory.rglob(digest.removeprefix("sha256:")), *directory.rglob(f"{digest[7:]}/data")]
-    files = [path for path in found if path.is_file()]
+    """Overwrite a blob, with fewer bytes, in every registry below the directory. Return the number of copies."""
+    copies = [*directory.rglob(digest.removeprefix("sha256:")), *directory.rglob(f"{digest[7:]}/data")]
+    files = [path for path in copies if path.is_file()]
     for file in files:
         file.write_bytes(file.read_bytes()[:-lost] if lost else b"x" * file.stat().st_size)
     return len(files)
@@ -153,9 +153,9 @@ async def test_skopeo_carries_a_model_from_one_repository_to_another(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
     pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
-    there = f"docker://{oci_host}/library"
+    registry = f"docker://{oci_host}/library"
     command = ("skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false")
-    process = await asyncio.create_subprocess_exec(*command, f"{there}/adder:v1", f"{there}/copy:v1")
+    process = await asyncio.create_subprocess_exec(*command, f"{registry}/adder:v1", f"{registry}/copy:v1")
     assert await process.wait() == 0
     assert (await client.inspect(Reference(oci_host, "library/copy", "v1"))).digest == pushed.digest
 
@@ -174,7 +174,7 @@ async def test_a_damaged_download_leaves_nothing(oci_host: str, client: OrmbClie
 async def test_a_model_pulled_by_the_digest_of_an_index_is_exported_once(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
-    """The catalogue has that digest, and whoever serves the model asks by it whether it is there."""
+    """The catalogue has that digest, and a server checks with it whether the model exists."""
     model = oci.model()
     index = oci.index(model)
     async with aiohttp.ClientSession() as session:

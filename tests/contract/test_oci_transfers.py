@@ -1,4 +1,4 @@
-"""Transfers that break off are gone on with, by the same process or by the next one."""
+"""Interrupted transfers resume, in the same process or the next one."""
 
 import asyncio
 from pathlib import Path
@@ -25,7 +25,7 @@ def model(tmp_path: Path) -> Path:
 
 
 class Breaking(Silent):
-    """Counts bytes, and ends the transfer after so many: as when the process is killed."""
+    """Counts bytes and interrupts the transfer after this many, as if the process was killed."""
 
     def __init__(self, after: int | None = None) -> None:
         self._after = after

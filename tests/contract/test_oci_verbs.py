@@ -65,7 +65,7 @@ async def test_the_only_file_of_an_artifact_is_fetched(oci_host: str, client: Or
 async def test_an_artifact_under_the_referrers_tag_is_not_read_as_a_list(
     oci_host: str, client: OrmbClient, tmp_path: Path
 ) -> None:
-    """`cosign copy` lets the tag name what it copies."""
+    """`cosign copy` points the tag at the copied artifact."""
     pushed = await client.push_directory(adder(tmp_path / "adder", 1), reference(oci_host))
     manifest, _ = await client._registry.get_manifest(reference(oci_host))
     tagged = reference(oci_host).tagged(pushed.digest.replace(":", "-"))
@@ -128,7 +128,7 @@ async def sign(oci_host: str, digest: str, *signatures: bytes) -> None:
 
 
 async def copied_about(client: OrmbClient, copy: Reference) -> list[str]:
-    """Who has attached what refers to a copy, and to that; and `signed` where the tag of cosign is there."""
+    """The referrers of a copy by their authors, and theirs; and `signed` if the tag of cosign exists."""
     about = await client.discover(copy)
     about += [deeper for one in about for deeper in await client.discover(copy.at(one.digest))]
     digest = (await client.inspect(copy)).digest
@@ -185,7 +185,7 @@ async def test_no_signature_of_the_target_is_overwritten(
 async def test_a_list_that_names_deleted_referrers_does_not_prevent_a_copy(
     oci_host: str, client: OrmbClient, signed: ModelInfo
 ) -> None:
-    """Nor one that lists the model itself."""
+    """The same holds for a list that names the model itself."""
     [report] = await client.discover(reference(oci_host))
     digests = (signed.digest, report.digest)
     entries = [{"mediaType": oci.OCI_MANIFEST, "digest": digest, "size": 1} for digest in digests]

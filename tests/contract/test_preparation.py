@@ -1,4 +1,4 @@
-"""One suite for everything that brings models to model servers: this machine and memory."""
+"""One suite for everything that provides models to model servers: this machine and memory."""
 
 from collections.abc import Callable
 
@@ -41,7 +41,7 @@ async def test_a_model_is_known_once_it_is_prepared(preparation: Preparation) ->
 async def test_only_retained_models_remain(preparation: Preparation) -> None:
     for version in ("v1", "v2"):
         await preparation.prepare(version_spec(version), ignore)
-    for _ in range(2):  # the first time a model that was prepared since the time before stays
+    for _ in range(2):  # the first time keeps a model that was prepared since the previous cleanup
         await preparation.retain({digest("v2")})
     assert await preparation.find(digest("v1")) is None
     assert await preparation.find(digest("v2")) == ModelFacts("ONNX")

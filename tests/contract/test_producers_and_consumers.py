@@ -25,7 +25,7 @@ from support.golden_events import EXAMPLES
 
 SERVICES = Path(__file__).parents[2] / "services"
 SAMPLES = "examples.py"
-"""The gateway shows events of others in its documentation."""
+"""Events of other services that the gateway shows in its documentation."""
 HANDLERS = {
     "deployer": klever_deployer.handlers,
     "jobrunner": klever_jobrunner.handlers,
@@ -35,7 +35,7 @@ DATA = {event.data.__name__: event.data for event in EVENT_TYPES if event.data i
 
 
 def constructed(service: str) -> set[str]:
-    """The data of events that a service's code makes, by `Name(…)` or `Name.model_validate(…)`."""
+    """The data types of events that a service's code creates, by `Name(…)` or `Name.model_validate(…)`."""
     files = [path for path in (SERVICES / service / "src").rglob("*.py") if path.name != SAMPLES]
     assert files
     return {name for path in files for name in _called(ast.parse(path.read_text()))} & DATA.keys()
@@ -52,14 +52,14 @@ def _called(tree: ast.AST) -> Iterator[str]:
 
 
 def router(service: str) -> NatsRouter:
-    """A service's handlers; what they hand messages to is needed only once one comes."""
+    """A service's handlers. Their dependencies are needed only once a message arrives."""
     build: Callable[..., NatsRouter] = HANDLERS[service].build_router
     nothing: Any = None
     return build(**dict.fromkeys(inspect.signature(build).parameters, nothing))
 
 
 def handled_types(consumer: ConsumerSpec) -> list[Any]:
-    """What the data of a consumer's messages is to its handlers."""
+    """The types that a consumer's handlers accept for a message."""
     subscribers = [
         subscriber
         for subscriber in router(consumer.service).subscribers

@@ -1,4 +1,4 @@
-"""When a registry counts as denying a tag: one suite for the embedded registry and for others, whatever they answer."""
+"""Denials of a tag by a registry: one suite for the embedded registry and for others, with any answers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ REPOSITORY = "library/iris"
 
 
 class Answers:
-    """A registry that holds v1 and once held v2; its parts answer with a status of their own where a test says so."""
+    """A registry that holds v1 and once held v2; a test can set the status of each endpoint."""
 
     def __init__(self) -> None:
         self.api, self.manifests, self.tags = 200, 404, 200

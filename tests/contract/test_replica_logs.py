@@ -1,4 +1,4 @@
-"""One suite for everything that reads what replicas write: log files of this machine and memory."""
+"""One suite for every reader of replica output: local log files and memory."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -17,20 +17,20 @@ V1, V2 = version_key("v1"), version_key("v2")
 
 
 class LogsBench(ABC):
-    """Replicas that write, and what reads it."""
+    """Replicas that write lines, and their reader."""
 
     logs: ReplicaLogs
 
     @abstractmethod
     def write(self, version: VersionKey, replica: int, line: str) -> None:
-        """Let a replica write a line."""
+        """Write a line as a replica."""
 
     @abstractmethod
     def hand_over(self) -> None:
-        """Let another deployer take the place of the present one."""
+        """Replace the present deployer by another one."""
 
     async def lines(self) -> list[tuple[str, int, str]]:
-        """What comes next, and is acknowledged: variant, replica, line."""
+        """Read and acknowledge the next lines: variant, replica, line."""
         parts = await self.logs.read()
         await self.logs.acknowledge(parts)
         return sorted((part.version.variant, part.replica, line) for part in parts for line in part.lines)
@@ -44,7 +44,7 @@ class InMemory(LogsBench):
         self.logs.write(version, replica, line)
 
     def hand_over(self) -> None:
-        """What is in memory stays."""
+        """The in-memory state is kept."""
 
 
 class InFiles(LogsBench):

@@ -1,4 +1,4 @@
-"""What an index of conversion results promises the jobrunner (klever_jobrunner.ports.ResultIndex), on each registry."""
+"""The contract of every index of conversion results (klever_jobrunner.ports.ResultIndex), on each registry."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -23,21 +23,21 @@ RECORD = ConversionRecord(
 
 
 class Rig:
-    """A registry with a model and what was made of it, and two jobrunners' clients."""
+    """A registry with a model and its conversion result, and the clients of two jobrunners."""
 
     def __init__(self, host: str, directory: Path, first: OrmbClient, second: OrmbClient) -> None:
         self.host, self.directory = host, directory
         self.first, self.second = first, second
 
     async def push_source(self) -> JobSpec:
-        """Push the source; the spec of its conversion."""
+        """Push the source. Return the spec of its conversion."""
         info = await self.first.push_directory(
             adder(self.directory / "source", 1), Reference(self.host, SOURCE.repository, SOURCE.version)
         )
         return JobSpec(kind=JobKind.CONVERT, ref=SOURCE, digest=info.digest, registry=self.host)
 
     async def publish_result(self, ref: ModelRef = RESULT) -> StoredResult:
-        """Publish what one jobrunner has made."""
+        """Publish the result of one jobrunner."""
         made = adder(self.directory / "made", 2)
         digest = await OrmbModels(self.first).publish(ref, self.host, made, RECORD)
         return StoredResult(ref, digest, RECORD)
@@ -64,20 +64,20 @@ async def test_another_jobrunner_finds_and_republishes_the_results_of_the_first(
 async def test_the_newest_result_counts(rig: Rig) -> None:
     spec, result = await rig.push_source(), await rig.publish_result()
     index = RegistryResults(rig.first)
-    for each in (result, result):  # the same twice is one
+    for each in (result, result):  # a repetition has no effect
         await index.record(spec, "key", each)
     assert await index.find(spec, "key") == result
 
 
 async def test_a_result_that_is_not_in_the_registry_is_not_republished(rig: Rig) -> None:
     await rig.push_source()
-    gone = StoredResult(RESULT, f"sha256:{'0' * 64}", RECORD)
-    assert not await OrmbModels(rig.first).republish(ModelRef.parse("library/other:v1"), rig.host, gone)
+    missing = StoredResult(RESULT, f"sha256:{'0' * 64}", RECORD)
+    assert not await OrmbModels(rig.first).republish(ModelRef.parse("library/other:v1"), rig.host, missing)
 
 
 @pytest.mark.parametrize("stolen", ["secret/model", "library-of-others/model"])
 async def test_a_record_that_names_a_model_of_another_project_is_ignored(rig: Rig, stolen: str) -> None:
-    """Whoever may push to a project can attach one, and jobrunners read every project."""
+    """Every user with push permission can attach one, and jobrunners read every project."""
     spec, result = await rig.push_source(), await rig.publish_result(ModelRef.parse(f"{stolen}:v1"))
     theirs = spec.model_copy(update={"ref": ModelRef.parse(f"{stolen}:v1"), "digest": result.digest})
     await RegistryResults(rig.first).record(theirs, "key", result)

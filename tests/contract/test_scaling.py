@@ -1,4 +1,4 @@
-"""One suite for everything that decides on numbers of replicas: requests in flight, and memory."""
+"""One suite for every autoscaler: by requests in flight, and in memory."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,12 +19,12 @@ FOLLOWS = Autoscaling(min_replicas=1, max_replicas=4, target_in_flight=1, scale_
 
 
 class ScalingBench:
-    """Something that scales, and the load that it scales by."""
+    """An autoscaler, and the load that it measures."""
 
     scaling: Scaling
 
     async def load(self, version: VersionKey, replicas: int) -> None:
-        """Let the load of a version ask for so many replicas, for as long as it takes to be believed."""
+        """Set the load of a version to require this many replicas, for long enough to take effect."""
         raise NotImplementedError
 
 
@@ -64,7 +64,7 @@ KEY = scaled().key(IRIS)
 
 
 async def has_changed(scaling: Scaling) -> set[ServingName]:
-    """The servings that are announced at once; none where nothing is."""
+    """Return the servings that are announced at once, or none."""
     changed = asyncio.create_task(scaling.changed())
     done, _ = await asyncio.wait({changed}, timeout=0.05)
     changed.cancel()

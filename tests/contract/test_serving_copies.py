@@ -65,7 +65,7 @@ async def test_a_damaged_copy_does_not_hide_the_others(tmp_path: Path) -> None:
 
 @contextmanager
 def no_room() -> Iterator[None]:
-    """No file may grow beyond a few bytes, as on a disk that is full."""
+    """Simulate a full disk: no file may grow beyond a few bytes."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, limits[1]))
     try:

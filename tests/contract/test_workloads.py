@@ -1,4 +1,4 @@
-"""One suite for every place where model servers run: processes of this machine and memory."""
+"""One suite for every runtime of model servers: local processes and memory."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -30,7 +30,7 @@ async def bench(request: pytest.FixtureRequest, models: Path, tmp_path: Path) ->
 
 
 def converted() -> VersionSpec:
-    """A version that serves what was made of its model."""
+    """A version that serves the conversion of its model."""
     spec = version_spec("v1")
     facts = ModelFacts("ONNX", unverified="the check crashed")
     return replace(spec, model=replace(spec.model, facts=facts, made="library/iris:v1-onnx@sha256:0"))
@@ -112,12 +112,12 @@ async def test_the_next_deployer_adopts_running_versions(bench: WorkloadsBench) 
 
 
 async def test_the_next_deployer_removes_versions_that_it_does_not_apply(bench: WorkloadsBench) -> None:
-    kept, gone = version_spec("v1"), version_spec("v2")
-    for spec in (kept, gone):
+    kept, removed = version_spec("v1"), version_spec("v2")
+    for spec in (kept, removed):
         await bench.workloads.apply(spec, 1)
         await bench.until(spec, ready=1)
     await bench.hand_over()
-    await bench.workloads.remove(gone.key)
+    await bench.workloads.remove(removed.key)
     assert [state.key for state in bench.workloads.states()] == [kept.key]
 
 

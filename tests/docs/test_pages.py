@@ -1,4 +1,4 @@
-"""Every command of the documentation, as a reader types it, page by page, each on a platform of its own."""
+"""Every command of the documentation, as a reader types it, page by page, each on a separate platform."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ FREE_PORTS = "no network namespace can be made here, and the pages want ports 80
 
 
 class Reader:
-    """Someone who types what a page says, in an empty directory, with a home of their own."""
+    """A reader who types the commands of a page, in an empty directory with a separate home."""
 
     def __init__(self, directory: Path, namespace: NetNamespace) -> None:
         self.directory = directory
@@ -35,12 +35,12 @@ class Reader:
             "HOME": str(directory / "home"),
             "KLEVER_HOME": str(directory / "home" / "klever"),
             "KLEVER_TOOLCHAINS": str(toolchains_directory()),
-            "UV_PROJECT": str(ROOT),  # `uv run` is what someone types who stands in the repository
+            "UV_PROJECT": str(ROOT),  # a reader types `uv run` in the repository
             "UV_NO_SYNC": "1",
         }
 
     async def follow(self, block: Block) -> str:
-        """Do what a block says; what is wrong, or nothing."""
+        """Run a block. Return the problem, or an empty string."""
         if block.marker == "file":
             (self.directory / block.argument).write_text(block.text)
             return ""
@@ -51,7 +51,7 @@ class Reader:
         return _complaint(block, *await self.run(block))
 
     async def run(self, block: Block) -> tuple[int, str]:
-        """Exit code, and what was printed."""
+        """Return the exit code and the output."""
         process = await self._start(block, asyncio.subprocess.PIPE)
         try:
             out, _ = await asyncio.wait_for(process.communicate(), BLOCK_SECONDS)
@@ -61,7 +61,7 @@ class Reader:
         return process.returncode or 0, out.decode()
 
     async def _in_a_terminal(self, block: Block) -> str:
-        """Start a platform that stays, and wait until it is ready."""
+        """Start a platform that keeps running, and wait until it is ready."""
         with (self.directory / "terminal.log").open("wb") as log:
             process = await self._start(block, log.fileno())
 
@@ -95,7 +95,7 @@ def _complaint(block: Block, code: int, printed: str) -> str:
 
 @asynccontextmanager
 async def reader(directory: Path) -> AsyncIterator[Reader]:
-    """Someone with an empty directory, of whom nothing runs afterwards."""
+    """A reader with an empty directory, whose processes are stopped afterwards."""
     (directory / "home" / "klever").mkdir(parents=True)
     async with net_namespace() as namespace:
         if namespace is None:

@@ -1,4 +1,4 @@
-"""`klever demo`, as the README promises it."""
+"""`klever demo`, as described in the README."""
 
 import asyncio
 import json
@@ -19,19 +19,19 @@ def shell(tmp_path: Path) -> Shell:
 
 @pytest.mark.timeout(120)
 async def test_the_demo_prints_the_whole_story_as_one_json_object(shell: Shell) -> None:
-    told = json.loads(await shell.ok("klever demo --exit --json --ports auto"))
-    assert set(told) == {"model", "digest", "signature", "prediction", "split", "urls", "timingsSeconds"}
-    assert told["digest"].startswith("sha256:")
-    assert [tensor["name"] for tensor in told["signature"]["inputs"]] == ["x"]
-    assert [tensor["name"] for tensor in told["signature"]["outputs"]] == ["label", "probabilities"]
-    assert told["signature"]["operators"] == {"Gemm": 1, "Softmax": 1, "ArgMax": 1}
-    assert told["prediction"]["species"] == "virginica"
-    assert told["prediction"]["modelVersion"] == "v1"
-    counts = told["split"]["counts"]
-    assert sum(counts.values()) == told["split"]["requests"]
-    assert 0.1 < counts["v2"] / told["split"]["requests"] < 0.3
-    assert set(told["urls"]) == {"api", "registry", "ingress", "nats"}
-    assert set(told["timingsSeconds"]) == {"platformReady", "pushToSignature", "deployToReady"}
+    story = json.loads(await shell.ok("klever demo --exit --json --ports auto"))
+    assert set(story) == {"model", "digest", "signature", "prediction", "split", "urls", "timingsSeconds"}
+    assert story["digest"].startswith("sha256:")
+    assert [tensor["name"] for tensor in story["signature"]["inputs"]] == ["x"]
+    assert [tensor["name"] for tensor in story["signature"]["outputs"]] == ["label", "probabilities"]
+    assert story["signature"]["operators"] == {"Gemm": 1, "Softmax": 1, "ArgMax": 1}
+    assert story["prediction"]["species"] == "virginica"
+    assert story["prediction"]["modelVersion"] == "v1"
+    counts = story["split"]["counts"]
+    assert sum(counts.values()) == story["split"]["requests"]
+    assert 0.1 < counts["v2"] / story["split"]["requests"] < 0.3
+    assert set(story["urls"]) == {"api", "registry", "ingress", "nats"}
+    assert set(story["timingsSeconds"]) == {"platformReady", "pushToSignature", "deployToReady"}
     assert processes_below(shell.directory) == []
 
 
@@ -39,13 +39,13 @@ async def test_the_demo_prints_the_whole_story_as_one_json_object(shell: Shell) 
 async def test_ctrl_c_after_the_story_stops_everything(shell: Shell) -> None:
     demo = await shell.start("klever", "demo", "--ports", "auto")
     assert demo.stderr is not None
-    said = b""
-    while b"Ctrl-C stops everything" not in said:
+    output = b""
+    while b"Ctrl-C stops everything" not in output:
         line = await demo.stderr.readline()
-        assert line, said.decode()
-        said += line
+        assert line, output.decode()
+        output += line
     for part in (b"nats", b"registry", b"jobrunner", b"deployer", b"gateway", b"virginica", b"http://127.0.0.1"):
-        assert part in said
+        assert part in output
     demo.send_signal(signal.SIGINT)
     await demo.communicate()
     assert demo.returncode == 0
@@ -61,7 +61,7 @@ async def test_ctrl_c_during_startup_stops_everything(shell: Shell) -> None:
 
     await eventually(something_runs, within=30)
     demo.send_signal(signal.SIGINT)
-    _, said = await asyncio.wait_for(demo.communicate(), 60)
-    assert demo.returncode == 130, said.decode()
-    assert b"Traceback" not in said
+    _, output = await asyncio.wait_for(demo.communicate(), 60)
+    assert demo.returncode == 130, output.decode()
+    assert b"Traceback" not in output
     assert processes_below(shell.directory) == []

@@ -35,14 +35,14 @@ WITHOUT_DATA = {
         *("jobs logs", "logs"),  # lines, as programs have written them
     },
 }
-"""Commands that say in a sentence what they have done."""
+"""Commands that report their result in a sentence."""
 ELSEWHERE = {"klever demo", "klever toolchain install", "klever convert"}
-"""Commands of which other tests read the JSON: tests/e2e/test_demo.py; toolchains are installed by tests/toolchains."""
+"""Commands whose JSON other tests read: tests/e2e/test_demo.py; toolchains are installed by tests/toolchains."""
 CAMEL_CASE = re.compile(r"^[a-zA-Z][a-zA-Z0-9]*$")
 NAMES_OF_OTHERS = {"annotations", "details", "env", "labels", "metrics", "operators", "parameters", "projects"}
-"""Objects whose keys people, models, formats or other tools have chosen."""
+"""Objects whose keys are chosen by users, models, formats or other tools."""
 PROTOCOL = {"model_name", "model_version"}
-"""The Open Inference Protocol spells its own names."""
+"""Names defined by the Open Inference Protocol."""
 
 
 def commands(group: click.Group, *prefix: str) -> Iterator[tuple[str, click.Command]]:
@@ -74,7 +74,7 @@ class Terminal:
     """Runs commands in this process, with the home of a platform.
 
     Args:
-        platform: where they find everything.
+        platform: the platform of the commands.
         directory: holds `adder-1` and `adder-2`.
     """
 
@@ -85,7 +85,7 @@ class Terminal:
         self._registry = platform.registry_host
 
     async def json(self, line: str) -> Any:
-        """What a command prints with --json."""
+        """Return the output of a command with --json."""
         program, *arguments = line.format(here=self.directory, registry=self._registry).split()
         done = await asyncio.to_thread(
             CliRunner().invoke, PROGRAMS[program], [*arguments, "--json"], env=self._environment
@@ -155,12 +155,12 @@ spec:
 
 
 def test_the_story_has_every_command() -> None:
-    told = {line.partition(" {")[0] for line in STORY.splitlines()}
+    story = {line.partition(" {")[0] for line in STORY.splitlines()}
     for program, group in PROGRAMS.items():
         for path, _ in commands(group):
             line = f"{program} {path}"
             if path not in WITHOUT_DATA[program] and line not in ELSEWHERE:
-                assert any(each == line or each.startswith(f"{line} ") for each in told), line
+                assert any(each == line or each.startswith(f"{line} ") for each in story), line
 
 
 @pytest.mark.timeout(180)

@@ -1,4 +1,4 @@
-"""NATS loses consumers or everything under a running platform: nobody has to help."""
+"""NATS loses consumers or everything under a running platform, which recovers without help."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ async def test_deleted_consumers_are_recreated(platform: Platform, tmp_path: Pat
         for spec in CONSUMERS:
             assert await js.delete_consumer(spec.stream, spec.durable)
 
-        async def all_are_back() -> bool:
+        async def all_exist() -> bool:
             for spec in CONSUMERS:
                 await js.consumer_info(spec.stream, spec.durable)
             return True
 
-        await eventually(all_are_back, within=30)
+        await eventually(all_exist, within=30)
     await platform.push(adder(tmp_path / "2", 2), "store/adder:v2")
     await platform.parsed("store/adder:v2")
     await platform.healed()

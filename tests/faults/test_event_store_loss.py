@@ -1,4 +1,4 @@
-"""A running service recovers unattended from what NATS loses, and says meanwhile what is wrong."""
+"""A running service recovers unattended from losses of NATS, and reports the problem meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,13 +36,13 @@ async def js(own_nats: NatsServer) -> AsyncIterator[JetStreamContext]:
     await client.close()
 
 
-async def everything_is_there(js: JetStreamContext) -> bool:
+async def everything_exists(js: JetStreamContext) -> bool:
     names = {spec.name for spec in STREAMS} | {f"KV_{spec.name}" for spec in BUCKETS}
     return {str(info.config.name) for info in await js.streams_info()} >= names
 
 
 async def handles(js: JetStreamContext, service: KitService, *versions: str) -> None:
-    """Publish the last version as soon as there is a stream; all of them are handled once and in order."""
+    """Publish the last version as soon as there is a stream. Check that all are handled once and in order."""
 
     async def published() -> bool:
         await push(js, versions[-1])
@@ -59,7 +59,7 @@ async def test_an_empty_store_after_a_crash_is_provisioned(
     own_nats.lose_store()
     await handles(js, service, "v1", "v2")
     await service.is_ready()
-    assert await everything_is_there(js)
+    assert await everything_exists(js)
 
 
 async def test_a_deleted_consumer_resumes_after_the_acknowledged_messages(
@@ -198,7 +198,7 @@ async def test_several_services_provision_the_same_resources_concurrently(
     for lose in (own_nats.lose_store, lambda: None):
         lose()
         await eventually(settled, within=20)
-        assert await everything_is_there(js)
+        assert await everything_exists(js)
         for spec in CONSUMERS:
             await js.consumer_info(spec.stream, spec.durable)
         await js.delete_consumer(STREAM, CONSUMER)

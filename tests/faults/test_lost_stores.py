@@ -1,4 +1,4 @@
-"""The real service keeps what it knows when NATS or its own disk has lost it, and says so until that is mended."""
+"""The real service keeps its data when NATS or its own disk has lost them, and reports the loss meanwhile."""
 
 import shutil
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ def service(own_nats: NatsServer, tmp_path: Path) -> Iterator[RegistryProcess]:
 
 
 async def problem(client: OciClient, name: str) -> str:
-    found: str | None = (await client.request("GET", "/readyz")).json["problems"].get(name)
-    assert found
-    return found
+    reason: str | None = (await client.request("GET", "/readyz")).json["problems"].get(name)
+    assert reason
+    return reason
 
 
 async def change_policy(world: Platform, policy: ProjectPolicy, event_id: str) -> None:
@@ -48,11 +48,11 @@ async def change_policy(world: Platform, policy: ProjectPolicy, event_id: str) -
 
 
 async def policy_is(world: Platform, policy: ProjectPolicy) -> ProjectDocument:
-    async def found() -> ProjectDocument | None:
+    async def stored_policy() -> ProjectDocument | None:
         stored = await world.projects.get("library")
         return stored.document if stored and stored.document.spec.policy == policy else None
 
-    document = await eventually(found, within=20)
+    document = await eventually(stored_policy, within=20)
     assert document is not None
     return document
 
@@ -162,7 +162,7 @@ async def test_a_replaced_data_directory_is_neither_read_nor_written(
         await world.push(client, "library/iris:v1", MODEL)
         shutil.move(service.data_dir, tmp_path / "mounted")
         service.data_dir.mkdir()
-        assert "mount it again" in await eventually(lambda: problem(client, "storage"))
+        assert "mount the original directory again" in await eventually(lambda: problem(client, "storage"))
         for method, path in (("GET", "manifests/v1"), ("POST", "blobs/uploads/")):
             answer = await client.request(method, f"/v2/library/iris/{path}")
             assert (answer.status, answer.json["errors"][0]["code"]) == (503, "UNAVAILABLE")

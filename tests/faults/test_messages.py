@@ -1,4 +1,4 @@
-"""Messages that come twice, or that nobody can read."""
+"""Redelivered and unreadable messages."""
 
 from pathlib import Path
 
@@ -75,7 +75,7 @@ async def test_a_hanging_worker_fails_one_job_and_is_replaced(tmp_path: Path) ->
             ref = ModelRef.parse("library/hung:v1")
 
             async def parsed_when_asked_again() -> bool:
-                """The first time it may be the turn of another worker that hangs."""
+                """A first attempt may get another worker that hangs."""
                 await client.create_job(ref)
                 return (await client.model(ref)).status.extraction is ExtractionPhase.SUCCEEDED
 

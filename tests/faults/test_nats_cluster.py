@@ -1,4 +1,4 @@
-"""A NATS cluster of three nodes: one is killed and comes back, and neither a push nor a prediction fails."""
+"""A NATS cluster of three nodes: one is killed and restarts, and neither a push nor a prediction fails."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[NatsCluster]:
 
 @pytest.fixture
 async def world(cluster: NatsCluster, tmp_path: Path) -> AsyncIterator[tuple[Surroundings, list[ReplicaProcess]]]:
-    """A registry and a deployer with three copies of everything, and a client of the cluster."""
+    """A registry and a deployer with three replicas of every stream, and a client of the cluster."""
     shared = {"nats_url": cluster.urls, "stream_replicas": 3}
     registry = ReplicaProcess(
         "registry",

@@ -1,6 +1,6 @@
-"""Whatever is killed in the middle of a push storm: nothing is lost, nothing is done twice, nobody has to help.
+"""A kill during a push storm: nothing is lost or done twice, and no help is needed.
 
-Each test pushes many models at once, kills something, and then looks for all signatures, for exactly one event and
+Each test pushes many models at once, kills something, and then checks for all signatures, for exactly one event and
 one finished job of each, and for dead letters.
 """
 
@@ -22,7 +22,7 @@ AT_ONCE = 8
 
 @asynccontextmanager
 async def storm(platform: Platform, directory: Path) -> AsyncIterator[None]:
-    """Pushes go on in the background; the block is entered when a third is through and left when all are."""
+    """Push in the background. The block starts after a third of the pushes and ends after all."""
     slots, through, third = asyncio.Semaphore(AT_ONCE), 0, asyncio.Event()
 
     async def push(number: int) -> None:
@@ -47,14 +47,14 @@ async def assert_each_model_was_handled_once(platform: Platform) -> None:
         assert model.status.signature is not None
         assert model.status.signature.operators == {"Add": 1}
 
-    async def told_once() -> bool:
+    async def announced_once() -> bool:
         pushed = await platform.events("klever.model.pushed.storm.>")
         completed = await platform.events("klever.job.completed.>")
         versions = Counter(event["data"]["ref"]["version"] for event in pushed)
         jobs = Counter(event["data"]["id"] for event in completed)
         return len(versions) == len(jobs) == MODELS == sum(versions.values()) == sum(jobs.values())
 
-    assert await eventually(told_once, within=45)
+    assert await eventually(announced_once, within=45)
     assert await platform.events("klever.dead.>") == []
 
 

@@ -1,4 +1,4 @@
-"""What is killed while models are served: the endpoint stays, or is back by itself."""
+"""Kills while models are served: the endpoint stays available or recovers by itself."""
 
 from pathlib import Path
 

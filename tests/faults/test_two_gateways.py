@@ -27,13 +27,13 @@ UNAVAILABLE = 503
 
 @dataclass
 class Client:
-    """Adds one to a number in a serving's spec, again and again; after a failure it goes to the other gateway."""
+    """Increments a number in a serving's spec repeatedly. After a failure it uses the other gateway."""
 
     session: aiohttp.ClientSession
     gateways: list[GatewayProcess]
     at: int
     counts: Counter[int] = field(default_factory=Counter)
-    """Status of the answers to changes, after all repetitions."""
+    """Numbers of answers by status, after all retries."""
     repeated: int = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -45,7 +45,7 @@ class Client:
             self.counts[status] += 1
 
     async def _send(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        """The same request at one gateway after the other, until one answers."""
+        """Send the same request to the gateways in turn until one answers."""
         while True:
             url = f"{self.gateways[self.at].url}{BASE}/{path}"
             try:

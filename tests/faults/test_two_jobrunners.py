@@ -1,4 +1,4 @@
-"""Two jobrunners, each in a process of its own, on one NATS."""
+"""Two jobrunners in separate processes, on one NATS."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(120)
 
 LAPSE_SECONDS = 3.0
 TAKEN_OVER_WITHIN = 10.0
-"""After the claim of a dead jobrunner has lapsed."""
+"""Seconds after the claim of a dead jobrunner has expired."""
 TESTS = Path(__file__).parents[1]
 
 
@@ -50,7 +50,7 @@ class Child(ServerProcess):
 
 
 class Rig:
-    """Two jobrunners and what they have done."""
+    """Two jobrunners and their results."""
 
     def __init__(self, nats_url: str, directory: Path) -> None:
         self.url, self.directory = nats_url, directory
@@ -58,7 +58,7 @@ class Rig:
         self.source = ClientSource()
 
     async def connect(self) -> None:
-        """Connect the test itself."""
+        """Open a separate connection for the test."""
         self.source.set(await nats.connect(self.url))
 
     @property
@@ -68,7 +68,7 @@ class Rig:
 
     @property
     def documents(self) -> NatsDocuments[JobDocument]:
-        """The jobs."""
+        """The documents of jobs."""
         return NatsDocuments(self.source, JOBS_BUCKET, JobDocument)
 
     async def publish(self, data: WireModel, event_id: str) -> None:
@@ -78,37 +78,37 @@ class Rig:
         await self.js.publish(event.nats_subject, body, headers=headers)
 
     async def request(self, kind: JobKind, number: int, project: str = "library") -> str:
-        """Request a job; its id."""
+        """Request a job. Return its id."""
         spec = job_spec(kind, number, project)
         await self.publish(JobRequested(id=job_id(spec), spec=spec), f"request-{kind}-{project}-{number}")
         return job_id(spec)
 
     def open(self) -> None:
-        """Let jobs end from now on."""
+        """Let jobs complete from now on."""
         (self.directory / "open").touch()
 
     def noted(self, what: str) -> list[tuple[str, str]]:
-        """The jobs that have begun, or were stopped, and by which jobrunner they were run."""
+        """The jobs that have started or were stopped, each with its jobrunner."""
         path = self.directory / what
         lines = path.read_text().splitlines() if path.exists() else []
         return [(job, runner) for job, runner in (line.split() for line in lines)]
 
     async def phases(self) -> Counter[JobPhase]:
-        """How many jobs are in each phase."""
+        """The number of jobs in each phase."""
         return Counter(each.document.status.phase for each in (await self.documents.listing()).documents)
 
     async def outcomes(self) -> list[tuple[str, str | None]]:
-        """Type and cause of every event that says how a job ended."""
-        found: list[tuple[str, str | None]] = []
+        """The type and cause of every completion event."""
+        outcomes: list[tuple[str, str | None]] = []
         sequence = 1
         while True:
             try:
                 message = await self.js.get_msg("KLEVER_JOBS", sequence, subject="klever.job.>", next=True)
             except NotFoundError:
-                return found
+                return outcomes
             event = parse(message.headers or {}, message.data or b"")
             if type(event.data).__name__ in {"JobCompleted", "JobFailed", "JobCancelled"}:
-                found.append((type(event.data).__name__, event.causation_id))
+                outcomes.append((type(event.data).__name__, event.causation_id))
             sequence = (message.seq or 0) + 1
 
 
@@ -131,9 +131,9 @@ async def test_every_job_runs_once_and_both_jobrunners_run_some(rig: Rig) -> Non
         return await rig.phases() == {JobPhase.SUCCEEDED: len(jobs)} and len(await rig.outcomes()) >= len(jobs)
 
     await eventually(all_ended, within=60, every=0.1)
-    begun = rig.noted("begun")
-    assert sorted(job for job, _ in begun) == sorted(jobs)
-    assert {runner for _, runner in begun} == {"one", "two"}
+    started = rig.noted("begun")
+    assert sorted(job for job, _ in started) == sorted(jobs)
+    assert {runner for _, runner in started} == {"one", "two"}
     assert len(await rig.outcomes()) == len(jobs)
 
 
@@ -150,7 +150,7 @@ async def test_the_job_of_a_killed_jobrunner_is_taken_over_in_time(rig: Rig, kin
         return (job, survivor.name) in rig.noted("begun")
 
     await eventually(is_taken_over, within=LAPSE_SECONDS + TAKEN_OVER_WITHIN)
-    assert time.monotonic() - killed_at > LAPSE_SECONDS / 2  # not before the claim has lapsed
+    assert time.monotonic() - killed_at > LAPSE_SECONDS / 2  # not before the claim has expired
     rig.open()
 
     async def is_announced() -> bool:

@@ -1,4 +1,4 @@
-"""Two processes of the registry, or of the deployer, under load: either is killed, and nothing is lost or doubled."""
+"""Two processes of the registry, or of the deployer, under load: killing either loses and duplicates nothing."""
 
 import asyncio
 import time
@@ -32,20 +32,20 @@ MODELS = 30
 
 
 def adders(version: str) -> ServingSpec:
-    """One version serves everything."""
+    """A spec in which one version gets all traffic."""
     variant = Variant(name=version, model=f"library/adder:{version}")
     return ServingSpec(variants=(variant,), traffic=Traffic(weights={version: 100}))
 
 
 @dataclass
 class Deployers:
-    """Two deployers of one home, and everything around them."""
+    """Two deployers of one home, and their environment."""
 
     world: Surroundings
     replicas: tuple[ReplicaProcess, ReplicaProcess]
 
     async def deploy(self, version: str, directory: Path) -> str:
-        """Push and serve a version; its URL."""
+        """Push and deploy a version. Return its URL."""
         await self.world.push(directory, f"library/adder:{version}")
         request = await self.world.ask(ServingRequested(namespace="default", name="adder", spec=adders(version)))
         await self.world.answer(request)
@@ -147,7 +147,7 @@ class Registries:
     replicas: tuple[ReplicaProcess, ReplicaProcess]
 
     async def push(self, number: int) -> str:
-        """Push a model to either replica, to the other one where that is away, as behind a balancer; its digest."""
+        """Push a model to either replica, or the other one if that is down, like a load balancer. Return its digest."""
         artifact = oci.model(f"weights {number}".encode())
         order = self.replicas if number % 2 else self.replicas[::-1]
         for attempt in range(40):

@@ -39,7 +39,7 @@ FUZZED = settings(
 
 
 def dumped() -> bytes:
-    """A file of joblib's."""
+    """A joblib file."""
     file = io.BytesIO()
     joblib.dump(model_files.classifier(), file)
     return file.getvalue()
@@ -93,7 +93,7 @@ def insert(content: bytes, at: int, more: bytes) -> bytes:
 
 
 def mutations(size: int) -> st.SearchStrategy[Mutation]:
-    """One change somewhere in a file of so many bytes."""
+    """A change somewhere in a file of this many bytes."""
     at, length = st.integers(0, max(0, size - 1)), st.integers(1, 64)
     hostile = st.sampled_from(
         [b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x00" * 16, b"\x80\x80\x80\x80\x08", b"(" * 99]
@@ -109,7 +109,7 @@ def mutations(size: int) -> st.SearchStrategy[Mutation]:
 
 @st.composite
 def hostile_files(draw: st.DrawFn, name: str) -> tuple[str, bytes]:
-    """A real file of the format with one change, or a few: most files do not survive many."""
+    """A real file of the format with one change or a few; most files do not survive many."""
     file, content = draw(st.sampled_from(SEEDS[name]))
     most = draw(st.sampled_from((1, 1, 6)))
     for mutate in draw(st.lists(mutations(len(content)), min_size=1, max_size=most)):
@@ -119,14 +119,14 @@ def hostile_files(draw: st.DrawFn, name: str) -> tuple[str, bytes]:
 
 @st.composite
 def packed_pickles(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A changed file of scikit-learn's, intact as a compressed file."""
+    """A changed scikit-learn file, intact as a compressed file."""
     file, content = draw(hostile_files("SKLearn"))
     pack: Mutation = draw(st.sampled_from(PACKINGS))
     return file, pack(content)
 
 
 def opcode_soups() -> st.SearchStrategy[tuple[str, bytes]]:
-    """Opcodes of pickle in any order, some with the arguments they want."""
+    """Opcodes of pickle in any order, some with valid arguments."""
     classes = st.sampled_from([b"csklearn.pipeline\nPipeline\n", b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81"])
     opcode = st.sampled_from([code.code.encode("latin1") for code in pickletools.opcodes])
     part = opcode | classes | st.sampled_from([b"]", b"}", b")", b"(", b"K\x02", b"\x8c\x05steps", b"\x85R", b"}b"])
@@ -143,7 +143,7 @@ def peak_mb() -> int:
 
 
 def parses_or_refuses(directory: Path, name: str, changed: tuple[str, bytes]) -> bool:
-    """Whether it parsed. Fails if it took long, or raised anything but InvalidModelError."""
+    """Return whether it parsed. Fails if it took long, or raised anything but InvalidModelError."""
     for old in directory.iterdir():
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     if model_files.companions(name):

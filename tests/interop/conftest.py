@@ -1,4 +1,4 @@
-"""The tools, built once; where Go is missing each test says so and skips."""
+"""The tools, built once; tests are skipped if Go is not installed."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,7 +39,7 @@ def go_ormb_program() -> Path:
 
 @pytest.fixture
 def go_ormb(go_ormb_program: Path, tmp_path: Path) -> OtherTool:
-    """It shares its root with ours."""
+    """The Go `ormb`, which shares its root directory with ours."""
     return OtherTool(go_ormb_program, environment={"ORMB_ROOTPATH": str(tmp_path / "ormb")})
 
 

@@ -1,4 +1,4 @@
-"""Signatures of cosign, in either of its formats, go along with a copy; its tags are no versions of a model."""
+"""Signatures of cosign, in either format, are copied with a model; its tags are not versions of a model."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ async def keys(cosign: OtherTool, tmp_path: Path) -> Path:
 async def test_a_signature_is_verified_on_the_copy(
     oci_host: str, client: OrmbClient, cosign: OtherTool, keys: Path, bundle: str
 ) -> None:
-    """As a bundle it is a referrer; in the older format it is under a tag."""
+    """As a bundle it is a referrer; in the older format it has a tag."""
     source = Reference(oci_host, "team/adder", "v1")
     await client.push_directory(adder(keys / "adder", 1), source)
     await cosign.run(*SIGN, f"--new-bundle-format={bundle}", "--allow-http-registry", str(source), cwd=keys)
@@ -43,7 +43,7 @@ async def test_a_signature_is_verified_on_the_copy(
 async def test_a_copy_by_cosign_is_one_version(
     nats_url: str, client: OrmbClient, cosign: OtherTool, keys: Path
 ) -> None:
-    """It lets a tag made of the digest name the model too, and another one its signature."""
+    """It points a tag made of the digest at the model too, and another one at its signature."""
     async with (
         running_registry(keys / "data", nats_url, reconcile_seconds=600) as registry,
         platform(nats_url) as world,

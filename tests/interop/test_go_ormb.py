@@ -1,4 +1,4 @@
-"""The Go `ormb`, of which ours is the successor: both read each other's models and share a home."""
+"""The Go `ormb`, the predecessor of ours: both read each other's models and share a home."""
 
 from pathlib import Path
 

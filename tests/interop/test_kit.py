@@ -1,4 +1,4 @@
-"""KitOps' kit: ModelKits and ModelPacks of every packing are read, and what we push it unpacks."""
+"""KitOps' kit: we read ModelKits and ModelPacks of every packing, and it unpacks our pushed models."""
 
 from pathlib import Path
 
@@ -25,12 +25,12 @@ docs: [{path: ./README.md}]
 COMPRESSIONS = ("none", "gzip", "gzip-fastest", "zstd")
 PACKINGS = [(form, compression) for form in ("tar", "raw") for compression in COMPRESSIONS]
 PACKINGS_OF_MODEL_PACK = [*(("tar", compression) for compression in COMPRESSIONS), ("raw", "none")]
-"""The specification has no compressed files."""
+"""Packings without compression, because the specification has no compressed files."""
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """A kit whose model is below a directory, with data, code and documentation."""
+    """A kit whose model is in a subdirectory, with data, code and documentation."""
     model = adder(tmp_path / "adder", 1) / "model" / "model.onnx"
     files = {
         "Kitfile": KITFILE.encode(),
@@ -52,13 +52,13 @@ def options(packing: tuple[str, str]) -> tuple[str, ...]:
 
 
 def assert_exported(out: Path, kit: Path) -> None:
-    """The model is where the Kitfile says, and the rest beside it, byte for byte."""
+    """Check that the model is where the Kitfile says, and the rest beside it, byte for byte."""
     exported = {"model/model.onnx": "weights/model.onnx"}
     exported |= {f"extra/{name}": name for name in ("data/train.csv", "src/train.py", "README.md")}
     for name, original in exported.items():
         assert (out / name).read_bytes() == (kit / original).read_bytes()
-    said = load_modelfile((out / "ormbfile.yaml").read_text())
-    assert (said.format, said.framework, said.author) == ("ONNX", "onnxruntime", "Ada")
+    modelfile = load_modelfile((out / "ormbfile.yaml").read_text())
+    assert (modelfile.format, modelfile.framework, modelfile.author) == ("ONNX", "onnxruntime", "Ada")
     signature = inspect_directory(out).signature
     assert signature is not None
     assert [tensor.name for tensor in signature.inputs] == ["x"]

@@ -1,4 +1,4 @@
-"""modctl: ModelPacks in the names that it writes are read, and what we push it pulls."""
+"""modctl: we read ModelPacks in the names that it writes, and it pulls our pushed models."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Models of other tools become endpoints as ours do: in the catalogue with their format, parsed, deployed."""
+"""Models of other tools become endpoints like ours: in the catalogue with their format, parsed, deployed."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,7 +30,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """What both tools pack: weights below a directory, which add one."""
+    """The input of both tools: a model in a subdirectory, which adds one."""
     model = (adder(tmp_path / "adder", 1) / "model" / "model.onnx").read_bytes()
     made = tmp_path / "source"
     for name in ("weights/m.onnx", "dir/m.onnx"):
@@ -69,7 +69,7 @@ async def test_models_pushed_by_other_tools_are_listed_with_their_format_and_ans
             assert document.format == "ONNX"
             assert document.status.signature is not None
             assert [tensor.name for tensor in document.status.signature.inputs] == ["x"]
-        assert {found.spec.ref.model for found in await client.models(format="ONNX")} == set(names)
+        assert {version.spec.ref.model for version in await client.models(format="ONNX")} == set(names)
         for name in names:
             wanted = await client.deploy_version(name, DeployVersion(model=f"library/{name}:v1"))
             served = await client.wait_for_ready(name, wanted.generation, within=120)

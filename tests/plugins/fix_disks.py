@@ -1,4 +1,4 @@
-"""File systems that tests may fill up."""
+"""File systems that tests can fill up."""
 
 import asyncio
 import subprocess
@@ -16,13 +16,13 @@ SmallDisk = Callable[[int], Path]
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """File systems in memory, gone when the test ends; skips where this user may not mount."""
+    """In-memory file systems that are removed when the test ends; skips if this user may not mount."""
     with ExitStack() as stack:
         yield lambda size: stack.enter_context(_mounted(tmp_path / "small-disk", size))
 
 
 def fill(directory: Path) -> Path:
-    """Leave no byte free on the file system of a directory; removing the file that is returned makes space again."""
+    """Fill the file system of a directory completely. Removing the returned file frees the space."""
     path = directory / "filler"
     with path.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(bytes(4096)):

@@ -1,4 +1,4 @@
-"""NATS for tests: one server for the session, or one of a test's own that it may break."""
+"""NATS for tests: one server for the session, or a separate one that a test may break."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ async def _delete_streams(url: str) -> None:
 
 
 def _purge_everything(url: str) -> None:
-    """In a thread, since the test's own loop may run already."""
+    """Runs in a thread, since the test's own loop may run already."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, _delete_streams(url)).result()
 
@@ -37,7 +37,7 @@ def _container_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def shared_nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One server for all tests that do not break it; a container where KLEVER_TEST_SERVERS=containers."""
+    """One server for all tests that do not break it; a container if KLEVER_TEST_SERVERS=containers."""
     if os.environ.get("KLEVER_TEST_SERVERS") == "containers":
         yield from _container_url()
         return
@@ -56,7 +56,7 @@ def nats_url(shared_nats_url: str) -> str:
 
 @pytest.fixture
 def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
-    """A server that this test may stop, kill and start again."""
+    """A server that this test may stop, kill and restart."""
     server = NatsServer(tmp_path)
     server.start()
     yield server

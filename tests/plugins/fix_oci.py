@@ -1,4 +1,4 @@
-"""The registries that every OCI client of ours has to get on with."""
+"""The registries that every OCI client of ours must support."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -18,7 +18,7 @@ TASKS = pytest.StashKey[list[str]]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_timeout_set_timer(item: pytest.Item) -> Generator[None, object, object]:
-    """Look at the tasks before the test is interrupted: fixtures and event loops end them on the way out."""
+    """Record the tasks before the test is interrupted, because fixtures and event loops end them on the way out."""
     answer = yield
     interrupt = signal.getsignal(signal.SIGALRM)
     if callable(interrupt):
@@ -33,7 +33,7 @@ def pytest_timeout_set_timer(item: pytest.Item) -> Generator[None, object, objec
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add a section to the report; the stacks that pytest-timeout prints are those of threads only."""
+    """Add a section to the report; the stacks that pytest-timeout prints are only those of threads."""
     report = yield
     if report.failed and (tasks := item.stash.get(TASKS, None)) is not None:
         report.sections.append(("asyncio tasks at the timeout", "\n".join(tasks)))

@@ -1,4 +1,4 @@
-"""What the tests of this suite share."""
+"""Fixtures that the security tests share."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from support.processes import free_port
 
 @pytest.fixture
 async def guarded_nats(tmp_path: Path) -> AsyncIterator[GuardedNats]:
-    """A nats-server that requires credentials, with everything on it that the platform needs."""
+    """A nats-server that requires credentials, with all streams, buckets and consumers of the platform."""
     guarded = GuardedNats(tmp_path)
     guarded.server.start()
     try:

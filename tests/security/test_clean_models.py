@@ -1,4 +1,4 @@
-"""What models of the usual libraries keep is known, so that ordinary models are clean; what runs anything is not."""
+"""Ordinary models of the usual libraries are clean, because their contents are listed; code execution is not."""
 
 import io
 import pickle
@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import all_estimators, get_tags
 
-# What scikit-learn's own checks of all estimators make them with; nothing public does.
+# The arguments that scikit-learn's own checks of all estimators use; there is no public function for them.
 from sklearn.utils._test_common.instance_generator import _construct_instances
 
 from modelfiles.unpickling.allowlist import Allowlist, Use
@@ -40,9 +40,9 @@ DATA: tuple[tuple[Any, ...], ...] = (
     (TEXTS,),
     ([{"a": 1, "b": 2.0}] * 40,),
 )
-"""What an estimator is fitted on: the first that it takes."""
+"""Data to fit an estimator on: the first that it accepts is used."""
 UNFITTED = {"SparseCoder"}
-"""Estimators that are used without being fitted."""
+"""Estimators that are used without a fit."""
 RUN_ANYTHING = """
 builtins: eval exec compile open __import__ getattr setattr delattr globals locals vars input breakpoint type map
 os: system popen execl execv execve spawnl spawnv remove unlink rmdir rename link symlink putenv kill fork
@@ -182,22 +182,22 @@ def _fit(estimator: Any) -> Any:
 
 
 def test_every_estimator_of_scikit_learn_is_clean_and_loads(tmp_path: Path) -> None:
-    file, found, loaded = tmp_path / "model", {}, 0
-    with warnings.catch_warnings(action="ignore"):  # of so few rows
+    file, refused, loaded = tmp_path / "model", {}, 0
+    with warnings.catch_warnings(action="ignore"):  # few rows do not converge
         for name, estimator in fitted():
             for content in (pickle.dumps(estimator, 2), pickle.dumps(estimator, 5), dumped(estimator)):
                 file.write_bytes(content)
                 if reason := refusal(examine_whole(io.BytesIO(content), Allowlist())):
-                    found[name] = reason
+                    refused[name] = reason
                     continue
                 assert type(load(file, Allowlist())) is type(estimator)
                 loaded += 1
-    assert found == {}
+    assert refused == {}
     assert loaded > 600
 
 
 def dumped(estimator: Any) -> bytes:
-    """What joblib writes."""
+    """The bytes that joblib writes."""
     file = io.BytesIO()
     joblib.dump(estimator, file, compress=3)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""What boosting libraries and MLflow write with nothing of one's own is clean, and loads by the list."""
+"""Models of boosting libraries and MLflow without custom code are clean, and load by the list."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A model that is trusted on purpose and attacks: what it reaches of the platform that serves it."""
+"""A trusted model that attacks: the parts of its platform that it reaches."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ def _model(directory: Path) -> Path:
 
 
 async def served(client: KleverClient, platform: Platform, **changes: Any) -> str:
-    """URL of the attacker, which knows where everything is."""
+    """The URL of the attacker, which knows all addresses and paths."""
     environment = {
         "CANARY": str(platform.home.parent / "canary"),
         "TOKEN": str(platform.home / "token"),

@@ -1,4 +1,4 @@
-"""What a worker that parses models reaches, should a model take it over."""
+"""The reach of a worker that parses models, if a model takes it over."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""A registry that sends `ormb` elsewhere, in every way there is: nobody there gets password, token or cookie."""
+"""A registry that redirects `ormb` in any way: the other host gets no password, token or cookie."""
 
 import socket
 import ssl
@@ -30,7 +30,7 @@ from support.scripted_registry import ANN, BASIC_CHALLENGE, Script, ScriptedRegi
 from support.small_models import adder
 
 Trap = Callable[[str], Script]
-"""Given where to, a registry that sends its clients there once they have logged in."""
+"""Given a target, returns a registry that redirects its clients there once they have logged in."""
 ELSEWHERE_CHALLENGES = ('Basic realm="r"', 'Bearer realm="http://{host}/token",service="s"')
 
 
@@ -43,7 +43,7 @@ async def registry() -> AsyncIterator[ScriptedRegistry]:
 
 @pytest.fixture
 async def elsewhere() -> AsyncIterator[ScriptedRegistry]:
-    """The same host at another port, which asks for a login whatever it is asked."""
+    """The same host at another port, which always asks for a login."""
     scripted = ScriptedRegistry(wants("what nobody sends", *ELSEWHERE_CHALLENGES))
     async with scripted.running(host="localhost"):
         yield scripted
@@ -113,7 +113,7 @@ TRAPS = [
 
 
 async def used(client: OrmbClient, registry: ScriptedRegistry, directory: Path) -> None:
-    """Everything that may be refused, each for itself."""
+    """Make every request that may be refused, each separately."""
     reference = registry.reference
     model = adder(directory / "model", 1)
     (model / "model" / "weights.bin").write_bytes(bytes(5000))
@@ -135,12 +135,12 @@ async def test_credentials_stay_with_the_requested_origin(
     registry.script = trap(f"http://{elsewhere.host}")
     await used(client, registry, tmp_path)
     assert registry.requests
-    assert {(asked.authorization, asked.cookie) for asked in elsewhere.requests} <= {(None, None)}
+    assert {(request.authorization, request.cookie) for request in elsewhere.requests} <= {(None, None)}
     assert elsewhere.targets("POST") == elsewhere.targets("PUT") == elsewhere.targets("PATCH") == []
 
 
 class OnThisMachine(ThreadedResolver):
-    """Every host is here."""
+    """Resolves every host to this machine."""
 
     async def resolve(
         self, _host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -150,7 +150,7 @@ class OnThisMachine(ThreadedResolver):
 
 @asynccontextmanager
 async def encrypted(authority: trustme.CA, directory: Path) -> AsyncIterator[HttpRegistry]:
-    """A client whose registries are reached by TLS, with ann's account."""
+    """A client that reaches registries over TLS, with ann's account."""
     authority.cert_pem.write_to_path(directory / "ca.pem")
     tls = verification(insecure=False, ca_file=directory / "ca.pem")
     connector = aiohttp.TCPConnector(ssl=tls, resolver=OnThisMachine())
@@ -183,5 +183,5 @@ async def test_nothing_is_sent_from_https_to_http(tmp_path: Path, elsewhere: Scr
         ):
             with suppress(OrmbError):
                 await call()
-    assert ANN.basic in {asked.authorization for asked in scripted.requests} or trap is token_endpoint
+    assert ANN.basic in {request.authorization for request in scripted.requests} or trap is token_endpoint
     assert elsewhere.requests == []

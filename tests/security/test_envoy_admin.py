@@ -1,4 +1,4 @@
-"""Envoy's admin interface can end Envoy: only its owner reaches it."""
+"""Envoy's admin interface can stop Envoy: only its owner can reach it."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""Envoy gets only what it takes: what people write is judged by Envoy's own rules before."""
+"""Envoy gets only valid configuration: input of users is checked first by Envoy's own rules."""
 
 import pytest
 

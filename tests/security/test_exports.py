@@ -1,4 +1,4 @@
-"""An export writes `model/`, `ormbfile.yaml` and `extra/` where nothing has that name, whatever the artifact holds."""
+"""An export writes `model/`, `ormbfile.yaml` and `extra/` only under unused names, whatever the artifact contains."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -42,9 +42,9 @@ def destination(tmp_path: Path) -> Path:
 
 
 def files(directory: Path) -> dict[str, str]:
-    found = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
+    paths = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
     return {
-        name: path.read_text() for name, path in found.items() if name in MINE or name.startswith((".ssh", ".git/"))
+        name: path.read_text() for name, path in paths.items() if name in MINE or name.startswith((".ssh", ".git/"))
     }
 
 
@@ -57,7 +57,7 @@ def tops(paths: Iterable[str]) -> set[str]:
 
 
 async def pulled(service: RegistryProcess, shell: Shell, artifact: Artifact) -> str:
-    """The artifact's name in the local store."""
+    """Pull the artifact. Return its name in the local store."""
     async with oci_client(service.address) as client:
         kind = "application/vnd.oci.image.manifest.v1+json"
         await client.push("library/hostile", "v1", artifact, media_type=kind)
@@ -106,19 +106,19 @@ async def test_other_files_of_an_artifact_do_not_replace_model_files(
 async def test_an_existing_name_is_refused(
     service: RegistryProcess, shell: Shell, destination: Path, name: str, kind: str
 ) -> None:
-    there = destination / name
+    existing = destination / name
     match kind:
         case "file":
-            there.write_text("mine")
+            existing.write_text("mine")
         case "directory":
-            there.mkdir()
+            existing.mkdir()
         case "link":
-            there.symlink_to(destination / ".ssh")
+            existing.symlink_to(destination / ".ssh")
         case _:
-            there.symlink_to(destination / "nothing")
+            existing.symlink_to(destination / "nothing")
     pulled_name = await pulled(service, shell, foreign.ormb_v1alpha1(MODEL))
     done = await shell.run(f"ormb export {pulled_name} -d {destination}")
     assert done.code != 0
     assert "exists already" in done.err
     assert files(destination) == MINE
-    assert (there.is_symlink(), there.is_dir()) == (kind.startswith("link"), kind in {"directory", "link"})
+    assert (existing.is_symlink(), existing.is_dir()) == (kind.startswith("link"), kind in {"directory", "link"})

@@ -1,4 +1,4 @@
-"""Regular expressions on texts of strangers: twice the text is at most about twice the work."""
+"""Regular expressions on untrusted text: twice the text takes at most about twice the work."""
 
 import shutil
 import zipfile
@@ -15,12 +15,12 @@ from support.model_files import DATA
 
 TIMES = 4
 LINEAR = TIMES * 2
-"""Quadratic would be 16."""
+"""The largest allowed growth; quadratic growth would be 16."""
 FUNCTION = b"  def forward(self: __torch__.Net,\n"
 
 
 def script(directory: Path, functions: int) -> Path:
-    """A TorchScript archive with so many functions that never end."""
+    """A TorchScript archive with this many functions that never end."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     with (

@@ -1,4 +1,4 @@
-"""Artifacts whose metadata nobody can read: the registry serves on, and says which version it could not announce."""
+"""Artifacts with unreadable metadata: the registry continues, and reports which version it could not announce."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,15 +21,15 @@ def service(own_nats: NatsServer, tmp_path: Path) -> Iterator[RegistryProcess]:
     process = RegistryProcess(tmp_path, own_nats.url, reconcile_seconds="0.2")
     process.start()
     yield process
-    process.kill()  # on the code of before it hangs, and does not hear a request to stop
+    process.kill()  # a hanging process does not react to a request to stop
 
 
 async def alarm_is(client: OciClient, value: str) -> None:
-    async def is_so() -> bool:
+    async def is_expected() -> bool:
         metrics = (await client.request("GET", "/metrics")).body.decode()
         return f"{ALARM}{value}" in metrics
 
-    await eventually(is_so, within=20)
+    await eventually(is_expected, within=20)
 
 
 @pytest.mark.parametrize(

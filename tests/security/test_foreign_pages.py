@@ -1,4 +1,4 @@
-"""A page in the user's browser asks the services: by a name of its own that resolves to loopback, or across origins."""
+"""A page in the user's browser sends requests to the services: by a name for loopback, or across origins."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -46,7 +46,7 @@ EVERY_SERVICE = pytest.mark.parametrize("build", [gateway, registry, jobrunner, 
 
 @asynccontextmanager
 async def running(build: Build, directory: Path, names: str = "") -> AsyncIterator[tuple[str, str]]:
-    """URL, and host:port."""
+    """Yields the URL, and host:port."""
     async with served(build(directory, names)) as url:
         yield url, url.removeprefix("http://")
 

@@ -1,4 +1,4 @@
-"""What MLflow, PyTorch and the converters unpickle is held to the same list."""
+"""Files that MLflow, PyTorch and the converters unpickle are restricted to the same list."""
 
 import io
 import os
@@ -48,7 +48,7 @@ signature:
 
 
 def guarded(module: str, file: Path) -> subprocess.CompletedProcess[str]:
-    """An unpickler that is not ours, under the guard."""
+    """Unpickle with a foreign unpickler, under the guard."""
     code = GUARDED.format(module=module)
     return subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
 
@@ -78,7 +78,7 @@ def test_mlflow_runs_no_code_of_a_model(tmp_path: Path, serialization: str) -> N
 
 
 def exported(canary: Path) -> bytes:
-    """A program of torch.export whose sample inputs are a command: PyTorch loads them again without its own limits."""
+    """A torch.export program whose sample inputs are a command, which PyTorch loads again without restrictions."""
     made = io.BytesIO()
     with zipfile.ZipFile(DATA / "exportedprogram" / "net.pt2") as source, zipfile.ZipFile(made, "w") as target:
         for name in source.namelist():

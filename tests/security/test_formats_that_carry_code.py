@@ -1,4 +1,4 @@
-"""Formats that carry code by design: what their loaders would run is named, and what only computes is clean."""
+"""Formats that carry code by design: code that their loaders would run is reported, and pure computation is clean."""
 
 import json
 import zipfile
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def verdict(directory: Path) -> tuple[str, list[str]]:
-    """Of the scan, with what it names."""
+    """The verdict of the scan, with the reported names."""
     scan = scan_directory(directory)
     return scan.verdict, sorted({finding.what for finding in scan.findings})
 
@@ -123,7 +123,7 @@ def function(module: str, name: str) -> dict[str, Any]:
 def test_the_code_of_a_keras_configuration_is_reported(
     layer: Any, expected: tuple[str, list[str]], tmp_path: Path
 ) -> None:
-    archive(tmp_path / "model", {"config.json": keras(layer), "metadata.json": {}})  # whatever the file is called
+    archive(tmp_path / "model", {"config.json": keras(layer), "metadata.json": {}})  # whatever the name of the file
     assert verdict(tmp_path) == expected
 
 
@@ -179,7 +179,7 @@ COMPUTING = node("x", "Placeholder") + node("y", "Abs", "x")
         (COMPUTING + node("w", "WriteFile", "x"), ("dangerous", ["tensorflow:WriteFile"])),
         (COMPUTING + node("w", "_Recv", "x"), ("dangerous", ["tensorflow:_Recv"])),
         (COMPUTING + library(inner=node("p", "EagerPyFunc")), ("dangerous", ["tensorflow:EagerPyFunc"])),
-        # What saves is reached by the signature, too.
+        # The signature also reaches an operator that saves.
         (SAVING + node("y", "Identity", "restore"), ("dangerous", ["tensorflow:RestoreV2"])),
         (
             SAVING + node("y", "PartitionedCall", "name", function="outer")

@@ -1,4 +1,4 @@
-"""Who asks the gateway: a process without the token, a stolen cookie, a link that was seen by somebody else."""
+"""Access to the gateway: a process without the token, a stolen cookie, a link that somebody else has read."""
 
 import re
 from collections.abc import AsyncIterator
@@ -35,13 +35,13 @@ PAGES = ["/", "/docs", "/docs/assets/swagger-ui.css", "/openapi.json", "/no/such
 
 @dataclass
 class Door:
-    """Asks a gateway, as whoever has these headers."""
+    """A client of a gateway that sends these headers."""
 
     url: str
     session: aiohttp.ClientSession
 
     async def ask(self, method: str, path: str, **headers: str) -> aiohttp.ClientResponse:
-        """The answer, read to its end."""
+        """Return the answer with its complete body."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.request(method, f"{self.url}{path}", headers=sent, allow_redirects=False) as response:
             await response.read()
@@ -51,7 +51,7 @@ class Door:
         return (await self.ask(method, path, **headers)).status
 
     async def code(self) -> str:
-        """A new login link, from its path on."""
+        """The path and query of a new login link."""
         link = await (await self.ask("POST", "/api/v1alpha1/login-links", **BEARER)).json()
         assert link["url"].startswith("http://127.0.0.1:8080/login?code=")
         return str(link["url"]).removeprefix("http://127.0.0.1:8080")
@@ -61,8 +61,8 @@ class Door:
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     (tmp_path / "token").write_text(f"{SECRET}\n")
     settings = GatewaySettings(port=free_port(), data_dir=tmp_path, token_file=tmp_path / "token")
-    async with asking(build(settings)) as found:
-        yield found
+    async with asking(build(settings)) as door:
+        yield door
 
 
 @asynccontextmanager
@@ -148,7 +148,7 @@ async def logged_in(door: Door) -> tuple[str, str]:
 
 async def test_a_link_signs_a_browser_in_once(door: Door) -> None:
     link = await door.code()
-    assert await door.status("HEAD", link) != 200  # a link checker's look does not use it up
+    assert await door.status("HEAD", link) != 200  # the request of a link checker does not use it up
     assert await door.status("GET", link) == 200
     again = await door.ask("GET", link)
     assert again.status == 403
@@ -185,8 +185,8 @@ async def test_no_log_holds_the_code_of_a_link(door: Door, capfd: pytest.Capture
     link = await door.code()
     await door.ask("GET", link)
     await door.ask("GET", link)
-    said = "".join(capfd.readouterr())
-    assert link.partition("code=")[2] not in said
+    logs = "".join(capfd.readouterr())
+    assert link.partition("code=")[2] not in logs
 
 
 async def test_a_gateway_with_an_unreadable_token_does_not_start(tmp_path: Path) -> None:

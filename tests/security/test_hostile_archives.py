@@ -1,4 +1,4 @@
-"""Archives that take time or memory without end from whoever reads them: the registry, and who exports a model."""
+"""Archives that take endless time or memory from their readers: the registry, and an export of a model."""
 
 import subprocess
 import sys
@@ -19,9 +19,9 @@ from support.registry_service import RegistryProcess, oci_client, platform, read
 MODEL = oci.model()
 MIB = 1024 * 1024
 LARGE_HEADER = hostile.header(tarfile.XHDTYPE, 60 * MIB) + b"62914560 x=" + bytes(60 * MIB)
-"""A pax header that some 60 KB unpack to."""
+"""A pax header that compresses to about 60 KB."""
 ENDLESS = hostile.pax(GNU_sparse_major="1", GNU_sparse_minor="0", GNU_sparse_name="x")
-"""A sparse file whose map, of which all is read, never ends."""
+"""A sparse file with an endless map, which readers read completely."""
 NESTED = hostile.extended(tarfile.GNUTYPE_LONGNAME, b"n") * 20_000
 EXPORT = """
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Registries whose answers have no end, or no sense: who asks them gets an error."""
+"""Registries with endless or invalid answers: the client gets an error."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

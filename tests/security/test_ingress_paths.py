@@ -1,4 +1,4 @@
-"""What clients of a model cannot reach through a real Envoy: the management of the model server behind it."""
+"""The parts of a model server that its clients cannot reach through a real Envoy: its management."""
 
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ CLOSED = [
     *("/v2/systemsharedmemory/status", "/v2/systemsharedmemory/region/x/register", "/v2/cudasharedmemory/status"),
     *("/v2/logging", "/v2/trace/setting", "/v2/models/iris/trace/setting", "/v2/docs", "/metrics", "/"),
     "/inference.GRPCInferenceService/RepositoryModelUnload",
-    # Other spellings of the same.
+    # Other spellings of the same path.
     *("//v2/repository/index", "/v2//repository/index", "/v2/./repository/index", "/v2/repository/index/"),
     *("/v2/models/../repository/index", "/v2/models/%2e%2e/repository/index", "/v2/models/iris/../../repository/index"),
     *("/v2/models/iris%2f..%2f..%2frepository/index", "/v2/models/iris/..;/repository/index", "/v2/%72epository/index"),
@@ -67,7 +67,7 @@ MANAGING_CALLS = [
 
 
 async def call(bench: Bench, name: str) -> Answer:
-    """A call by gRPC, which Envoy takes over HTTP/1.1 too."""
+    """Make a gRPC call, which Envoy accepts over HTTP/1.1 too."""
     where, body = urlsplit(bench.urls(IRIS, "") or ""), b"\0\0\0\0\1x"
     headers = (*GRPC, ("Content-Length", str(len(body))))
     path = f"/inference.GRPCInferenceService/{name}"
@@ -78,10 +78,10 @@ async def test_management_calls_over_grpc_never_reach_a_model_server(envoy: Benc
     server = GrpcServer("v1")
     await envoy.data_plane.apply(route_to(await server.start()))
     refused = [(await call(envoy, name)).header("grpc-status") for name in MANAGING_CALLS]
-    asked = server.asked
+    before = server.requests
     served = await call(envoy, "ModelInfer")
     server.close()
-    assert (set(refused), asked, server.asked, served.status) == ({"12"}, 0, 1, 200)
+    assert (set(refused), before, server.requests, served.status) == ({"12"}, 0, 1, 200)
 
 
 async def test_a_custom_server_keeps_its_paths(envoy: Bench, upstream: Upstream) -> None:

@@ -1,4 +1,4 @@
-"""Credentials for external systems, as an operator issues them on a platform that runs."""
+"""Credentials for external systems, issued by an operator on a running platform."""
 
 import json
 from pathlib import Path

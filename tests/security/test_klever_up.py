@@ -1,4 +1,4 @@
-"""What `klever up` gives to its owner, and what a process of another user, or another program, gets of it."""
+"""The access that `klever up` gives to its owner, and that a process of another user or program has."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), H
 
 
 async def klever(home: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    """Exit code and output of a command, as someone with this home types it."""
+    """Run a command as a user with this home. Return exit code and output."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("KLEVER_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "klever.cli", *arguments),
@@ -54,10 +54,10 @@ async def test_only_the_owner_of_the_home_has_access(platform: Platform, tmp_pat
     assert await klever(platform.home, "models", "list", "--json") == (0, "[]\n")
     assert await klever(platform.home, "models", "list", "--json", "--server", server) == (0, "[]\n")
 
-    code, said = await klever(tmp_path, "models", "list", "--server", server)
+    code, output = await klever(tmp_path, "models", "list", "--server", server)
     assert code == 1
-    assert "the request has no token" in said
-    assert "--token-file" in said
+    assert "the request has no token" in output
+    assert "--token-file" in output
     named = ("--token-file", str(platform.home / "token"))
     assert await klever(tmp_path, "models", "list", "--json", "--server", server, *named) == (0, "[]\n")
 
@@ -69,14 +69,14 @@ async def test_only_the_owner_of_the_home_has_access(platform: Platform, tmp_pat
 
 @pytest.mark.timeout(180)
 async def test_the_printed_link_signs_a_browser_in_only_once(platform: Platform) -> None:
-    said = await eventually(lambda: _link((platform.home / "up.log").read_text()))
-    assert await status(said) == 200
-    assert await status(said) == 403
+    printed = await eventually(lambda: _link((platform.home / "up.log").read_text()))
+    assert await status(printed) == 200
+    assert await status(printed) == 403
     code, again = await klever(platform.home, "login-link")
     assert code == 0
     assert await status(again.strip()) == 200
     logs = "".join(path.read_text() for path in (platform.home / "logs").iterdir())
-    for link in (said, again.strip()):
+    for link in (printed, again.strip()):
         assert link.partition("code=")[2] not in logs
 
 
@@ -87,10 +87,10 @@ async def _link(text: str) -> str:
 
 @pytest.mark.timeout(180)
 async def test_the_token_of_a_home_is_sent_only_to_its_platform(platform: Platform) -> None:
-    heard: list[str] = []
+    received: list[str] = []
 
     async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        received.append((await reader.readuntil(b"\r\n\r\n")).decode())
         writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         writer.close()
 
@@ -99,8 +99,8 @@ async def test_the_token_of_a_home_is_sent_only_to_its_platform(platform: Platfo
         for host in ("127.0.0.1", "localhost"):
             code, _ = await klever(platform.home, "models", "list", "--server", f"http://{host}:{port}")
             assert code == 1
-    assert len(heard) == 2
-    for request in heard:
+    assert len(received) == 2
+    for request in received:
         assert "authorization" not in request.lower()
         assert platform.token not in request
 

@@ -1,6 +1,6 @@
-"""What a client must not get by letting the server act for it: the server checks only what is sent to it.
+"""Attacks in which the server acts for a client: the server checks only the messages that it receives.
 
-Answers go to whatever reply subject a request names, consumers deliver to whatever subject their configuration names,
+Replies go to any subject that a request names, consumers deliver to any subject in their configuration,
 and the server checks neither against the permissions of the client (nats-server 2.15, issue 8274).
 """
 
@@ -21,7 +21,7 @@ FORGED = b"a forged document"
 
 
 async def written(deployer: Connected) -> None:
-    """A document that the attacker wants to change."""
+    """Store a document that the attacker wants to change."""
     await deployer.client.jetstream().publish(KEY, DOCUMENT)
 
 
@@ -29,14 +29,14 @@ async def document(operator: Client) -> bytes | None:
     return (await operator.jetstream().get_msg(SERVINGS_BUCKET.stream, subject=KEY)).data
 
 
-async def asked(client: Client, call: str, **body: Any) -> dict[str, Any]:
-    """The answer of the JetStream API."""
+async def jetstream_answer(client: Client, call: str, **body: Any) -> dict[str, Any]:
+    """Return the answer of the JetStream API."""
     answer = await client.request(f"$JS.API.{call}", json.dumps(body).encode(), timeout=10)
     return dict(json.loads(answer.data))
 
 
 async def test_replies_to_a_request_reach_no_document_and_no_stream(guarded_nats: GuardedNats) -> None:
-    """PubAcks of an event, and a stored event that is read: both would be stored where the reply subject says."""
+    """PubAcks of an event, and a stored event that is read: both would be stored under the reply subject."""
     async with (
         guarded_nats.client("deployer") as deployer,
         guarded_nats.client("gateway") as gateway,
@@ -47,7 +47,7 @@ async def test_replies_to_a_request_reach_no_document_and_no_stream(guarded_nats
         before = await operator.client.jetstream().stream_info(SERVINGS.name)
         for reply in (KEY, "klever.serving.ready.default.iris"):
             await gateway.client.publish(REQUEST, FORGED, reply=reply)
-            await gateway.client.publish(REQUEST, FORGED, headers={"Nats-Trace-Dest": reply})  # refused altogether
+            await gateway.client.publish(REQUEST, FORGED, headers={"Nats-Trace-Dest": reply})  # refused completely
             get = json.dumps({"seq": stored.seq}).encode()
             await gateway.client.publish(f"$JS.API.STREAM.MSG.GET.{SERVINGS.name}", get, reply=reply)
             take = f"$JS.API.CONSUMER.CREATE.{SERVINGS.name}.follower"
@@ -60,7 +60,7 @@ async def test_replies_to_a_request_reach_no_document_and_no_stream(guarded_nats
 
 
 async def test_a_shared_account_would_let_a_publisher_replace_documents(guarded_nats: GuardedNats) -> None:
-    """Why each client has an account of its own: who shares one with the streams destroys what it may not write."""
+    """The reason for separate accounts: in a shared one, a client can destroy documents that it may not write."""
     async with guarded_nats.client("deployer") as deployer, guarded_nats.client() as operator:
         await written(deployer)
         await operator.client.publish(REQUEST, FORGED, reply=KEY)
@@ -81,7 +81,7 @@ async def test_a_consumer_cannot_deliver_into_a_document(guarded_nats: GuardedNa
         await written(deployer)
         await gateway.client.jetstream().publish(REQUEST, FORGED)
         config = {"name": "evil", "deliver_subject": KEY, "ack_policy": "none", "idle_heartbeat": 100_000_000}
-        created = await asked(
+        created = await jetstream_answer(
             gateway.client, f"CONSUMER.CREATE.{SERVINGS.name}.evil", stream_name=SERVINGS.name, config=config
         )
         assert "error" not in created
@@ -104,7 +104,7 @@ async def test_a_consumer_cannot_be_changed_under_another_name(guarded_nats: Gua
             await js.add_consumer(SERVINGS.name, name="ci", durable_name="ci", filter_subject="klever.serving.>")
         before = await js.consumer_info(SERVINGS.name, named)
         config = {"name": named, "durable_name": named, "filter_subject": "klever.serving.ready.>"}
-        answer = await asked(
+        answer = await jetstream_answer(
             gateway.client, f"CONSUMER.CREATE.{SERVINGS.name}.other", stream_name=SERVINGS.name, config=config
         )
         assert "error" in answer

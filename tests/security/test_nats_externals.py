@@ -1,4 +1,4 @@
-"""An external system does on NATS what its credentials were issued for, and nothing else."""
+"""An external system can do on NATS only what its credentials permit."""
 
 import asyncio
 import json
@@ -21,14 +21,14 @@ EVERYTHING = tuple(subject for stream in STREAMS for subject in stream.subjects)
 
 
 def admit(guarded_nats: GuardedNats, *, publish: tuple[str, ...] = (), subscribe: tuple[str, ...] = ()) -> Path:
-    """Credentials of `ci`, in force once the server answers again."""
+    """Issue credentials of `ci`, which are valid once the server answers again."""
     credentials = guarded_nats.issue("ci", publish=publish, subscribe=subscribe)
     guarded_nats.restart()
     return credentials
 
 
 async def publish_twice(external: Connected, operator: Connected, subject: str) -> int:
-    """Messages that a stream has more than before."""
+    """Publish twice. Return the number of new messages in the stream."""
     js = operator.client.jetstream()
     before = (await js.stream_info(MODELS.name)).state.messages
     await external.refused(subject, subject)
@@ -144,7 +144,7 @@ async def test_a_new_client_publishes_while_services_keep_running(guarded_nats: 
 
 
 async def test_an_unknown_external_system_is_reported_as_such(guarded_nats: GuardedNats) -> None:
-    """The server has not read of it."""
+    """The server has not reloaded its configuration."""
     seed = guarded_nats.issue("ci", publish=publishable_by_externals()).read_text()
     request = guarded_nats.issued.harmless_request
     assert not await asyncio.to_thread(admitted, guarded_nats.server.url, seed, request, int, within=1)

@@ -1,4 +1,4 @@
-"""Each service can do on NATS what the contract says of it, and nothing else; a real server refuses the rest."""
+"""The contract defines the permissions of each service on NATS; a real server refuses everything else."""
 
 from pathlib import Path
 

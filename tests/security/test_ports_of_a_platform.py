@@ -1,4 +1,4 @@
-"""The ports of model servers that a real platform runs: for its ingress, and for no other process."""
+"""The ports of model servers of a real platform: only its ingress can use them."""
 
 import json
 from collections.abc import AsyncIterator
@@ -97,7 +97,7 @@ async def test_mirrored_requests_have_the_key_too(platform: Platform, tmp_path: 
     async with platform.client() as client:
         applied = await client.apply("adder", ServingSpec.model_validate({"variants": variants, "traffic": traffic}))
         document = await client.wait_for_ready("adder", applied.generation)
-    key = AccessKeys.kept_in(platform.home / "deployer" / "access.secret")(ServingName("default", "adder"))
+    key = AccessKeys.from_file(platform.home / "deployer" / "access.secret")(ServingName("default", "adder"))
     (record,) = (platform.home / "deployer" / "workloads" / "replicas").glob("*.v2.*.json")
     metrics = f"http://127.0.0.1:{json.loads(record.read_text())['port']}/metrics"
 

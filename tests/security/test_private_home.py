@@ -1,4 +1,4 @@
-"""What a platform keeps is for the user that runs it."""
+"""Only the user that runs a platform can read its files."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ OTHERS = 0o077
 
 
 def open_to_others(directory: Path) -> list[Path]:
-    """What other users of the machine could read, or write, if they got to it; sockets and links have no say."""
+    """The paths that other users of the machine could read or write; sockets and links do not count."""
     return [
         path
         for path in (directory, *directory.rglob("*"))
@@ -21,7 +21,7 @@ def open_to_others(directory: Path) -> list[Path]:
 
 @pytest.fixture
 def readable_home(tmp_path: Path) -> Path:
-    """A home that was made by hand, as directories are by default."""
+    """A home that was created by hand, with default permissions."""
     home = tmp_path / "home"
     home.mkdir(mode=0o755)
     return home
@@ -29,12 +29,12 @@ def readable_home(tmp_path: Path) -> Path:
 
 async def test_no_other_user_can_read_files_of_a_platform(readable_home: Path) -> None:
     async with running_platform(readable_home) as platform:
-        (readable_home / "up.log").unlink()  # the test's own
+        (readable_home / "up.log").unlink()  # created by the test itself
         assert [str(path) for path in open_to_others(readable_home)] == []
         assert listening(platform, "nats") == [("127.0.0.1", int(platform.urls["nats"].rpartition(":")[2]))]
 
 
 def listening(platform: Platform, part: str) -> list[tuple[str, int]]:
-    """Where a part accepts connections."""
+    """The ports on which a part accepts connections."""
     connections = psutil.Process(platform.pid(part)).net_connections("inet")
     return [(each.laddr.ip, each.laddr.port) for each in connections if each.status == psutil.CONN_LISTEN]

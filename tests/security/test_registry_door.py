@@ -1,4 +1,4 @@
-"""The registry of `klever up`: a process of another user has nothing of it, and hears no password."""
+"""The registry of `klever up`: a process of another user can neither use it nor receive its password."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ while True:
 
 
 async def ormb_push(home: Path, directory: Path, reference: str, **environment: str) -> tuple[int, str]:
-    """Exit code and output of `ormb push`, by a user with this home directory who has no logins."""
+    """Run `ormb push` as a user with this home directory and no logins. Return exit code and output."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("KLEVER_", "ORMB_", "DOCKER_"))}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ormb.cli", "push", str(directory), reference),
@@ -59,7 +59,7 @@ async def ormb_push(home: Path, directory: Path, reference: str, **environment: 
 
 
 async def statuses(platform: Platform, headers: dict[str, str]) -> dict[str, int]:
-    """What a client gets that would list, pull, push, delete and rebuild."""
+    """The statuses of requests to list, pull, push, delete and rebuild."""
     requests = {
         "list": ("GET", "/v2/_catalog"),
         "pull": ("GET", "/v2/library/adder/manifests/v1"),
@@ -83,12 +83,12 @@ async def test_only_the_owner_uses_the_registry_of_a_platform_and_without_login(
     async with running_platform(home, HOME=str(user), ORMB_ROOTPATH="") as platform:
         port = platform.registry_host.rpartition(":")[2]
         for host, version in (("localhost", "v1"), ("127.0.0.1", "v2")):
-            code, said = await ormb_push(user, model, f"{host}:{port}/library/adder:{version}")
-            assert code == 0, said
+            code, output = await ormb_push(user, model, f"{host}:{port}/library/adder:{version}")
+            assert code == 0, output
         await platform.parsed("library/adder:v1")
 
-        code, said = await ormb_push(tmp_path / "another", model, f"localhost:{port}/library/adder:v3")
-        assert (code, "wants credentials" in said or "log in" in said) == (1, True), said
+        code, output = await ormb_push(tmp_path / "another", model, f"localhost:{port}/library/adder:v3")
+        assert (code, "wants credentials" in output or "log in" in output) == (1, True), output
         nobody = await statuses(platform, {})
         guess = await statuses(platform, {"Authorization": aiohttp.encode_basic_auth("klever", "guess")})
         assert set(nobody.values()) == {401}
@@ -126,7 +126,7 @@ async def test_a_replaced_password_is_refused(tmp_path: Path) -> None:
 
 
 def _is_kept_secret(platform: Platform, user: Path, password: str) -> None:
-    """It is in its own file alone, which nobody else reads; not in what other users see of processes."""
+    """Return whether only its own private file contains the password, and no process shows it to other users."""
     file = platform.home / "credentials" / "registry-password"
     about = file.stat()
     assert (stat.S_IMODE(about.st_mode), about.st_uid) == (0o600, os.geteuid())
@@ -144,7 +144,7 @@ def _is_kept_secret(platform: Platform, user: Path, password: str) -> None:
 
 @pytest.mark.timeout(300)
 async def test_a_program_on_the_port_of_a_killed_platform_receives_no_password(tmp_path: Path) -> None:
-    """Even where it is a process of the same user, since what a killed platform left behind counts for nothing."""
+    """This holds even for a process of the same user, because the record of a killed platform is ignored."""
     home, user, model = tmp_path / "home", tmp_path / "user", adder(tmp_path / "adder", 1)
     home.mkdir()
     async with running_platform(home, HOME=str(user), ORMB_ROOTPATH="") as platform:
@@ -154,15 +154,15 @@ async def test_a_program_on_the_port_of_a_killed_platform_receives_no_password(t
         await platform.process.wait()
         await eventually(lambda: nothing_left(home, port), within=60)
         assert list((user / ".ormb" / "local").iterdir()) != []
-        async with listening("127.0.0.1", port) as heard:
+        async with listening("127.0.0.1", port) as received:
             code, _ = await ormb_push(user, model, f"{host}/library/adder:v1")
     assert code == 1
-    assert heard != []
-    assert not any("Authorization" in each for each in heard)
+    assert received != []
+    assert not any("Authorization" in each for each in received)
 
 
 async def nothing_left(home: Path, port: int) -> bool:
-    """Whether a killed platform has ended and let go of a port; what it left is killed, too."""
+    """Return whether a killed platform has exited and released a port; its remains are killed, too."""
     left = processes_of(home)
     for process in left:
         process.kill()
@@ -171,11 +171,11 @@ async def nothing_left(home: Path, port: int) -> bool:
 
 @asynccontextmanager
 async def listening(host: str, port: int, status: int = 401, **headers: str) -> AsyncIterator[list[dict[str, str]]]:
-    """A server that asks for a login, or sends on; the headers that it hears."""
-    heard: list[dict[str, str]] = []
+    """A server that asks for a login or redirects. Yields the headers that it receives."""
+    received: list[dict[str, str]] = []
 
     async def answer(request: web.Request) -> web.Response:
-        heard.append(dict(request.headers))
+        received.append(dict(request.headers))
         return web.Response(status=status, headers=headers or CHALLENGE)
 
     application = web.Application()
@@ -183,7 +183,7 @@ async def listening(host: str, port: int, status: int = 401, **headers: str) -> 
     server = TestServer(application, host=host, port=port)
     await server.start_server()
     try:
-        yield heard
+        yield received
     finally:
         await server.close()
 
@@ -206,27 +206,27 @@ async def test_a_redirect_of_the_registry_does_not_forward_the_password(tmp_path
     heard_here: list[str] = []
     application = web.Application()
     application.router.add_get("/{path:.*}", answer)
-    async with TestServer(application, host="127.0.0.1", port=port), listening("127.0.0.1", elsewhere) as heard:
+    async with TestServer(application, host="127.0.0.1", port=port), listening("127.0.0.1", elsewhere) as received:
         with announced(root, own(tmp_path, port)):
             async with OrmbClient(root) as client:
                 with pytest.raises(OrmbError):
                     await client.pull(Reference(f"localhost:{port}", "library/adder", "v1"))
     assert heard_here != []
-    assert heard != []
-    assert not any("Authorization" in each for each in heard)
+    assert received != []
+    assert not any("Authorization" in each for each in received)
 
 
 async def test_another_port_of_this_machine_does_not_get_the_password(tmp_path: Path) -> None:
     root, port = tmp_path / "ormb", free_port()
-    async with listening("127.0.0.1", port) as heard, OrmbClient(root) as client:
+    async with listening("127.0.0.1", port) as received, OrmbClient(root) as client:
         with announced(root, own(tmp_path, free_port())), pytest.raises(AuthenticationError):
             await client.pull(Reference(f"localhost:{port}", "library/adder", "v1"))
-    assert heard != []
-    assert not any("Authorization" in each for each in heard)
+    assert received != []
+    assert not any("Authorization" in each for each in received)
 
 
 def has_ipv6() -> bool:
-    """Whether anybody may listen on `::1`."""
+    """Return whether `::1` is available."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -235,7 +235,7 @@ def has_ipv6() -> bool:
 
 
 class Ipv6First(ThreadedResolver):
-    """The system's resolver where `localhost` is `::1`, as on many machines; there any user may listen, too."""
+    """A resolver for which `localhost` is `::1`, as on many machines; any user may listen there, too."""
 
     async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_UNSPEC) -> list[ResolveResult]:
         """See `AbstractResolver`."""
@@ -265,7 +265,7 @@ async def test_localhost_is_the_platform_and_not_a_listener_on_ipv6(
 
 @AS_ROOT
 async def test_another_user_on_the_port_of_the_registry_gets_no_connection(tmp_path: Path) -> None:
-    """As in the moment in which a registry that died is started again."""
+    """This can happen while a registry that died is restarted."""
     port = free_port()
     stranger = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", STRANGER, str(port)), stdout=asyncio.subprocess.PIPE

@@ -1,4 +1,4 @@
-"""The registry's own doors: whose repository is read, how often passwords are guessed, who reads its files."""
+"""Access to the registry: repositories of others, guesses of passwords, files on disk."""
 
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -35,7 +35,7 @@ def login(name: str, password: str) -> dict[str, str]:
 
 
 async def stored(client: OciClient) -> str:
-    """A blob of the owner, in `library/foo`."""
+    """Push a blob of the owner to `library/foo`."""
     begun = await client.request("POST", "/v2/foo/blobs/uploads/", headers=login("owner", "o"))
     query = {"digest": sha256(SECRET)}
     sent = await client.request(
@@ -47,7 +47,7 @@ async def stored(client: OciClient) -> str:
 
 @pytest.mark.parametrize("source", ["foo", "library/foo"])
 async def test_a_blob_is_mounted_only_from_a_readable_repository(client: OciClient, source: str) -> None:
-    """`foo` is `library/foo`, where a right in the project `foo` counts nothing."""
+    """`foo` is `library/foo`, so permissions in the project `foo` do not apply."""
     query = {"mount": await stored(client), "from": source}
     mounted = await client.request("POST", "/v2/bar/m/blobs/uploads/", params=query, headers=login("stranger", "s"))
     assert mounted.status == 202, "an upload of one's own is begun instead"

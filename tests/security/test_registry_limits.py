@@ -1,4 +1,4 @@
-"""What an account may put onto the registry's disk."""
+"""The limits of an account's storage in the registry."""
 
 import gzip
 from collections.abc import AsyncIterator, Iterator
@@ -37,18 +37,18 @@ async def client(service: RegistryProcess) -> AsyncIterator[OciClient]:
         yield client
 
 
-async def begun(client: OciClient, project: str = "library") -> Answer:
+async def start_upload(client: OciClient, project: str = "library") -> Answer:
     return await client.request("POST", f"/v2/{project}/m/blobs/uploads/", headers=LOGIN)
 
 
 async def sent(client: OciClient, content: bytes, project: str = "library", **headers: str) -> Answer:
-    location = (await begun(client, project)).headers["Location"]
+    location = (await start_upload(client, project)).headers["Location"]
     query = {"digest": sha256(content)}
     return await client.request("PUT", location, params=query, data=content, headers={**LOGIN, **headers})
 
 
 def on_disk(service: RegistryProcess) -> int:
-    """Bytes of all blobs and uploads."""
+    """The bytes of all blobs and uploads."""
     return sum(path.stat().st_size for path in (service.data_dir / "repositories").rglob("*") if path.is_file())
 
 
@@ -56,7 +56,7 @@ def on_disk(service: RegistryProcess) -> int:
 async def test_a_blob_over_the_limit_is_refused_and_leaves_nothing(
     service: RegistryProcess, client: OciClient, *, chunked: bool
 ) -> None:
-    location = (await begun(client)).headers["Location"]
+    location = (await start_upload(client)).headers["Location"]
 
     async def body() -> AsyncIterator[bytes]:
         for _ in range(3):
@@ -84,16 +84,16 @@ async def test_a_project_cannot_exceed_its_quota(service: RegistryProcess, clien
 
 
 async def test_unfinished_uploads_are_limited_by_project(client: OciClient) -> None:
-    answers = [await begun(client) for _ in range(MOST_UPLOADS + 1)]
+    answers = [await start_upload(client) for _ in range(MOST_UPLOADS + 1)]
     assert [answer.status for answer in answers] == [202] * MOST_UPLOADS + [429]
     assert (answers[-1].code, "Retry-After" in answers[-1].headers) == ("TOOMANYREQUESTS", True)
-    assert (await begun(client, "other")).status == 202
+    assert (await start_upload(client, "other")).status == 202
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
 async def test_bodies_that_decompress_over_the_limit_are_refused(client: OciClient, coding: str) -> None:
     plain = bytes(MOST_BYTES)
-    location = (await begun(client)).headers["Location"]
+    location = (await start_upload(client)).headers["Location"]
     body = gzip.compress(plain)
     headers = {**LOGIN, "Content-Encoding": coding}
     refused = await client.request("PUT", location, params={"digest": sha256(plain)}, data=body, headers=headers)

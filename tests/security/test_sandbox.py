@@ -1,4 +1,4 @@
-"""The sandbox: what a model may not reach, each shown to be there to be reached; what it may; how it fails closed."""
+"""The sandbox: operations refused inside and possible outside, permitted operations, and its closed failures."""
 
 import os
 import socket
@@ -141,7 +141,7 @@ def test_only_the_listed_variables_reach_the_program(sandbox: Sandboxed) -> None
 
 
 def test_a_variable_of_the_program_does_not_reach_the_launcher(sandbox: Sandboxed) -> None:
-    """What is set for the program could make the dynamic linker load a library of the model into the launcher."""
+    """A variable of the program could make the dynamic linker load a library of the model into the launcher."""
     directory = Path(sandbox.surroundings.outside)
     tricks = {"LD_DEBUG": "files", "LD_DEBUG_OUTPUT": str(directory / "linker")}
 
@@ -177,7 +177,7 @@ def test_the_resources_of_a_program_are_limited(sandbox: Sandboxed, limits: Limi
 
 
 def test_a_program_that_cannot_be_confined_does_not_run(sandbox: Sandboxed) -> None:
-    """Linux lets a process restrict itself sixteen times, so that the launcher's own restriction fails."""
+    """Linux allows a process sixteen restrictions, so the launcher's own restriction fails."""
     with starting(_with_code(sandbox, "print('ran')"), os.environ) as start:
         restricted = (sys.executable, "-c", RESTRICTED_SIXTEEN_TIMES, *start.command)
         done = subprocess.run(restricted, pass_fds=start.descriptors, capture_output=True, text=True, check=False)

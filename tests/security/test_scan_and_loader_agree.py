@@ -1,4 +1,4 @@
-"""Whatever the bytes: what a scan calls clean calls nothing unlisted when loaded, and what it refuses is refused."""
+"""For any bytes: a clean pickle calls nothing unlisted when it is loaded, and the loader refuses a refused one."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ OPCODES = (
 
 
 def globals_of(pair: tuple[str, str]) -> list[bytes]:
-    """Ways to name a class or function."""
+    """The ways to name a class or function."""
     module, name = (each.encode() for each in pair)
     texts = b"".join(b"\x8c" + bytes([len(each)]) + each for each in (module, name))
     return [b"c" + module + b"\n" + name + b"\n", texts + b"\x93", b"(i" + module + b"\n" + name + b"\n"]
@@ -74,7 +74,7 @@ PICKLES = st.builds(
 
 @pytest.fixture(scope="module")
 def child() -> Iterator["Child"]:
-    """A process that loads pickles, with nothing to lose."""
+    """A process that loads pickles and may be damaged."""
     command = [sys.executable, "-m", "support.unpickling_child"]
     with subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Child(process)
@@ -82,13 +82,13 @@ def child() -> Iterator["Child"]:
 
 
 class Child:
-    """The process, and how it is asked."""
+    """The process, and its protocol."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def load(self, content: bytes) -> dict[str, Any]:
-        """What a scan and a loader made of it."""
+        """Return the results of the scan and of the loader."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(base64.b64encode(content).decode() + "\n")
@@ -98,13 +98,13 @@ class Child:
 
 
 def is_listed(name: str) -> bool:
-    """Whether `module:name` is listed."""
+    """Return whether `module:name` is listed."""
     module, _, attribute = name.partition(":")
     return Allowlist().admits((module, attribute))
 
 
 def unlisted(answer: dict[str, Any]) -> list[str]:
-    """What was named or run that is not listed; naming is reported before it is refused."""
+    """Return the unlisted names that were named or run. A name is reported before it is refused."""
     return [event for event in answer["events"] if not is_listed(event)]
 
 
@@ -115,7 +115,7 @@ def test_scan_and_loader_agree(child: Child, content: bytes) -> None:
     unknown = unlisted(answer)
     if answer["refused"] is None:
         assert unknown == []
-    elif "behind its end" not in answer["refused"]:
+    elif "after its end" not in answer["refused"]:
         assert answer["raised"] is not None
     assert len(unknown) <= 1, "the loader ends at the first name that is not listed"
 

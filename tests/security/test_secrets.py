@@ -74,8 +74,8 @@ def test_a_secret_is_a_file_that_only_its_owner_can_read(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../accounts", "a/b", "", ".hidden", "UPPER", "_part"])
 def test_a_name_outside_the_directory_is_refused(home: Path, name: str) -> None:
-    status, said = ask("set", name, value="x")
-    assert (status, "lower-case letters" in said, home.exists()) == (1, True, False)
+    status, output = ask("set", name, value="x")
+    assert (status, "lower-case letters" in output, home.exists()) == (1, True, False)
 
 
 async def test_a_model_server_gets_the_value_but_its_document_and_arguments_do_not(
@@ -100,12 +100,12 @@ async def test_a_model_server_gets_the_value_but_its_document_and_arguments_do_n
 
 async def test_a_missing_secret_is_reported_with_the_command_to_set_it(workloads: LocalWorkloads) -> None:
     refused = workloads.refusal("default", own())
-    assert refused == "variant v1: there is no secret db in namespace default: `klever secrets set db` sets it"
+    assert refused == "variant v1: secret db not found in namespace default: create it with `klever secrets set db`"
 
 
 async def test_a_secret_of_another_namespace_is_missing(workloads: LocalWorkloads, home: Path) -> None:
     SecretFiles(home / "secrets").set("other", "db", VALUE)
-    assert "there is no secret db in namespace default" in (workloads.refusal("default", own()) or "")
+    assert "secret db not found in namespace default" in (workloads.refusal("default", own()) or "")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What another process of the machine gets from the ports of a model server itself, past the ingress."""
+"""The access of another local process to the ports of a model server, past the ingress."""
 
 import json
 from collections.abc import Iterator
@@ -112,7 +112,7 @@ def test_a_model_server_cannot_be_managed_over_grpc(served: Served, more: dict[s
 
 @pytest.fixture(scope="module")
 def inner_port(model: Path, logs: Path) -> Iterator[int]:
-    """Of Triton itself, behind its launcher."""
+    """The port of Triton itself, behind its launcher."""
     port = free_port()
     triton = Runtime("kleverserve.triton", toolchain_python("triton"), logs, {"TMPDIR": str(logs), VARIABLE: KEY})
     with triton.serving(model, "SKLearn", "--inner-port", str(port)):
@@ -120,7 +120,7 @@ def inner_port(model: Path, logs: Path) -> Iterator[int]:
 
 
 async def refusal(port: int, method: str, path: str, *headers: tuple[str, str]) -> int | None:
-    """The status of Triton's answer; None where it closes the connection."""
+    """The status of Triton's answer, or None if it closes the connection."""
     try:
         return (await exchange(f"http://{HOST}:{port}", head(method, path, ("Content-Length", "0"), *headers))).status
     except (ConnectionError, EOFError):
@@ -129,7 +129,7 @@ async def refusal(port: int, method: str, path: str, *headers: tuple[str, str]) 
 
 @pytest.mark.parametrize("size", [0, 1, 7000, len(UNSENDABLE)])
 async def test_triton_cannot_be_managed_behind_its_launcher(inner_port: int, size: int) -> None:
-    """Not even who reads the value in Triton's arguments: a header of that length closes the connection."""
+    """Knowing the value from Triton's arguments does not help: a header of that length closes the connection."""
     headers = [("klever-closed", UNSENDABLE[:size])] if size else []
     answers = {path: await refusal(inner_port, "POST", path, *headers) for path in TRITONS_PATHS}
     assert set(answers.values()) == ({403} if size < len(UNSENDABLE) else {None}), answers

@@ -1,4 +1,4 @@
-"""Toolchains are what their recipes say, whatever a package index serves."""
+"""Toolchains contain exactly what their recipes pin, whatever a package index serves."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ WHEEL = "demo_tool-1.0-py3-none-any.whl"
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_arguments: object) -> None:
-        """Nothing on the test's output."""
+        """Log nothing."""
 
 
 def wheel(code: str) -> bytes:
@@ -45,7 +45,7 @@ GOOD = wheel("answer = 42\n")
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the one package of an index lies."""
+    """An index with one package."""
     folder = tmp_path / "index" / "demo-tool"
     folder.mkdir(parents=True)
     (folder / "index.html").write_text(f'<a href="{WHEEL}">{WHEEL}</a>')

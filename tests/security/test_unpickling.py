@@ -1,4 +1,4 @@
-"""A file runs nothing when it is scanned or loaded, whatever it is called and however it is made."""
+"""A file runs no code when it is scanned or loaded, whatever its name or contents."""
 
 import os
 import pickle
@@ -21,7 +21,7 @@ CANNOT_LOAD = 3
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    """The built-in server in its toolchain, where classes of these tests can be imported."""
+    """The built-in server in its toolchain, which can import the classes of these tests."""
     paths = os.pathsep.join((SERVER_PATH, str(TESTS)))
     return Runtime(
         "kleverserve",

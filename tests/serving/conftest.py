@@ -1,4 +1,4 @@
-"""Models served for real: made by their frameworks, served by the model server inside the toolchain of the format."""
+"""Real models of the frameworks, served by the model server inside the toolchain of the format."""
 
 from collections.abc import Callable
 from functools import cache
@@ -26,7 +26,7 @@ def python(toolchains: ToolchainStore) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def models(python: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """The directory of the models that a maker makes in a toolchain, once in a run of the tests."""
+    """The directory of the models that a program creates in a toolchain, once per test run."""
     return cache(
         lambda toolchain, maker: make_models(python(toolchain), MAKERS / f"{maker}.py", tmp_path_factory.mktemp(maker))
     )
@@ -34,5 +34,5 @@ def models(python: Callable[[str], Path], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the packages of the model server only, for PYTHONPATH."""
+    """A directory with only the packages of the model server, for PYTHONPATH."""
     return server_path(tmp_path_factory.mktemp("package"), server_packages())

@@ -1,4 +1,4 @@
-"""Each format against the answers that its framework gave when the model was made."""
+"""Each format against the answers of its framework when the model was created."""
 
 import json
 import os
@@ -36,7 +36,7 @@ Post = Callable[[str, Any], tuple[int, Any]]
 
 @contextmanager
 def server(python: Path, package: Path, directory: Path, model_format: str) -> Iterator[str]:
-    """The URL of the model, ready; the process is killed in the end."""
+    """The URL of a model that is ready; the process is killed at the end."""
     options = ["--model-dir", str(directory), "--format", model_format, "--name", "m", "--version", "v1", "--port", "0"]
     with subprocess.Popen(
         [python, "-m", "kleverserve", *options],
@@ -58,7 +58,7 @@ def server(python: Path, package: Path, directory: Path, model_format: str) -> I
 
 
 def ask(url: str, document: Any = None) -> tuple[int, Any]:
-    """Status and JSON of an answer."""
+    """Return status and JSON of an answer."""
     data = None if document is None else json.dumps(document).encode()
     try:
         with urllib.request.urlopen(url, data=data, timeout=60) as response:  # noqa: S310  # loopback
@@ -69,7 +69,7 @@ def ask(url: str, document: Any = None) -> tuple[int, Any]:
 
 
 def some_rows(inputs: list[dict[str, Any]], rows: slice) -> list[dict[str, Any]]:
-    """The same inputs with these rows only."""
+    """The same inputs with only these rows."""
     chosen = []
     for entry in inputs:
         data = entry["data"][rows]
@@ -98,7 +98,7 @@ def test_a_model_answers_as_its_framework(
         assert {entry["name"]: entry["datatype"] for entry in inputs} == {
             each: entry["datatype"] for each, entry in declared.items()
         }
-        if not name.endswith("-declared"):  # what the author declares counts
+        if not name.endswith("-declared"):  # the author's declaration counts
             assert_same_tensors(extract_signature(case["format"], directory / "model"), metadata)
         known = {entry["name"]: entry for entry in metadata["outputs"]}
         for key, names in case["parameters"].items():
@@ -161,7 +161,7 @@ def test_a_model_with_dependent_rows_answers_as_its_framework(
             assert ask(f"{url}/infer", {"inputs": [few]})[0] in {
                 200,
                 400,
-            }  # and then the same interpreter, or a new one
+            }  # then again with the same interpreter, or a new one
 
 
 def test_a_tflite_model_that_litert_cannot_run_is_refused_with_the_reason(

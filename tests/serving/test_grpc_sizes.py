@@ -1,4 +1,4 @@
-"""Large messages by gRPC, through the ingress to the servers that speak it."""
+"""Large gRPC messages, through the ingress to the servers that support gRPC."""
 
 import asyncio
 import json
@@ -23,14 +23,14 @@ LIMITED = ("--max-body-bytes", str(LIMIT))
 
 @dataclass(frozen=True)
 class Speaker:
-    """A server of a model with one input of four columns."""
+    """A server whose model has one input of four columns."""
 
     served: Served
     input: str
     datatype: str
 
     def ask(self, port: int, *sizes: str) -> Any:
-        """How requests of these sizes end that are sent to a port."""
+        """Send requests of these sizes to a port. Return their outcomes."""
         named = (MODEL, self.input, self.datatype)
         return json.loads(run_program(self.served.python, "grpc_sizes", f"{HOST}:{port}", *named, *sizes))
 
@@ -74,7 +74,7 @@ async def test_errors_of_the_ingress_are_sentences(speaker: Speaker, tmp_path: P
     port = free_port()
     async with behind_envoy(tmp_path, port):
         [missing] = await asyncio.to_thread(speaker.ask, port, "1024")
-    assert missing["message"].startswith("nothing is served at this path")
+    assert missing["message"].startswith("no serving has this path")
 
 
 async def test_compressed_messages_are_refused(speaker: Speaker, tmp_path: Path) -> None:

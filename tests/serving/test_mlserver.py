@@ -30,13 +30,13 @@ FORMATS = {
     "catboost": "CatBoost",
     **dict.fromkeys(("tensor", "unsigned", "columns"), "MLflow"),
 }
-"""Folders that the program `mlserver_models` makes: MLflow models with signatures of either kind, and with none."""
+"""Directories that the program `mlserver_models` creates: MLflow models with signatures of either kind, and without."""
 ONE_TENSOR = {
     **dict.fromkeys(("sklearn", "scaler", "xgboost", "targets", "lightgbm", "catboost"), "input"),
     "tensor": "input-0",
     "unsigned": "anything",
 }
-"""What the only input of a model is called."""
+"""The name of a model's only input."""
 FILES = {
     "MLmodel",
     "classifier.joblib",
@@ -73,7 +73,7 @@ def models(mlserver: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cases(mlserver: Runtime, models: Path) -> Iterator[Cases]:
-    """Servers by folder, started as tests ask for them."""
+    """Servers by directory, started on demand."""
     with ExitStack() as stack:
         made: dict[str, Case] = {}
 
@@ -160,7 +160,7 @@ async def test_a_tensor_of_another_name_is_refused_with_the_right_one(cases: Cas
     status, answer = await cases(model).served.infer(tensor(name, "FP64", [3, 4], FLAT))
     assert (status, answer["error"]) == (
         400,
-        f"the model takes the inputs {await taken(cases(model))}; the request has '{name}'",
+        f"the model has the inputs {await taken(cases(model))}; the request has '{name}'",
     )
 
 
@@ -184,7 +184,7 @@ def test_a_model_without_a_signature_that_cannot_run_is_not_served(mlserver: Run
 
 async def test_requests_are_not_batched_whatever_the_environment_says(mlserver: Runtime, models: Path) -> None:
     size, seconds = "MLSERVER_MODEL_MAX_BATCH_SIZE", "MLSERVER_MODEL_MAX_BATCH_TIME"
-    batching = replace(mlserver, extra={size: "100", seconds: "300"})  # who waits for a batch waits for ever
+    batching = replace(mlserver, extra={size: "100", seconds: "300"})  # a request that waits for a batch waits for ever
     expected = json.loads((models / "sklearn" / "expected.json").read_text())["predicted"]
     with batching.serving(models / "sklearn", "SKLearn") as served:
         async with asyncio.timeout(60):
@@ -194,10 +194,10 @@ async def test_requests_are_not_batched_whatever_the_environment_says(mlserver: 
 
 
 async def test_a_request_in_flight_at_sigterm_is_answered(mlserver: Runtime, models: Path) -> None:
-    begun, terminated = asyncio.Event(), asyncio.Event()
+    started, terminated = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
-        begun.set()  # the server has said "100 Continue": it works on the request
+        started.set()  # after "100 Continue" the server handles the request
         yield b'{"inputs": [{"name": "input", "datatype": "FP32", '
         await terminated.wait()
         yield b'"shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}]}'
@@ -205,7 +205,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered(mlserver: Runtime, mod
     with mlserver.serving(models / "sklearn", "SKLearn", "--drain-seconds", "30") as served:
         async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
             pending = asyncio.create_task(session.post(f"{served.url}/infer", data=body(), expect100=True))
-            await begun.wait()
+            await started.wait()
             served.process.send_signal(signal.SIGTERM)
             await eventually(lambda: refuses(served.port))
             assert served.process.poll() is None
@@ -220,17 +220,17 @@ async def refuses(port: int) -> bool:
 
 
 async def test_a_stalled_client_does_not_outlive_the_drain(mlserver: Runtime, models: Path) -> None:
-    begun, never = asyncio.Event(), asyncio.Event()
+    started, never = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
-        begun.set()
+        started.set()
         yield b"{"
         await never.wait()
 
     with mlserver.serving(models / "sklearn", "SKLearn", "--drain-seconds", "0.5") as served:
         async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
             pending = asyncio.create_task(session.post(f"{served.url}/infer", data=body(), expect100=True))
-            await begun.wait()
+            await started.wait()
             served.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(served.process.wait, 15) == 0
             with pytest.raises(aiohttp.ClientError):
@@ -256,9 +256,9 @@ def test_a_broken_model_exits_3_with_the_reason(
     (tmp_path / "model" / file).write_bytes(b"\x00 this is no model")
     ended = mlserver.run_to_the_end(tmp_path, model_format)
     assert ended.returncode == 3
-    said = [line for line in ended.stderr.splitlines() if line.startswith("kleverserve: ")]
-    assert len(said) == 1
-    assert said[0].startswith("kleverserve: cannot load the model: ")
+    messages = [line for line in ended.stderr.splitlines() if line.startswith("kleverserve: ")]
+    assert len(messages) == 1
+    assert messages[0].startswith("kleverserve: cannot load the model: ")
     assert "Traceback" not in ended.stderr + ended.stdout
 
 

@@ -1,4 +1,4 @@
-"""MLServer as a hop: the cases that every hop has in common, and what it writes of them."""
+"""MLServer as a hop: the cases of the hop contract, and its log."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
@@ -44,7 +44,7 @@ async def test_mlserver_meets_the_hop_contract(case: Callable[[Hop], Awaitable[N
 
 
 async def test_raw_tensors_over_http_are_refused_at_no_cost(hop: Hop, served: Served) -> None:
-    # It answers before it has logged that it is ready: that line may come later, and is no cost of a request.
+    # MLServer answers before it has logged that it is ready: that line may come later, and is no cost of a request.
     await eventually(lambda: has_logged(served, "ready"))
     before = served.log.stat().st_size
     for _ in range(3):

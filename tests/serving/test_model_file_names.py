@@ -1,4 +1,4 @@
-"""Models whose files have odd names, served by the file that their parser reads."""
+"""Models with odd file names, served from the file that their parser reads."""
 
 import asyncio
 import json
@@ -26,12 +26,12 @@ ODD = {
     "openvino": ("MODEL.XML", "openvino", "other.xml"),
     "pmml-classifier": ("model.xml", "pmml", "other.pmml"),
 }
-"""Model to the name that its file gets, the toolchain that serves it, and the name of another file beside it."""
+"""Model to the name of its file, the toolchain that serves it, and the name of another file beside it."""
 MAKERS = {name: (toolchain, maker) for maker, (toolchain, names) in CASES.items() for name in names.split()}
 
 
 def renamed(made: Path, directory: Path, name: str, rival: str | None) -> str:
-    """A copy of a model under an odd name; the format."""
+    """Copy a model under an odd name. Return its format."""
     shutil.copytree(made, directory)
     files = directory / "model"
     model_format: str = json.loads((directory / "case.json").read_text())["format"]
@@ -71,7 +71,11 @@ def test_other_servers_serve_the_same_file(
     model_format = renamed(made, directory, "model.dat", "metrics.ubj")
     case = json.loads((directory / "case.json").read_text())
     (matrix,) = case["inputs"]
-    second = {**matrix, "shape": [1, *matrix["shape"][1:]], "data": matrix["data"][1:2]}  # Triton takes no NaN in JSON
+    second = {
+        **matrix,
+        "shape": [1, *matrix["shape"][1:]],
+        "data": matrix["data"][1:2],
+    }  # Triton refuses NaN in JSON
     with Runtime(module, toolchain_python(toolchain), tmp_path).serving(directory, model_format) as served:
         status, answer = asyncio.run(served.infer(second))
     assert status == 200, answer

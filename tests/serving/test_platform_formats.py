@@ -1,4 +1,4 @@
-"""Every format on the whole platform: pushed, deployed, and called under the URL that a cluster has."""
+"""Every format on the whole platform: pushed, deployed, and called under the URL of a cluster."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,7 @@ from kleverproto.serving_changes import DeployVersion
 from support.framework_answers import CASES, assert_answers
 from support.whole_platform import Platform, running_platform
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
 
 @pytest.fixture
 def cases(request: pytest.FixtureRequest, models: Callable[[str, str], Path]) -> list[Path]:
-    """The models that a maker makes."""
+    """The models that a program creates."""
     toolchain, names = CASES[request.param]
     return [models(toolchain, request.param) / name for name in names.split()]
 

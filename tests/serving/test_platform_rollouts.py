@@ -1,4 +1,4 @@
-"""Rollouts on the whole platform, under load: what does well goes on by itself, what does not is undone by itself."""
+"""Rollouts on the whole platform, under load: good versions proceed and bad ones are rolled back automatically."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -70,7 +70,7 @@ def server(directory: Path, program: str = SERVER) -> Path:
 
 
 def own(*, status: int = 200, value: float = 7.0, strategy: dict[str, Any] | None = None) -> ServingSpec:
-    """A server of one's own that always answers the same."""
+    """A custom server that always gives the same answer."""
     command = [sys.executable, "$MODEL_DIR/server.py"]
     variant = {
         "name": "own",
@@ -112,7 +112,7 @@ async def test_a_bad_canary_is_rolled_back_automatically_and_affects_only_its_sh
 
             failed = sum(load.failures.values())
             assert await eventually(goes_on, within=20)
-            assert sum(load.failures.values()) <= failed + 4  # what was in flight
+            assert sum(load.failures.values()) <= failed + 4  # requests in flight
         rollout = await rollout_of(client)
         assert (rollout.phase, rollout.weight) == (RolloutPhase.ROLLED_BACK, 0)
         assert [step.weight for step in rollout.steps] == [10]
@@ -250,7 +250,7 @@ async def test_replicas_follow_the_requests_in_flight_and_none_fails(platform: P
         serving = await applied(client, plain.model_copy(update={"variants": (slow,)}))
         assert running() == 1
         async with constant_load(serving.status.url or "", clients=6) as load:
-            assert await eventually(three_run, within=30, every=0.1)  # looking takes time, which the clients need
+            assert await eventually(three_run, within=30, every=0.1)  # polling takes time, which the clients need
         assert await eventually(one_runs, within=30)
         assert load.failures == {}
 

@@ -1,4 +1,4 @@
-"""Runtimes that are asked for, on the whole platform: Triton and MLServer under the same URLs, REST and gRPC."""
+"""Explicit runtimes on the whole platform: Triton and MLServer under the same URLs, REST and gRPC."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from kleverproto.serving_changes import DeployVersion
 from support.framework_answers import assert_answers
 from support.whole_platform import Platform, running_platform
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 DTYPES = {"FP32": np.float32, "FP64": np.float64, "INT32": np.int32, "INT64": np.int64}
 GRAPHS = ("savedmodel", "graphdef", "tflite")
@@ -48,7 +48,7 @@ def triton_python(python: Callable[[str], Path]) -> Path:
 
 
 async def ask_raw(url: str, inputs: list[dict[str, Any]]) -> Any:
-    """The answer to tensors that go as raw bytes: Triton's JSON cannot say that a value is missing."""
+    """Send tensors as raw bytes, because Triton's JSON cannot express a missing value. Return the answer."""
     raw = [np.array(each["data"], DTYPES[each["datatype"]]).tobytes() for each in inputs]
     described = [
         {key: each[key] for key in ("name", "datatype", "shape")} | {"parameters": {"binary_data_size": len(data)}}

@@ -1,4 +1,4 @@
-"""A server is ready only once its model has answered a sample, and says why where it cannot."""
+"""A server is ready only once its model has answered a sample, and otherwise reports the reason."""
 
 from pathlib import Path
 
@@ -30,11 +30,11 @@ def test_a_model_that_loads_but_cannot_run_exits_3_with_both_versions(
 ) -> None:
     ended = runtime.run_to_the_end(models / name, "SKLearn")
     assert ended.returncode == 3
-    (said,) = [line for line in (ended.stdout + ended.stderr).splitlines() if line.startswith("kleverserve: ")]
-    assert said.startswith("kleverserve: cannot load the model: the model was loaded but fails when it is run (")
-    assert "'SimpleImputer' object has no attribute '_fill_dtype'" in said
-    assert "): it was saved by scikit-learn 1.3.2, and 1." in said
-    assert "train and save it again with 1." in said
+    (message,) = [line for line in (ended.stdout + ended.stderr).splitlines() if line.startswith("kleverserve: ")]
+    assert message.startswith("kleverserve: cannot load the model: the model was loaded but fails when it is run (")
+    assert "'SimpleImputer' object has no attribute '_fill_dtype'" in message
+    assert "): it was saved by scikit-learn 1.3.2, and 1." in message
+    assert "train and save it again with 1." in message
 
 
 async def test_a_model_that_refuses_a_generated_sample_is_served(runtime: Runtime, models: Path) -> None:

@@ -1,4 +1,4 @@
-"""Servings as a person handles them: a file, traffic, scale, rollouts, back again; each command typed."""
+"""Servings as a user handles them: a file, traffic, scale, rollouts, back again; each command typed."""
 
 import json
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
 
 
 async def predicted(shell: Shell, *options: str) -> str:
-    """What 1 becomes."""
+    """The prediction for 1."""
     return (await shell.ok(" ".join(["klever predict adder --input x=@x.csv", *options]))).splitlines()[1]
 
 
@@ -78,9 +78,9 @@ async def test_a_serving_from_a_file_goes_through_rollouts_and_back(shell: Shell
     assert "2 of 2 ready" in await shell.ok("klever scale adder --replicas 2")
     await shell.ok("klever rollback adder --to 2")
     assert await predicted(shell) == "3"
-    told = await shell.ok("klever describe adder")
-    assert "  1  " in told.split("revisions:")[1]
-    assert "serving.trafficshifted.v1" in told
+    description = await shell.ok("klever describe adder")
+    assert "  1  " in description.split("revisions:")[1]
+    assert "serving.trafficshifted.v1" in description
     assert "v2/0 | " in await shell.ok("klever logs adder --variant v2")
     assert "library/adder:v2 100 %" in await shell.ok("klever get")
 

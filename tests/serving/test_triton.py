@@ -24,7 +24,7 @@ from support.waiting import eventually
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.1, 5.6, 2.4]]
 FLAT = [value for row in ROWS for value in row]
 SECONDS_OF_WORK = 3_000_000
-"""Steps of the loop model that keep it busy for some seconds."""
+"""Steps of the loop model that take several seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ async def test_inputs_that_do_not_fit_the_model_are_a_bad_request(
 
 
 async def test_data_that_do_not_fit_their_shape_are_refused_by_triton_itself(iris: tuple[Served, Path]) -> None:
-    _status, answer = await iris[0].infer(tensor("X", "FP32", [2, 4], [0.0] * 7))  # this release says 500
+    _status, answer = await iris[0].infer(tensor("X", "FP32", [2, 4], [0.0] * 7))  # this release answers 500
     assert "Shape does not match" in answer["error"]
 
 
@@ -110,12 +110,12 @@ async def test_inputs_that_the_adapter_refuses_are_a_bad_request(triton: Runtime
         assert (await served.infer(tensor("index", "INT64", [2], [0, 2])))[1]["outputs"][0]["data"] == [10.0, 30.0]
         status, answer = await served.infer(tensor("index", "INT64", [1], [7]))
         assert status == 400
-        assert "the model refuses the inputs" in answer["error"]
+        assert "the model rejects the inputs" in answer["error"]
 
 
 @pytest.fixture
 def row_wise(triton: Runtime, tmp_path: Path) -> Runtime:
-    """Triton with an ONNX adapter that says of every model that rows are independent."""
+    """Triton with an ONNX adapter that declares the rows of every model independent."""
     source = tmp_path / "source"
     for package in PACKAGES:
         shutil.copytree(package, source / package.name)
@@ -168,7 +168,7 @@ async def test_requests_in_flight_at_sigterm_are_answered(triton: Runtime, tmp_p
 
 
 def written_below(directory: Path) -> list[Path]:
-    """What a launcher with this directory for temporary files wrote, there and in shared memory."""
+    """The files that a launcher with this directory for temporary files wrote, there and in shared memory."""
     folders = list(directory.glob("klever-triton-*"))
     return [*folders, *(path for folder in folders for path in SHARED_MEMORY.glob(f"{folder.name}-*"))]
 
@@ -252,4 +252,4 @@ def test_a_missing_triton_is_reported_with_the_python_to_use(tmp_path: Path) -> 
     elsewhere = Runtime("kleverserve.triton", Path(sys.executable), logs=tmp_path)
     ended = elsewhere.run_to_the_end(tmp_path, "ONNX", "--port", str(free_port()))
     assert ended.returncode == 3
-    assert "run this by the Python of the toolchain 'triton'" in ended.stderr
+    assert "run it with the Python of the toolchain 'triton'" in ended.stderr

@@ -1,4 +1,4 @@
-"""Triton as a hop: the cases that every hop has in common, and what it writes of them."""
+"""Triton as a hop: the cases of the hop contract, and its log."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator

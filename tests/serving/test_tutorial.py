@@ -20,7 +20,7 @@ REQUEST = {"inputs": [{"name": "X", "shape": [1, 4], "datatype": "FP32", "data":
 
 @pytest.fixture
 async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
-    """A platform that `klever up --detach` has left running, and `klever down` ends."""
+    """A platform that `klever up --detach` has started, and that `klever down` stops."""
     shell = Shell(tmp_path / "home", tmp_path)
     await shell.ok("klever up --detach --ports auto")
     yield shell
@@ -29,8 +29,8 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
 
 
 async def urls(shell: Shell) -> dict[str, str]:
-    found: dict[str, str] = json.loads(await shell.ok("klever status --json"))["urls"]
-    return found
+    urls: dict[str, str] = json.loads(await shell.ok("klever status --json"))["urls"]
+    return urls
 
 
 async def registry(shell: Shell) -> str:
@@ -44,7 +44,7 @@ async def save_and_push(shell: Shell, directory: str, ref: str) -> None:
 
 
 async def shown(shell: Shell, ref: str) -> str:
-    """`klever models get`, once the signature is there."""
+    """Return the output of `klever models get` once the signature is known."""
 
     async def signature() -> str:
         text = await shell.ok(f"klever models get {ref}")
@@ -79,7 +79,7 @@ async def test_a_custom_model_goes_from_the_folder_to_the_endpoint(shell: Shell,
 
     second = await shell.run("klever up")
     assert second.code != 0
-    assert "runs with" in second.err
+    assert "is already running with" in second.err
 
     await shell.ok("klever undeploy mymodel")
     gone = await shell.run("klever predict mymodel --input X=@x.json")
@@ -136,10 +136,10 @@ async def test_a_failed_job_is_listed_retried_and_deleted(shell: Shell, tmp_path
     assert await eventually(failed, within=20) == job
     await shell.ok(f"klever jobs delete {job}")
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return (await shell.run(f"klever jobs get {job}")).code != 0
 
-    assert await eventually(gone, within=20)
+    assert await eventually(is_gone, within=20)
 
 
 @pytest.mark.timeout(120)

@@ -1,4 +1,4 @@
-"""Everything in a bucket of documents, where a test needs all of it to be readable."""
+"""The contents of a bucket of documents, for tests in which every entry must be readable."""
 
 from typing import TypeVar
 
@@ -9,12 +9,12 @@ DocT = TypeVar("DocT", bound=WireModel)
 
 
 async def stored_in(documents: Documents[DocT]) -> list[Stored[DocT]]:
-    """Every document, by key."""
+    """Return every document by key."""
     return list((await _listing(documents)).documents)
 
 
 async def tombstones_in(documents: Documents[DocT]) -> list[Buried[DocT]]:
-    """Every tombstone, by key."""
+    """Return every tombstone by key."""
     return list((await _listing(documents)).buried)
 
 

@@ -18,7 +18,7 @@ layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
 
 
 def blob(*shape: int, values: int) -> bytes:
-    """Floats, packed."""
+    """Floats in packed form."""
     dims = b"".join(bytes([size]) for size in shape)
     return field(5, struct.pack(f"<{values}f", *range(values))) + field(7, field(1, dims))
 
@@ -36,14 +36,14 @@ def operator(kind: str, inputs: tuple[str, ...], outputs: tuple[str, ...], argum
 
 
 def fill(name: str, *shape: int, kind: str = "GivenTensorFill", values: int = 0) -> bytes:
-    """An operator that makes a weight; its floats are a field each, as proto2 writes them."""
+    """An operator that fills a weight. Each float is a field, as proto2 writes them."""
     dims = field(5, field(1, b"shape") + b"".join(field(6, size) for size in shape))
     floats = b"".join(varint(5 << 3 | 5) + struct.pack("<f", number) for number in range(values))
     return operator(kind, (), (name,), dims + field(5, field(1, b"values") + floats))
 
 
 def init_net() -> bytes:
-    """Fills the weights of a layer of four by three."""
+    """Operators that fill the weights of a layer of four by three."""
     return field(1, b"init") + fill("w", 3, 4, values=12) + fill("b", 3, values=3)
 
 

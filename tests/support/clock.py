@@ -1,4 +1,4 @@
-"""The wall clock, set while processes run."""
+"""The wall clock, changed while processes run."""
 
 import re
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ import psutil
 
 @contextmanager
 def wall_clock_set(seconds: int, directory: Path) -> Iterator[None]:
-    """As psutil sees it after `date --set`: the time of the boot moves with the clock, all else is as before.
+    """Show psutil the state after `date --set`: only the boot time moves with the clock.
 
     Args:
-        seconds: how far.
-        directory: for a procfs that differs in that only.
+        seconds: added to the boot time.
+        directory: to be created, for a procfs that differs only in the boot time.
     """
     real, before = Path("/proc"), psutil.PROCFS_PATH
     directory.mkdir()
@@ -23,7 +23,7 @@ def wall_clock_set(seconds: int, directory: Path) -> Iterator[None]:
             (directory / entry.name).symlink_to(entry)
     stat = (real / "stat").read_text()
     booted = re.compile(r"(?<=^btime )\d+", re.MULTILINE)
-    (directory / "stat").write_text(booted.sub(lambda found: str(int(found[0]) + seconds), stat))
+    (directory / "stat").write_text(booted.sub(lambda match: str(int(match[0]) + seconds), stat))
     psutil.PROCFS_PATH = str(directory)
     try:
         yield

@@ -11,7 +11,7 @@ PROGRAMS = {"klever": ("-m", "klever.cli"), "ormb": ("-m", "ormb.cli")}
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left behind."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -19,11 +19,11 @@ class Done:
 
 
 class Shell:
-    """Runs `klever` and `ormb` with a home of its own.
+    """Runs `klever` and `ormb` with a separate home.
 
     Args:
-        home: stands for `$KLEVER_HOME`, and holds what `ormb` keeps.
-        directory: where the commands run.
+        home: the value of `$KLEVER_HOME`, which also holds the files of `ormb`.
+        directory: the working directory.
     """
 
     def __init__(self, home: Path, directory: Path) -> None:
@@ -36,7 +36,7 @@ class Shell:
         self.directory = directory
 
     async def start(self, program: str, *arguments: str) -> asyncio.subprocess.Process:
-        """Start a command; its output is read through pipes."""
+        """Start a command whose output is read through pipes."""
         return await asyncio.create_subprocess_exec(
             *(sys.executable, *PROGRAMS[program], *arguments),
             cwd=self.directory,
@@ -46,13 +46,13 @@ class Shell:
         )
 
     async def run(self, line: str) -> Done:
-        """Run a command line to its end, whatever its exit code."""
+        """Run a command line until it exits, with any exit code."""
         process = await self.start(*line.split())
         out, err = await process.communicate()
         return Done(process.returncode or 0, out.decode(), err.decode())
 
     async def ok(self, line: str) -> str:
-        """Run a command line that has to succeed; its standard output."""
+        """Run a command line that must succeed. Return its standard output."""
         done = await self.run(line)
         assert done.code == 0, f"{line}\n{done.out}\n{done.err}"
         return done.out

@@ -1,4 +1,4 @@
-"""Clients that ask a serving all the time, and what each of them was answered."""
+"""Clients that send requests to a serving continuously, and the answers that each received."""
 
 import asyncio
 from collections import Counter
@@ -18,15 +18,15 @@ FEW = 10
 
 @dataclass
 class Load:
-    """What came back."""
+    """The answers received so far."""
 
     answers: Counter[float] = field(default_factory=Counter)
-    """The first number of an answer, to how often it came."""
+    """Number of answers by the first number in them."""
     failures: Counter[int | str] = field(default_factory=Counter)
-    """A status other than 200, or what broke the connection, to how often it came."""
+    """Number of failures by status other than 200, or by the error that broke the connection."""
 
     async def ask(self, session: aiohttp.ClientSession, url: str, body: Mapping[str, Any] = ONE) -> None:
-        """One request."""
+        """Send one request."""
         try:
             async with session.post(url, json=body) as response:
                 if response.status == 200:
@@ -39,13 +39,13 @@ class Load:
             self.failures[repr(error)] += 1
 
     async def is_on(self) -> bool:
-        """Whether the first clients were answered."""
+        """Return whether the first clients were answered."""
         return self.answers.total() >= FEW
 
 
 @asynccontextmanager
 async def constant_load(url: str, body: Mapping[str, Any] = ONE, *, clients: int = 4) -> AsyncIterator[Load]:
-    """Each client asks again once it has its answer, for as long as the block runs, which begins under load."""
+    """Run clients that send a request after each answer. The block starts once the first were answered."""
     load = Load()
 
     async def client() -> None:

@@ -1,4 +1,4 @@
-"""A broker at work within a test's own process."""
+"""A broker that runs in the process of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,7 +27,7 @@ def broker_for(
     *,
     retry_delay_seconds: float = RETRY_DELAY_SECONDS,
 ) -> NatsBroker:
-    """A broker whose only handler takes the consumer's messages."""
+    """Return a broker whose only handler receives the consumer's messages."""
     settings = ServiceSettings(
         nats_url=url, retry_delay_seconds=retry_delay_seconds, retry_delay_cap_seconds=max(30, retry_delay_seconds)
     )
@@ -40,7 +40,7 @@ def broker_for(
 
 @asynccontextmanager
 async def consuming(broker: NatsBroker) -> AsyncIterator[Consumption]:
-    """Keep what it needs in being and take messages, as a service does."""
+    """Provision what the broker needs and consume messages, as a service does."""
     client = ClientSource()
     client.set(await broker.connect())
     topology = Topology(client)

@@ -1,4 +1,4 @@
-"""A process that is killed before a certain write: documents and events that fail from then on."""
+"""A process that is killed before a certain write: every later write of documents and events fails."""
 
 from typing import Any, Generic
 
@@ -14,23 +14,23 @@ class CrashError(Exception):
 
 
 class Crash:
-    """Lets so many writes pass, then none until the process starts again; counts over documents and events."""
+    """Lets a number of writes pass, then none until the process restarts. Counts documents and events together."""
 
     def __init__(self) -> None:
         self._left: int | None = None
 
     def after(self, writes: int) -> None:
-        """Crash before the write that follows so many others."""
+        """Crash after this number of writes."""
         self._left = writes
 
     def restart(self) -> bool:
-        """Let every write pass again; whether there was a crash."""
+        """Let every write pass again. Return whether there was a crash."""
         crashed = self._left is not None and self._left < 0
         self._left = None
         return crashed
 
     def check(self) -> None:
-        """Called before each write. Raises CrashError."""
+        """Count a write before it happens. Raises CrashError."""
         if self._left is None:
             return
         self._left -= 1

@@ -1,4 +1,4 @@
-"""Data planes with real servers behind them, and clients that ask through them."""
+"""Data planes with real servers behind them, and clients that send requests through them."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ from support.deployer import IRIS
 
 @dataclass
 class Answer:
-    """Of a server: its name, the request path, and the variant in the response header."""
+    """The answer of a server: its name, the request path, and the variant in the response header."""
 
     name: str
     path: str
@@ -37,21 +37,21 @@ class Answer:
 
 
 class Client(ABC):
-    """Someone who asks, and keeps the cookies that it gets."""
+    """A client that keeps its cookies."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
 
     @abstractmethod
     async def fetch(self, serving: ServingName, path: str, headers: dict[str, str]) -> tuple[int, Any, str]:
-        """Status, body, and variant that is named."""
+        """Return status, body, and the variant in the header."""
 
     @abstractmethod
     def another(self) -> "Client":
-        """Someone else, without cookies."""
+        """Return another client, without cookies."""
 
     async def answer(self, serving: ServingName = IRIS, path: str = INFER, **headers: str) -> Answer | None:
-        """The answer; None for 404. Any other answer is a failure."""
+        """Return the answer, or None for 404. Any other answer is a failure."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             status, body, variant = await self.fetch(serving, path, named)
@@ -65,17 +65,17 @@ class Client(ABC):
         return None
 
     async def ask(self, serving: ServingName = IRIS, path: str = INFER, **headers: str) -> str | None:
-        """Who answers; None for 404."""
+        """Return the server that answers, or None for 404."""
         answer = await self.answer(serving, path, **headers)
         return answer.name if answer is not None else None
 
     async def spread(self, requests: int) -> Counter[str | None]:
-        """Who answers so many requests."""
+        """Count the answers of each server to this number of requests."""
         return Counter([await self.ask() for _ in range(requests)])
 
     @asynccontextmanager
     async def load(self, clients: int = 4) -> AsyncIterator[Counter[str | None]]:
-        """Requests that are made all the time; who answered so far."""
+        """Send requests continuously. Yields the number of answers of each server."""
         answers: Counter[str | None] = Counter()
 
         async def ask_on() -> None:
@@ -102,20 +102,20 @@ class DataPlaneBench:
     moved: Notices[ServingName] = field(default_factory=Notices)
 
     async def apply(self, *weighted: tuple[Upstream, int], serving: ServingName = IRIS, **changes: Any) -> None:
-        """Route to a version for each upstream, named after it."""
+        """Route to a version for each upstream, named after the upstream."""
         for upstream, _weight in weighted:
             self.places[version_key(upstream.name, serving)] = (upstream.endpoint,)
         route = version_route(*((each.name, weight) for each, weight in weighted), serving=serving)
         await self.data_plane.apply(ServingRoute(**vars(route) | changes))
 
     def move(self, version: VersionKey, *endpoints: Endpoint) -> None:
-        """Let a version have other replicas."""
+        """Replace the replicas of a version."""
         self.places[version] = endpoints
         self.moved.add(version.serving)
 
 
 class HttpClient(Client):
-    """Asks the proxy itself."""
+    """Sends requests to the proxy."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class HttpClient(Client):
 
 
 class DirectClient(Client):
-    """Asks the server that a data plane in memory chooses."""
+    """Sends requests to the server that an in-memory data plane chooses."""
 
     def __init__(self, data_plane: InMemoryDataPlane, places: dict[VersionKey, Endpoints]) -> None:
         super().__init__()

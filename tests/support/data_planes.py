@@ -1,4 +1,4 @@
-"""Model servers that only say who they are, and an Envoy in front of them."""
+"""Model servers that only answer with their name, and an Envoy in front of them."""
 
 import asyncio
 from collections import Counter
@@ -27,13 +27,13 @@ INFER = "v2/models/iris/infer"
 
 
 class Upstream:
-    """Answers every request with its name and the path that it saw; `/slow` once `go_on` is set."""
+    """Answers every request with its name and the request path; answers `/slow` once `resume` is set."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.asked = asyncio.Event()
+        self.slow_requested = asyncio.Event()
         self.answered = 0
-        self.go_on = asyncio.Event()
+        self.resume = asyncio.Event()
         self.status = 200
         application = web.Application()
         application.router.add_get("/slow", self._slow)
@@ -56,8 +56,8 @@ class Upstream:
         return web.json_response({"name": self.name, "path": request.path}, status=self.status)
 
     async def _slow(self, request: web.Request) -> web.Response:
-        self.asked.set()
-        await self.go_on.wait()
+        self.slow_requested.set()
+        await self.resume.wait()
         return await self._answer(request)
 
 
@@ -74,27 +74,27 @@ async def upstreams(*names: str) -> AsyncIterator[list[Upstream]]:
 
 
 def route(*weighted: tuple[Upstream, int], serving: ServingName = IRIS) -> PlacedRoute:
-    """A variant for each upstream, named after it."""
+    """A route with a variant for each upstream, named after it."""
     places = tuple(Place(version_key(u.name, serving), (u.endpoint,)) for u, _weight in weighted)
     return PlacedRoute(version_route(*((u.name, weight) for u, weight in weighted), serving=serving), places)
 
 
 def version_route(*weighted: tuple[str, int], serving: ServingName = IRIS) -> ServingRoute:
-    """A variant for each name."""
+    """A route with a variant for each name."""
     versions = tuple(RoutedVersion(version_key(name, serving), custom=True) for name, _weight in weighted)
     shares = tuple(Share(version_key(name, serving), weight) for name, weight in weighted)
     return ServingRoute(serving, versions, shares)
 
 
 def route_to(*endpoints: Endpoint, version: VersionKey | None = None, custom: bool = False) -> PlacedRoute:
-    """One version, with these replicas."""
+    """A route to one version with these replicas."""
     key = version or version_key("v1")
     route = ServingRoute(key.serving, (RoutedVersion(key, custom=custom),), (Share(key, 100),))
     return PlacedRoute(route, (Place(key, endpoints),))
 
 
 def changed(placed: PlacedRoute, **changes: Any) -> PlacedRoute:
-    """The same places with another route."""
+    """The same replicas with another route."""
     return replace(placed, route=replace(placed.route, **changes))
 
 
@@ -103,7 +103,7 @@ def version_key(name: str, serving: ServingName = IRIS) -> VersionKey:
 
 
 class Urls(Protocol):
-    """Where a client of a data plane sends a request."""
+    """The addresses to which a client of a data plane sends requests."""
 
     def __call__(self, serving: ServingName, path: str) -> str | None: ...
 
@@ -118,7 +118,7 @@ class Bench:
     failures: list[str] = field(default_factory=list)
 
     async def ask(self, serving: ServingName = IRIS, path: str = INFER, **headers: str) -> str | None:
-        """Who answers; None for 404. Any other answer is a failure."""
+        """Return the server that answers, or None for 404. Any other answer is a failure."""
         url = self.urls(serving, path)
         if url is None:
             return None
@@ -134,12 +134,12 @@ class Bench:
         return None
 
     async def spread(self, requests: int) -> Counter[str | None]:
-        """Who answers so many requests."""
+        """Count the answers of each server to this number of requests."""
         return Counter([await self.ask() for _ in range(requests)])
 
     @asynccontextmanager
     async def load(self, clients: int = 4) -> AsyncIterator[Counter[str | None]]:
-        """Requests that are made all the time; who answered so far."""
+        """Send requests continuously. Yields the number of answers of each server."""
         answers: Counter[str | None] = Counter()
 
         async def client() -> None:
@@ -156,7 +156,7 @@ class Bench:
 
 
 async def answered_by(answers: Counter[str | None], name: str, times: int) -> None:
-    """Wait until an upstream has answered so many requests more."""
+    """Wait until an upstream has answered this number of additional requests."""
     until = answers[name] + times
 
     async def is_enough() -> bool:
@@ -167,7 +167,7 @@ async def answered_by(answers: Counter[str | None], name: str, times: int) -> No
 
 @asynccontextmanager
 async def running(envoy: Envoy) -> AsyncIterator[Envoy]:
-    """What the service's runtime does with it, but Envoy itself stays."""
+    """Run the background loops of the data plane as the service does, and leave Envoy running."""
     envoy.load()
     task = asyncio.create_task(envoy.run())
     try:

@@ -1,4 +1,4 @@
-"""A deployer in memory: what it did, in order, and a way to let it die before any step."""
+"""A deployer in memory that records its steps and can be killed before any of them."""
 
 import asyncio
 import errno
@@ -64,16 +64,16 @@ INGRESS = "http://ingress:8081"
 
 
 def digest(version: str) -> str:
-    """A digest for each tag, except that `<tag>-again` is the bytes of `<tag>`."""
+    """A digest for each tag; `<tag>-again` has the same digest as `<tag>`."""
     return f"sha256:{version.removesuffix('-again').encode().hex():0>64}"
 
 
 PARSED = ModelStatus(scan=CLEAN, extraction=ExtractionPhase.SUCCEEDED)
-"""What is known of a version that may be served."""
+"""The status of a version that may be served."""
 
 
 def spec(*versions: str, weights: tuple[int, ...] = (100,), replicas: int = 1) -> ServingSpec:
-    """A variant for each tag of library/iris, named after it."""
+    """A spec with a variant for each tag of library/iris, named after it."""
     variants = tuple(Variant(name=v, model=f"library/iris:{v}", replicas=replicas) for v in versions)
     return ServingSpec(variants=variants, traffic=Traffic(weights=dict(zip(versions, weights, strict=True))))
 
@@ -96,7 +96,7 @@ def process_key(version: str, index: int = 0) -> ReplicaKey:
 
 
 def version_spec(version: str, **changes: Any) -> VersionSpec:
-    """What a version runs, with its model on a registry."""
+    """The spec of a version whose model is in a registry."""
     variant_, ref = variant(version, **changes), ModelRef.parse(f"library/iris:{version}")
     model = ModelSource(ref, digest(version), REGISTRY, ModelFacts("ONNX"))
     runtime = CUSTOM if variant_.custom else "kleverserve"
@@ -116,7 +116,7 @@ def model_document(ref: str, digest_: str, registry: str = REGISTRY, *, model_fo
 
 
 def weights(route: ServingRoute) -> dict[str, int]:
-    """Variant and, where it has two, revision, to percent."""
+    """Return the percentage of each variant, or of each variant and revision if it has two."""
     names = [share.version.variant for share in route.shares]
     return {
         share.version.variant if names.count(share.version.variant) == 1 else share.version.revision: share.weight
@@ -126,16 +126,16 @@ def weights(route: ServingRoute) -> dict[str, int]:
 
 
 class DiedError(Exception):
-    """The deployer is dead: nothing it does has an effect any more."""
+    """The deployer is dead: its operations have no effect."""
 
 
 @dataclass
 class Steps:
-    """Everything that the deployer changed, in order."""
+    """Every change that the deployer made, in order."""
 
     taken: list[str] = field(default_factory=list)
     left: int | None = None
-    """So many more, then it dies."""
+    """The number of steps before it dies."""
     died: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, step: str) -> None:
@@ -150,30 +150,30 @@ class SteppedDocuments(InMemoryDocuments[ServingDocument]):
         super().__init__()
         self._steps = steps
         self.reads = 0
-        """How many documents were read by their key."""
+        """The number of documents that were read by their key."""
         self.listings: list[int] = []
-        """How many documents each listing had."""
+        """The number of documents in each listing."""
         self.listed: Callable[[list[Stored[ServingDocument]]], list[Stored[ServingDocument]]] = list
-        """What a listing makes of the documents that there are."""
+        """Returns the result of a listing from the existing documents."""
         self.unreachable = False
-        """Whether nothing can be written."""
+        """True if nothing can be written."""
         self.hold: tuple[asyncio.Event, asyncio.Event] | None = None
-        """The next listing sets the first once it has read the documents, and returns once the second is set."""
+        """The next listing sets the first event once it has read the documents, and returns once the second is set."""
 
     async def find(self, key: str) -> Stored[ServingDocument] | Buried[ServingDocument] | None:
         self.reads += 1
         return await super().find(key)
 
     def content(self) -> dict[str, Any]:
-        """Everything, as a backup has it."""
+        """Return the contents, as a backup does."""
         return {name: value for name, value in vars(self).items() if name in {"_entries", "_revision", "_created"}}
 
     def restore(self, backup: dict[str, Any]) -> None:
-        """Be what was backed up."""
+        """Restore the contents of a backup."""
         vars(self).update(backup)
 
     def drop(self, key: str) -> None:
-        """Lose one document, without a trace."""
+        """Lose one document without a tombstone."""
         del self._entries[key]
 
     async def listing(self) -> Listing[ServingDocument]:
@@ -189,7 +189,7 @@ class SteppedDocuments(InMemoryDocuments[ServingDocument]):
     async def update(self, key: str, document: ServingDocument, revision: int) -> int:
         if self.unreachable:
             raise TransientError("NATS does not answer")
-        if revision != NEVER:  # the intent itself is no step of the deployer
+        if revision != NEVER:  # storing the intent itself is not a step of the deployer
             self._steps.take(f"record {document.status.phase} {document.status.step}")
         return await super().update(key, document, revision)
 
@@ -198,7 +198,7 @@ class SteppedDocuments(InMemoryDocuments[ServingDocument]):
         return await super().bury(key, tombstone, revision)
 
     def lose(self) -> None:
-        """Be another, empty bucket from now on."""
+        """Become another, empty bucket."""
         InMemoryDocuments.__init__(self)
 
 
@@ -235,7 +235,7 @@ class SteppedDataPlane(InMemoryDataPlane):
         super().__init__()
         self._steps = steps
         self.on_apply: Callable[[ServingRoute], Awaitable[None]] | None = None
-        """Happens before a route is applied."""
+        """Called before a route is applied."""
 
     async def apply(self, route: ServingRoute) -> None:
         if self.on_apply is not None:
@@ -257,7 +257,7 @@ class InMemoryModels:
         self.formats: dict[str, str] = {}
         self.unreachable: set[str] = set()
         self.described: list[str] = []
-        """The manifests that a registry was asked for."""
+        """The manifests that were requested from a registry."""
 
     async def find(self, digest: str) -> LocalModel | None:
         return self._model(digest) if digest in self.here else None
@@ -285,7 +285,7 @@ class InMemoryModels:
 
 
 class CopiesOnFullDisk(InMemoryCopies):
-    """See `ports.CopyStore`; nothing can be written while the disk is full."""
+    """See `ports.CopyStore`. Nothing can be written while the disk is full."""
 
     full = False
 
@@ -313,11 +313,11 @@ class InMemoryToolchains:
 
 
 class InMemoryConversions:
-    """See `ports.Conversions`; what is made has the digest of `<tag>-<target>`."""
+    """See `ports.Conversions`; a result has the digest of `<tag>-<target>`."""
 
     def __init__(self) -> None:
         self.made: dict[str, ConvertedModel] = {}
-        self.asked: list[str] = []
+        self.calls: list[str] = []
         self.broken = False
 
     async def find(self, ref: ModelRef, digest: str, target: str) -> ConvertedModel | None:
@@ -328,7 +328,7 @@ class InMemoryConversions:
         self, model: ModelDocument, digest: str, model_format: str, target: str, on_step: OnStep
     ) -> ConvertedModel:
         await on_step("converting")
-        self.asked.append(f"{model.spec.ref} {model_format} {target}")
+        self.calls.append(f"{model.spec.ref} {model_format} {target}")
         if self.broken:
             raise ServingError("it cannot be converted", code=CONVERSION_FAILED)
         ref = Conversion(to=target).result(model.spec.ref)
@@ -347,12 +347,12 @@ class InMemoryConversions:
 
 
 def made_digest(digest: str) -> str:
-    """Of what is made of a model."""
+    """The digest of the result of a conversion."""
     return f"sha256:{digest[8:]}f"
 
 
 class InMemoryRemembered:
-    """What is remembered of a bucket or stream in this process."""
+    """An in-memory record of a bucket or stream."""
 
     def __init__(self, incarnation: Callable[[], Awaitable[Incarnation]]) -> None:
         self._incarnation = incarnation
@@ -368,7 +368,7 @@ class InMemoryRemembered:
 
 
 class World:
-    """What outlives a deployer, and new deployers for it."""
+    """The state that outlives a deployer, and a factory of deployers."""
 
     def __init__(self) -> None:
         self.steps = Steps()
@@ -392,10 +392,10 @@ class World:
         self.bucket_memory = InMemoryRemembered(self.documents.incarnation)
         self.stream_memory = InMemoryRemembered(self.stream)
         self.allow_commands = True
-        self.start_anew()
+        self.restart()
 
-    def start_anew(self) -> None:
-        """Forget what a deployer has in memory."""
+    def restart(self) -> None:
+        """Discard the in-memory state of a deployer."""
         events = EventSource("deployer", lambda: NOW)
         self.records = Records(self.documents, self.publisher, events, lambda: self.now, Copies(self.copies))
         self.intents = Intents(self.records)
@@ -408,7 +408,7 @@ class World:
             await self.catalogue.create(document.spec.ref.key, document)
 
     async def set_format(self, version: str, model_format: str) -> None:
-        """Let the author have said another format of a version."""
+        """Change the declared format of a version."""
         self.store.formats[digest(version)] = model_format
         stored = await self.catalogue.get(ModelRef.parse(f"library/iris:{version}").key)
         assert stored is not None
@@ -417,11 +417,11 @@ class World:
         await self.catalogue.update(stored.key, stored.document.replace(spec=described), stored.revision)
 
     async def allow_unsafe(self) -> None:
-        """Let the project serve what is not safe, or not scanned."""
+        """Allow the project to serve unsafe or unscanned models."""
         await self.set_policy(ProjectPolicy(scan=OnUnsafe.WARN))
 
     async def set_policy(self, policy: ProjectPolicy) -> None:
-        """Give the project its first policy."""
+        """Set the first policy of the project."""
         project = ProjectSpec(name="library", policy=policy)
         document = ProjectDocument(spec=project, status=ProjectStatus(), created_at=NOW, updated_at=NOW)
         await self.projects.create("library", document)
@@ -434,7 +434,7 @@ class World:
         labels: dict[str, str] | None = None,
         **known: Any,
     ) -> Event[ModelUpdated]:
-        """Push other bytes to a tag; the event about what is known of them."""
+        """Push other bytes to a tag. Return the event about their status."""
         document = model_document(f"library/iris:{version}", digest_)
         labelled = document.spec.model_copy(update={"metadata": ModelMetadata(format="ONNX", labels=labels or {})})
         document = document.model_copy(update={"spec": labelled})
@@ -453,7 +453,7 @@ class World:
         )
 
     async def recreate(self, version: str, digest_: str, *, created_at: datetime) -> None:
-        """Let a tag be one that was deleted and pushed again."""
+        """Delete a tag and push it again."""
         document = model_document(f"library/iris:{version}", digest_).model_copy(update={"created_at": created_at})
         stored = await self.catalogue.get(document.spec.ref.key)
         assert stored is not None
@@ -488,7 +488,7 @@ class World:
         return Intent(sequence=self.sequence, event_id=f"event-{self.sequence}", correlation_id="correlation")
 
     async def stream(self) -> Incarnation:
-        """The stream of requests now."""
+        """The current stream of requests."""
         return Incarnation(self.stream_created, self.sequence)
 
     def restorer(self) -> Restorer:
@@ -507,7 +507,7 @@ class World:
         return Rollout(self.records, models, servers, promoter, Observer(self.records, servers))
 
     def reconciler(self, restorer: Restorer, *, resync_seconds: float = 60.0) -> tuple[Reconciler, Servers]:
-        """A new one, and the servers that it reconciles."""
+        """A new reconciler, with the servers that it reconciles."""
         rollout = self.rollout()
         reconciler = Reconciler(
             records=self.records,
@@ -521,7 +521,7 @@ class World:
 
     @asynccontextmanager
     async def deployer(self, *, resync_seconds: float = 60.0) -> AsyncIterator[Reconciler]:
-        """A new one, that runs."""
+        """Run a new deployer."""
         restorer = self.restorer()
         reconciler, servers = self.reconciler(restorer, resync_seconds=resync_seconds)
         observer = Observer(self.records, servers)
@@ -539,19 +539,19 @@ class World:
         return document
 
     async def settled(self, *phases: ServingPhase, serving: ServingName = IRIS) -> ServingDocument:
-        """The document, once the last generation has ended like this and was told."""
+        """Return the document once the last generation has this phase and was announced."""
 
         async def is_settled() -> ServingDocument | None:
             document = await self.document(serving)
-            told = document.status.step == document.status.phase.lower()
-            return document if told and document.status.phase in phases else None
+            announced = document.status.step == document.status.phase.lower()
+            return document if announced and document.status.phase in phases else None
 
         document = await eventually(is_settled, within=3)
         assert document is not None
         return document
 
     async def tombstone(self, serving: ServingName = IRIS) -> Tombstone[ServingDocument]:
-        """Of a serving that is deleted, and whose deletion is published."""
+        """The tombstone of a serving whose deletion was published."""
 
         async def is_announced() -> Tombstone[ServingDocument] | None:
             buried = await self.documents.find(key_of(serving))
@@ -561,12 +561,12 @@ class World:
         assert tombstone is not None
         return tombstone
 
-    def told(self) -> list[str]:
-        """The types of the events, in order."""
+    def announced(self) -> list[str]:
+        """The types of the published events, in order."""
         return [type(data).__name__ for data in self.publisher.data()]
 
     def running(self) -> list[str]:
-        """The variants that have replicas, one for each."""
+        """The variants that have replicas, once for each replica."""
         return sorted(state.key.variant for state in self.workloads.states() for _ in range(state.desired))
 
     def weights(self, serving: ServingName = IRIS) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A deployer in this process with a real NATS, registry and Envoy around it, and what the rest sees of it."""
+"""A deployer in this process with a real NATS, registry and Envoy, and the effects that other services see."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,16 +37,16 @@ OUTCOMES = (ServingReady, ServingFailed, ServingDeleted)
 
 @dataclass
 class Surroundings:
-    """The rest of the platform."""
+    """The other services of the platform."""
 
     client: Client
     session: aiohttp.ClientSession
     registry: str
     settings: DeployerSettings
-    asked: int = 0
+    published: int = 0
 
     async def push(self, directory: Path, ref: str) -> None:
-        """Push a model and wait until the catalogue has it."""
+        """Push a model and wait until it is in the catalogue."""
         named = ModelRef.parse(ref)
         async with OrmbClient(self.settings.work_dir / "push") as client:
             await client.push_directory(directory, Reference(self.registry, named.repository, named.version))
@@ -54,7 +54,7 @@ class Surroundings:
         await eventually(lambda: documents.get(named.key))
 
     async def allow_unsafe(self) -> None:
-        """Let what is neither scanned nor parsed be served: there is no jobrunner here."""
+        """Allow serving models that are neither scanned nor parsed, since there is no jobrunner."""
         policy = ProjectPolicy(scan=OnUnsafe.WARN, invalid=OnInvalid.WARN)
         await self.ask(ProjectPolicyRequested(project="library", policy=policy))
         documents = NatsDocuments(self._source(), PROJECTS_BUCKET, ProjectDocument)
@@ -62,14 +62,14 @@ class Surroundings:
 
     async def ask(self, data: WireModel) -> Event[Any]:
         """Publish a request."""
-        self.asked += 1
-        event = GATEWAY.event(data, event_id=f"request-{self.asked}", correlation_id="one story")
+        self.published += 1
+        event = GATEWAY.event(data, event_id=f"request-{self.published}", correlation_id="one story")
         headers, body = encode(event)
         await self.client.jetstream().publish(event.nats_subject, body, headers=headers)
         return event
 
     async def answer(self, cause: Event[Any]) -> Event[Any]:
-        """How a request ended."""
+        """Return the decision about a request."""
 
         async def outcome() -> Event[Any] | None:
             caused = [event for event in await self.caused_by(cause) if isinstance(event.data, OUTCOMES)]
@@ -92,7 +92,7 @@ class Surroundings:
         return stored.document
 
     async def is_buried(self, name: str = "iris") -> bool:
-        """Whether a tombstone is there, and its event published."""
+        """Return whether a tombstone exists and its event is published."""
 
         async def is_announced() -> bool:
             stored = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).find(
@@ -113,14 +113,14 @@ class Surroundings:
 
 
 def model_servers() -> list[psutil.Process]:
-    """Those that this process has started and that run."""
+    """Return the running model servers that this process has started."""
     children = psutil.Process().children()
     return [p for p in children if p.status() != psutil.STATUS_ZOMBIE and "kleverserve" in p.cmdline()]
 
 
 @asynccontextmanager
 async def surroundings(nats_url: str, directory: Path, **more: Any) -> AsyncIterator[Surroundings]:
-    """A deployer that is ready, perhaps with more settings, and everything it needs."""
+    """Run a deployer with all dependencies until it is ready, with additional settings if given."""
     settings = DeployerSettings(
         nats_url=nats_url,
         port=free_port(),

@@ -1,8 +1,8 @@
-"""The code blocks of a documentation page, and what is to be done with each; pure.
+"""The code blocks of a documentation page, and how each is handled; pure.
 
 An HTML comment on the line above a block's fence is its marker: `<!-- not run: REASON -->`, `<!-- file: NAME -->` for
-the contents of a file, `<!-- terminal -->` for a command that stays in a terminal of its own until the platform is
-ready, `<!-- fails -->` for one that shows an error. A `text` block that follows a run block is what it prints.
+the contents of a file, `<!-- terminal -->` for a command that stays in a separate terminal until the platform is
+ready, `<!-- fails -->` for one that shows an error. A `text` block that follows a run block is its output.
 """
 
 import re
@@ -14,7 +14,7 @@ RUN = {"sh": ("bash", "-euo", "pipefail", "-c"), "python": ("python", "-c")}
 FENCE = re.compile(r"^\s*```(\w*)\s*$")
 MARKER = re.compile(r"^\s*<!-- (not run|file|terminal|fails)(?:: (.*?))? -->\s*$")
 LEFT_OUT = "…"
-"""In a block of output: whatever stands there."""
+"""Stands for any text in a block of output."""
 
 
 @dataclass(frozen=True)
@@ -22,34 +22,34 @@ class Block:
     """A fenced block of a page."""
 
     line: int
-    """Of the opening fence, counted from 1."""
+    """The line of the opening fence, counted from 1."""
     language: str
     text: str
     marker: str = ""
     argument: str = ""
-    """What follows the colon of the marker: a reason, or a file's name."""
+    """The text after the colon of the marker: a reason, or the name of a file."""
     output: str | None = None
-    """What the page shows as printed."""
+    """The output that the page shows."""
 
     @property
     def is_run(self) -> bool:
-        """Whether a reader would type it."""
+        """Return whether a reader would run the block."""
         return self.language in RUN and self.marker != "not run"
 
 
 def blocks_of(page: str) -> list[Block]:
-    """Every block, with the output that belongs to it."""
-    found: list[Block] = []
+    """Return every block, with the output that belongs to it."""
+    blocks: list[Block] = []
     for block in _fenced(page.splitlines()):
-        if block.language == "text" and found and found[-1].language in RUN and found[-1].output is None:
-            found[-1] = replace(found[-1], output=block.text)
+        if block.language == "text" and blocks and blocks[-1].language in RUN and blocks[-1].output is None:
+            blocks[-1] = replace(blocks[-1], output=block.text)
         else:
-            found.append(block)
-    return found
+            blocks.append(block)
+    return blocks
 
 
 def shows(printed: str, expected: str) -> bool:
-    """Whether the lines of a page stand in what was printed, in their order; runs of spaces are one."""
+    """Return whether the lines of a page appear in the output, in order. Runs of spaces count as one."""
     lines = (" ".join(line.split()) for line in expected.splitlines() if line.strip())
     pattern = r"(?:.*\n)*".join(re.escape(line).replace(re.escape(LEFT_OUT), ".*") + r"\n" for line in lines)
     plain = "".join(" ".join(line.split()) + "\n" for line in printed.splitlines())

@@ -1,4 +1,4 @@
-"""Model servers that end while they have requests."""
+"""Model servers that exit while they have requests."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 STATUS_200 = b"\x88"
-"""In HPACK's static table."""
+"""An index of HPACK's static table."""
 
 
 def _literal(name: bytes, value: bytes) -> bytes:
@@ -31,12 +31,12 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 
 
 class GrpcServer:
-    """Answers every call with its name; while `dies`, it ends the connection once it has read the call."""
+    """Answers every call with its name. While `dies` is set, closes the connection once it has read the call."""
 
     def __init__(self, name: str, *, dies: bool = False) -> None:
         self.name = name
         self.dies = dies
-        self.asked = 0
+        self.requests = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> Endpoint:
@@ -53,7 +53,7 @@ class GrpcServer:
             with suppress(OSError, asyncio.IncompleteReadError):
                 await self._converse(reader, writer)
         finally:
-            writer.close()  # also when the test's loop ends first
+            writer.close()  # also if the test's loop ends first
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(len(PREFACE))
@@ -65,7 +65,7 @@ class GrpcServer:
             if kind in {SETTINGS, PING} and not flags & ACK:
                 writer.write(_frame(kind, ACK, 0, payload if kind == PING else b""))
             elif kind in {HEADERS, DATA} and flags & END_STREAM:
-                self.asked += 1
+                self.requests += 1
                 if self.dies:
                     writer.transport.abort()
                     return
@@ -98,14 +98,14 @@ Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 
 
 class SlowServer:
-    """A process that answers after a while, so that it always has requests when it is killed."""
+    """A process that answers after a delay, so that it always has open requests when it is killed."""
 
     def __init__(self) -> None:
         self.endpoint = Endpoint("127.0.0.1", free_port())
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Return when it takes requests."""
+        """Return once it accepts requests."""
         command = (sys.executable, "-c", SLOW_SERVER, str(self.endpoint.port))
         self._process = await asyncio.create_subprocess_exec(*command)
 

@@ -1,4 +1,4 @@
-"""A model without an engine: what goes in comes out."""
+"""A model without an engine that returns its inputs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from kleverserve.tensors import Array, Datatype
 
 
 class EchoModel:
-    """One input per datatype or as given, and its copy as output `<name>_out`."""
+    """One input per datatype, or the given inputs, and a copy of each as output `<name>_out`."""
 
     platform = "test_echo"
     row_wise = False

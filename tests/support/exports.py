@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from ormb.exporting import Unpacker
-from ormb.reading import config_wanted, parse_manifest
+from ormb.reading import needed_config, parse_manifest
 from support.oci_artifacts import Artifact, sha256
 
 
 def export(artifact: Artifact, directory: Path) -> dict[str, bytes]:
-    """The files of an artifact, as they are exported below a directory, by their paths."""
+    """Export the files of an artifact to a directory. Return them by path."""
     blobs = {sha256(blob): blob for blob in artifact.blobs}
-    wanted = config_wanted(artifact.manifest)
+    wanted = needed_config(artifact.manifest)
     manifest = parse_manifest(artifact.manifest, blobs[wanted.digest] if wanted else None)
     assert manifest is not None
     unpacker = Unpacker(manifest, directory)

@@ -1,4 +1,4 @@
-"""A platform of tiny HTTP servers; `fake_platform.py <home> <port>` runs it as a process that a test may kill."""
+"""A platform of small HTTP servers; `fake_platform.py <home> <port>` runs it as a process that a test can kill."""
 
 import asyncio
 import sys
@@ -25,33 +25,33 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Ready).serve_fo
 
 
 def fake_part(home: Home, port: int, *, name: str = "server", replica: bool = False) -> Part:
-    """A part that is ready at once; with `replica` it leaves a process behind, as the deployer's model servers are."""
+    """A part that is ready at once. With `replica` it leaves a process behind, like the deployer's model servers."""
     command = (sys.executable, "-c", SERVER, str(port), *(["replica"] if replica else []))
     url = f"http://127.0.0.1:{port}"
     return Part(name, "a server", command, "http", port, url, {MARKER: str(home.path)})
 
 
 def broken_part(home: Home, port: int) -> Part:
-    """A part that says why it cannot run, and ends."""
+    """A part that reports why it cannot run, and exits."""
     command = (sys.executable, "-c", "import sys; sys.exit('the disk is full')")
     return Part("broken", "ends at once", command, "http", port, "", {MARKER: str(home.path)})
 
 
 @dataclass
 class Recorder:
-    """Keeps what the supervisor tells."""
+    """Records the reports of the supervisor."""
 
-    told: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
 
     def ready(self, part: Part, seconds: float) -> None:
         assert seconds >= 0
-        self.told.append(f"{part.name} ready")
+        self.reports.append(f"{part.name} ready")
 
     def died(self, part: Part, code: int) -> None:
-        self.told.append(f"{part.name} died {code}")
+        self.reports.append(f"{part.name} died {code}")
 
     def failed(self, part: Part, reason: str) -> None:
-        self.told.append(f"{part.name} failed: {reason}")
+        self.reports.append(f"{part.name} failed: {reason}")
 
 
 async def main(home: Home, port: int) -> None:

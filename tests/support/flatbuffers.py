@@ -1,4 +1,4 @@
-"""FlatBuffers written by hand: tables as mappings of field number to value."""
+"""Hand-written FlatBuffers: tables as mappings of field number to value."""
 
 import struct
 from typing import Any
@@ -8,7 +8,7 @@ Fields = dict[int, Any]
 
 
 def flatbuffer(identifier: bytes, root: Fields) -> bytes:
-    """A file that holds one table and all below it."""
+    """A file that holds one table and everything below it."""
     out = bytearray(bytes(4) + identifier)
     _point(out, 0, _table(out, root))
     return bytes(out)

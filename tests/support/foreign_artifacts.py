@@ -23,7 +23,7 @@ class Entry:
     type: bytes = tarfile.REGTYPE
     link: str = ""
     size: int | None = None
-    """Where the header lies about it."""
+    """The size in the header, if it differs from the real one."""
 
 
 def tar(*entries: Entry) -> bytes:
@@ -38,12 +38,12 @@ def tar(*entries: Entry) -> bytes:
 
 
 def packed(kind: str, *entries: Entry) -> bytes:
-    """An archive, compressed as the end of its media type says."""
+    """An archive, compressed as the suffix of its media type says."""
     return compressed(kind, tar(*entries))
 
 
 def compressed(kind: str, plain: bytes) -> bytes:
-    """Bytes, compressed as the end of a media type says."""
+    """Bytes, compressed as the suffix of a media type says."""
     if kind.endswith("gzip"):
         return gzip.compress(plain, mtime=0)
     return zstandard.compress(plain) if kind.endswith("zstd") else plain
@@ -51,7 +51,7 @@ def compressed(kind: str, plain: bytes) -> bytes:
 
 @dataclass
 class Layer:
-    """A layer to be put into an artifact."""
+    """A layer of an artifact."""
 
     media_type: str
     content: bytes
@@ -132,8 +132,8 @@ class Section:
     """A layer of another tool's artifact.
 
     Attributes:
-        kind: as the media type has it: `model`, `weight`, `docs`.
-        files: by their paths in the artifact.
+        kind: as in the media type: `model`, `weight`, `docs`.
+        files: contents by their paths in the artifact.
     """
 
     kind: str
@@ -143,14 +143,14 @@ class Section:
 def kit(
     kitfile: dict[str, Any], *sections: Section, packing: str = "tar+gzip", diff_id: str = "", **annotations: str
 ) -> Artifact:
-    """A ModelKit as kit 1.15 packs it: the Kitfile has the digests of layers, and of what they unpack to.
+    """A ModelKit as kit 1.15 packs it: the Kitfile has the digests of layers, packed and unpacked.
 
     Args:
         kitfile: its `model` describes the first section; `digest` and `diffId` are added there.
         sections: layers; a raw one has one file.
         packing: the end of each layer's media type.
-        diff_id: that the Kitfile declares for the model, where it is not what the layer unpacks to.
-        annotations: of the first layer, in place of the path.
+        diff_id: declared by the Kitfile for the model, if it differs from that of the unpacked layer.
+        annotations: of the first layer, instead of the path.
     """
     layers, described = [], dict(kitfile)
     for at, section in enumerate(sections):
@@ -170,12 +170,12 @@ def kit(
 
 
 def modctl(*sections: Section, packing: str = "raw", diff_id: str = "", **about: Any) -> Artifact:
-    """A ModelPack as modctl 0.2.2 builds it: the `cnai` names, one layer for each file, no word of which is the model.
+    """A ModelPack as modctl 0.2.2 builds it: the `cnai` names, one layer for each file, none marked as the model.
 
     Args:
         sections: each with one file.
         packing: the end of each layer's media type.
-        diff_id: that the config declares, where it is not what the layers unpack to.
+        diff_id: declared by the config, if it differs from those of the unpacked layers.
         about: the `config` of the config.
     """
     plains = [_plain(section, packing) for section in sections]

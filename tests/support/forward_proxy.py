@@ -1,4 +1,4 @@
-"""A forward proxy as companies have one: absolute-form requests and CONNECT, to mapped hosts only."""
+"""A forward proxy as companies run it: absolute-form requests and CONNECT, to mapped hosts only."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,22 +9,22 @@ from urllib.parse import urlsplit
 
 @dataclass
 class ForwardProxy:
-    """Passes connections on.
+    """Forwards connections.
 
     Attributes:
         hosts: host:port as clients know it to host:port on this machine; any other gets 502.
-        login: the Proxy-Authorization that is wanted; empty where none is.
-        seen: the first line of each request, without its version.
+        login: the required Proxy-Authorization; empty if none is.
+        requests: the first line of each request, without its version.
     """
 
     hosts: dict[str, str]
     login: str = ""
-    seen: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     host: str = ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
-        """Serve on a free port; gives host:port."""
+        """Serve on a free port. Yields host:port."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
@@ -36,7 +36,7 @@ class ForwardProxy:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             first, *headers = head.rstrip().split("\r\n")
-            self.seen.append(first.rpartition(" ")[0])
+            self.requests.append(first.rpartition(" ")[0])
             refusal = self._refusal(first.split()[1], headers)
             if refusal:
                 writer.write(f"HTTP/1.1 {refusal}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
@@ -70,7 +70,7 @@ class ForwardProxy:
         if method != "HEAD":
             writer.write(await upstream_reader.readexactly(_length(answer.decode().split("\r\n"))))
         upstream.close()
-        await reader.read(1)  # this connection takes no second request, and did not say so
+        await reader.read(1)  # the connection supports only one request, and the proxy did not announce that
 
 
 def _place(target: str) -> str:
@@ -79,7 +79,7 @@ def _place(target: str) -> str:
 
 
 def _length(headers: list[str]) -> int:
-    """Bytes of a body."""
+    """The Content-Length of a body in bytes."""
     named = (header.partition(":") for header in headers)
     return next((int(value) for name, _, value in named if name.lower() == "content-length"), 0)
 

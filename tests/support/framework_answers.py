@@ -1,11 +1,11 @@
-"""Models that frameworks make in their toolchains for tests, and what the frameworks answer."""
+"""Models that frameworks create in their toolchains for tests, and the answers of the frameworks."""
 
 from typing import Any
 
 import numpy as np
 
 ABSOLUTE, RELATIVE = 1e-6, 1e-5
-"""Of answers in float32; the doubles of scikit-learn, LightGBM and PMML are held to DOUBLE."""
+"""Tolerances of answers in float32; the doubles of scikit-learn, LightGBM and PMML are held to DOUBLE."""
 DOUBLE = 1e-12
 CASES = {
     "table_models": (
@@ -23,11 +23,11 @@ CASES = {
     "openvino_models": ("openvino", "openvino"),
     "pmml_models": ("pmml", "pmml-classifier pmml-regression pmml-bare pmml-shown"),
 }
-"""Maker to the toolchain that it runs in, and the models that it makes."""
+"""Program to the toolchain that it runs in, and the models that it creates."""
 
 
 def assert_answers(outputs: list[dict[str, Any]], expected: dict[str, Any], rows: slice) -> None:
-    """Every expected output is there, with the framework's values for these rows."""
+    """Check that every expected output is present with the framework's values for these rows."""
     given = {output["name"]: output for output in outputs}
     for name, values in expected.items():
         wanted, output = np.array(values[rows]), given[name]

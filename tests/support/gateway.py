@@ -1,4 +1,4 @@
-"""A gateway in this process on a free port, and an owner of documents beside it."""
+"""A gateway in this process on a free port, and a writer of documents for it."""
 
 import asyncio
 import json
@@ -22,6 +22,7 @@ from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.provisioning import provision
 from kleverkit.service import Runtime, _finish, _serve_messages
+from kleverkit.tasks import cancel
 from kleverproto.base import WireModel
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource, encode, parse, utc_now
@@ -87,7 +88,7 @@ def serving_document(
 
 @dataclass
 class Answer:
-    """A response that was read to its end."""
+    """A response with its complete body."""
 
     status: int
     headers: Mapping[str, str]
@@ -99,7 +100,7 @@ class Answer:
 
 @dataclass
 class Gateway:
-    """Speaks to a running gateway."""
+    """A client of a running gateway."""
 
     session: ClientSession
     url: str
@@ -130,7 +131,7 @@ class Gateway:
         return (await self.get("/readyz")).status == 200
 
     async def problem(self, check: str) -> str | None:
-        """What is wrong with one check of readiness."""
+        """Return the problem of one readiness check."""
         problem: str | None = (await self.get("/readyz")).json()["problems"].get(check)
         return problem
 
@@ -139,7 +140,7 @@ class Gateway:
 async def running_gateway(
     nats_url: str, data_dir: Path, *, ready: bool = True, **options: Any
 ) -> AsyncIterator[Gateway]:
-    """Start it, wait until it is ready (unless NATS is away on purpose), and stop it."""
+    """Start a gateway, wait until it is ready (unless NATS is down on purpose), and stop it."""
     access: dict[str, Any] = {} if "token_file" in options else {"open": True}
     settings = GatewaySettings(nats_url=nats_url, data_dir=data_dir, port=0, **access, **options)
     runtime = build(settings)
@@ -154,8 +155,7 @@ async def running_gateway(
                 await eventually(gateway.is_ready)
             yield gateway
         finally:
-            messages.cancel()
-            await asyncio.gather(messages, return_exceptions=True)
+            await cancel([messages])
 
 
 @dataclass
@@ -176,7 +176,7 @@ class Owner:
         await self._put(SERVINGS_BUCKET, serving_key(document.namespace, document.name), document)
 
     async def delete_serving(self, name: str) -> None:
-        """Do what the last request in the stream asks for: delete the serving, and leave a tombstone."""
+        """Handle the last request of the stream: delete the serving and leave a tombstone."""
         documents = self.documents(SERVINGS_BUCKET, ServingDocument)
         stored = await documents.get(serving_key("default", name))
         assert stored is not None
@@ -185,12 +185,12 @@ class Owner:
         await documents.bury(stored.key, tombstone, stored.revision)
 
     async def intent(self, stream: str, event_id: str = "another") -> Intent:
-        """That of the last request in a stream."""
+        """The intent of the last request in a stream."""
         sequence = (await self.client.jetstream().stream_info(stream)).state.last_seq
         return Intent(sequence=sequence, event_id=event_id, correlation_id=event_id)
 
     async def handle(self, consumer: ConsumerSpec) -> None:
-        """Take the next request, and acknowledge it without doing anything."""
+        """Receive the next request and acknowledge it without effect."""
         js = self.client.jetstream()
         subscription = await js.pull_subscribe(consumer.subject, consumer.durable, stream=consumer.stream)
         (message,) = await subscription.fetch(1)
@@ -210,18 +210,18 @@ class Owner:
         return await self.event(stream, info.state.last_seq)
 
     async def event(self, stream: str, sequence: int) -> Any:
-        """What lies at a place of a stream."""
+        """The event at a position of a stream."""
         message = await self.client.jetstream().get_msg(stream, sequence)
         return parse(message.headers or {}, message.data or b"")
 
     async def recreate(self, stream: str) -> None:
-        """Delete the stream, and create it again, empty."""
+        """Delete the stream and create it again, empty."""
         js = self.client.jetstream()
         await js.delete_stream(stream)
         await provision(js)
 
     async def delete_consumers(self, stream: str) -> int:
-        """Delete every consumer of a stream; how many there were."""
+        """Delete every consumer of a stream. Return their number."""
         js = self.client.jetstream()
         consumers = await js.consumers_info(stream)
         for consumer in consumers:

@@ -1,4 +1,4 @@
-"""A gateway as a process that a test may kill and start again."""
+"""A gateway as a process that a test can kill and restart."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from support.processes import ServerProcess, answers, free_port
 
 
 class GatewayProcess(ServerProcess):
-    """`python -m klever_gateway`, open to everybody."""
+    """`python -m klever_gateway` without authentication."""
 
     def __init__(self, directory: Path, nats_url: str, **settings: str) -> None:
         self.port = free_port()

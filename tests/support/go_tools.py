@@ -1,4 +1,4 @@
-"""Go programs that tests need, pinned below tools/go and built once into a cache folder."""
+"""Go programs for tests, pinned below tools/go and built once into a cache directory."""
 
 import hashlib
 import os
@@ -12,11 +12,11 @@ import pytest
 MODULES = Path(__file__).parents[2] / "tools" / "go"
 
 
-def go_tool(package: str, module: str = "", *, name: str = "") -> Path:
-    """The program of a package. Skips where there is no Go; the arguments are those of `built`."""
+def go_tool(package: str, module: str = "", *, name: str = "", flags: tuple[str, ...] = ()) -> Path:
+    """The program of a package. Skips the test if Go is not installed; the arguments are those of `built`."""
     if shutil.which("go") is None:
         pytest.skip(f"Go is not installed here, so {package} cannot be built")
-    return built(package, module, name=name)
+    return built(package, module, name=name, flags=flags)
 
 
 def built(package: str, module: str = "", *, name: str = "", flags: tuple[str, ...] = ()) -> Path:
@@ -25,7 +25,7 @@ def built(package: str, module: str = "", *, name: str = "", flags: tuple[str, .
     Args:
         package: its path.
         module: the directory below tools/go whose go.mod pins it; programs that need different versions of the same
-            library have modules of their own.
+            library have separate modules.
         name: of the program; the last part of the package's path if none is given.
         flags: of `go build`.
     """

@@ -65,7 +65,7 @@ ROLLOUT = RolloutStatus(
     strategy="canary",
     phase=RolloutPhase.ROLLED_BACK,
     since=NOW,
-    message="at 5 %: 40 % of 20 requests failed, and no more than 1 % may",
+    message="at 5 %: 40 % of 20 requests failed, and the limit is 1 %",
     measured=Measurement(requests=20, error_percent=40.0, p95_ms=25.0, p99_ms=50.0),
     steps=(RolloutStep(weight=5, weights={"v1": 95, "v2": 5}, at=NOW, message="step 1 of 3"),),
 )

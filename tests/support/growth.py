@@ -1,4 +1,4 @@
-"""How the work of a call grows with its input, as a ratio, so that no machine is too slow for the test."""
+"""The growth of a call's CPU time with its input, as a ratio, which does not depend on the machine."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ TRIES = 3
 
 
 def growth(call: Callable[[int], object], size: int, times: int = 4) -> float:
-    """How many times the CPU time of the call is for an input so many times as large; the best of some tries."""
+    """Return the ratio of CPU times for an input that is larger by this factor; the best of several attempts."""
     return _cost(call, size * times) / _cost(call, size)
 
 

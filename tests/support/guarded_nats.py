@@ -1,4 +1,4 @@
-"""A nats-server that requires credentials, as `klever up` runs it, and clients of it."""
+"""A nats-server that requires credentials, as `klever up` runs it, and its clients."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,30 +18,30 @@ from support.nats_server import NatsServer
 
 @dataclass
 class Connected:
-    """A client, and what the server has refused to it."""
+    """A client, and the errors that the server reported to it."""
 
     client: Client
     errors: list[str] = field(default_factory=list)
 
     @property
     def source(self) -> ClientSource:
-        """The same for those who take one that may not be connected yet."""
+        """The same as a source, for code that accepts a client that may not be connected yet."""
         source = ClientSource()
         source.set(self.client)
         return source
 
     async def refused(self, *subjects: str) -> set[str]:
-        """Publish to each, with an inbox for answers, and return those that the server refused."""
+        """Publish to each subject with an inbox for replies. Return the subjects that the server refused."""
         inbox = self.client.new_inbox()
         for subject in subjects:
             await self.client.publish(subject, b"{}", reply=f"{inbox}.{len(self.errors)}")
-        for _ in range(2):  # nats-py sends the first PING before what is still in its buffer
+        for _ in range(2):  # nats-py sends the first PING before the contents of its buffer
             await self.client.flush(timeout=20)
         return {subject for subject in subjects if any(f'"{subject.lower()}"' in error for error in self.errors)}
 
 
 class GuardedNats:
-    """The server with keys of its own.
+    """The server with its own keys.
 
     Args:
         directory: existing.
@@ -55,18 +55,18 @@ class GuardedNats:
         self._directory = directory
 
     def restart(self) -> None:
-        """As `reload`; while the server reloads it may refuse whom it knows."""
+        """Restart the server. While it reloads, it may refuse known clients."""
         self.server.stop()
         self.server.config = self.files.config.read_text()
         self.server.start()
 
     def reload(self) -> None:
-        """Let the server know what has changed in `access`."""
+        """Let the server read the changes of `access`."""
         self.server.config = self.files.config.read_text()
         self.server.reload()
 
     def issue(self, name: str, *, publish: tuple[str, ...] = (), subscribe: tuple[str, ...] = ()) -> Path:
-        """Credentials of an external system, which the server knows from its next start or reload on."""
+        """Issue credentials of an external system, which the server accepts after its next start or reload."""
         file = self._directory / f"{name}.nk"
         self.issued, seed = self.access.add(name, publish=publish, subscribe=subscribe)
         file.write_text(seed)
@@ -74,7 +74,7 @@ class GuardedNats:
 
     @asynccontextmanager
     async def client(self, who: str | Path | None = OPERATOR) -> AsyncIterator[Connected]:
-        """A connection of a service, an operator, whoever has the file, or somebody without one."""
+        """Connect as a service, an operator, the holder of a file, or without credentials."""
         connected = Connected(Client())
 
         async def on_error(error: Exception) -> None:
@@ -91,7 +91,7 @@ class GuardedNats:
             await connected.client.close()
 
     async def provide(self) -> None:
-        """Create all streams, buckets and consumers, as the service for that does."""
+        """Create all streams, buckets and consumers, as the provisioning service does."""
         async with self.client(TOPOLOGY) as topology:
             keeper = Topology(topology.source)
             keeper.need(CONSUMERS)

@@ -1,4 +1,4 @@
-"""A registry with one model behind a login: Basic, or Bearer tokens from an endpoint of its own."""
+"""A registry with one model that requires a login: Basic, or Bearer tokens from its own endpoint."""
 
 import base64
 import ssl
@@ -17,15 +17,15 @@ BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 @dataclass
 class GuardedRegistry:
-    """Serves `library/iris:v1` to those who may have it."""
+    """Serves `library/iris:v1` to authorised clients."""
 
     scheme: str
-    """`basic`, `bearer`, or `anonymous`: open to everybody."""
+    """`basic`, `bearer`, or `anonymous`, which requires no login."""
     model: oci.Artifact = field(default_factory=oci.model)
     scopes: list[str] = field(default_factory=list)
-    """What tokens were asked for."""
+    """The scopes of the requested tokens."""
     tokens: set[str] = field(default_factory=set)
-    """What was handed out and has not expired."""
+    """The issued tokens that have not expired."""
     host: str = ""
 
     @asynccontextmanager
@@ -66,7 +66,7 @@ class GuardedRegistry:
     async def _ping(self, request: web.Request) -> web.Response:
         issued = {f"Bearer {number}.{scope}" for number, scope in enumerate(self.scopes, 1)}
         if request.headers.get("Authorization") in issued:
-            return web.json_response({})  # as CNCF distribution: any token will do here
+            return web.json_response({})  # like CNCF distribution: any token will do here
         return self._refusal(request) or web.json_response({})
 
     async def _manifest(self, request: web.Request) -> web.Response:

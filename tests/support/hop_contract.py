@@ -1,4 +1,4 @@
-"""What every hop of an inference request does alike: one case each, for whatever server or way stands behind a URL."""
+"""The contract of every hop of an inference request: one case each, for any server behind a URL."""
 
 import gzip
 import json
@@ -11,17 +11,17 @@ from urllib.parse import urlsplit
 from support.raw_http import Answer, chunked, exchange, head
 
 SENTINEL = "sesame-6f1d2c"
-"""Stands in headers and bodies that are refused; no log and no answer may repeat it."""
+"""A marker in headers and bodies that are refused. No log and no answer may repeat it."""
 
 
 @dataclass(frozen=True)
 class Hop:
-    """A way to a model.
+    """A hop to a model.
 
     Args:
-        url: of its inference.
-        request: what the model takes.
-        limit: bytes of a body.
+        url: of the inference endpoint.
+        request: a valid request for the model.
+        limit: the largest body in bytes.
     """
 
     url: str
@@ -34,18 +34,18 @@ class Hop:
         return json.dumps(self.request).encode()
 
     async def post(self, body: bytes, *headers: tuple[str, str], framing: bool = True) -> Answer:
-        """An inference request with this body."""
+        """Send an inference request with this body."""
         length = (("Content-Length", str(len(body))),) if framing else ()
         return await exchange(self.url, head("POST", urlsplit(self.url).path, *length, *headers), body)
 
     async def served(self, body: bytes, *headers: tuple[str, str], framing: bool = True) -> Answer:
-        """An answer of the model, which is the same whatever way the request came."""
+        """Check an answer of the model, which is the same for every encoding of the request."""
         answer = await self.post(body, JSON, *headers, framing=framing)
         assert answer.status == 200, answer
         return answer
 
     async def refused(self, status: int, body: bytes, *headers: tuple[str, str], framing: bool = True) -> str:
-        """The sentence of an error, which is JSON."""
+        """Return the message of an error, which is JSON."""
         answer = await self.post(body, *headers, framing=framing)
         assert answer.status == status, answer
         assert SENTINEL not in str(answer)
@@ -133,7 +133,7 @@ async def larger_headers_are_refused(hop: Hop) -> None:
 async def a_flood_of_headers_is_refused_while_it_comes(hop: Hop) -> None:
     flood = head("POST", urlsplit(hop.url).path, *((f"x-{number}", SENTINEL + "a" * 50_000) for number in range(900)))
     answer = await exchange(hop.url, *(flood[start : start + 65536] for start in range(0, len(flood) - 4, 65536)))
-    assert (answer.status, list(answer.document)) == (431, ["error"]), answer  # though the headers never ended
+    assert (answer.status, list(answer.document)) == (431, ["error"]), answer  # although the headers never ended
 
 
 async def ambiguous_framing_is_refused(hop: Hop) -> None:
@@ -160,8 +160,8 @@ CASES: Sequence[Callable[[Hop], Awaitable[None]]] = (
 
 
 def outputs(answer: Answer) -> list[dict[str, Any]]:
-    """Of the model, however the answer is compressed."""
+    """The outputs of the model, for every compression of the answer."""
     packed = answer.header("content-encoding")
     body = zlib.decompress(answer.body, zlib.MAX_WBITS | 32) if packed in {"gzip", "deflate"} else answer.body
-    found: list[dict[str, Any]] = json.loads(body)["outputs"]
-    return found
+    tensors: list[dict[str, Any]] = json.loads(body)["outputs"]
+    return tensors

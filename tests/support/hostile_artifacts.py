@@ -1,4 +1,4 @@
-"""Artifacts that no tool makes: what a stranger sends to see what happens."""
+"""Artifacts that no tool creates, as an attacker would send them."""
 
 import io
 import json
@@ -21,7 +21,7 @@ def with_config(config: bytes, config_type: str = ORMB_CONFIG) -> Artifact:
 
 
 def with_modelfile(modelfile: Any) -> Artifact:
-    """A ModelPack with this in the place of its ormbfile."""
+    """A ModelPack with this content instead of its ormbfile."""
     annotations = {"dev.klever.ormb.modelfile": json.dumps(modelfile)}
     return foreign.artifact(
         "application/vnd.cncf.model.config.v1+json",
@@ -40,7 +40,7 @@ def image_of(layer: bytes, packing: str = "tar+gzip") -> Artifact:
 
 
 def header(kind: bytes, size: int, name: str = "x") -> bytes:
-    """One header of a tar archive, which may lie about the size."""
+    """A header of a tar archive, which may declare a wrong size."""
     info = tarfile.TarInfo(name)
     info.type, info.size = kind, size
     return info.tobuf(tarfile.GNU_FORMAT)

@@ -1,7 +1,7 @@
-"""A jobrunner in a process of its own, whose jobs end when the test lets them.
+"""A jobrunner in a separate process, whose jobs complete when the test allows it.
 
 Run as `jobrunner_child.py <nats url> <directory> <name> <lapse seconds>`. Each job that begins writes its id and the
-jobrunner's name into `<directory>/begun`; it ends when `<directory>/open` exists.
+jobrunner's name into `<directory>/begun`; it completes when `<directory>/open` exists.
 """
 
 import asyncio

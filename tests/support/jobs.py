@@ -1,4 +1,4 @@
-"""Doubles of the jobrunner's ports, and a runner made of them."""
+"""Doubles of the jobrunner's ports, and a runner that uses them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ SCAN = Scan(verdict="clean", scanner="klever", scanner_version="0.1.0")
 
 
 def intent(event_id: str, sequence: int) -> Intent:
-    """The place of a request in its stream; its event is its own correlation."""
+    """The position of a request in its stream. Its event is its own correlation."""
     return Intent(sequence=sequence, event_id=event_id, correlation_id=event_id)
 
 
@@ -49,7 +49,7 @@ def request(
     is_push: bool = False,
     project: str = "library",
 ) -> Request:
-    """The request event-<sequence>, for the same job whatever the tag."""
+    """The request event-<sequence>, for the same job with any tag."""
     ref = ModelRef.parse(f"{project}/adder:{version}")
     spec = JobSpec(kind=JobKind.EXTRACT, ref=ref, digest=digest, registry="localhost:5000", format="ONNX")
     return Request(intent(f"event-{sequence}", sequence), job, spec, again=again, is_push=is_push)
@@ -57,7 +57,7 @@ def request(
 
 @dataclass
 class ScriptedSource:
-    """Raises the errors it was given, one for each fetch, then finds every model."""
+    """Raises the given errors, one for each fetch, then finds every model."""
 
     errors: list[Exception] = field(default_factory=list)
     fetched: list[Path] = field(default_factory=list)
@@ -72,18 +72,18 @@ class ScriptedSource:
 
 @dataclass
 class GatedExecutor:
-    """Parses when it is let; `outcome` is what comes of it."""
+    """Parses when the test allows it; `outcome` is the result."""
 
     outcome: Signature | Exception = SIGNATURE
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: list[str | None] = field(default_factory=list)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    calls: list[str | None] = field(default_factory=list)
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
         """See `ports.JobExecutor`."""
         assert directory.name == "model"
-        self.asked.append(format_name)
-        self.begun.set()
+        self.calls.append(format_name)
+        self.started.set()
         await self.gate.wait()
         if isinstance(self.outcome, Exception):
             raise self.outcome
@@ -97,7 +97,7 @@ class GatedExecutor:
 
 @dataclass
 class Backlog:
-    """What an earlier process left."""
+    """The messages that an earlier process left."""
 
     requests: list[Request]
 
@@ -113,7 +113,7 @@ class InMemoryWithdrawals:
         self._last: dict[str, int] = {}
 
     def add(self, job: str, sequence: int) -> None:
-        """A cancellation or deletion was stored at this place."""
+        """Store a cancellation or deletion at this position."""
         self._last[job] = max(sequence, self._last.get(job, 0))
 
     async def is_withdrawn(self, request: Request) -> bool:
@@ -122,7 +122,7 @@ class InMemoryWithdrawals:
 
 
 class Gated(RecordingPublisher):
-    """Stores JobStarted when it is let."""
+    """Stores JobStarted when the test allows it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class Gated(RecordingPublisher):
 
 
 class Runner:
-    """A jobrunner without NATS, registry and processes; documents and events outlive it, as bucket and stream do."""
+    """A jobrunner without NATS, registry and processes. Documents and events outlive it, as bucket and stream do."""
 
     def __init__(
         self,
@@ -181,13 +181,13 @@ class Runner:
         self.loops += [asyncio.create_task(loop()) for loop in (self.monitor.run, self.adoption.run)]
 
     async def kill(self) -> None:
-        """End the background loops, and what they have begun."""
+        """Stop the background loops and the jobs that they started."""
         for loop in self.loops:
             loop.cancel()
         await asyncio.gather(*self.loops, return_exceptions=True)
 
     def start(self, request: Request) -> "asyncio.Task[None]":
-        """Handle a request beside the test."""
+        """Handle a request concurrently with the test."""
         return asyncio.create_task(self.jobs.run(request))
 
     async def cancel(self, sequence: int, job: str = "job-1") -> None:
@@ -201,11 +201,11 @@ class Runner:
         await self.jobs.delete(intent(f"delete-{sequence}", sequence), job, request().spec)
 
     def published(self) -> list[str]:
-        """The names of the events that were published, in order."""
+        """The names of the published events, in order."""
         return [type(data).__name__ for data in self.publisher.data()]
 
     def causes(self) -> set[tuple[str, str | None]]:
-        """Name and cause of each event that was published."""
+        """The name and cause of each published event."""
         return {(type(event.data).__name__, event.causation_id) for event in self.publisher.events}
 
     async def job(self, name: str = "job-1") -> JobDocument:
@@ -215,10 +215,10 @@ class Runner:
         return stored.document
 
     async def phase(self, name: str = "job-1") -> JobPhase | None:
-        """Where a job is in its life; None where there is none."""
+        """The phase of a job, or None if there is none."""
         stored = await self.documents.get(name)
         return stored.document.status.phase if stored else None
 
     async def is_in(self, phase: JobPhase, name: str = "job-1") -> bool:
-        """Whether a job is there in its life."""
+        """Return whether a job has this phase."""
         return await self.phase(name) is phase

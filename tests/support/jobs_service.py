@@ -1,4 +1,4 @@
-"""A jobrunner on real NATS, with its own handlers and operations of the test."""
+"""A jobrunner on real NATS, with its own handlers and the operations of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,6 +28,7 @@ from kleverkit.service import (
     make_runtime,
 )
 from kleverkit.settings import ServiceSettings
+from kleverkit.tasks import cancel
 from kleverproto.base import WireModel
 from kleverproto.conversions import Conversion
 from kleverproto.envelope import EventSource, encode, utc_now
@@ -50,32 +51,32 @@ class JobsService:
 
     @property
     def client(self) -> Client:
-        """Its connection."""
+        """The connection of the jobrunner."""
         return self.source()
 
     @property
     def documents(self) -> NatsDocuments[JobDocument]:
-        """Its documents."""
+        """The documents of the jobrunner."""
         return NatsDocuments(self.source, JOBS_BUCKET, JobDocument)
 
     async def publish(self, data: WireModel, event_id: str) -> None:
-        """Ask for something."""
+        """Publish a request."""
         event = EventSource("test").event(data, event_id=event_id)
         headers, body = encode(event)
         await self.client.jetstream().publish(event.nats_subject, body, headers=headers)
 
     async def phases(self) -> dict[str, JobPhase]:
-        """Where each job is in its life."""
+        """The phase of each job."""
         return {each.document.id: each.document.status.phase for each in await stored_in(self.documents)}
 
     async def is_idle(self) -> bool:
-        """Whether every message of the jobs' stream is acknowledged, by every consumer."""
+        """Return whether every consumer has acknowledged every message of the jobs' stream."""
         consumers = await self.client.jetstream().consumers_info("KLEVER_JOBS")
         return bool(consumers) and not any(each.num_pending or each.num_ack_pending for each in consumers)
 
 
 def job_spec(kind: JobKind, number: int, project: str = "library") -> JobSpec:
-    """A job on bytes of its own."""
+    """A job on unique bytes."""
     return JobSpec(
         kind=kind,
         ref=ModelRef.parse(f"{project}/m{number}:1"),
@@ -87,7 +88,7 @@ def job_spec(kind: JobKind, number: int, project: str = "library") -> JobSpec:
 
 
 def spec_and_id(kind: JobKind, number: int) -> dict[str, Any]:
-    """What a request for a job holds."""
+    """The contents of a request for a job."""
     spec = job_spec(kind, number)
     return {"id": job_id(spec), "spec": spec}
 
@@ -102,7 +103,7 @@ async def running_jobrunner(
     shortage: Callable[[], str | None] = lambda: None,
     lapse_seconds: float = 30.0,
 ) -> AsyncIterator[JobsService]:
-    """Start it, with one slot for conversions, and stop it at the end."""
+    """Start a jobrunner with one slot for conversions, and stop it at the end."""
     settings = ServiceSettings(nats_url=nats_url, retry_delay_seconds=0.05, retry_delay_cap_seconds=0.2)
     runtime = make_runtime("jobrunner", settings)
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
@@ -122,5 +123,4 @@ async def running_jobrunner(
             await asyncio.wait_for(asyncio.shield(messages), 30)
             yield JobsService(jobs, NatsBacklog(runtime.client), runtime.client)
         finally:
-            messages.cancel()
-            await asyncio.gather(messages, return_exceptions=True)
+            await cancel([messages])

@@ -1,4 +1,4 @@
-"""A worker whose jobs do what their `format` says; run as `jobs_worker.py <seconds>`."""
+"""A worker whose jobs do what their `format` says. Run as `jobs_worker.py <seconds>`."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from kleverproto.signatures import Signature
 
 
 def act(task: Task) -> JobResult:
-    """Misbehave as wished, or answer with something that the test can compare."""
+    """Misbehave as requested, or return an answer that the test can compare."""
     return JobResult(signature=_act(task.format))
 
 

@@ -1,4 +1,4 @@
-"""A service of nothing but the kit, in a process of its own, with one consumer whose messages go into a file."""
+"""A service that uses only the kit, in a separate process, with one consumer that writes its messages to a file."""
 
 import asyncio
 import os
@@ -28,13 +28,13 @@ HANDLED = "KLEVER_TEST_HANDLED"
 
 
 def note(version: str) -> None:
-    """Write down what was handled."""
+    """Record a handled message."""
     with Path(os.environ[HANDLED]).open("a") as handled:
         handled.write(f"{version}\n")
 
 
 def build(settings: ServiceSettings) -> Runtime:
-    """The service."""
+    """Return the service."""
     runtime = make_runtime(JOBRUNNER_EXTRACT.service, settings)
     router = NatsRouter()
 
@@ -55,7 +55,7 @@ class KitService:
     directory: Path
 
     async def readiness(self) -> dict[str, Any]:
-        """What `/readyz` answers."""
+        """Return the answer of `/readyz`."""
         timeout = aiohttp.ClientTimeout(total=2)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
@@ -72,7 +72,7 @@ class KitService:
         await eventually(ready, within=within)
 
     async def has_problem(self, check: str, *words: str, within: float = 20) -> str:
-        """Wait until a check says what is wrong, in these words."""
+        """Wait until a check reports a problem with these words."""
 
         async def problem() -> str | None:
             sentence = (await self.readiness())["problems"].get(check, "")
@@ -81,12 +81,12 @@ class KitService:
         return str(await eventually(problem, within=within))
 
     def handled(self) -> list[str]:
-        """Versions of the models whose pushes were handled, in order."""
+        """The versions of the models whose pushes were handled, in order."""
         file = self.directory / "handled"
         return file.read_text().split() if file.exists() else []
 
     async def handles(self, *versions: str, within: float = 20) -> None:
-        """Wait until exactly these were handled."""
+        """Wait until exactly these pushes were handled."""
 
         async def done() -> bool:
             return self.handled() == list(versions)
@@ -94,11 +94,11 @@ class KitService:
         await eventually(done, within=within)
 
     async def ends(self, *, within: float = 15) -> int:
-        """Wait for the end of the process, and give its status."""
+        """Wait for the process to exit. Return its exit code."""
         return await asyncio.wait_for(self.process.wait(), within)
 
     async def ends_or_has_problem(self, check: str, *words: str) -> bool:
-        """Wait for whichever comes first, and say whether the process has ended."""
+        """Wait for the exit or the problem, whichever comes first. Return whether the process has exited."""
         ended = asyncio.create_task(self.process.wait())
         problem = asyncio.create_task(self.has_problem(check, *words))
         await asyncio.wait({ended, problem}, return_when=asyncio.FIRST_COMPLETED)
@@ -106,11 +106,11 @@ class KitService:
         return self.process.returncode is not None
 
     def log(self) -> str:
-        """What it has written so far."""
+        """The log so far."""
         return (self.directory / "service.log").read_text()
 
     def processor_seconds(self) -> float:
-        """How long it has used a processor."""
+        """The CPU time used so far, in seconds."""
         times = psutil.Process(self.process.pid).cpu_times()
         return float(times.user + times.system)
 

@@ -15,7 +15,7 @@ from kleversandbox.support import Confinement, find_support
 
 
 def launching_in(directory: Path) -> ProcessLauncher:
-    """Starts servers with the interpreter of the tests."""
+    """A launcher that starts servers with the interpreter of the tests."""
     path = server_path(directory / "python", server_packages())
     return ProcessLauncher(Path(sys.executable), path, SecretFiles(directory / "secrets"), Confinement(find_support()))
 
@@ -23,7 +23,7 @@ def launching_in(directory: Path) -> ProcessLauncher:
 def make_workloads(
     directory: Path, launching: ProcessLauncher, model: Callable[[VersionSpec], Path], *, grace_seconds: float = 5.0
 ) -> LocalWorkloads:
-    """Of a deployer that has begun; `model` is the directory of a version's model."""
+    """The workloads of a started deployer; `model` is the directory of a version's model."""
 
     async def prepared(spec: VersionSpec) -> Prepared:
         return Prepared(LocalModel(model(spec), spec.model.facts.format), spec.runtime, None, spec.trust)

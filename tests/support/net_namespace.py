@@ -1,4 +1,4 @@
-"""A network of a test's own, where every port is free: Linux network namespaces, by unshare and nsenter."""
+"""A separate network where every port is free: Linux network namespaces, with unshare and nsenter."""
 
 import asyncio
 import os
@@ -20,22 +20,22 @@ sys.stdin.read()
 
 @dataclass(frozen=True)
 class NetNamespace:
-    """A namespace that exists as long as its holder."""
+    """A namespace that exists as long as its process."""
 
     holder: int
-    """A process in it."""
+    """A process in the namespace."""
     user: bool
-    """Whether it has a user namespace too, which makes it without root."""
+    """True if it has a user namespace too, which allows creating it without root."""
 
     def command(self, *command: str) -> tuple[str, ...]:
-        """A command line that runs another in the namespace."""
+        """A command line that runs another one in the namespace."""
         users = ("--user", "--preserve-credentials") if self.user else ()
         return "nsenter", "--target", str(self.holder), "--net", *users, *command
 
 
 @asynccontextmanager
 async def net_namespace() -> AsyncIterator[NetNamespace | None]:
-    """A namespace with nothing but a loopback interface; None where this system lets nobody make one."""
+    """A namespace with only a loopback interface, or None if this system does not allow creating one."""
     user = os.getuid() != 0
     if not (shutil.which("unshare") and shutil.which("nsenter")):
         yield None

@@ -1,4 +1,4 @@
-"""Small artifacts, and a client that speaks the distribution API as it is written, without any help."""
+"""Small artifacts, and a client that uses the distribution API directly."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ class Artifact:
 
 
 def model(weights: bytes = b"weights", *, model_format: str = "ONNX", **more: Any) -> Artifact:
-    """A model in the ModelPack layout, with its ormbfile as annotation."""
+    """A model in the ModelPack layout, with its ormbfile as an annotation."""
     layer = descriptor(weights, WEIGHT, annotations={"org.cncf.model.filepath": "model/model.onnx"})
     modelfile = json.dumps({"format": model_format, "author": "Ada", "labels": {"team": "a"}})
     annotations = {"dev.klever.ormb.modelfile": modelfile}
@@ -45,13 +45,13 @@ def model(weights: bytes = b"weights", *, model_format: str = "ONNX", **more: An
 
 
 def image(content: bytes = b"layer", **more: Any) -> Artifact:
-    """Something that is no model."""
+    """An image without a model."""
     layer = descriptor(content, "application/vnd.oci.image.layer.v1.tar")
     return _artifact(None, "application/vnd.oci.image.config.v1+json", (b"{}", content), layers=[layer], **more)
 
 
 def referrer(subject: Artifact, artifact_type: str, content: bytes = b"about") -> Artifact:
-    """An artifact about another one."""
+    """An artifact that refers to another one."""
     about = descriptor(subject.manifest, OCI_MANIFEST)
     layer = descriptor(content, "text/plain")
     return _artifact(artifact_type, EMPTY, (b"{}", content), layers=[layer], subject=about)
@@ -84,7 +84,7 @@ def _artifact(artifact_type: str | None, config_type: str, blobs: tuple[bytes, .
 
 @dataclass(frozen=True)
 class Answer:
-    """What the registry said."""
+    """An answer of the registry."""
 
     status: int
     headers: Mapping[str, str]
@@ -100,7 +100,7 @@ class Answer:
 
 
 class OciClient:
-    """Requests and answers, nothing more."""
+    """Sends single requests."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
         self._session = session
@@ -112,7 +112,7 @@ class OciClient:
             return Answer(response.status, response.headers, await response.read())
 
     async def begin(self, repository: str) -> str:
-        """Start an upload; its location."""
+        """Start an upload. Return its location."""
         answer = await self.request("POST", f"/v2/{repository}/blobs/uploads/")
         assert answer.status == 202, answer
         return answer.headers["Location"]
@@ -131,7 +131,7 @@ class OciClient:
     async def push(
         self, repository: str, reference: str, artifact: Artifact, *, media_type: str | None = None
     ) -> Answer:
-        """Blobs, then the manifest."""
+        """Push the blobs, then the manifest."""
         for blob in artifact.blobs:
             answer = await self.push_blob(repository, blob)
             assert answer.status == 201, answer

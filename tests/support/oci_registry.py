@@ -1,4 +1,4 @@
-"""CNCF distribution, the registry that most people run, as a process or a container."""
+"""CNCF distribution, the most common registry, as a process or a container."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ HTTP_PORT = 5000
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the registry sends its notifications."""
+    """The endpoint for the registry's notifications."""
 
     url: str
     headers: dict[str, list[str]]
@@ -32,9 +32,9 @@ class Endpoint:
 
 @contextmanager
 def distribution(directory: Path, *endpoints: Endpoint) -> Iterator[str]:
-    """Its host:port; a container where KLEVER_TEST_SERVERS=containers. Skips where it is not installed.
+    """The host:port of the registry; a container if KLEVER_TEST_SERVERS=containers. Skips if it is not installed.
 
-    A registry that sends notifications is always a process: a container does not reach a server on loopback.
+    A registry that sends notifications is always a process: a container cannot reach a server on loopback.
     """
     if not endpoints and os.environ.get("KLEVER_TEST_SERVERS") == "containers":
         yield from _container()

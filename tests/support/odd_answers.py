@@ -1,4 +1,4 @@
-"""An HTTP server that answers every request with the same."""
+"""An HTTP server that gives every request the same answer."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextmanager
 def answering(status: int, body: str, content_type: str = "application/json") -> Iterator[str]:
-    """Run it; gives its URL."""
+    """Run the server. Yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:

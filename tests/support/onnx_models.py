@@ -27,14 +27,14 @@ ONNX_TYPES = {
 
 
 def model_directory(model: ModelProto, directory: Path) -> Path:
-    """Write the model as the registry's clients unpack it."""
+    """Write the model in the layout in which the registry's clients unpack it."""
     (directory / "model").mkdir(parents=True)
     (directory / "model" / "model.onnx").write_bytes(model.SerializeToString())
     return directory
 
 
 def iris_classifier(*, named_classes: bool = False, zip_map: bool = True) -> ModelProto:
-    """Logistic regression, if wanted with a ZipMap: `X` FP32 [-1, 4] to labels and probabilities."""
+    """Logistic regression, optionally with a ZipMap: `X` FP32 [-1, 4] to labels and probabilities."""
     features, species = load_iris(return_X_y=True)
     labels = np.array(["setosa", "versicolor", "virginica"])[species] if named_classes else species
     classifier = LogisticRegression(max_iter=500).fit(features, labels)
@@ -43,7 +43,7 @@ def iris_classifier(*, named_classes: bool = False, zip_map: bool = True) -> Mod
 
 
 def identity() -> ModelProto:
-    """One input per V2 datatype, named after it, and its copy as output `<datatype>_out`; any length."""
+    """One input per V2 datatype, named after it, and a copy as output `<datatype>_out`; any length."""
     nodes = [helper.make_node("Identity", [name], [f"{name}_out"]) for name in ONNX_TYPES]
     inputs = [helper.make_tensor_value_info(name, onnx_type, ["n"]) for name, onnx_type in ONNX_TYPES.items()]
     outputs = [helper.make_tensor_value_info(f"{name}_out", onnx_type, ["n"]) for name, onnx_type in ONNX_TYPES.items()]
@@ -51,13 +51,13 @@ def identity() -> ModelProto:
 
 
 def doubling() -> ModelProto:
-    """Gives `Y`, twice `X`: FP32 [-1, 4]."""
+    """Returns `Y`, twice `X`: FP32 [-1, 4]."""
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in "XY"]
     return _model(helper.make_graph([helper.make_node("Add", ["X", "X"], ["Y"])], "doubling", tensors[:1], tensors[1:]))
 
 
 def loop() -> ModelProto:
-    """Counts to `n` one by one, so that a large `n` keeps it busy for as long as wanted."""
+    """Counts to `n` one by one, so that a large `n` keeps the server busy."""
     scalar = [1]
     body = helper.make_graph(
         [
@@ -89,7 +89,7 @@ def loop() -> ModelProto:
 
 
 def pairs_only() -> ModelProto:
-    """Reshapes `X` [-1] to [-1, 2]: it fails while running when the number of values is odd."""
+    """Reshapes `X` [-1] to [-1, 2]; fails during the run if the number of values is odd."""
     graph = helper.make_graph(
         [helper.make_node("Reshape", ["X", "shape"], ["Y"])],
         "pairs",
@@ -101,7 +101,7 @@ def pairs_only() -> ModelProto:
 
 
 def look_up(shape: Sequence[str] = ()) -> ModelProto:
-    """Gives the entries of a table of three at `index`; other indices are the caller's mistake."""
+    """Returns the entries of a table of three at `index`; other indices are client errors."""
     graph = helper.make_graph(
         [helper.make_node("Gather", ["table", "index"], ["entry"])],
         "look_up",
@@ -113,7 +113,7 @@ def look_up(shape: Sequence[str] = ()) -> ModelProto:
 
 
 def detector() -> ModelProto:
-    """Gives the positions `found` of the `scores` above one half: as many as there are, of whichever rows."""
+    """Returns the positions `found` of the `scores` above one half, whose number does not depend on the rows."""
     graph = helper.make_graph(
         [
             helper.make_node("Greater", ["scores", "half"], ["above"]),
@@ -132,7 +132,7 @@ def detector() -> ModelProto:
 
 
 def split_sequence(*, with_tensor: bool) -> ModelProto:
-    """Its output `parts` is a sequence of tensors; `X_out`, if wanted, is a tensor."""
+    """Its output `parts` is a sequence of tensors; the optional `X_out` is a tensor."""
     nodes = [helper.make_node("SplitToSequence", ["X"], ["parts"])]
     outputs = [helper.make_tensor_sequence_value_info("parts", TensorProto.FLOAT, None)]
     if with_tensor:

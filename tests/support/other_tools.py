@@ -1,4 +1,4 @@
-"""Programs of other projects that handle models or signatures as OCI artifacts, run as their users run them."""
+"""Programs of other projects that handle models or signatures as OCI artifacts, run as by their users."""
 
 import asyncio
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class OtherTool:
-    """A program, with homes of its own.
+    """A program with its own home directories.
 
     Attributes:
         program: its file.
-        options: given before every command's arguments.
-        environment: variables that are added.
+        options: placed before every command's arguments.
+        environment: additional variables.
     """
 
     program: Path
@@ -22,7 +22,7 @@ class OtherTool:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     async def run(self, *arguments: str, cwd: Path | None = None) -> str:
-        """What it writes to standard output; fails with what it says when it fails."""
+        """Run a command and return its standard output. Raises its error output if it fails."""
         process = await asyncio.create_subprocess_exec(
             self.program,
             *self.options,

@@ -1,4 +1,4 @@
-"""Files that run a command when they are loaded, each made so that a scanner with another parser overlooks it."""
+"""Files that run a command when they are loaded, each made so that a scanner with another parser misses it."""
 
 import bz2
 import gzip
@@ -20,7 +20,7 @@ LONG = 2 * 1024 * 1024
 
 
 class Touching:
-    """Pickles as a command that makes a file."""
+    """Pickles as a command that creates a file."""
 
     def __init__(self, canary: Path) -> None:
         self._canary = canary
@@ -30,7 +30,7 @@ class Touching:
 
 
 def command(canary: Path, protocol: int = 4) -> bytes:
-    """A plain pickle that makes a file."""
+    """A plain pickle that creates a file."""
     return pickle.dumps(Touching(canary), protocol)
 
 
@@ -45,14 +45,14 @@ def _text(text: str) -> bytes:
 
 
 def joblib_file(content: Any, *, compress: Any = 0) -> bytes:
-    """What joblib writes."""
+    """A file as joblib writes it."""
     file = io.BytesIO()
     joblib.dump(content, file, compress=compress)
     return file.getvalue()
 
 
 def misread_array(canary: Path) -> bytes:
-    """An array of joblib's whose dtype is called S900 and set to 4: who believes the name skips the opcodes behind."""
+    """A joblib array whose dtype is named S900 and set to 4: a parser that trusts the name skips the next opcodes."""
     shell = b"cos\nsystem\n(S'touch %s'\ntR0" % str(canary).encode()
     state = pickle.dumps((3, "|", None, None, None, 4, 1, 0), protocol=2)[2:-1]
     dtype = _text("numpy") + _text("dtype") + b"\x93" + _text("S900") + b"\x89\x88\x87R" + state + b"b"
@@ -77,11 +77,11 @@ FILES: dict[str, Callable[[Path], bytes]] = {
     "import-by-name": lambda canary: called("builtins", "exec", f"open({str(canary)!r}, 'w')"),
     "method-of-an-object": lambda canary: pickle.dumps(Chained(canary)),
 }
-"""Each is a pickle or joblib file that makes the canary when `joblib.load` loads it."""
+"""Pickle or joblib files that create the canary when `joblib.load` loads them."""
 
 
 class Chained:
-    """Pickles as a call of what a call has returned."""
+    """Pickles as a call of the result of another call."""
 
     def __init__(self, canary: Path) -> None:
         self._canary = canary
@@ -105,7 +105,7 @@ def in_zip(content: bytes, name: str = "weights") -> bytes:
 
 
 def in_tar(content: bytes, name: str = "weights") -> bytes:
-    """An archive of one file."""
+    """A tar archive of one file."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as archive:
         member = tarfile.TarInfo(name)
@@ -115,7 +115,7 @@ def in_tar(content: bytes, name: str = "weights") -> bytes:
 
 
 def also_a_tar(content: bytes) -> bytes:
-    """A pickle whose first bytes are the name of a file in an archive."""
+    """A pickle whose first bytes are also the name of a file in an archive."""
     archive = bytearray(in_tar(b"x"))
     archive[: len(content)] = content
     archive[148:156] = b" " * 8
@@ -142,4 +142,4 @@ HIDDEN: dict[str, Callable[[bytes], tuple[str, bytes]]] = {
     "before-a-zip": lambda content: ("model.bin", content + in_zip(b"x")),
     "behind-plain-pickles": lambda content: ("model.bin", pickle.dumps(1) * 3 + content),
 }
-"""Names and containers in which a pickle is no less one."""
+"""Names and containers that do not hide a pickle."""

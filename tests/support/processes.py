@@ -1,4 +1,4 @@
-"""Real servers as child processes: on a free port, with their log in a file, surely stopped."""
+"""Real servers as child processes on free ports, with their logs in files, always stopped at the end."""
 
 import socket
 import subprocess
@@ -12,11 +12,11 @@ from typing import Self
 from klever.platform.ports import hold
 
 _held: list[socket.socket] = []
-"""Kept to the end of the process, so that neither another worker nor a client of its own is given the same port."""
+"""Locks kept to the end of the process, so that no other worker and no client of ours gets the same port."""
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on, for a server that sets SO_REUSEADDR, as all of ours do."""
+    """A free port of the loopback address, for a server that sets SO_REUSEADDR, as all of ours do."""
     holder = hold(0)
     port = int(holder.getsockname()[1])
     if sys.platform == "linux":
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 @dataclass
 class ServerProcess:
-    """One server; `stop`, `kill`, and `start` again on the same port and directory."""
+    """A server with `stop`, `kill`, and `start` again on the same port and directory."""
 
     command: Sequence[str]
     log: Path
@@ -37,16 +37,16 @@ class ServerProcess:
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
-        """Starts it."""
+        """Starts the server."""
         self.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Stops it."""
+        """Stops the server."""
         self.stop()
 
     def start(self, *, within: float = 15.0) -> None:
-        """Start it and wait until it is ready."""
+        """Start the server and wait until it is ready."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=self.env)
         deadline = time.monotonic() + within
@@ -57,7 +57,7 @@ class ServerProcess:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Ask it to end; insist after five seconds."""
+        """Terminate the server; kill it after five seconds."""
         if self.process is None:
             return
         self.process.terminate()
@@ -67,14 +67,14 @@ class ServerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the server."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
 
 def answers(port: int) -> bool:
-    """Whether something accepts connections on the port."""
+    """Return whether a server accepts connections on the port."""
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -2,12 +2,12 @@
 
 
 def varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first."""
+    """Seven bits per byte, lowest first."""
     return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint(number >> 7)
 
 
 def field(number: int, content: bytes | int) -> bytes:
-    """A field that holds text, a message or packed numbers, or an integer."""
+    """A field with text, a message or packed numbers, or an integer."""
     if isinstance(content, int):
         return varint(number << 3) + varint(content)
     return varint(number << 3 | 2) + varint(len(content)) + content

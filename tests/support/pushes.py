@@ -10,7 +10,7 @@ SOURCE = EventSource("test")
 
 
 def pushed(version: str = "v1") -> Event[ModelPushed]:
-    """A push of library/iris in this version; its id derives from the version."""
+    """A push of this version of library/iris. The id of the event derives from the version."""
     data = ModelPushed(
         ref=ModelRef.parse(f"library/iris:{version}"), digest=f"sha256:{'0' * 64}", registry="localhost:5000"
     )
@@ -18,7 +18,7 @@ def pushed(version: str = "v1") -> Event[ModelPushed]:
 
 
 async def push(js: JetStreamContext, *versions: str) -> None:
-    """Publish pushes past the kit."""
+    """Publish pushes without the kit."""
     for version in versions:
         event = pushed(version)
         headers, body = encode(event)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 written out by hand, for what no client library sends."""
+"""Hand-written HTTP/1.1, for requests that no client library sends."""
 
 import asyncio
 import json
@@ -11,24 +11,24 @@ ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An answer to a request."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The first value of a header."""
+        """Return the first value of a header."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
     @property
     def document(self) -> dict[str, Any]:
-        """The body as JSON, which the answer must call it."""
+        """The body as JSON; the answer must declare that type."""
         assert (self.header("content-type") or "").partition(";")[0] == "application/json", self
         return self.json()
 
     def json(self) -> dict[str, Any]:
-        """The body as JSON, whatever the answer calls it."""
+        """The body as JSON, with any declared type."""
         document: dict[str, Any] = json.loads(self.body)
         return document
 
@@ -46,7 +46,7 @@ def chunked(body: bytes, size: int = 65536) -> bytes:
 
 
 async def exchange(url: str, *parts: bytes) -> Answer:
-    """Send these parts on a connection of their own; the final answer, whether or not all could be sent."""
+    """Send these parts on a new connection. Return the final answer, even if not everything could be sent."""
     where = urlsplit(url)
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     sending = asyncio.create_task(_send(writer, parts))
@@ -60,7 +60,7 @@ async def exchange(url: str, *parts: bytes) -> Answer:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
-    """The next answer that is not an interim one."""
+    """Return the next answer that is not interim."""
     while True:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         status = int(first.split()[1])

@@ -1,4 +1,4 @@
-"""A registry in this process or in one of its own, and what it says to the rest of the platform."""
+"""A registry in this process or a separate one, and the messages that it sends to the rest of the platform."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ from support.waiting import eventually
 
 
 class RegistryProcess(ServerProcess):
-    """`python -m klever_registry`, which a test may kill and start again; open unless settings say who may use it."""
+    """`python -m klever_registry`, which a test can kill and restart; without authentication by default."""
 
     def __init__(self, directory: Path, nats_url: str, **settings: str) -> None:
         self.port = free_port()
@@ -57,7 +57,7 @@ async def oci_client(address: str) -> AsyncIterator[OciClient]:
 
 @asynccontextmanager
 async def running_registry(data_dir: Path, nats_url: str, **more: Any) -> AsyncIterator[OciClient]:
-    """A registry in this process that is ready, and a client for it; open unless settings say who may use it."""
+    """Run a registry in this process until it is ready, with a client; without authentication by default."""
     ours: dict[str, Any] = {"port": free_port(), "data_dir": data_dir, "nats_url": nats_url}
     settings = RegistrySettings(**ours | _logins(more))
     task = asyncio.create_task(run(build(settings)))
@@ -78,7 +78,7 @@ async def ready(client: OciClient) -> None:
 
 
 class Platform:
-    """What others see of the registry: events and the catalogue."""
+    """The view of other services: events and the catalogue."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -90,7 +90,7 @@ class Platform:
         self.servings = NatsDocuments(source, SERVINGS_BUCKET, ServingDocument)
 
     async def events(self, kind: str = "model") -> list[Event[Any]]:
-        """Every event of the stream so far, whose type holds the text."""
+        """Every event of the stream so far whose type contains the text."""
         info = await self._js.stream_info("KLEVER_MODELS")
         messages = [
             await self._js.get_msg("KLEVER_MODELS", sequence)
@@ -100,7 +100,7 @@ class Platform:
         return [event for event in events if kind in event.type]
 
     async def wait_for(self, kind: str, count: int, *, within: float = 10.0) -> list[Event[Any]]:
-        """The events of a kind, once there are so many."""
+        """Return the events of a kind once there are this many."""
 
         async def enough() -> list[Event[Any]]:
             events = await self.events(kind)
@@ -113,7 +113,7 @@ class Platform:
         return stored.document if stored else None
 
     async def settled(self, ref: str, digest: str) -> ModelDocument:
-        """The document, once it has this digest and is announced."""
+        """Return the document once it has this digest and is announced."""
 
         async def is_settled() -> ModelDocument | None:
             document = await self.document(ref)
@@ -130,6 +130,11 @@ class Platform:
         repository, _, tag = ref.partition(":")
         await client.push(repository, tag, artifact)
         return await self.settled(ref, artifact.digest)
+
+    async def lose_models(self, *, with_events: bool = False) -> None:
+        """Lose the bucket of models, and perhaps the stream of the events about them."""
+        for stream in (MODELS_BUCKET.stream, *(["KLEVER_MODELS"] if with_events else [])):
+            await self._js.delete_stream(stream)
 
     async def publish(self, event: Event[Any]) -> None:
         headers, body = encode(event)

@@ -1,4 +1,4 @@
-"""The registry's service over stores in memory, with faults where a test wants them."""
+"""The registry's service over in-memory stores, with faults on request."""
 
 import asyncio
 import time
@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 
 from klever_registry.adapters.memory import (
     InMemoryBlobs,
+    InMemoryCopies,
     InMemoryLocks,
     InMemoryManifests,
-    InMemoryPolicyCopies,
     InMemoryUploads,
 )
 from klever_registry.domain.index import RepositoryIndex
@@ -23,6 +23,7 @@ from klever_registry.service.admission import Admission, Limits
 from klever_registry.service.alarms import Alarms
 from klever_registry.service.announcing import Announcer
 from klever_registry.service.blobs import Blobs
+from klever_registry.service.copies import ModelCopies
 from klever_registry.service.deletions import Deletions
 from klever_registry.service.distribution import Distribution
 from klever_registry.service.embedded import Embedded
@@ -49,7 +50,7 @@ REPOSITORY = "library/iris"
 
 
 class Clock:
-    """Moves on by itself, so that no two times are equal, and by hand."""
+    """Advances with each reading, so that no two times are equal, and on request."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 26, tzinfo=UTC)
@@ -60,25 +61,44 @@ class Clock:
 
 
 class FlakyPublisher(RecordingPublisher):
-    """Refuses as many events as it is told to."""
+    """A stream that refuses as many events as a test sets, and remembers ids for as long as a test sets."""
 
     def __init__(self) -> None:
         super().__init__()
         self.failures = 0
+        self.drops_duplicates = True
 
     async def publish(self, event: Event[Any]) -> None:
         if self.failures:
             self.failures -= 1
             raise TransientError("NATS does not answer")
-        await super().publish(event)
+        if self.drops_duplicates:
+            await super().publish(event)
+        else:
+            self.events.append(event)
+
+    async def store(self, event: Event[Any]) -> int:
+        """See `klever_registry.ports.Announcements`."""
+        await self.publish(event)
+        return self._positions(event)[-1]
+
+    async def find(self, event: Event[Any], position: int | None) -> int | None:
+        """See `klever_registry.ports.Announcements`."""
+        positions = self._positions(event)
+        if position is not None:
+            return position if position in positions else None
+        return positions[-1] if positions else None
+
+    def _positions(self, event: Event[Any]) -> list[int]:
+        return [position for position, known in enumerate(self.events, 1) if known.id == event.id]
 
     def names(self) -> list[str]:
-        """The kinds of what was published, in order."""
+        """The kinds of the published events, in order."""
         return [type(data).__name__ for data in self.data()]
 
 
 class FlakyManifests(InMemoryManifests):
-    """Loses repositories, and cannot read some."""
+    """Loses repositories and fails to read some."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +110,7 @@ class FlakyManifests(InMemoryManifests):
         return await super().index(repository)
 
     def lose(self) -> dict[str, RepositoryIndex]:
-        """Lose everything, as a volume that is not mounted; what was there, to give it back."""
+        """Lose everything, like an unmounted volume. Return the contents for a restoration."""
         lost, self._indexes = self._indexes, {}
         return lost
 
@@ -99,7 +119,7 @@ class FlakyManifests(InMemoryManifests):
 
 
 class FlakyEmbedded(Embedded):
-    """Fails in ways that nobody foresees."""
+    """Fails in unexpected ways."""
 
     failure: Exception | None = None
 
@@ -110,7 +130,7 @@ class FlakyEmbedded(Embedded):
 
 
 class FixedUsage:
-    """See `ports.Usage`; a test says which tags are served, by which serving."""
+    """See `ports.Usage`; a test sets the served tags and their servings."""
 
     def __init__(self) -> None:
         self.by_tag: dict[str, str] = {}
@@ -130,12 +150,12 @@ class EmptySpace:
 
 
 def unlimited() -> Admission:
-    """Takes whatever comes."""
+    """Admits every upload."""
     return Admission(Limits(blob_bytes=2**40, open_uploads=1000), EmptySpace(), None, time.monotonic)
 
 
 class RegistryUnits:
-    """One registry: its stores, its catalogue, and what works on both."""
+    """One registry: its stores, its catalogue, and the services that use both."""
 
     def __init__(self, home: Path) -> None:
         self.clock, self.publisher, self.manifests, self.blobs = (
@@ -146,6 +166,7 @@ class RegistryUnits:
         )
         self.documents = InMemoryDocuments[ModelDocument]()
         self.projects = InMemoryDocuments[ProjectDocument]()
+        self.copies = InMemoryCopies[ModelDocument]()
         self.served = FixedUsage()
         self.alarms = Alarms(CollectorRegistry())
         self.home = home
@@ -153,16 +174,18 @@ class RegistryUnits:
         self.begin()
 
     def begin(self) -> None:
-        """Start the service anew: what it had in memory is gone."""
+        """Restart the service: its in-memory state is lost."""
         events = EventSource("registry", self.clock)
-        self.records = Records(self.documents, self.publisher, events, self.clock)
-        signatures = Signatures(blobs=self.blobs, manifests=self.manifests)
+        copies = ModelCopies(self.documents, self.copies, InMemoryLocks())
+        self.records = Records(self.documents, copies, self.publisher, self.publisher, events, self.clock)
+        self.signatures = signatures = Signatures(blobs=self.blobs, manifests=self.manifests)
         self.embedded = FlakyEmbedded(self.manifests, self.blobs)
         self.announcer = Announcer(
             manifests=self.embedded, records=self.records, signatures=signatures, address=ADDRESS
         )
-        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryPolicyCopies(), InMemoryLocks())
+        policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryCopies(), InMemoryLocks())
         restorer = Restorer(
+            records=self.records,
             models=RememberedBucket(self.home / "models.json", self.documents),
             policies=policies,
             scanners=[],
@@ -189,17 +212,22 @@ class RegistryUnits:
             observer=self.announcer,
             usage=self.served,
         )
-        self.deletions = Deletions(self.distribution, self.documents, ADDRESS)
+        self.deletions = Deletions(self.distribution, self.records, ADDRESS)
 
     async def require_lease(self) -> None:
-        """This replica leads unless a test says otherwise."""
+        """This replica is the leader unless a test says otherwise."""
         if not self.is_leader:
             raise NotLeaderError("this replica does not hold the lease")
 
     def lose_the_catalogue(self) -> None:
-        """NATS has lost its store, and the bucket was created again."""
+        """Recreate the bucket, as if NATS had lost it and kept its streams."""
         self.documents = InMemoryDocuments()
         self.begin()
+
+    def lose_the_store(self) -> None:
+        """Empty the stream and recreate the bucket, as after the loss of the NATS store."""
+        self.publisher.events.clear()
+        self.lose_the_catalogue()
 
     async def push(self, tag: str, artifact: oci.Artifact, repository: str = REPOSITORY) -> None:
         for blob in artifact.blobs:
@@ -207,7 +235,7 @@ class RegistryUnits:
         await self.distribution.push(repository, tag, artifact.manifest, oci.OCI_MANIFEST)
 
     async def versions(self) -> list[str]:
-        """What the catalogue has."""
+        """The versions in the catalogue."""
         return [str(stored.document.spec.ref) for stored in await stored_in(self.documents)]
 
     async def document(self, tag: str, repository: str = REPOSITORY) -> ModelDocument | None:
@@ -215,7 +243,7 @@ class RegistryUnits:
         return stored.document if stored else None
 
     async def work(self) -> None:
-        """Announce all that waits, or try to."""
+        """Announce everything that waits, or try to."""
 
         async def is_idle() -> bool:
             return not self.announcer.pending._waiting

@@ -1,4 +1,4 @@
-"""Two processes of one service, of which a test kills either."""
+"""Two processes of one service; a test can kill either."""
 
 import os
 import re
@@ -16,10 +16,10 @@ HELD = re.compile(r"^klever_lease_held\{.*\} 1\.0$", re.MULTILINE)
 
 
 class ReplicaProcess(ServerProcess):
-    """`python -m klever_NAME` with an HTTP port of its own.
+    """`python -m klever_NAME` with its own HTTP port.
 
     Args:
-        service: its name.
+        service: the name of the service.
         number: part of the name of its log file.
         directory: for the log.
         settings: without the prefix, in lower case.
@@ -39,26 +39,26 @@ class ReplicaProcess(ServerProcess):
         return f"127.0.0.1:{self.port}"
 
     async def get(self, path: str) -> tuple[int, str]:
-        """Status and body of its answer."""
+        """Return status and body of an answer."""
         async with aiohttp.ClientSession() as session, session.get(f"http://{self.address}{path}") as response:
             return response.status, await response.text()
 
     async def reports_ready(self) -> bool:
-        """Whether it takes work, or stands by for it."""
+        """Return whether it accepts work or stands by for it."""
         return (await self.get("/readyz"))[0] == 200
 
     async def holds_the_lease(self) -> bool:
-        """Whether it is the leader, as its metrics say."""
+        """Return whether it is the leader, according to its metrics."""
         return bool(HELD.search((await self.get("/metrics"))[1]))
 
     def suspend(self) -> None:
-        """Let it stand still, as a virtual machine that is paused."""
+        """Suspend the process, like a paused virtual machine."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
 
 async def leader_and_standby(*replicas: ReplicaProcess) -> tuple[ReplicaProcess, ReplicaProcess]:
-    """Both replicas once both are ready and one of them leads."""
+    """Return both replicas once both are ready and one of them is the leader."""
 
     async def settled() -> bool:
         held = [await replica.holds_the_lease() for replica in replicas]

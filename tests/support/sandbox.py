@@ -1,4 +1,4 @@
-"""Programs in the sandbox, and what is around them for them to attack."""
+"""Programs in the sandbox, and their surroundings as targets of attacks."""
 
 import json
 import os
@@ -27,24 +27,24 @@ sys.stdin.read()
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a program finds, or should not find, on the machine."""
+    """The things that a program can, or must not, reach on the machine."""
 
     secret: str
     """A file beside the home."""
     outside: str
-    """Its directory."""
+    """The directory of the secret."""
     model: str
     victim: int
     """Another process of the same user."""
     address: int
-    """Of a secret in its memory."""
+    """The address of a secret in its memory."""
     shared: str
-    """Name of its shared memory."""
+    """The name of its shared memory."""
     tcp: int
     udp: int
     unix: str
     log: str
-    """A UNIX socket that takes datagrams."""
+    """A UNIX socket that receives datagrams."""
     abstract: str
     descriptor: int
 
@@ -58,11 +58,11 @@ class Sandboxed:
     policy: Policy
 
     def attack(self, name: str) -> str:
-        """What an attack says that was made inside."""
+        """Return the result of an attack from inside the sandbox."""
         return self.run(str(ATTACKS_FILE), name, json.dumps(asdict(self.surroundings))).stdout
 
     def attack_unconfined(self, name: str) -> str:
-        """What it says outside."""
+        """Return the result of an attack from outside."""
         command = (sys.executable, str(ATTACKS_FILE), name, json.dumps(asdict(self.surroundings)))
         environment = self.policy.environment | {"KLEVER_SECRET_OF_A_TEST": SECRET}
         descriptors = (self.surroundings.descriptor,)
@@ -71,7 +71,7 @@ class Sandboxed:
         ).stdout
 
     def run(self, *arguments: str, **changes: object) -> "subprocess.CompletedProcess[str]":
-        """Run this Python with these arguments; `changes` are fields of the policy."""
+        """Run this Python code with these arguments; `changes` are fields of the policy."""
         policy = self.policy._replace(command=(sys.executable, *arguments))._replace(**changes)  # type: ignore[arg-type]
         with starting(policy, os.environ | {"KLEVER_SECRET_OF_A_TEST": SECRET}) as start:
             return subprocess.run(
@@ -84,13 +84,13 @@ class Sandboxed:
             )
 
     def allowing(self, **changes: object) -> "Sandboxed":
-        """The same with another policy."""
+        """The same sandbox with another policy."""
         return replace(self, policy=self.policy._replace(**changes))  # type: ignore[arg-type]
 
 
 @contextmanager
 def sandboxed(directory: Path) -> Iterator[Sandboxed]:
-    """A sandbox with a home and a model below the directory, and things to attack around it."""
+    """A sandbox with a home and a model below the directory, and targets of attacks around it."""
     home, model, outside = directory / "home", directory / "model", directory / "outside"
     for each in (home, model, outside):
         each.mkdir()

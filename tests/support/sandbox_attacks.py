@@ -1,4 +1,4 @@
-"""What a model might try, each by its name: `python sandbox_attacks.py NAME FACTS` prints `reached` where it works.
+"""Attacks of a model by name. `python sandbox_attacks.py NAME FACTS` prints `reached` if one succeeds.
 
 Only the standard library is imported, and FACTS is a JSON object of `support.sandbox.Surroundings`.
 """
@@ -26,13 +26,13 @@ IPC_CREAT = 0o1000
 
 
 def attack(action: Callable[[Facts], object]) -> Callable[[Facts], object]:
-    """Put an attack into the table; it raises where it is refused."""
+    """Register an attack, which raises if it is refused."""
     ATTACKS[action.__name__] = action
     return action
 
 
 def checked(result: int) -> int:
-    """The result of a call of the C library."""
+    """Return the result of a call of the C library, or raise its error."""
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result

@@ -1,4 +1,4 @@
-"""A model server of the user's own that tries to reach the platform, and says what it reached."""
+"""A custom model server that tries to reach the platform and reports the results."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), H
 
 
 async def attacked(url: str) -> dict[str, Any]:
-    """What the server reached, by the name of the attack."""
+    """Return the result of each attack of the server, by name."""
     async with aiohttp.ClientSession() as session, session.post(url, json={}) as response:
         assert response.status == 200, await response.text()
         answers: dict[str, Any] = await response.json()

@@ -1,4 +1,4 @@
-"""An OCI registry in memory that answers as a test wants it to, and keeps what it was asked."""
+"""An in-memory OCI registry that answers as a test scripts it, and records its requests."""
 
 import asyncio
 import hashlib
@@ -17,16 +17,16 @@ ANN = Credentials("ann", "secret")
 BASIC_CHALLENGE, BEARER_CHALLENGE = 'Basic realm="a, b"', 'Bearer realm="http://{host}/token",service="s"'
 
 Script = Callable[[web.Request], web.Response | None]
-"""Answers in the registry's place, or leaves it to the registry."""
+"""Answers instead of the registry, or returns None to let the registry answer."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     target: str
-    """Path and query, byte for byte."""
+    """Path and query, unchanged."""
     authorization: str | None
     range: str | None
     cookie: str | None = None
@@ -34,11 +34,11 @@ class Asked:
 
 @dataclass
 class ScriptedRegistry:
-    """Takes and gives any blob and manifest; `script` sees each request first."""
+    """Stores and serves any blob and manifest; `script` handles each request first."""
 
     script: Script = lambda _request: None
     is_deaf: Callable[[web.Request], bool] = lambda _request: False
-    """Requests whose body is not read, and which are never answered."""
+    """Selects requests whose body is not read, and which are never answered."""
     requests: list[Asked] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, tuple[bytes, str]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class ScriptedRegistry:
 
     @asynccontextmanager
     async def running(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[str]:
-        """Serve on a free port; gives host:port."""
+        """Serve on a free port. Yields host:port."""
         application = web.Application(client_max_size=64 * 1024 * 1024)
         application.router.add_route("*", "/{rest:.*}", self._answer)
         server = TestServer(application, host=host, scheme="https" if tls else "http")
@@ -62,12 +62,12 @@ class ScriptedRegistry:
 
     @property
     def reference(self) -> Reference:
-        """Something to push here, or pull."""
+        """A reference in this registry."""
         return Reference(self.host, "m", "v1")
 
     def targets(self, method: str) -> list[str]:
-        """What was asked with a method."""
-        return [asked.target for asked in self.requests if asked.method == method]
+        """The targets of the requests with a method."""
+        return [request.target for request in self.requests if request.method == method]
 
     async def _answer(self, request: web.Request) -> web.Response:
         headers = request.headers
@@ -120,7 +120,7 @@ class ScriptedRegistry:
         return self.content(request, self.blobs[digest])
 
     def content(self, request: web.Request, content: bytes) -> web.Response:
-        """Bytes, or the rest of them where the request asks for that."""
+        """The bytes, or the requested range of them."""
         start = request.headers.get("Range", "").removeprefix("bytes=").rstrip("-")
         if not start:
             return web.Response(body=content)
@@ -138,13 +138,13 @@ class ScriptedRegistry:
 
 
 def wants(authorization: str, *challenges: str) -> Script:
-    """Asks for a login by these header lines, and takes one Authorization; gives the token `t` to ann."""
+    """Requires a login with these header lines and accepts one Authorization. Issues the token `t` to ann."""
 
     def answer(request: web.Request) -> web.Response | None:
-        said = request.headers.get("Authorization")
+        credentials = request.headers.get("Authorization")
         if request.path == "/token":
-            return web.json_response({"token": "t"}) if said == ANN.basic else web.Response(status=401)
-        if said == authorization:
+            return web.json_response({"token": "t"}) if credentials == ANN.basic else web.Response(status=401)
+        if credentials == authorization:
             return None
         response = web.Response(status=401)
         for challenge in challenges:

@@ -1,4 +1,4 @@
-"""The HTTP of a service in this process, without NATS."""
+"""The HTTP server of a service in this process, without NATS."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,7 +8,7 @@ from kleverkit.service import Runtime, _serve_http
 
 @asynccontextmanager
 async def served(runtime: Runtime) -> AsyncIterator[str]:
-    """The URL of a runtime whose settings name a port."""
+    """The URL of a runtime whose settings have a port."""
     settings = runtime.settings
     async with AsyncExitStack() as stack:
         await _serve_http(runtime, stack)

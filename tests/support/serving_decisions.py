@@ -1,4 +1,4 @@
-"""The deployer's side of requests for servings: it records and decides them, and does nothing else."""
+"""The deployer's part of requests for servings: it only records and decides them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,6 +15,7 @@ from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
+from kleverkit.tasks import cancel
 from kleverproto.documents import Intent
 from kleverproto.envelope import Event, EventSource, encode, parse, utc_now
 from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingRequested, ServingRolloutRequested
@@ -41,7 +42,7 @@ def records_at(client: Client) -> Records:
 
 @asynccontextmanager
 async def deciding(client: Client) -> AsyncIterator[Records]:
-    """Handle every request about servings for as long as the context is open."""
+    """Handle every request about servings while the context is open."""
     records = records_at(client)
     intents = Intents(records)
     consumers = (DEPLOYER_REQUESTED, DEPLOYER_DELETE, DEPLOYER_ROLLOUT)
@@ -49,9 +50,7 @@ async def deciding(client: Client) -> AsyncIterator[Records]:
     try:
         yield records
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(tasks)
 
 
 async def _handle(client: Client, consumer: ConsumerSpec, intents: Intents) -> None:

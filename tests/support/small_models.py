@@ -1,4 +1,4 @@
-"""Very small ONNX models that differ in one number, so that each has a digest of its own."""
+"""Very small ONNX models that differ in one number, so that each has a different digest."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def adder(directory: Path, number: float) -> Path:
 
 
 def broken(directory: Path) -> Path:
-    """A model directory whose file says that it is ONNX and is not."""
+    """A model directory whose file is declared as ONNX and is not."""
     (directory / "model").mkdir(parents=True)
     (directory / "model" / "model.onnx").write_bytes(b"\x08\x08\x12 this is no model at all")
     (directory / "ormbfile.yaml").write_text("format: ONNX\n")
@@ -29,7 +29,7 @@ def broken(directory: Path) -> Path:
 
 
 def big_file(directory: Path, size: int = 4096) -> Path:
-    """A model directory with one file of so many bytes, which do not repeat soon."""
+    """A model directory with one file of this many bytes without short repetitions."""
     (directory / "model").mkdir(parents=True)
     (directory / "ormbfile.yaml").write_text("format: Others\n")
     (directory / "model" / "weights.bin").write_bytes(b"".join(n.to_bytes(4, "big") for n in range(size // 4)))
@@ -37,7 +37,7 @@ def big_file(directory: Path, size: int = 4096) -> Path:
 
 
 def many_files(directory: Path, count: int = 12) -> Path:
-    """A model directory with so many small files."""
+    """A model directory with this many small files."""
     (directory / "model").mkdir(parents=True)
     (directory / "ormbfile.yaml").write_text("format: Others\n")
     for number in range(count):

@@ -1,4 +1,4 @@
-"""Something that answers as a gateway, in a thread of the test."""
+"""A stub of the gateway, in a thread of the test."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ API = "/api/v1alpha1"
 
 
 class InTurn(list[Any]):
-    """One answer after the other; the last one stays."""
+    """Gives one answer after the other. The last one is repeated."""
 
     def next(self) -> Any:
         return self.pop(0) if len(self) > 1 else self[0]
@@ -19,20 +19,20 @@ class InTurn(list[Any]):
 
 @contextmanager
 def stub_gateway(answers: Mapping[str, Any]) -> Iterator[str]:
-    """The URL of a gateway that answers these paths, below the API's, with JSON or text, others with 404."""
+    """The URL of a gateway that answers these paths, below the API's, with JSON or text, and others with 404."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = answers.get(self.path.partition("?")[0].removeprefix(API))
-            found = found.next() if isinstance(found, InTurn) else found
-            if found is None:
+            answer = answers.get(self.path.partition("?")[0].removeprefix(API))
+            answer = answer.next() if isinstance(answer, InTurn) else answer
+            if answer is None:
                 self.answer(
                     404, "application/problem+json", json.dumps({"detail": "there is none", "code": "not_found"})
                 )
-            elif isinstance(found, str):
-                self.answer(200, "text/plain", found)
+            elif isinstance(answer, str):
+                self.answer(200, "text/plain", answer)
             else:
-                self.answer(200, "application/json", json.dumps(found))
+                self.answer(200, "application/json", json.dumps(answer))
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"] or 0))
@@ -46,7 +46,7 @@ def stub_gateway(answers: Mapping[str, Any]) -> Iterator[str]:
             self.wfile.write(body.encode())
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

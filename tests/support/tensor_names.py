@@ -1,4 +1,4 @@
-"""One set of tensors for each model: what the catalogue says of them, and what a server says."""
+"""One set of tensors for each model: in the catalogue and in the server's metadata."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ DATATYPES = {
     **{f"{kind}int{bits}": f"{kind.upper()}INT{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)},
     **{f"float{bits}": f"FP{bits}" for bits in (16, 32, 64)},
 }
-"""NumPy's names of types to the protocol's."""
+"""NumPy's names of types to those of the protocol."""
 
 
 def assert_same_tensors(signature: Signature, metadata: Mapping[str, Any]) -> None:
-    """Names and their order are the same, and so are types and shapes as far as the files tell them."""
+    """Check that names and their order are equal, and types and shapes as far as the files define them."""
     for side in ("inputs", "outputs"):
         tensors: Sequence[Tensor] = getattr(signature, side)
         served = metadata[side]
@@ -27,5 +27,5 @@ def assert_same_tensors(signature: Signature, metadata: Mapping[str, Any]) -> No
 
 
 def agree(catalogued: Sequence[int | str], served: Iterable[int]) -> bool:
-    """Whether ranks are the same, and each size that the catalogue knows is the server's; -1 or a symbol is any."""
+    """Return whether ranks and all sizes that the catalogue knows are equal; -1 or a symbol matches any."""
     return all(size in {-1, there} or isinstance(size, str) for size, there in zip(catalogued, served, strict=True))

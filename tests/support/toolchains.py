@@ -1,4 +1,4 @@
-"""Toolchains for tests: kept in KLEVER_TOOLCHAINS between runs."""
+"""Toolchains for tests, kept in KLEVER_TOOLCHAINS between runs."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ def toolchain_store() -> ToolchainStore:
 
 
 def toolchain_python(store: ToolchainStore, toolchain: str) -> Path:
-    """The Python of a toolchain, made first where it is missing; skips the test where it cannot be made."""
+    """The Python of a toolchain, which is installed if it is missing; skips the test if that fails."""
     try:
         return asyncio.run(store.ensure(toolchain, print))
     except ConversionError as error:
@@ -26,7 +26,7 @@ def toolchain_python(store: ToolchainStore, toolchain: str) -> Path:
 
 
 def make_models(python: Path, maker: Path, directory: Path) -> Path:
-    """Run a maker of models in a toolchain."""
+    """Run a program that makes models in a toolchain."""
     done = subprocess.run(
         [python, maker, directory],
         capture_output=True,

@@ -1,8 +1,8 @@
-"""Classes of a user's own, which a project may trust."""
+"""Custom classes, which a project may trust."""
 
 
 class Doubling:
-    """Remembers a number."""
+    """Stores a number."""
 
     def __init__(self, by: int) -> None:
         self.by = by

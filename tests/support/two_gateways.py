@@ -1,4 +1,4 @@
-"""Gateways without HTTP and NATS over one deployer that decides, each with a projection of its own that may lag."""
+"""Gateways without HTTP and NATS over one deciding deployer, each with its own projection, which may lag."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -107,7 +107,7 @@ class Deployer:
         return sequence > self.handled
 
     async def handle(self) -> None:
-        """Handle every request that is stored."""
+        """Handle every stored request."""
         while self.handled < len(self.requests):
             self.handled += 1
             event = self.requests[self.handled - 1]
@@ -128,7 +128,7 @@ class Deployer:
 
 
 class LiveProjection(InMemoryProjection):
-    """Is what the bucket is, unless it lags."""
+    """Shows the current bucket, unless it lags."""
 
     def __init__(self, deployer: Deployer) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class OneGateway:
     decisions: Decisions
 
     async def shown(self) -> ServingDocument:
-        """The serving, as this gateway shows it now."""
+        """The serving as this gateway shows it."""
         row = await self.projection.last(Collection.SERVINGS, serving_key("default", "iris"))
         return ServingDocument.model_validate_json(row.body)
 

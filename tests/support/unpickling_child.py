@@ -1,6 +1,6 @@
-"""Loads the pickles that come in by the line, and says what each did: run as a process, since it may do harm.
+"""Loads one pickle per input line and reports its effects. Runs as a process, since it may do harm.
 
-In: the file in base64. Out: JSON with what a scan refused, what loading raised, and what was imported or run.
+In: a file in base64. Out: JSON with the refusal of a scan, the exception of the load, and the imports and calls.
 """
 
 import base64
@@ -15,12 +15,12 @@ from modelfiles.unpickling.reading import examine_whole
 from modelfiles.unpickling.streams import StrictStream
 
 HARMFUL = ("os.system", "os.exec", "os.posix_spawn", "os.remove", "subprocess.Popen", "exec", "compile")
-"""What models have no need of; Python reports it before it happens (PEP 578)."""
+"""Audit events that models do not need; Python raises them before the action (PEP 578)."""
 events: list[str] = []
 
 
 def remember(event: str, arguments: tuple[Any, ...]) -> None:
-    """Write down what is named, and forbid what is harmful."""
+    """Record every event, and block harmful ones."""
     if event == "pickle.find_class":
         events.append(f"{arguments[0]}:{arguments[1]}")
     if event in HARMFUL and not importing():
@@ -29,7 +29,7 @@ def remember(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def importing() -> bool:
-    """Whether a module of a listed class is being imported, which compiles and runs it."""
+    """Return whether a module of a listed class is being imported, which compiles and runs it."""
     frame = sys._getframe()
     while frame is not None and frame.f_code.co_name != "resolve":
         frame = frame.f_back  # type: ignore[assignment] # the last has none

@@ -19,14 +19,14 @@ class ModelServer:
 
 
 def server_command(directory: Path, *, name: str, extra: Sequence[str] = ()) -> list[str]:
-    """How the deployer starts it."""
+    """The command with which the deployer starts it."""
     options = ["--model-dir", str(directory), "--format", "ONNX", "--name", name, "--version", "v1", "--port", "0"]
     return [sys.executable, "-m", "kleverserve", *options, *extra]
 
 
 @contextmanager
 def model_server(directory: Path, *, name: str, extra: Sequence[str] = ()) -> Iterator[ModelServer]:
-    """Started and ready; killed at the end if it still runs."""
+    """A model server that is ready; killed at the end if it still runs."""
     with subprocess.Popen(
         server_command(directory, name=name, extra=extra),
         stdout=subprocess.PIPE,

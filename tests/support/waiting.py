@@ -1,4 +1,4 @@
-"""The only place where a test lets time pass."""
+"""The only place where a test waits for time to pass."""
 
 import asyncio
 import time
@@ -9,12 +9,12 @@ ResultT = TypeVar("ResultT")
 
 
 async def eventually(probe: Callable[[], Awaitable[ResultT]], *, within: float = 10.0, every: float = 0.01) -> ResultT:
-    """Ask again until the probe gives a true value without raising; fail with its last answer.
+    """Repeat the probe until it returns a true value without raising. Fail with its last result.
 
     Args:
-        probe: asked at least once.
+        probe: called at least once.
         within: seconds before giving up.
-        every: seconds between two questions.
+        every: seconds between two calls.
     """
     deadline = time.monotonic() + within
     while True:
@@ -32,11 +32,11 @@ async def eventually(probe: Callable[[], Awaitable[ResultT]], *, within: float =
 
 
 async def others(turns: int = 20) -> None:
-    """Let the other tasks run for so many turns; no time passes."""
+    """Let the other tasks run for this many turns of the loop, without waiting."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 async def pause(seconds: float) -> None:
-    """Let time pass on purpose: between two actions of a load, and for as long as a fault is to last."""
+    """Wait on purpose: between two actions of a load, or for the duration of a fault."""
     await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The whole platform as users run it, in processes that a test may kill."""
+"""The whole platform as users run it, in processes that a test can kill."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ from ormb.reference import Reference
 from support.waiting import eventually
 
 PARTS = 6
-"""nats, topology, registry, jobrunner, deployer, gateway; Envoy and the model servers are the deployer's."""
+"""nats, topology, registry, jobrunner, deployer, gateway; Envoy and the model servers belong to the deployer."""
 
 
 @dataclass
@@ -43,15 +43,15 @@ class Platform:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the supervisor has written down."""
-        found: dict[str, Any] = json.loads((self.home / "run" / "platform.json").read_text())
-        return found
+        """The state file of the supervisor."""
+        state: dict[str, Any] = json.loads((self.home / "run" / "platform.json").read_text())
+        return state
 
     @property
     def urls(self) -> dict[str, str]:
-        """Where everything is."""
-        found: dict[str, str] = self.state["urls"]
-        return found
+        """The addresses of the platform."""
+        urls: dict[str, str] = self.state["urls"]
+        return urls
 
     @property
     def registry_host(self) -> str:
@@ -60,54 +60,54 @@ class Platform:
 
     @property
     def token(self) -> str:
-        """What the gateway requires."""
+        """The token that the gateway requires."""
         return (self.home / "token").read_text().strip()
 
     @property
     def registry_login(self) -> dict[str, str]:
-        """The header that lets the owner of the platform into its registry."""
+        """The header with which the owner of the platform logs in to its registry."""
         return {"Authorization": aiohttp.encode_basic_auth(PLATFORM_ACCOUNT, self.registry_password)}
 
     @property
     def registry_password(self) -> str:
-        """What the platform's user `klever` logs in with."""
+        """The password of the platform's user `klever`."""
         return Home(self.home).registry_password.read_text().strip()
 
     def ormb(self) -> OrmbClient:
-        """A client of the registry that is let in as the owner's `ormb` is."""
+        """A client of the registry with the credentials of the owner's `ormb`."""
         return OrmbClient(self.home / "ormb")
 
     def client(self) -> KleverClient:
-        """A client of the gateway that is let in."""
+        """A client of the gateway with its token."""
         return KleverClient(self.urls["api"], self.token)
 
     async def is_up(self) -> bool:
-        """Whether the supervisor says that everything is ready; fails when it has ended."""
+        """Return whether the supervisor reports that everything is ready. Fails if it has exited."""
         if self.process.returncode is not None:
             pytest.fail((self.home / "up.log").read_text())
         return bool(self.state["ready"])
 
     @property
     def operator(self) -> Path:
-        """Credentials for NATS of somebody who may do everything there."""
+        """NATS credentials of an operator who may do everything."""
         return Home(self.home).nats_files.credentials_of(OPERATOR)
 
     def pid(self, part: str) -> int:
-        """The process of a part, now."""
+        """The current process of a part."""
         return int(self.state["parts"][part]["pid"])
 
     def kill(self, part: str) -> int:
-        """End a part at once; returns the process that was killed."""
+        """Kill a part. Return its process."""
         pid = self.pid(part)
         os.kill(pid, signal.SIGKILL)
         return pid
 
     def children(self, command: str) -> list[psutil.Process]:
-        """The processes of this platform, at any depth, whose command line holds the text."""
+        """The processes of this platform, at any depth, whose command line contains the text."""
         return [p for p in processes_of(self.home) if command in " ".join(_quietly(p.cmdline))]
 
     async def healed(self) -> None:
-        """Wait until every part takes work."""
+        """Wait until every part is ready."""
 
         async def all_ready() -> bool:
             parts = self.state["parts"]
@@ -122,7 +122,7 @@ class Platform:
         await eventually(all_ready, within=45)
 
     async def push(self, directory: Path, ref: str) -> str:
-        """Push as a patient user does: again, if the registry was away. The digest."""
+        """Push a model, with retries while the registry is down. Return the digest."""
         named = ModelRef.parse(ref)
         reference = Reference(self.registry_host, named.repository, named.version)
         async with self.ormb() as client:
@@ -138,20 +138,20 @@ class Platform:
             return await eventually(pushed, within=45, every=0.1)
 
     async def parsed(self, ref: str, *, within: float = 60) -> ModelDocument:
-        """The version, once its signature is known."""
+        """Return the version once its signature is known."""
         async with self.client() as client:
 
             async def done() -> ModelDocument | None:
                 model = await client.model(ModelRef.parse(ref))
                 return model if model.status.extraction is ExtractionPhase.SUCCEEDED else None
 
-            found = await eventually(done, within=within)
-            assert found is not None
-            return found
+            version = await eventually(done, within=within)
+            assert version is not None
+            return version
 
     @asynccontextmanager
     async def jetstream(self) -> AsyncIterator[JetStreamContext]:
-        """A connection of the test's own."""
+        """Open a separate connection for the test."""
         client = await nats.connect(self.urls["nats"], nkeys_seed=str(self.operator))
         try:
             yield client.jetstream()
@@ -163,14 +163,14 @@ class Platform:
         context = subject.split(".")[1]
         stream = {"model": "KLEVER_MODELS", "job": "KLEVER_JOBS", "serving": "KLEVER_SERVINGS", "dead": "KLEVER_DEAD"}
         async with self.jetstream() as js:
-            found: list[dict[str, Any]] = []
+            events: list[dict[str, Any]] = []
             sequence = 1
             while True:
                 try:
                     message = await js.get_msg(stream[context], sequence, subject=subject, next=True)
                 except NotFoundError:
-                    return found
-                found.append({**(message.headers or {}), "data": json.loads(message.data or b"null")})
+                    return events
+                events.append({**(message.headers or {}), "data": json.loads(message.data or b"null")})
                 sequence = (message.seq or 0) + 1
 
 
@@ -201,14 +201,14 @@ def _quietly(call: Any) -> Any:
 
 @asynccontextmanager
 async def running_platform(home: Path, **settings: str) -> AsyncIterator[Platform]:
-    """`klever up` on free ports with a home of its own; afterwards nothing of it may be left.
+    """Run `klever up` on free ports with its own home. Afterwards none of its processes may be left.
 
     Args:
         home: an existing directory.
         settings: environment variables.
     """
-    said = home / "up.log"
-    with said.open("wb") as output:
+    log = home / "up.log"
+    with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "klever.cli", "up", "--ports", "auto"),
             env=os.environ | {"KLEVER_HOME": str(home), "ORMB_ROOTPATH": str(home / "ormb")} | settings,

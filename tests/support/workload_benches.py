@@ -1,4 +1,4 @@
-"""Places where model servers run, for the suite of all of them."""
+"""Runtimes of model servers, for the contract suite of all of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
@@ -20,24 +20,24 @@ BROKEN = "broken"
 
 
 class WorkloadsBench(ABC):
-    """Somewhere model servers run."""
+    """A runtime of model servers."""
 
     workloads: Workloads
 
     @abstractmethod
     async def hand_over(self) -> None:
-        """Let another deployer take the place of the present one."""
+        """Replace the present deployer by another one."""
 
     @abstractmethod
     async def kill(self, spec: VersionSpec) -> None:
-        """Let the only replica of a version exit."""
+        """Kill the only replica of a version."""
 
     def state(self, spec: VersionSpec) -> VersionState | None:
-        """Of a version; None where there is none."""
+        """The state of a version, or None if there is none."""
         return next((state for state in self.workloads.states() if state.key == spec.key), None)
 
     async def until(self, spec: VersionSpec, *, ready: int, restarts: int = 0) -> VersionState:
-        """The state of a version, once so many replicas are ready, and wanted."""
+        """Return the state of a version once this many replicas are ready and wanted."""
 
         async def state() -> VersionState | None:
             present = self.state(spec)
@@ -49,7 +49,7 @@ class WorkloadsBench(ABC):
         return present
 
     async def until_problem(self, spec: VersionSpec) -> VersionState:
-        """The state of a version, once a replica does not start."""
+        """Return the state of a version once a replica fails to start."""
 
         async def state() -> VersionState | None:
             present = self.state(spec)
@@ -61,13 +61,13 @@ class WorkloadsBench(ABC):
 
 
 class InMemory(WorkloadsBench):
-    """Nowhere."""
+    """A runtime in memory."""
 
     def __init__(self) -> None:
         self.workloads: InMemoryWorkloads = InMemoryWorkloads({BROKEN: "no model at all"})
 
     async def hand_over(self) -> None:
-        """What is in memory stays."""
+        """The in-memory state is kept."""
 
     async def kill(self, spec: VersionSpec) -> None:
         state = self.state(spec)
@@ -77,7 +77,7 @@ class InMemory(WorkloadsBench):
 
 
 class OnThisMachine(WorkloadsBench):
-    """Processes."""
+    """A runtime of local processes."""
 
     def __init__(self, directory: Path, models: Path) -> None:
         self._directory = directory

@@ -1,4 +1,4 @@
-"""Networks of Caffe with random weights, for each layer that is converted."""
+"""Caffe networks with random weights, for each supported layer."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Conversions for real: models that frameworks make in their toolchains, kept in KLEVER_TOOLCHAINS between runs."""
+"""Real conversions of models that frameworks create in their toolchains, kept in KLEVER_TOOLCHAINS between runs."""
 
 from collections.abc import Callable
 from functools import cache
@@ -20,7 +20,7 @@ def toolchains() -> ToolchainStore:
 
 @pytest.fixture(scope="session")
 def models(toolchains: ToolchainStore, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """The directory of the models that a maker makes in a toolchain, once in a run of the tests."""
+    """The directory of the models that a program creates in a toolchain, once per test run."""
 
     @cache
     def make(toolchain: str, maker: str) -> Path:
@@ -31,6 +31,6 @@ def models(toolchains: ToolchainStore, tmp_path_factory: pytest.TempPathFactory)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep what was measured, when a whole run is asked to."""
+    """Store the measurements of a complete run on request."""
     if session.config.getoption("--update-golden") and session.testsfailed == 0:
         measured.write()

@@ -1,4 +1,4 @@
-"""What the tests of conversions share."""
+"""Helpers of the conversion tests."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,17 +22,17 @@ def signature(**inputs: tuple[str, tuple[int | str, ...]]) -> Signature:
 
 
 def names_of(tensors: Iterable[Tensor]) -> list[str]:
-    """Names, in any order: formats keep one of their own."""
+    """Names in any order, because formats have their own order."""
     return sorted(tensor.name for tensor in tensors)
 
 
 RENAMED = {("SKLearn", "PMML")}
-"""What docs/formats.md says of: PMML has a field for each column and each class."""
+"""Renamed tensors that docs/formats.md describes: PMML has a field for each column and each class."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A model made by a test, and what to make of it."""
+    """A model of a test, and its conversion."""
 
     model: str
     source: str
@@ -42,7 +42,7 @@ class Conversion:
     samples: Mapping[str, Any] = field(default_factory=dict)
 
     async def run(self, directory: Path, destination: Path, toolchains: ToolchainStore) -> ConversionRecord:
-        """Convert it, within limits that a laptop has; what was compared goes into the table of docs/formats.md."""
+        """Convert the model within the limits of a laptop. Record the comparison for the table of docs/formats.md."""
         record = await convert(
             directory,
             self.source,
@@ -60,7 +60,7 @@ class Conversion:
         return record
 
     def _check_names(self, directory: Path, destination: Path) -> None:
-        """The result's tensors are called as the source's or as declared, and are of the same ranks, where known."""
+        """Check that the result's tensors have the source's or declared names, and the same ranks where known."""
         if (self.source, self.target) in RENAMED or "signature" in self.options:
             return
         source, result = extract_signature(self.source, directory), extract_signature(self.target, destination)
@@ -77,7 +77,7 @@ class Conversion:
 
 
 def check(record: ConversionRecord, *, largest: float) -> None:
-    """The result was compared with the source, on outputs that prove something, and differs by no more."""
+    """Check that the result was compared on informative outputs, and that the difference is within the limit."""
     assert record.verification.verified, record.verification.reason
     assert record.verification.differences
     for difference in record.verification.differences:

@@ -1,4 +1,4 @@
-"""What the conversions of a run have measured, by route; docs/formats.md is made from the file."""
+"""Measurements of a run's conversions, by route; docs/formats.md is generated from the file."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _ROUTES: dict[str, dict[str, Any]] = {}
 
 
 def add(model: str, record: ConversionRecord, options: Mapping[str, str]) -> None:
-    """Take down one conversion; one that could not be compared shows nothing."""
+    """Record one conversion, unless it could not be compared."""
     if not record.verification.verified:
         return
     formats = (record.steps[0].source_format, *(step.target_format for step in record.steps))
@@ -25,5 +25,5 @@ def add(model: str, record: ConversionRecord, options: Mapping[str, str]) -> Non
 
 
 def write() -> None:
-    """Replace the file by what this run has measured, which must have been a whole one."""
+    """Replace the file by the measurements of this run, which must have been complete."""
     FILE.write_text(json.dumps(dict(sorted(_ROUTES.items())), indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Caffe and Caffe2, with converters of our own. Needs the toolchains onnx, and caffe (OpenCV) to check against."""
+"""Caffe and Caffe2, with our own converters. Needs the toolchains onnx, and caffe (OpenCV) to check against."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from modelformats.catalogue import extract_signature
 from toolchains.caffe_networks import NETWORKS, make
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 REFUSED = {"unknown", "stochastic", "shapeless", "weightless"}
 IMAGE = signature(data=("float32", (-1, 2, 7, 6)))
@@ -132,7 +132,7 @@ async def test_a_net_whose_inputs_are_filled_requires_their_names(
     tmp_path.joinpath("netdef").mkdir()
     net = Net([Operator("Relu", ("x",), ("y",))], {"x": np.ones((1, 3), np.float32)}, [], ["y"])
     write_net(net, {}, tmp_path / "netdef")
-    with pytest.raises(ConversionError, match=r"fills all that the net takes \(x\)") as caught:
+    with pytest.raises(ConversionError, match=r"fills all inputs of the net \(x\)") as caught:
         await Conversion("filled", "NetDef", "ONNX", signature()).run(tmp_path / "netdef", made, toolchains)
     assert caught.value.code == "input_shape_needed"
     declared = signature(x=("float32", (-1, 3)))

@@ -1,4 +1,4 @@
-"""Every estimator of scikit-learn becomes an ONNX model that answers the same, or is refused with a sentence."""
+"""Every estimator of scikit-learn becomes an ONNX model that predicts the same, or is refused with a sentence."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from modelconversion.pairs import TREES
 from modelconversion.toolchains.store import ToolchainStore
 from support.toolchains import toolchain_python
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 FILE = Path(__file__).parents[1] / "data" / "estimators.json"
-"""What docs/formats.md says is made of it."""
+"""The results that docs/formats.md describes."""
 READERS = Path(modelfiles.__file__).parents[1]
 MAKER = Path(__file__).with_name("makers") / "every_estimator.py"
 NO_CONVERTER = re.compile(r"Unable to find a shape calculator.*", re.DOTALL)
@@ -51,14 +51,14 @@ def test_every_estimator_predicts_the_same_as_onnx_or_is_refused_as_recorded(
 
 
 def outcome(directory: Path) -> str | None:
-    """Why it is refused; None where it is not."""
+    """Return the reason of the refusal, or None."""
     refused = directory / "refused.txt"
     if refused.is_file():
         return NO_CONVERTER.sub("it has no converter", refused.read_text().partition(". You may raise")[0])
     try:
         compare(outputs(directory / "source.npz"), outputs(directory / "result.npz"), TREES)
     except ConversionError:
-        return "the converted model does not do what the source does"
+        return "the converted model differs from the source"
     return None
 
 

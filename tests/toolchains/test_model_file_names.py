@@ -1,4 +1,4 @@
-"""Models whose files have odd names, converted by the file that their parser reads. Needs all toolchains of ONNX."""
+"""Models with odd file names, converted from the file that their parser reads. Needs all toolchains of ONNX."""
 
 import shutil
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from modelformats.errors import InvalidModelError
 from modelformats.model_files import model_files
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 DECLARED = {"scripted": signature(x=("float32", (-1, 4)), y=("float32", (-1, 5)))}
-"""What a model's file does not contain."""
+"""Properties that a model's file does not contain."""
 
 
 CASES = [
@@ -29,12 +29,12 @@ CASES = [
     ("tf/tensorflow_models", "tflite", "TFLite", "ONNX", "model.bin", "other.tflite"),
     ("onnx/onnx_models", "perceptron", "ONNX", "OpenVINO", "net.ort", "other.onnx"),
 ]
-"""Toolchain and maker, model, source, target, the name that the model's file gets, that of another file beside it."""
+"""Toolchain and program, model, source, target, the name of the model's file, the name of another file beside it."""
 
 
 @dataclass(frozen=True)
 class Odd:
-    """A model whose file has an odd name, and its conversion."""
+    """A model with an odd file name, and its conversion."""
 
     directory: Path
     conversion: Conversion

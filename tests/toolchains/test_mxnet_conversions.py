@@ -11,7 +11,7 @@ from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 TABLE = signature(data=("float32", (-1, 4)))
 IMAGES = signature(data=("float32", (-1, 3, 12, 12)))

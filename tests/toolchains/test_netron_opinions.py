@@ -1,4 +1,4 @@
-"""What netron's parsers see in the same files: an opinion that shares no code with ours. Needs Node."""
+"""Compares our parsers with those of netron, which share no code, on the same files. Needs Node."""
 
 import asyncio
 import json
@@ -19,17 +19,17 @@ from support import model_files
 
 HERE = Path(__file__).with_name("netron")
 AROUND = {"inputlayer", "parameter", "result", "const", "input", "data", "constant"}
-"""What one of the two counts as an operator and the other as an input, output or weight."""
+"""Elements that one of the two counts as an operator and the other as an input, output or weight."""
 OPERATORS = (
     *("CaffeModel", "CoreML", "ExportedProgram", "GraphDef", "H5", "Keras", "MXNetParams", "NetDef", "ONNX"),
     *("OpenVINO", "PaddlePaddle", "TFLite", "TorchScript"),
 )
-"""Formats of which netron shows a graph."""
+"""Formats whose graph netron shows."""
 SHAPES = ("ExportedProgram", "ONNX", "OpenVINO", "PaddlePaddle", "TFLite")
-"""Formats of which netron shows the inputs' shapes."""
+"""Formats whose input shapes netron shows."""
 TYPES = {*SHAPES, "CoreML"}
 LEFT_OUT = {"CaffeModel": {"relu", "softmaxwithloss"}, "GraphDef": {"identity"}}
-"""netron draws activations in place as part of their layer and layers of training, and no identities."""
+"""Operators that netron does not draw separately: in-place activations, layers of training, and identities."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def netron() -> Path:
 
 
 def seen(netron: Path, file: Path) -> Any:
-    """What netron finds in a file."""
+    """Return netron's view of a file."""
     command = ["node", str(HERE / "open_model.mjs"), str(netron), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     listed = json.loads(done.stdout)
@@ -62,7 +62,7 @@ def plain(operators: dict[str, int]) -> Counter[str]:
 
 
 def written(name: str, directory: Path) -> Path:
-    """The model of the tests; the file that tells its graph. netron draws loops, so that TorchScript is a trace."""
+    """The model of the tests, and the file with its graph. netron draws loops, so TorchScript is a trace."""
     if name == "TorchScript":
         model_files.write(directory, "model.pt", (model_files.DATA / "torchscript" / "traced.pt").read_bytes())
         return directory / "model.pt"

@@ -10,7 +10,7 @@ from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(600)  # the first run installs
+pytestmark = pytest.mark.timeout(600)  # the first run installs toolchains
 
 VECTOR = signature(x=("float32", ("batch", 32)))
 IMAGE = signature(x=("float32", ("batch", 3, 16, 16)))

@@ -1,4 +1,4 @@
-"""Policies and conversions on a whole platform, as people see them. Needs the toolchains sklearn and onnx."""
+"""Policies and conversions on a whole platform, as users see them. Needs the toolchains sklearn and onnx."""
 
 import os
 import pickle
@@ -16,7 +16,7 @@ from ormb.reference import Reference
 from support.waiting import eventually
 from support.whole_platform import Platform, running_platform
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 REF, MADE = ModelRef.parse("library/iris:v1"), ModelRef.parse("library/iris:v1-onnx")
 

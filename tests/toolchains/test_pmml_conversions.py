@@ -12,7 +12,7 @@ from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
 from toolchains.conversions import Conversion, check
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ GAPS = np.where(np.random.default_rng(3).random((64, 4)) < 0.3, np.nan, np.rando
     "model",
     [
         *("tree-with-gaps", "forest-with-gaps", "numbers-with-gaps", "imputed", "histogram-with-gaps"),
-        *("forest", "unused-columns"),  # these take missing values too
+        *("forest", "unused-columns"),  # these accept missing values too
     ],
 )
 @pytest.mark.parametrize("samples", [{"input": GAPS.astype(np.float32)}, {}], ids=["given", "made-up"])

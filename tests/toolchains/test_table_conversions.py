@@ -10,13 +10,13 @@ from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 
 SAMPLES = {
     "mixed-columns": {"income": [0.5, -1.25, 2.0], "age": [1.5, 0.25, -2.0], "city": ["Ulm", "Bonn", "Rome"]},
 }
-"""By model; made up for the others."""
+"""Samples by model; other models get generated ones."""
 
 
 @pytest.fixture
@@ -66,14 +66,16 @@ async def test_a_model_of_a_table_predicts_the_same_as_onnx(
     model: str, source: str, largest: float, table_models: Path, tmp_path: Path, toolchains: ToolchainStore
 ) -> None:
     directory = table_models / model
-    found = extract_signature(source, directory)
-    conversion = Conversion(model, source, "ONNX", found, samples=SAMPLES.get(model, {}))
+    source_signature = extract_signature(source, directory)
+    conversion = Conversion(model, source, "ONNX", source_signature, samples=SAMPLES.get(model, {}))
     record = await conversion.run(directory, tmp_path, toolchains)
     check(record, largest=largest)
     result = extract_signature("ONNX", tmp_path)
     assert "ZipMap" not in result.operators
-    if len(found.inputs) > 1:
-        assert [(each.name, each.shape) for each in result.inputs] == [(each.name, each.shape) for each in found.inputs]
+    if len(source_signature.inputs) > 1:
+        assert [(each.name, each.shape) for each in result.inputs] == [
+            (each.name, each.shape) for each in source_signature.inputs
+        ]
 
 
 @pytest.mark.parametrize("source", ["SKLearn", "XGBoost", "LightGBM", "CatBoost"])
@@ -115,6 +117,8 @@ async def test_a_booster_of_several_targets_is_refused_and_not_reduced_to_one(
     directory = table_models / f"xgboost-{strategy}"
     known = extract_signature("XGBoost", directory)
     assert [tensor.shape for tensor in known.outputs] == [(-1, 2)]
-    with pytest.raises(ConversionError, match="the model predicts 2 targets, and onnxmltools converts one") as caught:
+    with pytest.raises(
+        ConversionError, match="the model predicts 2 targets, but onnxmltools converts only one"
+    ) as caught:
         await Conversion("vectors", "XGBoost", "ONNX", known).run(directory, tmp_path, toolchains)
     assert caught.value.code == "unsupported_operator"

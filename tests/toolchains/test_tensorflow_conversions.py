@@ -14,7 +14,7 @@ from modelconversion.workshop import Workshop
 from modelformats.catalogue import detect_format, extract_signature
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 IMAGE = signature(image=("float32", (-1, 12, 12, 1)))
 SQUARE = signature(image=("float32", (-1, 8, 8)))
@@ -74,7 +74,7 @@ async def test_a_quantised_model_stays_quantised(
 
 
 class WithoutTensorFlow:
-    """Toolchains but the one with TensorFlow, whose own interpreter of this format is about to go."""
+    """All toolchains except the one with TensorFlow, whose own interpreter of this format is deprecated."""
 
     def __init__(self, toolchains: ToolchainStore) -> None:
         self._toolchains = toolchains

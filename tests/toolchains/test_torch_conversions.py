@@ -10,7 +10,7 @@ from modelconversion.toolchains.store import ToolchainStore
 from modelformats.catalogue import extract_signature
 from toolchains.conversions import Conversion, check, signature
 
-pytestmark = pytest.mark.timeout(900)  # the first run installs
+pytestmark = pytest.mark.timeout(900)  # the first run installs toolchains
 
 IMAGE = signature(image=("float32", ("batch", 3, 8, 8)))
 TWO = signature(x=("float32", (-1, 4)), y=("float32", (-1, 5)))

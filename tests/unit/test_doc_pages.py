@@ -1,4 +1,4 @@
-"""How the tests read a page of the documentation."""
+"""The tests' parser of documentation pages."""
 
 from support.doc_pages import Block, blocks_of, shows
 

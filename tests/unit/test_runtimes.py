@@ -1,4 +1,4 @@
-"""The table of runtimes is the only place that says which server serves which format."""
+"""Only the table of runtimes maps formats to servers."""
 
 import ast
 from pathlib import Path

@@ -38,7 +38,7 @@ def constants_of(source: Path) -> Iterator[tuple[str, str]]:
 
 
 def fields_of(settings: Path) -> Iterator[str]:
-    """The fields of a service's settings class, as they end a variable's name."""
+    """The fields of a service's settings class, as suffixes of variable names."""
     tree = ast.parse(settings.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and any("ServiceSettings" in ast.unparse(base) for base in node.bases):

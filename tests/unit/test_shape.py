@@ -1,4 +1,4 @@
-"""The sizes and habits that CONTRIBUTING.md promises, checked over every tracked Python file."""
+"""The limits and rules of CONTRIBUTING.md, checked over every tracked Python file."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ LONGEST_FILE = 300
 LONGEST_BODY = 40
 HANDLER_STATEMENTS = 5
 ALLOWED_LONG_FILES: dict[str, str] = {}
-"""Path to the reason why it may be longer."""
+"""Path to the reason why the file may be longer."""
 
 SLEEP = re.compile(r"\b(?:asyncio|time)\.sleep\(")
 PATCH = re.compile(r"\b(?:monkeypatch\.setattr|mock\.patch|patch\.object|MagicMock|AsyncMock)\b")
@@ -80,12 +80,12 @@ def test_message_handlers_only_delegate() -> None:
 @pytest.mark.parametrize(("pattern", "allowed"), [(SLEEP, SLEEPS_ALLOWED), (PATCH, set())], ids=["sleeps", "patches"])
 def test_tests_neither_sleep_nor_patch(pattern: re.Pattern[str], allowed: set[str]) -> None:
     this = name(Path(__file__))
-    found = [
+    offenders = [
         name(path)
         for path in python_files("tests")
         if pattern.search(path.read_text()) and name(path) not in {*allowed, this}
     ]
-    assert found == []
+    assert offenders == []
 
 
 def test_every_library_sorts_its_public_names() -> None:

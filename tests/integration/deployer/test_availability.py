@@ -1,4 +1,4 @@
-"""A model server that is killed or hangs: its serving says so, and when it answers again."""
+"""A model server that is killed or hangs: its serving reports it, and the recovery."""
 
 import signal
 from collections.abc import AsyncIterator

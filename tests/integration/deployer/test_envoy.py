@@ -1,4 +1,4 @@
-"""A real Envoy: replaced servers, its access log, its spans, and how it outlives the deployer."""
+"""A real Envoy: replaced servers, its access log, its spans, and its survival of the deployer."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ async def test_a_change_waits_for_the_open_requests_of_the_old_route(envoy: Benc
     async with upstreams("v1", "v2") as (v1, v2):
         await envoy.data_plane.apply(route((v1, 100)))
         request = asyncio.create_task(envoy.ask(path="slow"))
-        await v1.asked.wait()
+        await v1.slow_requested.wait()
         change = asyncio.create_task(envoy.data_plane.apply(route((v2, 100))))
 
         async def moved() -> bool:
@@ -79,7 +79,7 @@ async def test_a_change_waits_for_the_open_requests_of_the_old_route(envoy: Benc
 
         assert await eventually(moved)
         assert not change.done()
-        v1.go_on.set()
+        v1.resume.set()
         assert await request == "v1"
         await asyncio.wait_for(change, 5)
 
@@ -115,13 +115,13 @@ async def test_an_oversized_access_log_is_rotated_without_losing_lines(envoy: Be
     async with upstreams("v1") as (v1,):
         await envoy.data_plane.apply(route((v1, 100)))
 
-        async def asked(path: Path) -> bool:
+        async def sampled(path: Path) -> bool:
             await envoy.ask()
             return await asyncio.to_thread(has_content, path)
 
-        assert await eventually(lambda: asked(tmp_path / "access.log"), within=20)
+        assert await eventually(lambda: sampled(tmp_path / "access.log"), within=20)
         await log.rotate()
-        assert await eventually(lambda: asked(tmp_path / "access.log"), within=20)
+        assert await eventually(lambda: sampled(tmp_path / "access.log"), within=20)
     both = [
         json.loads(line)
         for name in ("access.log.1", "access.log")
@@ -146,10 +146,10 @@ async def test_a_request_is_a_span_of_the_clients_trace(tmp_path: Path, port: in
             await bench.data_plane.apply(route((v1, 100)))
             assert await bench.ask(traceparent=f"00-{trace}-b7ad6b7169203331-01") == "v1"
 
-            async def is_told() -> bool:
+            async def is_recorded() -> bool:
                 return any(bytes.fromhex(trace) in body and b"klever-ingress" in body for body in sent)
 
-            assert await eventually(is_told, within=15)
+            assert await eventually(is_recorded, within=15)
 
 
 async def test_a_killed_envoy_restarts_with_its_routes_and_accepts_new_ones(envoy: Bench, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A real Envoy that is killed, stopped, or robbed of its files, while clients ask."""
+"""A real Envoy that is killed, suspended, or loses its files, while clients send requests."""
 
 import asyncio
 import json
@@ -47,15 +47,15 @@ def process(directory: Path) -> psutil.Process:
 
 
 async def kill(directory: Path) -> None:
-    """Kill Envoy, and return when the last of its threads has let go of the port."""
+    """Kill Envoy, and return once the last of its threads has released the port."""
     record = ProcessRecord.read(directory / "envoy.json")
     assert record is not None
     psutil.Process(record.pid).kill()
-    await processes.wait_gone(record)
+    await processes.wait_for_exit(record)
 
 
 async def answer(port: int) -> bytes:
-    """What a client gets on a connection of its own, its head; nothing where the connection ends without an answer."""
+    """Return the head of the answer on a new connection, or nothing if the connection ends without an answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(REQUEST)
@@ -68,7 +68,7 @@ async def answer(port: int) -> bytes:
 
 @asynccontextmanager
 async def new_connections(port: int, clients: int = 8) -> AsyncIterator[Counter[str]]:
-    """Clients that connect anew for each request; how that ended."""
+    """Clients that open a connection for each request. Yields the outcomes."""
     ended: Counter[str] = Counter()
 
     async def client() -> None:
@@ -88,7 +88,7 @@ async def new_connections(port: int, clients: int = 8) -> AsyncIterator[Counter[
 
 
 async def answered(ended: Counter[str], times: int) -> None:
-    """Wait for so many answers more."""
+    """Wait for this many additional answers."""
     until = ended["answered"] + times
 
     async def are_enough() -> bool:
@@ -111,7 +111,7 @@ async def test_no_connection_is_refused_while_envoy_is_killed_repeatedly(tmp_pat
 @on_linux
 @pytest.mark.usefixtures("served")
 async def test_a_client_is_answered_while_envoy_is_down_and_asked_to_reconnect(tmp_path: Path, port: int) -> None:
-    await meets_nobody(tmp_path, port)
+    await check_kill(tmp_path, port)
 
 
 @on_linux
@@ -126,8 +126,8 @@ async def test_the_next_deployer_holds_the_port_of_an_adopted_envoy(tmp_path: Pa
             await eventually(second.is_live)
             assert process(tmp_path) == envoy
             for _ in range(2):
-                await meets_nobody(tmp_path, port)
-        assert (await answer(port)).startswith(b"HTTP/1.1 200 ")  # nobody holds it now, and Envoy has it
+                await check_kill(tmp_path, port)
+        assert (await answer(port)).startswith(b"HTTP/1.1 200 ")  # only Envoy listens now
     await second.stop()
 
 
@@ -135,8 +135,8 @@ def plane(directory: Path, port: int, patience: float = 20.0) -> Envoy:
     return Envoy(directory, host="127.0.0.1", port=port, drain_seconds=5.0, patience=patience)
 
 
-async def meets_nobody(directory: Path, port: int) -> None:
-    """Ask an Envoy that runs, one that was killed, and the next one."""
+async def check_kill(directory: Path, port: int) -> None:
+    """Send requests to an Envoy that runs, one that was killed, and the next one."""
     assert b"connection: close" not in await answer(port)
     await kill(directory)
     head = await answer(port)
@@ -198,8 +198,8 @@ async def test_envoys_files_may_be_removed_while_it_runs(envoy: Bench, tmp_path:
 
 
 async def kill_any(directory: Path) -> None:
-    """Kill the Envoy of a directory, whether its record is there or not."""
-    for found in psutil.Process().children():
+    """Kill the Envoy of a directory, with or without a record."""
+    for process in psutil.Process().children():
         with suppress(psutil.Error):
-            if str(directory / "bootstrap.json") in found.cmdline():
-                found.kill()
+            if str(directory / "bootstrap.json") in process.cmdline():
+                process.kill()

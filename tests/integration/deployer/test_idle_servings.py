@@ -1,4 +1,4 @@
-"""A serving without a replica, between real neighbours: its requests wait, and are answered."""
+"""A serving without a replica, with real servers around it: its requests wait and are answered."""
 
 import asyncio
 from collections.abc import AsyncIterator

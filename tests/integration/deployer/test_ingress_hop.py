@@ -1,4 +1,4 @@
-"""The way of a request through a real Envoy, to a model server that runs and to one that has to be waited for."""
+"""Requests through a real Envoy, to a running model server and to one that must be waited for."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -46,7 +46,7 @@ async def warm(replica: Endpoint) -> AsyncIterator[Endpoint]:
 
 @asynccontextmanager
 async def idle(replica: Endpoint) -> AsyncIterator[Endpoint]:
-    """Each request waits in the room, and wakes the replica."""
+    """A hop on which each request waits in the room and wakes the replica."""
     awake = False
 
     def wake(_version: object) -> None:
@@ -55,8 +55,8 @@ async def idle(replica: Endpoint) -> AsyncIterator[Endpoint]:
 
     def find(_version: object) -> Endpoint | None:
         nonlocal awake
-        found, awake = replica if awake else None, False
-        return found
+        endpoint, awake = replica if awake else None, False
+        return endpoint
 
     room = WaitingRoom(find, wake, patience=20, limit=LIMIT)
     task = asyncio.create_task(room.run())
@@ -82,7 +82,7 @@ async def test_every_hop_meets_the_contract(case: Callable[[Hop], Awaitable[None
 async def test_the_ingress_answers_errors_as_json_too(tmp_path: Path) -> None:
     async with ingress(tmp_path) as (bench, url):
         missing = await exchange(url, head("GET", f"/{SENTINEL}"))
-        assert (missing.status, missing.document["error"].partition(":")[0]) == (404, "nothing is served at this path")
+        assert (missing.status, missing.document["error"].partition(":")[0]) == (404, "no serving has this path")
         await bench.data_plane.apply(route_to(Endpoint("127.0.0.1", free_port())))
         gone = await exchange(url, head("GET", "/seldon/default/iris/v2"))
         assert gone.status == 503

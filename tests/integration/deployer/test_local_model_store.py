@@ -70,7 +70,7 @@ async def test_removing_a_model_keeps_the_others(bench: Bench) -> None:
 
 
 async def test_a_model_that_was_deleted_from_the_registry_is_not_found(bench: Bench) -> None:
-    with pytest.raises(ServingError, match=r"library/iris:v1@sha256:\w+ is not in .* any more") as caught:
+    with pytest.raises(ServingError, match=r"library/iris:v1@sha256:\w+ is no longer in ") as caught:
         await bench.fetch(MODEL)
     assert caught.value.code == "model_not_found"
 
@@ -90,7 +90,7 @@ async def test_a_registry_that_does_not_answer_is_a_transient_error(bench: Bench
 
 
 async def test_an_unknown_registry_is_a_transient_error(bench: Bench) -> None:
-    with pytest.raises(TransientError, match="the catalogue does not know where it is"):
+    with pytest.raises(TransientError, match="and not in the catalogue"):
         await bench.store.fetch(source(MODEL.digest, None))
 
 
@@ -100,7 +100,7 @@ async def test_a_manifest_is_described_without_a_pull(bench: Bench, tmp_path: Pa
     await bench.registry.push("library/iris", "v1", OTHER)
     assert await registries.describe(REF, MODEL.digest, address) == ModelFacts("ONNX")
     assert await bench.store.digests() == set()
-    with pytest.raises(ServingError, match=r"is not in .* any more") as caught:
+    with pytest.raises(ServingError, match=r"is no longer in ") as caught:
         await registries.describe(REF, f"sha256:{'0' * 64}", address)
     assert caught.value.code == "model_not_found"
     with pytest.raises(TransientError):

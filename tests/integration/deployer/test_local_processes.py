@@ -1,4 +1,4 @@
-"""Processes that outlive the deployer: recognised again, and ended with what they have started."""
+"""Processes that outlive the deployer: recognised again, and stopped with their children."""
 
 import os
 import sys
@@ -20,13 +20,13 @@ for detached in (False, True):
     subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=detached)
 signal.pause()
 """
-"""A server with two worker processes, one in a session of its own."""
+"""A server with two worker processes, one in a separate session."""
 
 
 @pytest.fixture
 def owner(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
-    for stranger in processes.strangers(tmp_path, []):
+    for stranger in processes.unrecorded(tmp_path, []):
         psutil.Process(stranger.pid).kill()
 
 
@@ -36,7 +36,7 @@ def spawn(owner: Path, code: str) -> ProcessRecord:
 
 
 async def workers(record: ProcessRecord) -> list[psutil.Process]:
-    """Its two workers, once they run their program."""
+    """Return its two workers once they run their program."""
 
     async def both() -> list[psutil.Process]:
         children = psutil.Process(record.pid).children()
@@ -45,8 +45,8 @@ async def workers(record: ProcessRecord) -> list[psutil.Process]:
     return await eventually(both)
 
 
-def running(found: list[psutil.Process]) -> list[bool]:
-    return [process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in found]
+def running(candidates: list[psutil.Process]) -> list[bool]:
+    return [process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in candidates]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the start of a process move with the clock")
@@ -58,7 +58,7 @@ async def test_a_process_is_found_after_the_wall_clock_changed(owner: Path) -> N
         assert psutil.Process(record.pid).create_time() == began + 1
         assert ProcessRecord.read(owner / "record.json") == record
         assert record.find() is not None
-        assert processes.strangers(owner, [record]) == []
+        assert processes.unrecorded(owner, [record]) == []
     await processes.stop(record, grace_seconds=5.0)
     assert record.find() is None
 
@@ -66,14 +66,14 @@ async def test_a_process_is_found_after_the_wall_clock_changed(owner: Path) -> N
 async def test_the_workers_of_a_running_server_are_not_strays(owner: Path) -> None:
     record = spawn(owner, WITH_WORKERS)
     children = await workers(record)
-    assert processes.strangers(owner, [record]) == []
-    assert {stranger.pid for stranger in processes.strangers(owner, [])} == {
+    assert processes.unrecorded(owner, [record]) == []
+    assert {stranger.pid for stranger in processes.unrecorded(owner, [])} == {
         record.pid,
         *(each.pid for each in children),
     }
     psutil.Process(record.pid).kill()
-    await processes.wait_gone(record)
-    assert {stranger.pid for stranger in processes.strangers(owner, [record])} == {each.pid for each in children}
+    await processes.wait_for_exit(record)
+    assert {stranger.pid for stranger in processes.unrecorded(owner, [record])} == {each.pid for each in children}
 
 
 async def test_the_workers_of_a_server_exit_with_it(owner: Path) -> None:
@@ -83,7 +83,7 @@ async def test_the_workers_of_a_server_exit_with_it(owner: Path) -> None:
     await processes.stop(record, grace_seconds=5.0)
 
     async def have_ended() -> bool:
-        return running(children).count(True) == 1  # the one that left the session is found by the next deployer
+        return running(children).count(True) == 1  # the next deployer finds the worker that left the session
 
     await eventually(have_ended)
     assert bystander.find() is not None
@@ -93,6 +93,6 @@ async def test_waiting_for_a_process_whose_id_was_reused_returns_at_once(owner: 
     record = spawn(owner, IDLE)
     other = ProcessRecord(record.pid, "of an earlier boot:1", 1)
     assert other.find() is None
-    await processes.wait_gone(other)
+    await processes.wait_for_exit(other)
     await processes.stop(other, grace_seconds=5.0)
     assert record.find() is not None

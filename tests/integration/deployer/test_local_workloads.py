@@ -1,4 +1,4 @@
-"""Model servers as processes of this machine: started, adopted, watched and stopped."""
+"""Model servers as local processes: started, adopted, watched and stopped."""
 
 import ast
 import asyncio
@@ -29,17 +29,17 @@ BROKEN = "broken"
 
 @dataclass
 class Bench:
-    """This machine, and what its model servers may run."""
+    """This machine, and the model servers that it may run."""
 
     workloads: LocalWorkloads
 
     def custom(self, code: str, **changes: Any) -> VersionSpec:
-        """A server of one's own: a Python program."""
+        """A custom server: a Python program."""
         command = (sys.executable, "-c", code, "$MODEL_NAME")
         return version_spec("v1", custom=Custom(command=command, ready_path="/up"), **changes)
 
     async def until(self, spec: VersionSpec, *, failed: bool = False) -> VersionState:
-        """The state of a version, once all its replicas are ready, or one has failed."""
+        """Return the state of a version once all its replicas are ready, or one has failed."""
 
         async def state() -> VersionState | None:
             states = {state.key: state for state in self.workloads.states()}
@@ -51,7 +51,7 @@ class Bench:
         return state_now
 
     def endpoint(self, spec: VersionSpec) -> Endpoint:
-        """Of the only replica."""
+        """The endpoint of the only replica."""
         [endpoint] = self.workloads.endpoints(spec.key)
         return endpoint
 
@@ -77,7 +77,7 @@ async def here(models: Path, tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 def servers() -> list[psutil.Process]:
-    """The model servers that were started from here and run."""
+    """The running model servers that were started from here."""
     children = psutil.Process().children()
     return [p for p in children if is_running(p) and "kleverserve" in p.cmdline()]
 
@@ -187,9 +187,9 @@ async def test_a_custom_server_gets_port_model_and_variables_and_no_secret(here:
     state = await here.until(spec)
     url = f"http://127.0.0.1:{here.endpoint(spec).port}/up"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        seen = ast.literal_eval(await answer.text())
+        environment = ast.literal_eval(await answer.text())
     model = models / "v1"
-    assert seen == ["iris", str(model), str(model / "model"), "iris", "hello", None]
+    assert environment == ["iris", str(model), str(model / "model"), "iris", "hello", None]
     assert state.runtime == CUSTOM
 
 
@@ -234,7 +234,7 @@ def test_a_spec_that_local_processes_cannot_run_is_refused(
 
 
 def custom_servers() -> list[psutil.Process]:
-    """The servers of one's own that were started from here and run."""
+    """The running custom servers that were started from here."""
     return [p for p in psutil.Process().children() if is_running(p) and "-c" in p.cmdline()]
 
 
@@ -274,7 +274,7 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SE
 
 
 async def test_a_start_that_is_superseded_while_it_waits_leaves_no_server(here: Bench) -> None:
-    """Undeployed, deployed and undeployed again, each before the one before is through."""
+    """Undeployed, deployed and undeployed again, each before the previous change has completed."""
     spec = here.custom(STUBBORN)
     await here.workloads.apply(spec, 1)
     await here.until(spec)
@@ -299,7 +299,7 @@ async def test_starts_that_wait_for_the_same_stop_start_one_server(here: Bench) 
 
 
 async def test_a_completed_stop_is_no_longer_waited_for(here: Bench) -> None:
-    """One that were still listed then would be awaited without ever suspending, by a start in the same turn."""
+    """A start in the same turn would await a stop that is still listed, without ever suspending."""
     workloads = here.workloads
     spec = here.custom(SERVER)
     await workloads.apply(spec, 1)
@@ -425,7 +425,7 @@ async def test_a_custom_server_that_fails_on_its_sample_is_never_ready(here: Ben
     await here.workloads.apply(spec, 1)
     state = await here.until(spec, failed=True)
     assert not state.ready
-    assert "it answers a small sample with 500" in (state.problem or "")
+    assert "it responds to a sample request with 500" in (state.problem or "")
 
 
 async def test_a_custom_server_that_answers_its_sample_is_ready(here: Bench) -> None:
@@ -447,7 +447,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Server).serve_forever()
 """
-"""A server that forgets its model when it is asked to, and never loads it again."""
+"""A server that unloads its model on request and never loads it again."""
 
 
 async def test_a_server_whose_model_was_removed_is_restarted(here: Bench) -> None:

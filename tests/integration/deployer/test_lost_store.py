@@ -1,4 +1,4 @@
-"""An event store that is lost under a deployer, or while it is away: model servers serve on, and servings come back."""
+"""An event store that is lost while a deployer runs or is down: model servers continue, and servings are restored."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -50,7 +50,7 @@ async def client(own_nats: NatsServer) -> AsyncIterator[Client]:
 
 
 class Keeper:
-    """What a deployer knows of its servings, with its home in a directory."""
+    """A deployer's records of its servings, with its home in a directory."""
 
     def __init__(self, client: Client, home: Path) -> None:
         source = ClientSource()
@@ -116,7 +116,7 @@ async def test_a_serving_survives_the_loss_of_the_store_until_it_is_undeployed(
 
     async def is_restored() -> bool:
         code, _ = await world.infer(ready.data.url, BODY)
-        assert code == 200  # all the while
+        assert code == 200  # on every request
         return (await world.document()).status.phase is ServingPhase.READY
 
     assert await eventually(is_restored, within=30)

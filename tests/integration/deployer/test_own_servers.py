@@ -1,4 +1,4 @@
-"""Servers of the user's own that describe their model are asked for a sample before they count as ready."""
+"""Custom servers that describe their model must answer a sample before they are ready."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from klever_deployer.adapters.local.own_servers import fault_of
+from klever_deployer.adapters.local.custom_servers import sample_fault
 
 ROWS = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]}
 Status = Callable[[Any], int]
@@ -17,8 +17,8 @@ Status = Callable[[Any], int]
 
 @asynccontextmanager
 async def own_server(metadata: Any, status: Status) -> AsyncIterator[tuple[str, list[Any]]]:
-    """The URL of a model, and what was asked."""
-    asked: list[Any] = []
+    """The URL of a model, and the received requests."""
+    requests: list[Any] = []
     closing = asyncio.Event()
 
     async def describe(_request: web.Request) -> web.Response:
@@ -28,7 +28,7 @@ async def own_server(metadata: Any, status: Status) -> AsyncIterator[tuple[str, 
 
     async def infer(request: web.Request) -> web.StreamResponse:
         document = await request.json()
-        asked.append(document["inputs"])
+        requests.append(document["inputs"])
         code = status(document["inputs"])
         if code == HANGS:
             await closing.wait()
@@ -41,7 +41,7 @@ async def own_server(metadata: Any, status: Status) -> AsyncIterator[tuple[str, 
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v2/models/m", asked
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v2/models/m", requests
     finally:
         closing.set()
         await runner.cleanup()
@@ -55,8 +55,8 @@ def always(status: int) -> Status:
 
 
 async def fault(metadata: Any, status: Status, seconds: float = 30.0) -> tuple[str | None, list[Any]]:
-    async with own_server(metadata, status) as (url, asked), aiohttp.ClientSession() as session:
-        return await fault_of(session, url, seconds), asked
+    async with own_server(metadata, status) as (url, requests), aiohttp.ClientSession() as session:
+        return await sample_fault(session, url, seconds), requests
 
 
 @pytest.mark.parametrize(
@@ -79,22 +79,22 @@ async def test_a_server_without_declared_inputs_is_not_probed(metadata: Any) -> 
 
 @pytest.mark.parametrize("status", [200, 400, 422])
 async def test_a_server_that_answers_or_refuses_the_values_is_ready(status: int) -> None:
-    problem, asked = await fault(ROWS, always(status))
+    problem, requests = await fault(ROWS, always(status))
     assert problem is None
-    assert asked == [[{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0.0, 0.0, 0.0, 0.0]}]]
+    assert requests == [[{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [0.0, 0.0, 0.0, 0.0]}]]
 
 
 async def test_a_server_that_answers_another_sample_is_ready() -> None:
-    problem, asked = await fault(ROWS, lambda inputs: 200 if inputs[0]["shape"] == [2, 4] else 500)
+    problem, requests = await fault(ROWS, lambda inputs: 200 if inputs[0]["shape"] == [2, 4] else 500)
     assert problem is None
-    assert len(asked) > 1
+    assert len(requests) > 1
 
 
 async def test_a_server_that_answers_every_sample_with_an_error_is_reported() -> None:
     problem, _ = await fault(ROWS, always(500))
-    assert problem == 'it answers a small sample with 500: {"error": "no weights"}'
+    assert problem == 'it responds to a sample request with 500: {"error": "no weights"}'
 
 
 async def test_a_server_that_does_not_answer_is_reported() -> None:
     problem, _ = await fault(ROWS, always(HANGS), seconds=0.2)
-    assert problem == "it did not answer a small sample within 0.2 s"
+    assert problem == "it did not respond to a sample request within 0.2 s"

@@ -1,4 +1,4 @@
-"""Rules on headers that come more than once, by both versions of HTTP, through a real Envoy."""
+"""Rules on repeated headers, with both versions of HTTP, through a real Envoy."""
 
 import asyncio
 import shutil
@@ -22,8 +22,8 @@ RULES = {
 }
 SENT = [
     ([("x-ring", "beta")], "v2"),
-    ([("X-Ring", "   beta\t ")], "v2"),  # neither the name's case nor spaces around the value matter
-    ([("x-ring", "Beta")], "v1"),  # the value's case does
+    ([("X-Ring", "   beta\t ")], "v2"),  # neither the case of the name nor spaces around the value matter
+    ([("x-ring", "Beta")], "v1"),  # the case of the value matters
     ([("x-ring", "")], "v1"),
     ([("x-ring", "alpha"), ("x-ring", "beta")], "v1"),  # the value is alpha,beta
     ([("x-ring", "beta"), ("x-ring", "alpha")], "v1"),

@@ -1,4 +1,4 @@
-"""Replicas that end while they have requests, behind a real Envoy: the other ones answer."""
+"""Replicas that exit while they have requests, behind a real Envoy: the other ones answer."""
 
 import asyncio
 from collections import Counter
@@ -28,7 +28,7 @@ async def envoy(tmp_path: Path) -> AsyncIterator[Bench]:
 
 @asynccontextmanager
 async def posts(envoy: Bench, body: bytes, clients: int = 4) -> AsyncIterator[Counter[str]]:
-    """Predictions that are asked for all the time: the ports that answered, and whatever else came."""
+    """Predictions in a loop. Yields the ports that answered, and all other outcomes."""
     ended: Counter[str] = Counter()
     url = envoy.urls(IRIS, "v2/models/iris/infer") or ""
 
@@ -51,7 +51,7 @@ async def posts(envoy: Bench, body: bytes, clients: int = 4) -> AsyncIterator[Co
 
 
 async def answered(ended: Counter[str], *servers: SlowServer) -> None:
-    """Wait until each of these has answered some requests more."""
+    """Wait until each of these has answered some more requests."""
     until = {str(server.endpoint.port): ended[str(server.endpoint.port)] + 5 for server in servers}
 
     async def have_answered() -> bool:
@@ -77,7 +77,7 @@ async def test_a_sticky_request_whose_replica_is_killed_is_answered_by_another(e
     async with two_slow_servers() as (first, second):
         sticky = changed(route_to(first.endpoint, second.endpoint), sticky=Sticky(header="x-user"))
         await envoy.data_plane.apply(sticky)
-        async with posts(envoy, b"x") as ended:  # without the header each goes anywhere
+        async with posts(envoy, b"x") as ended:  # without the header each request goes to any replica
             await answered(ended, first, second)
             await first.kill()
             await answered(ended, second)
@@ -85,7 +85,7 @@ async def test_a_sticky_request_whose_replica_is_killed_is_answered_by_another(e
 
 
 async def call(envoy: Bench) -> tuple[int, bytes]:
-    """A call by gRPC, which Envoy takes over HTTP/1.1 too: the status and the message."""
+    """Make a gRPC call, which Envoy accepts over HTTP/1.1 too. Return status and message."""
     url = (envoy.urls(IRIS, "") or "").partition("/seldon/")[0] + "/inference.GRPCInferenceService/ModelInfer"
     async with envoy.session.post(url, data=b"\0\0\0\0\1x", headers=GRPC) as response:
         return response.status, (await response.read())[5:]
@@ -95,7 +95,7 @@ async def test_grpc_calls_whose_server_exits_are_answered_by_another(envoy: Benc
     dying, living = GrpcServer("dying", dies=True), GrpcServer("living")
     await envoy.data_plane.apply(route_to(await dying.start(), await living.start()))
     assert {await call(envoy) for _ in range(10)} == {(200, b"living")}
-    assert dying.asked > 0
+    assert dying.requests > 0
     dying.close()
     living.close()
 
@@ -105,7 +105,7 @@ async def test_a_serving_may_disable_retries(envoy: Bench) -> None:
     once = changed(route_to(await dying.start(), await living.start()), retries=Retries(attempts=0))
     await envoy.data_plane.apply(once)
     assert len([answer for answer in [await call(envoy) for _ in range(4)] if answer != (200, b"living")]) > 0
-    assert dying.asked > 0
+    assert dying.requests > 0
     dying.close()
     living.close()
 
@@ -115,5 +115,5 @@ async def test_a_single_replica_that_exits_is_an_error_and_not_an_endless_loop(e
     await envoy.data_plane.apply(route_to(await dying.start()))
     async with asyncio.timeout(20):
         assert (await call(envoy))[1] != b"dying"
-    assert 0 < dying.asked <= 4
+    assert 0 < dying.requests <= 4
     dying.close()

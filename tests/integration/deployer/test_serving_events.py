@@ -1,4 +1,4 @@
-"""The deployer between real neighbours: a request comes as an event, and an endpoint answers."""
+"""The deployer with real servers around it: a request comes as an event, and an endpoint answers."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -53,8 +53,8 @@ async def test_a_request_becomes_an_endpoint_that_answers(world: Surroundings) -
     assert answer["outputs"][0]["data"] == [20.0]
 
     events = await world.caused_by(request)
-    told = [type(event.data) for event in events]
-    assert told == [ServingProgressed, TrafficShifted, ServingProgressed, ServingReady]
+    types = [type(event.data) for event in events]
+    assert types == [ServingProgressed, TrafficShifted, ServingProgressed, ServingReady]
     assert {event.correlation_id for event in events} == {"one story"}
     status = (await world.document()).status
     assert (status.phase, status.url, status.variants) == (ServingPhase.READY, outcome.url, outcome.variants)
@@ -74,14 +74,14 @@ async def test_a_deleted_serving_answers_404_and_leaves_no_process(world: Surrou
     event = await world.answer(await world.ask(DELETION))
     assert event.data == ServingDeleted(namespace="default", name="iris")
     code, answer = await world.infer(url, BODY)
-    assert (code, "nothing is served at this path" in answer["error"]) == (404, True)
+    assert (code, "no serving has this path" in answer["error"]) == (404, True)
     assert model_servers() == []
     assert await world.is_buried()
 
 
 async def test_servings_undeployed_right_after_their_deployment_stay_undeployed(world: Surroundings) -> None:
     names = [f"iris-{number}" for number in range(20)]
-    for name in names:  # requests and deletions are handled by independent consumers
+    for name in names:  # independent consumers handle requests and deletions
         await world.ask(ServingRequested(namespace="default", name=name, spec=spec("v1")))
         await world.ask(ServingDeleteRequested(namespace="default", name=name))
     for name in names:

@@ -26,12 +26,12 @@ def logs_in(directory: Path) -> LogFiles:
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Iterator[LogFiles]:
-    with closing(logs_in(tmp_path)) as found:
-        yield found
+    with closing(logs_in(tmp_path)) as logs:
+        yield logs
 
 
 async def lines_of(logs: LogFiles) -> list[str]:
-    """What comes next, and is taken."""
+    """Read and acknowledge the next lines."""
     parts = await logs.read()
     await logs.acknowledge(parts)
     return [line for part in parts for line in part.lines]
@@ -93,7 +93,7 @@ async def test_an_endless_line_is_cut_and_a_large_file_is_rotated(tmp_path: Path
 
 
 async def ids(logs: LogFiles) -> list[str]:
-    """Of the parts that come next, and are taken."""
+    """The ids of the next parts, which are acknowledged."""
     parts = await logs.read()
     await logs.acknowledge(parts)
     return [part.id for part in parts]
@@ -129,7 +129,7 @@ async def test_the_next_deployer_reads_a_redeployed_replica_from_the_start_of_it
         append(tmp_path / name, "starting\n")
         with closing(logs_in(tmp_path)) as logs:
             seen += await ids(logs)
-        (tmp_path / name).unlink()  # killed here: what was read of it is still remembered
+        (tmp_path / name).unlink()  # killed here: the position is still recorded
     assert len(set(seen)) == 2
 
 
@@ -146,13 +146,13 @@ async def test_a_server_that_writes_faster_than_its_lines_are_read_does_not_fill
     tmp_path: Path, logs: LogFiles
 ) -> None:
     append(tmp_path / LOG, "one\n")
-    await logs.read()  # nobody takes it: NATS is away
+    await logs.read()  # not acknowledged, because NATS is down
     with (tmp_path / LOG).open("a") as file:
         file.truncate(LARGEST_BACKLOG + 100)
     (part,) = await logs.read()
     assert (tmp_path / LOG).stat().st_size < CHUNK
     assert part.lines == (
-        f"klever: {LARGEST_BACKLOG + 100} bytes were dropped here: they came faster than they are read",
+        f"klever: {LARGEST_BACKLOG + 100} bytes were dropped here: they were written faster than they are read",
     )
     append(tmp_path / LOG, "on\n")
     assert (await lines_of(logs))[-1] == "on"

@@ -32,16 +32,16 @@ LIMIT = 64 * 1024 * 1024
 
 @dataclass
 class Replica:
-    """A model server that is there once it is started, and says what it was sent."""
+    """A model server that exists once it is started, and answers with the request."""
 
     server: TestServer
     started: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
     woken: list[VersionKey] = field(default_factory=list)
     elsewhere: list[Endpoint] = field(default_factory=list)
-    """Found first."""
+    """Replicas that are found first."""
     only: VersionKey | None = None
-    """The version that it is of; of all by default."""
+    """The only version of the replica; by default all."""
 
     def find(self, version: VersionKey) -> Endpoint | None:
         if self.failure:
@@ -54,7 +54,7 @@ class Replica:
         return bool(self.woken)
 
 
-async def say_what_came(request: web.Request) -> web.Response:
+async def echo_request(request: web.Request) -> web.Response:
     headers = [[name.decode(), value.decode()] for name, value in request.raw_headers]
     body = (await request.read()).decode("latin-1")
     answer = web.json_response({"method": request.method, "path": request.raw_path, "headers": headers, "body": body})
@@ -83,7 +83,7 @@ async def replica() -> AsyncIterator[Replica]:
     application.router.add_post("/refuses", refuse_at_once)
     application.router.add_get("/packed", answer_packed)
     application.router.add_get("/ends", end_in_the_middle)
-    application.router.add_route("*", "/{path:.*}", say_what_came)
+    application.router.add_route("*", "/{path:.*}", echo_request)
     server = TestServer(application, host="127.0.0.1")
     await server.start_server(auto_decompress=False, max_field_size=1 << 16)
     yield Replica(server)
@@ -92,7 +92,7 @@ async def replica() -> AsyncIterator[Replica]:
 
 @dataclass(frozen=True)
 class Room:
-    """A waiting room that is open."""
+    """An open waiting room."""
 
     url: str
     room: WaitingRoom
@@ -110,7 +110,7 @@ class Room:
 
 @asynccontextmanager
 async def opened(replica: Replica, *, patience: float = 20.0, keys: AccessKeys | None = None) -> AsyncIterator[Room]:
-    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, most=3, limit=LIMIT, keys=keys)
+    room = WaitingRoom(replica.find, replica.woken.append, patience=patience, max_waiting=3, limit=LIMIT, keys=keys)
     task = asyncio.create_task(room.run())
     endpoint = room.endpoint(VERSION)
     yield Room(f"http://{endpoint.host}:{endpoint.port}", room)
@@ -159,7 +159,7 @@ async def test_a_body_is_not_read_before_a_replica_takes_the_request(replica: Re
 
 
 async def woken_often(replica: Replica) -> bool:
-    """So that a body could have come in the meantime."""
+    """Wait until a body could have arrived."""
     return len(replica.woken) > 50
 
 
@@ -206,11 +206,11 @@ async def test_a_changed_route_applies_before_it_waits_for_open_requests(replica
         await plane.apply(route_to(NEWER))
         assert plane.served() == {NEWER.serving}
         await plane.remove(NEWER.serving)
-        assert await room.refusal() == (503, "nothing is served here")
+        assert await room.refusal() == (503, "no serving has this path")
 
 
 class Draining:
-    """A proxy that takes a route once nobody waits by the old one."""
+    """A proxy that accepts a route once nobody waits on the old one."""
 
     drain_seconds = 0.0
 
@@ -243,15 +243,15 @@ async def test_a_replica_that_never_starts_is_an_answer_with_the_reason(replica:
         assert await room.refusal() == (503, replica.failure)
         for name in ("other", "a/b/c/d"):
             answer = await exchange(room.url, head("GET", "/v2", (VERSION_HEADER, name)))
-            assert (answer.status, answer.document["error"]) == (503, "nothing is served here")
+            assert (answer.status, answer.document["error"]) == (503, "no serving has this path")
 
 
 async def test_the_number_of_waiting_requests_is_limited(replica: Replica) -> None:
     async with opened(replica) as room:
-        announced = ("Content-Length", str(LIMIT))  # whose bodies never come
+        announced = ("Content-Length", str(LIMIT))  # whose bodies never arrive
         waiting = [asyncio.create_task(room.ask("/v2", announced)) for _ in range(4)]
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        assert {task.result().document["error"] for task in done} == {"3 requests are waiting already: try again later"}
+        assert {task.result().document["error"] for task in done} == {"3 requests are already waiting: try again later"}
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -268,7 +268,7 @@ async def test_clients_that_leave_free_their_places(replica: Replica) -> None:
 
 
 async def is_let_in(room: Room) -> bool:
-    """Whether one more waits, instead of being sent away at once."""
+    """Return whether another request waits instead of being refused at once."""
     one = asyncio.create_task(room.ask("/v2", method="GET"))
     done, _ = await asyncio.wait({one}, timeout=0.3)
     one.cancel()

@@ -1,4 +1,4 @@
-"""Readers of the logs on real NATS: whatever happens between two lines, each comes once, or the reader fails."""
+"""Readers of the logs on real NATS: despite any event between two lines, each arrives once, or the reader fails."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -40,7 +40,7 @@ def event_log(owner: Owner) -> NatsEventLog:
 
 
 async def read(owner: Owner, in_between: Callable[[], Awaitable[None]], lines: list[str]) -> None:
-    """Read the whole log; something happens after a third of it."""
+    """Read the whole log, and run an action after a third of it."""
     async with aclosing(event_log(owner).read_log(LOG, _is_over)) as written:
         async for data in written:
             lines += data.lines

@@ -1,4 +1,4 @@
-"""Deleting models through the gateway: asked for by events, refused while something is served."""
+"""Deleting models through the gateway: requested by events, refused while a serving uses the model."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,21 +16,21 @@ VERSION = f"{MODEL}/versions/v1"
 
 @pytest.fixture
 async def owner(nats_url: str) -> AsyncIterator[Owner]:
-    async with owner_at(nats_url) as found:
+    async with owner_at(nats_url) as owner:
         for number, ref in enumerate(("library/iris:v1", "library/iris:v2", "library/other:v1"), 1):
-            await found.version(version_document(ref, number=number))
-        yield found
+            await owner.version(version_document(ref, number=number))
+        yield owner
 
 
 @pytest.fixture
 async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as found:
-        yield found
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as gateway:
+        yield gateway
 
 
 async def requests(owner: Owner) -> list[str]:
-    """The versions that were asked to be deleted, in order."""
+    """The versions whose deletion was requested, in order."""
     state = (await owner.client.jetstream().stream_info("KLEVER_MODELS")).state
     events = [await owner.event("KLEVER_MODELS", each) for each in range(state.first_seq, state.last_seq + 1)]
     return [str(event.data.ref) for event in events if isinstance(event.data, ModelDeleteRequested)]
@@ -41,9 +41,9 @@ async def test_the_deletion_of_a_version_is_requested_by_the_digest_that_was_rea
 ) -> None:
     answer = await gateway.send("DELETE", VERSION)
     assert (answer.status, answer.json()["spec"]["ref"]["version"]) == (202, "v1")
-    seen = version_document(number=1)
+    version = version_document(number=1)
     assert (await owner.last_event("KLEVER_MODELS")).data == ModelDeleteRequested(
-        ref=ModelRef.parse("library/iris:v1"), digest=seen.spec.digest, generation=1, created_at=seen.created_at
+        ref=ModelRef.parse("library/iris:v1"), digest=version.spec.digest, generation=1, created_at=version.created_at
     )
 
 
@@ -89,8 +89,8 @@ async def test_deleting_a_model_requests_the_deletion_of_all_its_versions_only(g
 async def test_a_serving_of_a_deleted_version_can_be_scaled_but_not_change_its_digest(
     gateway: Gateway, owner: Owner
 ) -> None:
-    gone, path = serving_spec("library/gone:v1", of=5), "/namespaces/default/servings/iris"
-    await owner.serving(serving_document(spec=gone, applied=gone))
+    deleted_spec, path = serving_spec("library/gone:v1", of=5), "/namespaces/default/servings/iris"
+    await owner.serving(serving_document(spec=deleted_spec, applied=deleted_spec))
     await eventually(lambda: gateway.json(path))
     scaled = serving_spec("library/gone:v1", of=5, replicas=3)
     answer = await gateway.send("PUT", path, json={"spec": scaled.model_dump(mode="json")})

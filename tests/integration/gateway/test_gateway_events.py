@@ -27,15 +27,15 @@ Frame = dict[str, str]
 
 @pytest.fixture
 async def owner(nats_url: str) -> AsyncIterator[Owner]:
-    async with owner_at(nats_url) as found:
-        yield found
+    async with owner_at(nats_url) as owner:
+        yield owner
 
 
 @pytest.fixture
 async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path, keep_alive_seconds=0.2) as found:
-        yield found
+    async with running_gateway(nats_url, tmp_path, keep_alive_seconds=0.2) as gateway:
+        yield gateway
 
 
 class Listener:
@@ -46,17 +46,17 @@ class Listener:
         self.comments = 0
 
     async def frame(self) -> Frame:
-        """The next frame that is not only a comment."""
-        found: Frame = {}
+        """Return the next frame that is not only a comment."""
+        fields: Frame = {}
         while True:
             line = (await asyncio.wait_for(self._content.readline(), 15)).decode().rstrip("\n")
             if line.startswith(":"):
                 self.comments += 1
             elif line:
                 name, _, value = line.partition(": ")
-                found[name] = value
-            elif found:
-                return found
+                fields[name] = value
+            elif fields:
+                return fields
 
     async def ids(self, count: int) -> list[str]:
         """The ids of the next CloudEvents."""

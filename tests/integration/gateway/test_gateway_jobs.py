@@ -1,4 +1,4 @@
-"""Jobs through the gateway on real NATS: asked for, stopped, done again, forgotten; their events and logs."""
+"""Jobs through the gateway on real NATS: requested, cancelled, retried, deleted; their events and logs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,16 +31,16 @@ JOBS = "/namespaces/default/modeljobs"
 
 @pytest.fixture
 async def owner(nats_url: str) -> AsyncIterator[Owner]:
-    async with owner_at(nats_url) as found:
-        await found.version(version_document(number=7))
-        yield found
+    async with owner_at(nats_url) as owner:
+        await owner.version(version_document(number=7))
+        yield owner
 
 
 @pytest.fixture
 async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as found:
-        yield found
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3) as gateway:
+        yield gateway
 
 
 def job(name: str, phase: JobPhase, **changes: Any) -> JobDocument:
@@ -49,7 +49,7 @@ def job(name: str, phase: JobPhase, **changes: Any) -> JobDocument:
 
 
 async def put(gateway: Gateway, owner: Owner, *documents: JobDocument) -> None:
-    """Let the owner have these jobs, and the gateway know of them."""
+    """Store these jobs as the owner, and wait until the gateway shows them."""
     for document in documents:
         await owner.job(document.id, document)
     await eventually(lambda: gateway.json(f"{JOBS}/{documents[-1].id}"))
@@ -90,7 +90,7 @@ async def test_conversions_of_the_same_bytes_are_separate_jobs(gateway: Gateway,
     ("body", "says"),
     [
         pytest.param({"kind": "convert"}, "requires a target", id="no conversion"),
-        pytest.param({"conversion": {"to": "ONNX"}}, "for jobs of the kind convert", id="another kind"),
+        pytest.param({"conversion": {"to": "ONNX"}}, "requires a job of the kind convert", id="another kind"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "into": 1}}, "into", id="an unknown key"),
         pytest.param({"kind": "convert", "conversion": {"to": "Onix"}}, "did you mean ONNX?", id="an unknown format"),
         pytest.param({"kind": "convert", "conversion": {"to": "ONNX", "quantize": "int3"}}, "int8", id="a bad value"),
@@ -170,7 +170,7 @@ async def test_a_retry_cancelled_before_its_owner_knew_it_is_shown_as_it_ended(g
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         pytest.param("", {"a", "b"}, id="no filter"),
         pytest.param("?project=library&model=iris&version=v1.0", {"a"}, id="the model"),
@@ -179,11 +179,11 @@ async def test_a_retry_cancelled_before_its_owner_knew_it_is_shown_as_it_ended(g
         pytest.param("?until=2026-01-03T01:00:00%2B01:00", {"a"}, id="the time before which"),
     ],
 )
-async def test_jobs_are_filtered(gateway: Gateway, owner: Owner, query: str, found: set[str]) -> None:
+async def test_jobs_are_filtered(gateway: Gateway, owner: Owner, query: str, expected: set[str]) -> None:
     other = JOB_SPEC.model_copy(update={"ref": ModelRef.parse("library/other:v2")})
     second = job("b", JobPhase.FAILED, spec=other, created_at=NOW.replace(day=3))
     await put(gateway, owner, job("a", JobPhase.RUNNING), second)
-    assert {each["id"] for each in (await gateway.json(f"{JOBS}{query}"))["items"]} == found
+    assert {each["id"] for each in (await gateway.json(f"{JOBS}{query}"))["items"]} == expected
 
 
 async def test_the_events_of_a_job_are_listed(gateway: Gateway, owner: Owner) -> None:

@@ -1,4 +1,4 @@
-"""Policies of projects on real NATS, and what follows from them for servings."""
+"""Policies of projects on real NATS, and their effect on servings."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,15 +27,15 @@ SCAN = Scan(verdict="dangerous", findings=(FOUND,), scanner="klever", scanner_ve
 
 @pytest.fixture
 async def owner(nats_url: str) -> AsyncIterator[Owner]:
-    async with owner_at(nats_url) as found:
-        yield found
+    async with owner_at(nats_url) as owner:
+        yield owner
 
 
 @pytest.fixture
 async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3, allow_commands=True) as found:
-        yield found
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3, allow_commands=True) as gateway:
+        yield gateway
 
 
 def scanned(scan: Scan | None) -> ModelDocument:

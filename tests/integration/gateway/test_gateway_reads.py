@@ -1,4 +1,4 @@
-"""The gateway on real NATS: what owners write can be read."""
+"""The gateway on real NATS: it shows the documents of their owners."""
 
 import shutil
 import statistics
@@ -27,15 +27,15 @@ from support.waiting import eventually
 
 @pytest.fixture
 async def owner(nats_url: str) -> AsyncIterator[Owner]:
-    async with owner_at(nats_url) as found:
-        yield found
+    async with owner_at(nats_url) as owner:
+        yield owner
 
 
 @pytest.fixture
 async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path) as found:
-        yield found
+    async with running_gateway(nats_url, tmp_path) as gateway:
+        yield gateway
 
 
 SERVINGS = f"KV_{SERVINGS_BUCKET.name}"
@@ -177,10 +177,10 @@ async def test_documents_that_are_not_restored_disappear_after_a_while(
         await eventually(lambda: gateway.json("/namespaces/default/servings/a"))
         await owner.recreate(SERVINGS)
 
-        async def gone() -> bool:
+        async def is_gone() -> bool:
             return (await gateway.get("/namespaces/default/servings/a")).status == 404
 
-        await eventually(gone, within=20)
+        await eventually(is_gone, within=20)
         await eventually(gateway.is_ready)
 
 

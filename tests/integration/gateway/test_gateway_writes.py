@@ -1,4 +1,4 @@
-"""The gateway on real NATS: requests are stored as events, and their outcome is read at once."""
+"""The gateway on real NATS: requests are stored as events, and their outcome is shown at once."""
 
 import asyncio
 import io
@@ -42,16 +42,16 @@ def spec(**variant: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def owner(nats_url: str) -> AsyncIterator[Owner]:
-    async with owner_at(nats_url) as found:
-        await found.version(version_document(number=7, history=(6, 7)))
-        yield found
+    async with owner_at(nats_url) as owner:
+        await owner.version(version_document(number=7, history=(6, 7)))
+        yield owner
 
 
 @pytest.fixture
 async def gateway(nats_url: str, owner: Owner, tmp_path: Path) -> AsyncIterator[Gateway]:
     assert owner.client.is_connected
-    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3, decision_seconds=0.05) as found:
-        yield found
+    async with running_gateway(nats_url, tmp_path, model_wait_seconds=0.3, decision_seconds=0.05) as gateway:
+        yield gateway
 
 
 async def test_a_new_serving_is_pending_at_once_and_its_request_is_in_the_stream(
@@ -110,10 +110,10 @@ async def test_a_serving_is_deleting_at_once_and_gone_once_the_owner_has_removed
     assert (await gateway.json(f"{SERVINGS}/iris"))["status"]["phase"] == "Deleting"
     await owner.delete_serving("iris")
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return (await gateway.get(f"{SERVINGS}/iris")).status == 404
 
-    await eventually(gone)
+    await eventually(is_gone)
     assert (await gateway.send("DELETE", f"{SERVINGS}/iris")).status == 404
     again = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
     assert (again.status, again.json()["generation"]) == (202, 2)
@@ -149,10 +149,10 @@ async def test_a_request_lost_with_its_stream_is_not_shown_for_ever(gateway: Gat
     assert (await gateway.send("POST", SERVINGS, json={"name": "other", "spec": SPEC})).status == 202
     await owner.recreate("KLEVER_SERVINGS")
 
-    async def gone() -> bool:
+    async def is_gone() -> bool:
         return not (await gateway.json("/servings"))["items"]
 
-    await eventually(gone, within=15)
+    await eventually(is_gone, within=15)
 
 
 async def test_a_request_is_shown_while_it_waits_for_its_owner(gateway: Gateway, owner: Owner) -> None:
@@ -213,15 +213,15 @@ async def test_a_taken_name_is_a_conflict_and_a_stale_generation_fails_its_preco
         assert (first.status, first.headers["ETag"]) == (202, '"1"')
         taken = await gateway.send("POST", SERVINGS, json={"name": "iris", "spec": SPEC})
         assert (taken.status, taken.json()["code"]) == (409, "already_exists")
-        for name, seen in (("iris", "5"), ("new", "1")):
+        for name, generation in (("iris", "5"), ("new", "1")):
             body = {"spec": spec(replicas=2)}
-            stale = await gateway.send("PUT", f"{SERVINGS}/{name}", json=body, headers={"If-Match": seen})
+            stale = await gateway.send("PUT", f"{SERVINGS}/{name}", json=body, headers={"If-Match": generation})
             assert (stale.status, stale.json()["code"]) == (412, "generation_mismatch")
         body = {"spec": spec(replicas=2)}
         fresh = await gateway.send("PUT", f"{SERVINGS}/iris", json=body, headers={"If-Match": '"1"'})
         assert (fresh.status, fresh.json()["generation"]) == (202, 2)
-        for seen, status in (("1", 412), ("2", 202)):
-            answer = await gateway.send("DELETE", f"{SERVINGS}/iris", headers={"If-Match": seen})
+        for generation, status in (("1", 412), ("2", 202)):
+            answer = await gateway.send("DELETE", f"{SERVINGS}/iris", headers={"If-Match": generation})
             assert answer.status == status
         assert answer.json()["status"]["phase"] == "Deleting"
 

@@ -1,4 +1,4 @@
-"""Two gateways over one NATS: of requests with the same precondition exactly one is accepted."""
+"""Two gateways over one NATS: exactly one of several requests with the same precondition is accepted."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,9 +21,9 @@ def body(replicas: int = 1) -> dict[str, Any]:
 
 @pytest.fixture
 async def owner(nats_url: str) -> AsyncIterator[Owner]:
-    async with owner_at(nats_url) as found:
-        await found.version(version_document())
-        yield found
+    async with owner_at(nats_url) as owner:
+        await owner.version(version_document())
+        yield owner
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A disk that fills up under a running jobrunner: its jobs wait, and resume when there is space."""
+"""A disk that fills up under a running jobrunner: its jobs wait, and resume once there is space."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +16,7 @@ SIZE = 4 * 1024 * 1024
 
 
 class Writing:
-    """Work that needs some space."""
+    """An operation that needs some space."""
 
     async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Operation`."""

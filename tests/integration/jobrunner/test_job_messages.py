@@ -1,4 +1,4 @@
-"""Jobs that are asked for, stopped and asked for again over real NATS."""
+"""Jobs that are requested, cancelled and requested again over real NATS."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ MANY = 30
 
 @dataclass
 class GatedWork:
-    """Ends when it is let."""
+    """An operation that completes when the test allows it."""
 
     done: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -40,14 +40,14 @@ class GatedWork:
 
 @dataclass
 class Rig:
-    """A running jobrunner, and its work."""
+    """A running jobrunner, and its operations."""
 
     service: JobsService
     conversions: GatedWork
     scans: GatedWork
 
     async def ask(self, kind: JobKind, number: int, *, again: bool = False) -> str:
-        """Ask for a job; its id."""
+        """Request a job. Return its id."""
         wanted = spec_and_id(kind, number)
         await self.service.publish(JobRequested(**wanted, again=again), f"request-{kind}-{number}-{again}")
         return str(wanted["id"])

@@ -1,4 +1,4 @@
-"""What was handed out and not acknowledged, as JetStream knows it."""
+"""Delivered messages without acknowledgement, according to JetStream."""
 
 from collections.abc import AsyncIterator
 
@@ -56,7 +56,7 @@ async def request(client: Client, name: str) -> None:
 
 
 async def hand_out(client: Client, consumer: ConsumerSpec, count: int, *, acknowledge: int = 0) -> None:
-    """Deliver so many messages, and acknowledge the first ones."""
+    """Deliver this many messages, and acknowledge the first ones."""
     subscription = await client.jetstream().pull_subscribe_bind(consumer.durable, consumer.stream)
     for message in (await subscription.fetch(count))[:acknowledge]:
         await message.ack_sync()
@@ -111,7 +111,7 @@ async def test_a_deleted_stream_is_a_transient_error(client: Client) -> None:
 
 
 class Recreated(JetStreamContext):
-    """A stream that is lost and created again after its consumer was looked at; the new one holds another message."""
+    """A stream that is recreated after its consumer was read; the new one holds another message."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)

@@ -1,4 +1,4 @@
-"""Whether a job was cancelled or deleted after a request, as its stream knows it."""
+"""Cancellations and deletions of a job after a request, according to its stream."""
 
 from collections.abc import AsyncIterator
 

@@ -14,7 +14,7 @@ from support.small_models import adder, broken
 
 
 async def run_command(directory: Path, model: Path, kind: JobKind) -> tuple[int, Any, list[str]]:
-    """Exit code, outcome, and the lines of the job's log."""
+    """Return exit code, outcome, and the lines of the job's log."""
     spec = request().spec.model_copy(update={"kind": kind})
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "klever_jobrunner.run", "--model", str(model)),

@@ -1,4 +1,4 @@
-"""Workers that die, hang, eat memory, print or wear out: one job pays, the pool stays whole."""
+"""Workers that die, hang, use much memory, print or wear out: one job fails, and the pool is restored."""
 
 import asyncio
 import os
@@ -35,8 +35,8 @@ async def pool(size: int = 1, limits: WorkerLimits = LIMITS, models: Path = MODE
     assert workers() == []
 
 
-async def asked(running: WorkerPool, wish: str) -> str:
-    """What the worker did; the pid of the process is in the answer."""
+async def answer_of(running: WorkerPool, wish: str) -> str:
+    """Return the worker's answer, which contains its process id."""
     signature = await running.extract(Path("/"), wish)
     return str(signature.framework)
 
@@ -44,24 +44,24 @@ async def asked(running: WorkerPool, wish: str) -> str:
 async def test_workers_are_warm_before_the_first_job_and_are_reused() -> None:
     async with pool(2) as running:
         await eventually(running.is_ready)
-        pids = [await asked(running, "pid") for _ in range(6)]
+        pids = [await answer_of(running, "pid") for _ in range(6)]
     assert len(set(pids)) <= 2
 
 
 @pytest.mark.parametrize("wish", ["exit", "segfault"])
 async def test_a_job_that_kills_its_process_twice_fails_and_the_next_one_runs(wish: str) -> None:
     async with pool() as running:
-        with pytest.raises(JobError, match="ended its process twice") as failure:
-            await asked(running, wish)
+        with pytest.raises(JobError, match="the worker process died twice") as failure:
+            await answer_of(running, wish)
         assert failure.value.code == WORKER_DIED
-        assert await asked(running, "pid")
+        assert await answer_of(running, "pid")
 
 
 async def test_a_worker_that_is_killed_once_fails_no_job() -> None:
     async with pool() as running:
-        await asked(running, "pid")
+        await answer_of(running, "pid")
         workers()[0].kill()
-        assert await asked(running, "pid")
+        assert await answer_of(running, "pid")
 
 
 async def test_idle_workers_that_exited_fail_no_job() -> None:
@@ -70,16 +70,16 @@ async def test_idle_workers_that_exited_fail_no_job() -> None:
         for worker in workers():
             worker.kill()
         await eventually(lambda: _have(0))
-        assert await asked(running, "pid")
+        assert await answer_of(running, "pid")
         assert await running.is_ready()
 
 
 async def test_an_unreadable_answer_fails_only_its_job() -> None:
     async with pool() as running:
         with pytest.raises(JobError, match="answer cannot be read") as failure:
-            await asked(running, "large")
+            await answer_of(running, "large")
         assert failure.value.code == WORKER_DIED
-        assert await asked(running, "pid")
+        assert await answer_of(running, "pid")
 
 
 async def test_a_worker_that_fails_to_start_is_restarted(tmp_path: Path) -> None:
@@ -91,26 +91,26 @@ async def test_a_worker_that_fails_to_start_is_restarted(tmp_path: Path) -> None
         await asyncio.to_thread(orders.write_text, "bad\n")  # waits until a worker reads it
         orders.unlink()
         orders.write_text("good\n")
-        assert await asked(running, "pid")
+        assert await answer_of(running, "pid")
 
 
 async def test_a_cancelled_wait_does_not_lose_a_worker() -> None:
     async with pool() as running:
         await eventually(running.is_ready)
         for _ in range(20):
-            first = asyncio.create_task(asked(running, "pid"))
-            waiting = [asyncio.create_task(asked(running, "pid")) for _ in range(3)]
-            await first  # the worker goes to the next one at this moment
+            first = asyncio.create_task(answer_of(running, "pid"))
+            waiting = [asyncio.create_task(answer_of(running, "pid")) for _ in range(3)]
+            await first  # the worker takes the next job now
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-        assert await asked(running, "pid")
+        assert await answer_of(running, "pid")
 
 
 async def test_a_job_that_runs_when_the_pool_closes_is_a_transient_error() -> None:
     async with pool() as running:
-        work = asyncio.create_task(asked(running, "hang"))
-        second = asyncio.create_task(asked(running, "pid"))
+        work = asyncio.create_task(answer_of(running, "hang"))
+        second = asyncio.create_task(answer_of(running, "pid"))
         await eventually(running.is_ready)
     async with asyncio.timeout(10):
         ends = await asyncio.gather(work, second, return_exceptions=True)
@@ -125,43 +125,43 @@ async def _have(count: int) -> bool:
 async def test_a_hanging_job_is_stopped_at_its_timeout() -> None:
     async with pool(limits=replace(LIMITS, timeout_seconds=0.5)) as running:
         with pytest.raises(JobError, match=r"longer than 0\.5 s") as failure:
-            await asked(running, "hang")
+            await answer_of(running, "hang")
         assert failure.value.code == TIMED_OUT
-        assert await asked(running, "pid")
+        assert await answer_of(running, "pid")
 
 
 async def test_a_job_over_its_memory_limit_fails() -> None:
     async with pool() as running:
         with pytest.raises(JobError, match="KLEVER_JOBRUNNER_WORKER_MEMORY_MB") as failure:
-            await asked(running, "memory")
+            await answer_of(running, "memory")
         assert failure.value.code == OUT_OF_MEMORY
 
 
 async def test_the_output_of_a_parser_is_not_read_as_an_answer() -> None:
     async with pool() as running:
-        assert await asked(running, "print")
+        assert await answer_of(running, "print")
 
 
 async def test_a_worker_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLEVER_JOBRUNNER_TOKEN", "secret")
     async with pool() as running:
-        assert "KLEVER_JOBRUNNER_TOKEN" not in await asked(running, "environment")
+        assert "KLEVER_JOBRUNNER_TOKEN" not in await answer_of(running, "environment")
 
 
 async def test_a_worn_worker_is_replaced() -> None:
     async with pool(limits=replace(LIMITS, max_jobs=2)) as running:
-        pids = [await asked(running, "pid") for _ in range(4)]
+        pids = [await answer_of(running, "pid") for _ in range(4)]
     assert pids[0] == pids[1] != pids[2] == pids[3]
 
 
 async def test_a_worker_that_used_much_memory_is_replaced() -> None:
     async with pool(limits=replace(LIMITS, recycle_mb=1)) as running:
-        assert await asked(running, "pid") != await asked(running, "pid")
+        assert await answer_of(running, "pid") != await answer_of(running, "pid")
 
 
 async def test_closing_during_a_job_leaves_no_process() -> None:
     async with pool() as running:
-        work = asyncio.create_task(asked(running, "hang"))
+        work = asyncio.create_task(answer_of(running, "hang"))
         await eventually(running.is_ready)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

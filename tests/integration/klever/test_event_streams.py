@@ -1,4 +1,4 @@
-"""Events through the client library, over whatever happens to the connection."""
+"""Events through the client library, despite connection failures."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,14 +22,14 @@ def frame(event_id: str, step: str = "") -> str:
 
 
 @asynccontextmanager
-async def gateway(port: int, *frames: str, seen: list[str]) -> AsyncIterator[None]:
-    """Sends these frames on the first connection, then cuts it off; notes the position that each client comes with."""
+async def gateway(port: int, *frames: str, positions: list[str]) -> AsyncIterator[None]:
+    """Sends these frames on the first connection, then closes it. Records the position that each client requests."""
 
     async def events(request: web.Request) -> web.StreamResponse:
-        seen.append(request.headers.get("Last-Event-ID", ""))
+        positions.append(request.headers.get("Last-Event-ID", ""))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        for each in frames if len(seen) == 1 else ():
+        for each in frames if len(positions) == 1 else ():
             await response.write(each.encode())
         assert request.transport is not None
         request.transport.close()
@@ -42,17 +42,17 @@ async def gateway(port: int, *frames: str, seen: list[str]) -> AsyncIterator[Non
 
 
 async def test_an_event_cut_off_by_a_disconnect_comes_once_after_the_reconnect() -> None:
-    port, seen, again = free_port(), list[str](), list[str]()
+    port, positions, again = free_port(), list[str](), list[str]()
     whole = frame("second")
     async with KleverClient(f"http://127.0.0.1:{port}") as client, aclosing(client.events()) as events:
-        async with gateway(port, "id: begin\n\n", frame("first"), whole[: len(whole) // 2], seen=seen):
+        async with gateway(port, "id: begin\n\n", frame("first"), whole[: len(whole) // 2], positions=positions):
             assert (await anext(events)).id == "first"
             second = asyncio.ensure_future(anext(events))
             await asyncio.wait({second}, timeout=0.1)
-        async with gateway(port, whole, frame("third", "x" * 300_000), seen=again):
+        async with gateway(port, whole, frame("third", "x" * 300_000), positions=again):
             assert (await asyncio.wait_for(second, 15)).id == "second"
             assert (await anext(events)).id == "third"
-    assert seen[0] == ""
+    assert positions[0] == ""
     assert again[0] == "after-first"
 
 

@@ -1,4 +1,4 @@
-"""`klever` takes what `ormb push` has just printed, and does not take one registry's model for another's."""
+"""`klever` accepts the names that `ormb push` prints, and does not confuse the models of two registries."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Predictions through the client library: values that JSON has no word for, and answers that hold them."""
+"""Predictions through the client library: values that JSON cannot express, in requests and answers."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from kleverserve import binary
 from kleverserve.tensors import Datatype
 
 NO_GATEWAY = "http://127.0.0.1:1"
-"""What is asked by its URL needs none."""
+"""A gateway that is not called, because the serving is addressed by its URL."""
 
 METADATA = {"name": "m", "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}], "outputs": []}
 
@@ -25,7 +25,7 @@ async def metadata(_request: web.Request) -> web.Response:
 
 
 async def triton(request: web.Request) -> web.Response:
-    """Takes raw tensors, and writes NaN as Triton does."""
+    """Accepts raw tensors, and writes NaN as Triton does."""
     length = request.headers.get("Inference-Header-Content-Length")
     head, parts = binary.split(await request.read(), int(length) if length else None)
     (x,) = json.loads(head)["inputs"]

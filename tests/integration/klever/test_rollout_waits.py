@@ -16,7 +16,7 @@ PATH = "/namespaces/default/servings/iris"
 
 
 def at(rollout: RolloutPhase, serving: ServingPhase, generation: int = 2) -> dict[str, Any]:
-    """The serving at a moment of its rollout."""
+    """A serving at a point of its rollout."""
     document: ServingDocument = serving_document()
     since = datetime(2026, 11, 27, tzinfo=UTC)
     status = RolloutStatus(generation=generation, strategy="blueGreen", phase=rollout, since=since)

@@ -1,4 +1,4 @@
-"""The supervisor with tiny servers as parts: what it starts, restarts, stops, and what is left when it is killed."""
+"""The supervisor with small servers as parts: starts, restarts, stops, and the remains of a killed one."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ async def test_parts_are_ready_inside_the_block_and_gone_after_it(home: Home) ->
         state = read_running(home.state)
         assert state is not None
         assert state.ready
-        assert sorted(recorder.told) == ["other ready", "server ready"]
+        assert sorted(recorder.reports) == ["other ready", "server ready"]
         assert len(processes_of(home.path)) == 3
     assert processes_of(home.path) == []
     assert not home.state.exists()
@@ -65,7 +65,7 @@ async def test_the_ports_of_a_killed_platform_are_free_for_the_next_one(home: Ho
 
 async def test_a_running_platform_is_not_stopped_by_the_next_one(home: Home) -> None:
     async with Supervisor(home, [fake_part(home, free_port())], URLS, Recorder()).running():
-        with pytest.raises(PlatformError, match="runs with"):
+        with pytest.raises(PlatformError, match="is already running with"):
             await stop_earlier(home)
         assert len(processes_of(home.path)) == 1
 
@@ -76,10 +76,10 @@ async def test_a_killed_part_is_restarted(home: Home) -> None:
         first = pid_of(home)
         psutil.Process(first).kill()
 
-        async def told_again() -> bool:
-            return recorder.told == ["server ready", "server died -9", "server ready"]
+        async def reported_again() -> bool:
+            return recorder.reports == ["server ready", "server died -9", "server ready"]
 
-        await eventually(told_again)
+        await eventually(reported_again)
         assert pid_of(home) != first
 
 
@@ -95,7 +95,7 @@ async def test_a_part_that_cannot_restart_is_reported_and_retried(home: Home) ->
             return "cannot be started: " in (await asyncio.to_thread(report, home))["parts"][0]["state"]
 
         await eventually(is_shown)
-        assert recorder.told[-1].startswith("server failed: ")
+        assert recorder.reports[-1].startswith("server failed: ")
         log.rmdir()
 
         async def is_back() -> bool:
@@ -105,7 +105,7 @@ async def test_a_part_that_cannot_restart_is_reported_and_retried(home: Home) ->
         await eventually(is_back, within=30)
 
         async def is_reported() -> bool:
-            return recorder.told[-1] == "server ready"
+            return recorder.reports[-1] == "server ready"
 
         await eventually(is_reported)
 
@@ -130,7 +130,7 @@ async def test_a_part_restarts_on_a_full_disk_and_the_state_is_written_later(hom
 
 
 class Mute(Recorder):
-    """Its terminal is gone."""
+    """An output whose terminal was closed."""
 
     def died(self, part: Part, code: int) -> None:
         super().died(part, code)
@@ -143,7 +143,7 @@ async def test_a_part_restarts_though_nobody_reads_the_reports(home: Home) -> No
         psutil.Process(pid_of(home)).kill()
 
         async def is_back() -> bool:
-            return mute.told == ["server ready", "server died -9", "server ready"]
+            return mute.reports == ["server ready", "server died -9", "server ready"]
 
         await eventually(is_back)
 
@@ -187,7 +187,7 @@ async def test_the_log_of_the_previous_run_is_kept(home: Home) -> None:
 
 
 async def killed_supervisor(home: Home) -> None:
-    """Start a supervisor as a process of its own, and kill it when all is ready."""
+    """Start a supervisor in a separate process, and kill it once everything is ready."""
     command = [sys.executable, "-m", "support.fake_platform", str(home.path), str(free_port())]
     environment = {"PYTHONPATH": str(Path(fake_platform.__file__).parents[1])}
     process = await asyncio.create_subprocess_exec(*command, env=environment)

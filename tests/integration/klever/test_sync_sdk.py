@@ -1,4 +1,4 @@
-"""The SDK without async, against something that answers as a gateway."""
+"""The SDK without async, against a stub of the gateway."""
 
 from collections.abc import Iterator
 

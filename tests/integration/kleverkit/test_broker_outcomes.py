@@ -1,4 +1,4 @@
-"""How a delivery ends, on a real server: acknowledged, tried again with growing pauses, or dead-lettered once."""
+"""Outcomes of deliveries on a real server: acknowledged, retried with growing delays, or dead-lettered once."""
 
 import asyncio
 import itertools
@@ -60,10 +60,10 @@ async def js(nats_url: str) -> AsyncIterator[JetStreamContext]:
 
 
 async def test_an_event_reaches_its_handler_unchanged_and_is_acknowledged(nats_url: str, js: JetStreamContext) -> None:
-    seen: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
-    async with broker_with(nats_url, seen.put) as broker:
+    events: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
+    async with broker_with(nats_url, events.put) as broker:
         await NatsEventPublisher(broker).publish(pushed())
-        event = await asyncio.wait_for(seen.get(), 5)
+        event = await asyncio.wait_for(events.get(), 5)
         assert event.data == pushed().data
         assert event.id == "push-v1"
 
@@ -74,10 +74,10 @@ async def test_an_event_reaches_its_handler_unchanged_and_is_acknowledged(nats_u
 
 
 async def test_the_same_id_twice_is_one_delivery(nats_url: str, js: JetStreamContext) -> None:
-    seen: list[str] = []
+    versions: list[str] = []
 
     async def handler(event: Event[ModelPushed]) -> None:
-        seen.append(event.data.ref.version)
+        versions.append(event.data.ref.version)
 
     async with broker_with(nats_url, handler) as broker:
         publisher = NatsEventPublisher(broker)
@@ -85,10 +85,10 @@ async def test_the_same_id_twice_is_one_delivery(nats_url: str, js: JetStreamCon
             await publisher.publish(pushed(version))
 
         async def both_came() -> bool:
-            return len(seen) >= 2 and await pending(js) == 0
+            return len(versions) >= 2 and await pending(js) == 0
 
         await eventually(both_came)
-    assert seen == ["v1", "v2"]
+    assert versions == ["v1", "v2"]
 
 
 async def test_a_failing_handler_is_retried_with_growing_delays_then_dead_lettered_once(
@@ -147,35 +147,35 @@ async def test_a_permanent_error_is_not_retried(nats_url: str, js: JetStreamCont
 async def test_poison_is_dead_lettered_once_and_the_next_message_is_handled(
     nats_url: str, js: JetStreamContext, headers: dict[str, str], body: bytes
 ) -> None:
-    seen: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
-    async with broker_with(nats_url, seen.put) as broker:
+    events: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
+    async with broker_with(nats_url, events.put) as broker:
         await js.publish("klever.model.pushed.library.iris", body, headers=headers or None)
         await NatsEventPublisher(broker).publish(pushed())
-        await asyncio.wait_for(seen.get(), 5)
+        await asyncio.wait_for(events.get(), 5)
         letters = await eventually(lambda: dead_letters(js))
         assert [letter["reason"] for letter in letters] == ["poison"]
         assert await pending(js) == 0
 
 
 async def test_structured_cloudevents_are_accepted_too(nats_url: str, js: JetStreamContext) -> None:
-    seen: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
-    async with broker_with(nats_url, seen.put):
+    events: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
+    async with broker_with(nats_url, events.put):
         body = pushed().model_dump_json().encode()
         await js.publish(
             "klever.model.pushed.library.iris",
             body,
             headers={"content-type": "application/cloudevents+json; charset=utf-8"},
         )
-        event = await asyncio.wait_for(seen.get(), 5)
+        event = await asyncio.wait_for(events.get(), 5)
     assert event.data == pushed().data
 
 
 async def test_events_resume_after_nats_was_killed_and_restarted(own_nats: NatsServer) -> None:
-    seen: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
-    async with broker_with(own_nats.url, seen.put) as broker:
+    events: asyncio.Queue[Event[ModelPushed]] = asyncio.Queue()
+    async with broker_with(own_nats.url, events.put) as broker:
         publisher = NatsEventPublisher(broker, timeout_seconds=1)
         await publisher.publish(pushed("v1"))
-        await asyncio.wait_for(seen.get(), 5)
+        await asyncio.wait_for(events.get(), 5)
         own_nats.kill()
         own_nats.start()
 
@@ -184,5 +184,5 @@ async def test_events_resume_after_nats_was_killed_and_restarted(own_nats: NatsS
             return True
 
         await eventually(stored, within=15)
-        event = await asyncio.wait_for(seen.get(), 10)
+        event = await asyncio.wait_for(events.get(), 10)
         assert event.data.ref.version == "v2"

@@ -1,4 +1,4 @@
-"""Buckets that go away, come back as others, or lose a consumer, on a real server."""
+"""Buckets that are deleted, recreated, or lose a consumer, on a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator

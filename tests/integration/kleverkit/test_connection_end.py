@@ -1,4 +1,4 @@
-"""The server refuses or ends connections: a service never hangs, and always follows SIGTERM."""
+"""The server refuses or ends connections: a service never hangs, and always obeys SIGTERM."""
 
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -43,7 +43,7 @@ async def test_a_server_that_accepts_no_more_connections_ends_the_process(
 
 
 async def test_a_changed_password_ends_the_process_or_is_retried_until_it_is_right(tmp_path: Path) -> None:
-    """Which of them depends on whether the client reads the server's reason before the end of the connection."""
+    """The outcome depends on whether the client reads the server's reason before the end of the connection."""
     server = NatsServer(tmp_path, config=PASSWORD.format("old"))
     server.start()
     try:

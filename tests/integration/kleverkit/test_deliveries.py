@@ -1,4 +1,4 @@
-"""Each message is handled once, however long its handler takes, and does not keep others from being handled."""
+"""Each message is handled once, however long its handler takes, and does not delay others."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def acknowledged(js: JetStreamContext) -> bool:
 
 
 class Gate:
-    """A handler that waits until it may end."""
+    """A handler that waits until it may complete."""
 
     def __init__(self) -> None:
         self.began: list[str] = []
@@ -92,10 +92,10 @@ async def test_no_more_messages_are_fetched_than_workers_are_free(nats_url: str,
 
 async def test_messages_that_wait_for_a_retry_do_not_delay_others(nats_url: str, js: JetStreamContext) -> None:
     failing = [f"bad{number}" for number in range(4 * SPEC.concurrency + 1)]
-    seen: list[str] = []
+    versions: list[str] = []
 
     async def handler(event: Event[ModelPushed]) -> None:
-        seen.append(event.data.ref.version)
+        versions.append(event.data.ref.version)
         if event.data.ref.version.startswith("bad"):
             raise TransientError("not now")
 
@@ -103,10 +103,10 @@ async def test_messages_that_wait_for_a_retry_do_not_delay_others(nats_url: str,
     async with consuming(broker):
         await push(js, *failing, "good")
 
-        async def all_seen() -> bool:
-            return set(seen) == {*failing, "good"}
+        async def all_received() -> bool:
+            return set(versions) == {*failing, "good"}
 
-        await eventually(all_seen)
+        await eventually(all_received)
 
 
 async def test_a_consumer_deleted_during_a_message_delivers_it_once(nats_url: str, js: JetStreamContext) -> None:
@@ -152,11 +152,11 @@ async def test_a_message_redelivered_during_its_handling_is_not_lost_if_that_fai
         before = (await js.consumer_info(STREAM, CONSUMER)).created
         await js.delete_consumer(STREAM, CONSUMER)
 
-        async def comes_again() -> bool:
+        async def is_redelivered() -> bool:
             info = await js.consumer_info(STREAM, CONSUMER)
             return info.created != before and info.delivered is not None and info.delivered.consumer_seq >= 1
 
-        await eventually(comes_again, within=20)
+        await eventually(is_redelivered, within=20)
         gate.open.set()
         await eventually(lambda: gate.holds(2), within=20)
         await eventually(lambda: acknowledged(js))

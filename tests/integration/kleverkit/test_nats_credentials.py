@@ -1,4 +1,4 @@
-"""A service without the right credentials says so, and works as soon as it has them."""
+"""A service without the right credentials reports it, and works as soon as it has them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from support.guarded_nats import GuardedNats
 from support.kit_service import kit_service
 
 SLOW = 60.0
-"""A process may take long to start on a busy machine."""
+"""Seconds, since a process may take long to start on a busy machine."""
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def guarded_nats(tmp_path: Path) -> AsyncIterator[GuardedNats]:
 
 
 def jobrunner(guarded_nats: GuardedNats) -> bytes:
-    """The credentials of the service whose consumer the kit's service has."""
+    """The credentials of the service whose consumer the kit's service uses."""
     assert JOBRUNNER_EXTRACT.service == "jobrunner"
     return guarded_nats.files.credentials_of("jobrunner").read_bytes()
 

@@ -1,4 +1,4 @@
-"""What the HTTP servers of the services answer to large headers and to what is no HTTP, and what they write of it."""
+"""The answers of the services' HTTP servers to large headers and invalid HTTP, and their logs about these."""
 
 from collections.abc import Callable
 from pathlib import Path

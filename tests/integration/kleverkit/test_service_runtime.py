@@ -1,4 +1,4 @@
-"""A service lives through NATS being late, killed and started again; and stops when it is told to."""
+"""A service survives a late start, a kill and a restart of NATS, and stops on request."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ main("test", ServiceSettings, lambda settings: make_runtime("test", settings))
 
 
 class RunningService:
-    """A bare service in a process of its own."""
+    """A bare service in a separate process."""
 
     def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
         self.process = process

@@ -1,4 +1,4 @@
-"""The model server as a hop: the cases that every hop has in common, as a process."""
+"""The model server as a hop: the cases of the hop contract, in a separate process."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What is particular to ONNX models: classes, errors, files."""
+"""Behaviour specific to ONNX models: classes, errors, files."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_the_probabilities_of_a_classifier_are_a_tensor_with_named_columns(
 def test_inputs_that_the_model_refuses_are_a_client_error(tmp_path: Path) -> None:
     model = loaded(onnx_models.look_up(), tmp_path)
     assert model.predict({"index": np.array(2)}, ["entry"])["entry"] == 30.0
-    with pytest.raises(InvalidRequestError, match=r"the model refuses the inputs: .*out of data bounds"):
+    with pytest.raises(InvalidRequestError, match=r"the model rejects the inputs: .*out of data bounds"):
         model.predict({"index": np.array(3)}, ["entry"])
 
 
@@ -73,5 +73,5 @@ def test_an_unknown_format_or_directory_is_reported(tmp_path: Path) -> None:
         ModelLoadError, match=r"the format Caffe cannot be served; the formats are: CatBoost, .*, ONNX, "
     ):
         load_model(tmp_path, format="Caffe", threads=1)
-    with pytest.raises(ModelLoadError, match="holds no 'model' directory"):
+    with pytest.raises(ModelLoadError, match="contains no 'model' directory"):
         load_model(tmp_path, format="ONNX", threads=1)

@@ -1,4 +1,4 @@
-"""OpenScoring's API over a real socket, with a model of tables that adds."""
+"""OpenScoring's API over a real socket, with a tabular model that adds."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ URL = "/openscoring/model/adder"
 
 
 class Adder:
-    """`sum` = a + n, missing where either is; and the word as it is."""
+    """`sum` = a + n, missing if either is; and the word unchanged."""
 
     platform = "pmml4s_pmml"
     row_wise = True
@@ -82,7 +82,7 @@ async def test_the_fields_are_described(client: ClientSession) -> None:
         (URL, {"arguments": {"n": "two"}}, 400, "argument 'n' is 'two', but the field takes INT64"),
         (URL, {"arguments": []}, 400, "'arguments' must be a JSON object"),
         (f"{URL}/batch", {"requests": {}}, 400, "'requests' must be an array"),
-        ("/openscoring/model/other", {}, 404, "there is no model 'other' here, only 'adder'"),
+        ("/openscoring/model/other", {}, 404, "model 'other' not found; this server has 'adder'"),
     ],
 )
 async def test_an_invalid_request_is_answered_with_a_message(
@@ -94,7 +94,7 @@ async def test_an_invalid_request_is_answered_with_a_message(
 
 
 @pytest.mark.parametrize(
-    ("table", "message"), [("", "the table is empty"), ("a\nx\n", "'x' in column 'a' is no number")]
+    ("table", "message"), [("", "the table is empty"), ("a\nx\n", "'x' in column 'a' is not a number")]
 )
 async def test_an_invalid_table_is_refused(client: ClientSession, table: str, message: str) -> None:
     async with client.post(f"{URL}/csv", data=table) as answer:

@@ -1,4 +1,4 @@
-"""The proxy in front of Triton's HTTP API, with a server that behaves as Triton does."""
+"""The proxy in front of Triton's HTTP API, with a server that behaves like Triton."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -77,7 +77,7 @@ async def test_an_unreachable_triton_is_an_error_too() -> None:
     proxy.start()
     proxy.announce_ready()
     answer = await exchange(f"http://127.0.0.1:{port}", head("GET", "/v2/health/ready"))
-    assert (answer.status, answer.document) == (503, {"error": "Triton does not answer: ClientConnectorError"})
+    assert (answer.status, answer.document) == (503, {"error": "Triton does not respond: ClientConnectorError"})
     await asyncio.to_thread(proxy.stop)
 
 

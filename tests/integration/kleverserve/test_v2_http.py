@@ -24,7 +24,7 @@ INFER = "/v2/models/echo/infer"
 
 
 class FussyModel(EchoModel):
-    """Fails on 500, and breaks its contract on 13."""
+    """Fails on 500, and violates its contract on 13."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         if 500 in inputs["x"]:
@@ -95,10 +95,10 @@ async def test_metadata_and_health_follow_the_protocol(client: ClientSession, pa
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
-        ("GET", "/v2/models/other", 404, "there is no model 'other' here, only 'echo'"),
-        ("POST", "/v2/models/other/infer", 404, "there is no model 'other' here, only 'echo'"),
-        ("GET", "/v2/models/echo/versions/v2", 404, "model 'echo' has no version 'v2' here, only 'v1'"),
-        ("POST", "/v2/models/echo/versions/v2/infer", 404, "has no version 'v2'"),
+        ("GET", "/v2/models/other", 404, "model 'other' not found; this server has 'echo'"),
+        ("POST", "/v2/models/other/infer", 404, "model 'other' not found; this server has 'echo'"),
+        ("GET", "/v2/models/echo/versions/v2", 404, "version 'v2' of model 'echo' not found; this server has 'v1'"),
+        ("POST", "/v2/models/echo/versions/v2/infer", 404, "version 'v2' of model 'echo' not found"),
         ("GET", "/v3", 404, "GET /v3: Not Found"),
         ("GET", INFER, 405, "Method Not Allowed"),
     ],
@@ -123,7 +123,7 @@ async def test_content_that_is_not_json_is_refused(client: ClientSession) -> Non
     [
         {},
         {"Content-Type": "application/json; charset=utf-8"},
-        {"Content-Type": "application/x-www-form-urlencoded"},  # what curl -d says
+        {"Content-Type": "application/x-www-form-urlencoded"},  # the type that curl -d sends
     ],
 )
 async def test_a_body_that_is_not_json_is_refused_whatever_it_claims(
@@ -161,7 +161,7 @@ async def test_a_client_that_disconnects_mid_body_counts_as_a_bad_request(client
 async def test_a_body_over_the_limit_is_refused(client: ClientSession) -> None:
     async with client.post(INFER, json=request(*[1] * MAX_BODY)) as response:
         assert response.status == 413
-        assert f"but at most {MAX_BODY} are taken" in (await response.json())["error"]
+        assert f"but at most {MAX_BODY} are accepted" in (await response.json())["error"]
 
 
 @pytest.mark.parametrize(

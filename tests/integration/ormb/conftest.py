@@ -1,4 +1,4 @@
-"""A registry that answers as a test wants, and a client whose account is ann's."""
+"""A registry that answers as a test scripts it, and a client with the account of ann."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

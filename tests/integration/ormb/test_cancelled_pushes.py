@@ -16,7 +16,7 @@ MIB = 1024 * 1024
 
 
 def is_open(path: Path) -> bool:
-    """Whether this process has the file open."""
+    """Return whether this process has the file open."""
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if descriptor.readlink() == path:

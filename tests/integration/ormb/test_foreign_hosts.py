@@ -1,4 +1,4 @@
-"""Registries that send a client elsewhere: credentials are for the origin that was asked."""
+"""Registries that redirect a client: credentials are only for the requested origin."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from support.small_models import adder, big_file
 
 
 def location(url: str) -> Script:
-    """Uploads are to continue there."""
+    """Let uploads continue at this location."""
     return lambda request: (
         web.Response(status=202, headers={"Location": url.format(host=request.host)})
         if request.method == "POST"
@@ -81,7 +81,7 @@ SIGNED = "disposition=attachment%3Bfilename%3D%22ann%27s%20model.bin%22&sig=ab%2
 
 
 def to_store(store: str) -> Script:
-    """Blobs are at a store, behind a signature that covers the query."""
+    """Redirect blob requests to a store, with a signature that covers the query."""
 
     def answer(request: web.Request) -> web.Response | None:
         refusal = wants(ANN.basic, BASIC_CHALLENGE)(request)
@@ -106,8 +106,8 @@ async def test_a_signed_redirect_is_followed_byte_for_byte_without_credentials_a
         )
         assert rest == (model / "model" / "weights.bin").read_bytes()[100:]
         await anns_client.pull_and_export(scripted.reference, tmp_path / "out")
-    assert {asked.target.partition("?")[2] for asked in store.requests} == {SIGNED}
-    assert {asked.authorization for asked in store.requests} == {None}
+    assert {request.target.partition("?")[2] for request in store.requests} == {SIGNED}
+    assert {request.authorization for request in store.requests} == {None}
     assert store.requests[0].range == "bytes=100-"
 
 

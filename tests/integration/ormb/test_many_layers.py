@@ -1,4 +1,4 @@
-"""Registries that take some hundreds of layers only, as Amazon's does."""
+"""Registries that accept only some hundreds of layers, such as Amazon's."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`ormb` as a user types it, each command a process of its own, with Klever's registry."""
+"""`ormb` as a user types it, each command in a separate process, with Klever's registry."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ async def host(nats_url: str, tmp_path: Path) -> AsyncIterator[str]:
 
 
 def shell(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """Commands that keep everything below the directory."""
+    """Commands that keep all their files below the directory."""
     directory.mkdir()
     for name in ("ORMB_ROOTPATH", "ORMB_USERNAME", "ORMB_PASSWORD", "DOCKER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
@@ -34,36 +34,36 @@ def shell(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 async def test_a_model_moves_from_one_machine_to_another(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here, there = shell(tmp_path / "here", monkeypatch), shell(tmp_path / "there", monkeypatch)
-    digest = pack(adder(here.directory / "adder", 1)).digest
+    author, user = shell(tmp_path / "here", monkeypatch), shell(tmp_path / "there", monkeypatch)
+    digest = pack(adder(author.directory / "adder", 1)).digest
     name, stable = f"{host}/library/adder:v1", f"{host}/library/adder:stable"
-    assert "v1: saved" in await here.ok(f"ormb save adder {name}")
-    await here.ok(f"ormb tag {name} {stable}")
-    assert "v1: pushed to remote" in await here.ok(f"ormb push {name}")
-    await here.ok(f"ormb remove {name}")
-    assert [model["ref"] for model in json.loads(await here.ok("ormb models --json"))] == [stable]
+    assert "v1: saved" in await author.ok(f"ormb save adder {name}")
+    await author.ok(f"ormb tag {name} {stable}")
+    assert "v1: pushed to remote" in await author.ok(f"ormb push {name}")
+    await author.ok(f"ormb remove {name}")
+    assert [model["ref"] for model in json.loads(await author.ok("ormb models --json"))] == [stable]
 
-    inspected, pulled = await asyncio.gather(there.ok(f"ormb inspect --json {name}"), there.ok(f"ormb pull {name}"))
+    inspected, pulled = await asyncio.gather(user.ok(f"ormb inspect --json {name}"), user.ok(f"ormb pull {name}"))
     assert json.loads(inspected)["digest"] == digest
     assert "Downloaded newer model" in pulled
-    await there.ok(f"ormb export {name} -d copy")
-    copied = there.directory / "copy"
+    await user.ok(f"ormb export {name} -d copy")
+    copied = user.directory / "copy"
     assert pack(copied).digest == digest
-    original = here.directory / "adder" / "model" / "model.onnx"
+    original = author.directory / "adder" / "model" / "model.onnx"
     assert (copied / "model" / "model.onnx").read_bytes() == original.read_bytes()
 
 
 async def test_a_mistake_is_one_sentence_on_standard_error(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = shell(tmp_path / "here", monkeypatch)
-    (here.directory / "empty").mkdir()
+    user = shell(tmp_path / "here", monkeypatch)
+    (user.directory / "empty").mkdir()
     mistakes = {
         f"ormb pull {host}/library/missing:v1": "is not in the registry",
         f"ormb push {host}/library/missing:v1": "is not in the local store",
         f"ormb save empty {host}/library/adder:v1": "has no model/ directory",
     }
-    done = await asyncio.gather(*(here.run(line) for line in mistakes))
+    done = await asyncio.gather(*(user.run(line) for line in mistakes))
     for result, (line, says) in zip(done, mistakes.items(), strict=True):
         assert result.code != 0, line
         assert says in result.err, line
@@ -86,7 +86,7 @@ for number in range({NAMES_EACH}):
 
 
 async def test_concurrent_processes_on_one_store_lose_nothing(tmp_path: Path) -> None:
-    """They are let go together, when both have started."""
+    """They continue together once both have started."""
     store = LocalLayout(tmp_path / "store")
     store.save(pack(adder(tmp_path / "m", 1)), Reference("localhost:5000", "library/m", "v1"))
     processes = [

@@ -28,7 +28,7 @@ VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 @pytest.fixture(autouse=True)
-def _no_proxies_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _unset_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(variable.upper(), raising=False)
@@ -45,7 +45,7 @@ async def test_push_and_pull_use_the_proxy_and_the_name_is_never_resolved(
             pushed = await client.push_directory(model, REFERENCE)
             await client.pull_and_export(REFERENCE, tmp_path / "out")
     assert pack(tmp_path / "out").digest == pushed.digest
-    assert any(line.startswith(f"PUT http://{NAME}/v2/team/adder/manifests/v1") for line in proxy.seen)
+    assert any(line.startswith(f"PUT http://{NAME}/v2/team/adder/manifests/v1") for line in proxy.requests)
 
 
 async def test_a_registry_behind_tls_is_reached_by_connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ async def test_a_registry_behind_tls_is_reached_by_connect(tmp_path: Path, monke
             monkeypatch.setenv("https_proxy", f"http://{address}")
             with pytest.raises(ProxyError, match=r"\(\$https_proxy\) wants a login"):
                 await client.inspect(REFERENCE)
-    assert set(proxy.seen) == {f"CONNECT {NAME}:443"}
+    assert set(proxy.requests) == {f"CONNECT {NAME}:443"}
 
 
 async def test_logins_and_tokens_use_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ async def test_logins_and_tokens_use_the_proxy(tmp_path: Path, monkeypatch: pyte
             monkeypatch.setenv("ALL_PROXY", address)
             await check_login(NAME, Credentials(USER, PASSWORD), tmp_path, Connecting(plain_http=True))
     ping = f"GET http://{NAME}/v2/"
-    assert proxy.seen == [ping, f"GET http://{NAME}/token?service=registry", ping]
+    assert proxy.requests == [ping, f"GET http://{NAME}/token?service=registry", ping]
 
 
 async def test_no_proxy_and_loopback_connect_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ async def test_no_proxy_and_loopback_connect_directly(tmp_path: Path, monkeypatc
         monkeypatch.setenv("HTTP_PROXY", f"http://{address}")
         async with OrmbClient(tmp_path / "ormb") as client:
             await client.push_directory(adder(tmp_path / "adder", 1), Reference(registry, "team/adder", "v1"))
-    assert proxy.seen == []
+    assert proxy.requests == []
 
 
 def to_the_store(request: web.Request) -> web.Response | None:
@@ -106,8 +106,8 @@ async def test_a_redirect_to_another_host_uses_the_proxy_too(tmp_path: Path, mon
             store.blobs = registry.blobs
             registry.script = to_the_store
             await client.pull_and_export(reference, tmp_path / "out")
-    assert all(line.startswith("GET http://store.corp.example/v2/m/blobs/") for line in proxy.seen)
-    assert proxy.seen
+    assert all(line.startswith("GET http://store.corp.example/v2/m/blobs/") for line in proxy.requests)
+    assert proxy.requests
 
 
 @pytest.mark.parametrize(
@@ -151,4 +151,4 @@ async def test_the_embedded_registry_reaches_external_ones_through_the_proxy(
         with pytest.raises(TransientError, match=r"the proxy .* answered 502"):
             await RemoteManifests(connection, NAME).get("team/adder", "v1")
         await anext(opened, None)
-    assert set(proxy.seen) == {f"CONNECT {NAME}:443"}
+    assert set(proxy.requests) == {f"CONNECT {NAME}:443"}

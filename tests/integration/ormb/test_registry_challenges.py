@@ -1,4 +1,4 @@
-"""Registries that ask for a login in ways of their own: the challenge that works is answered."""
+"""Registries with various login challenges: the supported one is answered."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Registries that want to know who asks."""
+"""Registries that require a login."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ SECRET = f"{USER}:{PASSWORD}".encode()
 
 
 def docker(home: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]) -> None:
-    """What `docker login` has written."""
+    """Write the files of `docker login`."""
     (home / "docker").mkdir(exist_ok=True)
     (home / "docker" / "config.json").write_text(json.dumps(config))
     monkeypatch.setenv("DOCKER_CONFIG", str(home / "docker"))
@@ -187,7 +187,7 @@ def test_a_login_moves_an_unreadable_file_aside(tmp_path: Path) -> None:
 async def test_a_registry_without_login_needs_no_valid_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
 ) -> None:
-    """Dockers file is broken, and so are ormb's own files: the pull does not depend on them."""
+    """Docker's file and ormb's own files are broken, and the pull does not depend on them."""
     docker(tmp_path, monkeypatch, {})
     (tmp_path / "docker" / "config.json").write_text(config)
     for name in (CONFIG, "uploads", "digests"):

@@ -18,7 +18,7 @@ from support.small_models import adder
 
 
 async def initialize(*arguments: str, **environment: str) -> tuple[int, str]:
-    """Exit code, and what it said."""
+    """Return exit code and output."""
     command = (sys.executable, "-m", "ormb.cli.initializer", "pull-and-export", *arguments)
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment}
@@ -39,8 +39,8 @@ async def test_a_volume_is_filled_once_and_updated_in_place_beside_other_files(n
         reference = Reference(registry.address, "library/adder", "v1")
         await client.push_directory(adder(tmp_path / "1", 1), reference)
         uri = f"oci://{reference}"
-        code, said = await initialize(uri, str(volume))
-        assert code == 0, said
+        code, output = await initialize(uri, str(volume))
+        assert code == 0, output
         assert files(volume) == {
             "1/model.onnx",
             "config.pbtxt",
@@ -52,9 +52,9 @@ async def test_a_volume_is_filled_once_and_updated_in_place_beside_other_files(n
 
         assert "already" in (await initialize(uri, str(volume)))[1]
         await client.push_directory(adder(tmp_path / "2", 2), reference)
-        code, said = await initialize(uri, str(volume))
-        assert code == 0, said
-        assert "already" not in said
+        code, output = await initialize(uri, str(volume))
+        assert code == 0, output
+        assert "already" not in output
         second = (tmp_path / "2" / "model" / "model.onnx").read_bytes()
         assert (volume / "1" / "model.onnx").read_bytes() == second
 
@@ -65,10 +65,10 @@ async def test_a_volume_is_filled_once_and_updated_in_place_beside_other_files(n
 
 @pytest.mark.parametrize("uri", ["library/adder:v1", "127.0.0.1:1/library/adder:v1"])
 async def test_a_failed_fetch_is_a_sentence_and_an_exit_code(tmp_path: Path, uri: str) -> None:
-    code, said = await initialize(uri, str(tmp_path / "volume"))
+    code, output = await initialize(uri, str(tmp_path / "volume"))
     assert code != 0
-    assert "Traceback" not in said
-    assert "library/adder" in said or "127.0.0.1:1" in said
+    assert "Traceback" not in output
+    assert "library/adder" in output or "127.0.0.1:1" in output
 
 
 async def test_a_registry_of_a_private_authority_is_trusted_by_option_or_environment(tmp_path: Path) -> None:
@@ -84,18 +84,18 @@ async def test_a_registry_of_a_private_authority_is_trusted_by_option_or_environ
             patched.setenv("https_proxy", through["https_proxy"])
             async with OrmbClient(tmp_path / "ormb", ca_file=Path(own)) as client:
                 await client.push_directory(adder(tmp_path / "1", 1), reference)
-        code, said = await initialize(str(reference), str(tmp_path / "a"), **through)
+        code, output = await initialize(str(reference), str(tmp_path / "a"), **through)
         assert code == 1
-        assert "certificate" in said
-        code, said = await initialize(str(reference), str(tmp_path / "a"), "--ca-file", own, **through)
-        assert code == 0, said
-        code, said = await initialize(str(reference), str(tmp_path / "b"), **{**through, "ORMB_CA_FILE": own})
-        assert code == 0, said
+        assert "certificate" in output
+        code, output = await initialize(str(reference), str(tmp_path / "a"), "--ca-file", own, **through)
+        assert code == 0, output
+        code, output = await initialize(str(reference), str(tmp_path / "b"), **{**through, "ORMB_CA_FILE": own})
+        assert code == 0, output
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
 async def test_a_missing_certificate_file_is_an_error_if_it_was_requested(tmp_path: Path) -> None:
-    gone = str(tmp_path / "gone.pem")
-    code, said = await initialize("localhost:5000/library/adder:v1", str(tmp_path / "a"), "--ca-file", gone)
+    missing = str(tmp_path / "gone.pem")
+    code, output = await initialize("localhost:5000/library/adder:v1", str(tmp_path / "a"), "--ca-file", missing)
     assert code == 2
-    assert f"cannot use {gone}: No such file or directory" in said
+    assert f"cannot use {missing}: No such file or directory" in output

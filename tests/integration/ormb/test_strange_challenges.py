@@ -1,4 +1,4 @@
-"""Registries and token endpoints that answer otherwise than they should."""
+"""Registries and token endpoints with wrong answers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from ormb.reference import Reference
 
 @asynccontextmanager
 async def registry(challenge: str, token_answer: str) -> AsyncIterator[str]:
-    """A registry that always refuses; its host:port. `{host}` in the challenge stands for that."""
+    """The host:port of a registry that always refuses. `{host}` in the challenge stands for it."""
 
     async def refuse(request: web.Request) -> web.Response:
         return web.Response(status=401, headers={"WWW-Authenticate": challenge.format(host=request.host)})

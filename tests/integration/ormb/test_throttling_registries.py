@@ -1,4 +1,4 @@
-"""`Retry-After`: a registry that says when to come back gets no request before that."""
+"""`Retry-After`: a registry gets no request before the time that it names."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ from support.waiting import others
 
 
 class Time:
-    """A clock that moves when somebody sleeps."""
+    """A clock that moves when something sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -38,7 +38,7 @@ class Time:
 
 @asynccontextmanager
 async def timed(tmp_path: Path, time: Time) -> AsyncIterator[HttpRegistry]:
-    """A client whose pauses take no time."""
+    """A client whose delays take no time."""
     async with aiohttp.ClientSession() as session:
         transport = Transport(session, pauses=Pauses(clock=lambda: time.now, sleep=time.sleep))
         authorizer = Authorizer(lambda _host, _warn: ANN, transport)
@@ -48,20 +48,20 @@ async def timed(tmp_path: Path, time: Time) -> AsyncIterator[HttpRegistry]:
 
 
 class Throttled:
-    """From the third request on, a registry that wants none for a while."""
+    """A registry that refuses requests for a while from the third one on."""
 
     def __init__(self, time: Time, seconds: float, **answer: str) -> None:
         self.time = time
         self.until = float("inf")
         self.seconds = seconds
         self.answer = answer
-        self.seen: list[float] = []
+        self.times: list[float] = []
 
     def __call__(self, _request: web.Request) -> web.Response | None:
-        self.seen.append(self.time.now)
-        if len(self.seen) == 3:
+        self.times.append(self.time.now)
+        if len(self.times) == 3:
             self.until = self.time.now + self.seconds
-        if len(self.seen) < 3 or self.time.now >= self.until:
+        if len(self.times) < 3 or self.time.now >= self.until:
             return None
         headers = {"Retry-After": str(int(self.seconds)), **{k.replace("_", "-"): v for k, v in self.answer.items()}}
         return web.Response(status=int(headers.pop("status", "429")), headers=headers)
@@ -86,8 +86,8 @@ async def test_a_registry_gets_no_requests_before_its_retry_after_time(
         await Transfer(http, concurrency=4).upload(scripted.reference, packed.layers, Silent())
         await http.put_manifest(scripted.reference, packed.manifest, OCI_MANIFEST)
     assert set(scripted.blobs) == {layer.descriptor.digest for layer in packed.layers}
-    assert {at for at in throttled.seen if 0 < at < 60} == set()
-    assert len([at for at in throttled.seen if at == 0]) <= 2 + 4, "those that were under way together"
+    assert {at for at in throttled.times if 0 < at < 60} == set()
+    assert len([at for at in throttled.times if at == 0]) <= 2 + 4, "those that were under way together"
     status = answer.get("status", "429")
     assert caplog.messages == [f"{scripted.host} answered {status}: waiting 60 seconds, as it asks"]
 
@@ -100,7 +100,7 @@ async def test_every_kind_of_request_waits_for_retry_after(
     scripted.script = throttled = Throttled(time, 60)
     scripted.blobs["sha256:0"] = b"blob"
     scripted.manifests["v1"] = b"{}", OCI_MANIFEST
-    throttled.seen = [0.0, 0.0]
+    throttled.times = [0.0, 0.0]
     if method == "token":
         scripted.script = lambda request: (
             (throttled(request) if request.path == "/token" else None) or wants("Bearer t", BEARER_CHALLENGE)(request)
@@ -114,7 +114,7 @@ async def test_every_kind_of_request_waits_for_retry_after(
             await getattr(http, method)(named, "sha256:0")
         else:
             assert (await http.get_manifest(named))[0] == b"{}"
-    assert throttled.seen[2:] == [0.0, 60.0]
+    assert throttled.times[2:] == [0.0, 60.0]
 
 
 async def test_a_delay_that_is_too_long_fails_the_command_at_once_with_the_time(
@@ -122,12 +122,12 @@ async def test_a_delay_that_is_too_long_fails_the_command_at_once_with_the_time(
 ) -> None:
     time = Time()
     scripted.script = throttled = Throttled(time, 3600)
-    throttled.seen = [0.0, 0.0]
+    throttled.times = [0.0, 0.0]
     async with timed(tmp_path, time) as http:
         for _ in range(2):
             with pytest.raises(ThrottledError, match=r"for 3600 seconds: try again after \d{4}-\d\d-\d\d \d\d:\d\d"):
                 await http.get_manifest(scripted.reference)
-    assert (time.now, len(throttled.seen)) == (0.0, 3)
+    assert (time.now, len(throttled.times)) == (0.0, 3)
 
 
 async def test_endless_delays_fail_the_command(scripted: ScriptedRegistry, tmp_path: Path) -> None:

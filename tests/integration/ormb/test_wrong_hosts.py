@@ -1,4 +1,4 @@
-"""Pushing to, and pulling from, something that listens and is no registry."""
+"""Pushing to, and pulling from, a server that is not a registry."""
 
 from pathlib import Path
 

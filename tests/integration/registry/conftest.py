@@ -11,7 +11,7 @@ from support.registry_service import Platform, platform, running_registry
 
 @pytest.fixture
 async def registry(nats_url: str, tmp_path: Path) -> AsyncIterator[OciClient]:
-    """A registry that compares seldom, so that nothing here is owed to a comparison."""
+    """A registry that compares seldom, so that no test depends on a comparison."""
     async with running_registry(tmp_path, nats_url, reconcile_seconds=600) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""Blobs through the distribution API, as any client may send and read them."""
+"""Blobs through the distribution API, for any client."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""The parts of the distribution API that clients meet less often."""
+"""The less common parts of the distribution API."""
 
 import hashlib
 

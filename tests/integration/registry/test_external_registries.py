@@ -1,4 +1,4 @@
-"""Models in CNCF distribution become part of the catalogue: by notifications, and by the scan where these are lost."""
+"""Models in CNCF distribution become part of the catalogue: by notifications, and by the scan if these are lost."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -28,13 +28,13 @@ REF = "team/adder:v1"
 
 @pytest.fixture
 def port() -> int:
-    """Where Klever's registry takes notifications."""
+    """The port on which Klever's registry receives notifications."""
     return free_port()
 
 
 @pytest.fixture
 def external(tmp_path: Path, port: int) -> Iterator[str]:
-    """A registry that sends every notification to two endpoints, which both are Klever."""
+    """A registry that sends every notification to two endpoints, both of Klever."""
     headers = {"Authorization": [f"Bearer {SECRET}"]}
     url = f"http://127.0.0.1:{port}/webhooks/distribution"
     twice = [Endpoint(url=url, headers=headers, name=name) for name in ("first", "second")]
@@ -52,7 +52,7 @@ async def world(nats_url: str) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 async def klever(nats_url: str, tmp_path: Path, port: int, external: str) -> AsyncIterator[OciClient]:
-    """Klever, which owes nothing here to a scan."""
+    """Klever, with scans so rare that no test depends on one."""
     settings = {"port": port, "external_registries": external, "webhook_secret": SECRET}
     async with running_registry(tmp_path / "own", nats_url, external_scan_seconds=600, **settings) as client:
         yield client

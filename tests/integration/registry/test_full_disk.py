@@ -1,4 +1,4 @@
-"""A disk that takes no more: pushes are refused with the reason, all else works, and space mends it."""
+"""A full disk: pushes are refused with the reason, everything else works, and free space resolves it."""
 
 import io
 import os
@@ -40,9 +40,9 @@ async def world(nats_url: str, registry: OciClient) -> AsyncIterator[Platform]:
 
 async def problems(registry: OciClient) -> dict[str, str]:
     answer = await registry.request("GET", "/readyz")
-    found: dict[str, str] = answer.json["problems"]
-    assert (answer.status == 200) == (found == {})
-    return found
+    reasons: dict[str, str] = answer.json["problems"]
+    assert (answer.status == 200) == (reasons == {})
+    return reasons
 
 
 def files(directory: Path) -> list[Path]:
@@ -52,7 +52,7 @@ def files(directory: Path) -> list[Path]:
 async def test_a_blob_that_does_not_fit_is_507_with_the_reason_and_leaves_nothing(
     registry: OciClient, directory: Path
 ) -> None:
-    await registry.push(REPOSITORY, "v1", MODEL)
+    await registry.push(REPOSITORY, MODEL.digest, MODEL)  # no version, so that the catalogue is not written meanwhile
     before = files(directory)
     answer = await registry.request(
         "POST", f"/v2/{REPOSITORY}/blobs/uploads/", params={"digest": oci.sha256(LARGE)}, data=io.BytesIO(LARGE)
@@ -60,7 +60,7 @@ async def test_a_blob_that_does_not_fit_is_507_with_the_reason_and_leaves_nothin
     (error,) = answer.json["errors"]
     assert (answer.status, error["code"]) == (507, "INSUFFICIENT_STORAGE")
     assert "the disk is full" in error["message"]
-    assert "make space" in error["message"]
+    assert "free space" in error["message"]
     assert files(directory) == before
 
 

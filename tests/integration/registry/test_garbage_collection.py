@@ -1,4 +1,4 @@
-"""What nothing names goes after its time; what clients are pushing stays, whatever the collector does meanwhile."""
+"""Unreferenced blobs are removed once they are old; blobs of pushes in progress are kept."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ MODEL = oci.model()
 
 
 class Silent:
-    """Observes nothing."""
+    """An observer that does nothing."""
 
     def tagged(self, repository: str, tag: str, digest: str) -> None:
         """See `Observer`."""
@@ -73,7 +73,7 @@ class Disk:
         await self.distribution.push(REPOSITORY, tag, artifact.manifest, oci.OCI_MANIFEST)
 
     def age(self) -> None:
-        """Let everything have been used a day ago."""
+        """Let the last use of everything be a day ago."""
         then = time.time() - DAY
         for path in self.files():
             os.utime(path, (then, then))
@@ -206,7 +206,7 @@ async def test_a_blob_deleted_by_two_repositories_at_once_leaves_the_pool(disk: 
 
 
 async def test_pushes_of_old_blobs_during_a_collection_are_complete_or_refused(disk: Disk) -> None:
-    """Every manifest names blobs that are due; the collector meets it at any point."""
+    """Every manifest names blobs that are due for removal; the collector may run at any point."""
     models = [oci.model(f"weights {number}".encode()) for number in range(60)]
     for model in models:
         for blob in model.blobs:

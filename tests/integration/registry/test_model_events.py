@@ -1,4 +1,4 @@
-"""What the rest of the platform hears of pushes, deletions and jobs."""
+"""The events about pushes, deletions and jobs for the rest of the platform."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""skopeo, which knows nothing of Klever, reads and writes what the registry keeps."""
+"""skopeo, which does not know Klever, reads and writes artifacts of the registry."""
 
 import asyncio
 import json
@@ -27,9 +27,9 @@ async def skopeo(*arguments: str) -> bytes:
 
 async def test_skopeo_copies_a_model_out_and_in_again(registry: OciClient, world: Platform, tmp_path: Path) -> None:
     await registry.push("library/iris", "v1", MODEL)
-    there = f"docker://{registry.address}/library"
-    await skopeo("copy", "--src-tls-verify=false", f"{there}/iris:v1", f"oci:{tmp_path}/out:v1")
-    await skopeo("copy", "--dest-tls-verify=false", f"oci:{tmp_path}/out:v1", f"{there}/copy:v2")
+    registry_url = f"docker://{registry.address}/library"
+    await skopeo("copy", "--src-tls-verify=false", f"{registry_url}/iris:v1", f"oci:{tmp_path}/out:v1")
+    await skopeo("copy", "--dest-tls-verify=false", f"oci:{tmp_path}/out:v1", f"{registry_url}/copy:v2")
     answer = await registry.request("GET", "/v2/library/copy/manifests/v2")
     assert answer.body == MODEL.manifest
     await world.settled("library/copy:v2", MODEL.digest)

@@ -1,4 +1,4 @@
-"""The registry with accounts, as its own client, skopeo and a bare HTTP client see it."""
+"""The registry with accounts, for its own client, skopeo and a bare HTTP client."""
 
 import asyncio
 import json

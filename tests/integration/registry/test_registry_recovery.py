@@ -1,4 +1,4 @@
-"""The real service as a process: NATS away, restarts in the middle, and what must be repaired after them."""
+"""The real service as a process: NATS down, restarts half way, and the repairs after them."""
 
 from collections.abc import Iterator
 from pathlib import Path

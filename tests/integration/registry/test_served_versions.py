@@ -1,4 +1,4 @@
-"""What is served is not deleted, and what is asked to be deleted is, on a real registry and NATS."""
+"""Served versions are not deleted, and requested deletions are carried out, on a real registry and NATS."""
 
 from kleverproto.documents import Tombstone
 from kleverproto.envelope import EventSource
@@ -35,7 +35,7 @@ async def test_the_oci_api_refuses_to_delete_a_served_version_and_names_the_serv
 
         async def is_refused(path: str = f"{PATH}/{reference}") -> bool:
             answer = await registry.request("DELETE", path)
-            await registry.push("library/iris", "v1", MODEL)  # where the registry had not heard of the serving yet
+            await registry.push("library/iris", "v1", MODEL)  # if the registry had not heard of the serving yet
             problem = (answer.json or {}).get("errors", [{}])[0]
             return answer.status == 409 and "is served by default/iris" in problem["message"]
 

@@ -1,4 +1,4 @@
-"""What makers of models write beside each: a request, and the answer of the framework itself."""
+"""Writes a request and the framework's own answer beside each model."""
 
 import json
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ def write(directory: Path, model_format: str, given: Given, answers: Mapping[str
         directory: where ormbfile.yaml and model/ are.
         model_format: the platform's name for it.
         given: the inputs of one request, the first dimension being rows.
-        answers: what the framework says to them, by output name.
-        more: the names of output parameters to be found, such as classes.
+        answers: the framework's answers, by output name.
+        more: the names of expected output parameters, such as classes.
     """
     inputs = [
         {"name": name, "datatype": datatype, "shape": list(np.shape(values)), "data": plain(np.asarray(values))}

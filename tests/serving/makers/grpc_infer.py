@@ -1,4 +1,4 @@
-"""Ask over gRPC: `python grpc_infer.py <host:port> <serving> <namespace> <case.json>`; prints outputs as JSON."""
+"""Send a gRPC request: `python grpc_infer.py <host:port> <serving> <namespace> <case.json>`; prints outputs as JSON."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -15,7 +15,7 @@ DTYPES = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "INT32": np
 
 
 def main(address: str, name: str, namespace: str, case: Path) -> None:
-    """One request, routed by its headers as with Seldon Core."""
+    """Send one request, routed by its headers as with Seldon Core."""
     described = json.loads(case.read_text())
     with grpc.InferenceServerClient(address) as client:
         answer = client.infer(

@@ -1,4 +1,4 @@
-"""A Keras model in HDF5, which nothing serves as it is."""
+"""A Keras model in HDF5, a format without a runtime."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.

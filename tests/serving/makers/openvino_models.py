@@ -1,4 +1,4 @@
-"""Make models in OpenVINO's format, and say what they must answer: `python openvino_models.py <directory>`."""
+"""Create models in OpenVINO's format with their expected answers: `python openvino_models.py <directory>`."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -13,7 +13,7 @@ from openvino import opset13 as ops
 
 
 def main(root: Path) -> None:
-    """Numbers and text, through arithmetic and untouched."""
+    """Create models with numbers and text, computed and passed through."""
     generator = np.random.default_rng(1)
     x, weights = (generator.normal(size=size).astype(np.float32) for size in ((6, 4), (4, 3)))
     words = np.array(["a", "é", "", "four", "5", "six six"], object)

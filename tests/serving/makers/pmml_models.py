@@ -1,4 +1,4 @@
-"""Make PMML documents of scikit-learn's pipelines, and ask the pipelines: `python pmml_models.py <directory>`."""
+"""Create PMML documents of scikit-learn's pipelines with their answers: `python pmml_models.py <directory>`."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -43,7 +43,7 @@ def written_models(root: Path) -> None:
 
 
 def main(root: Path) -> None:
-    """A classifier and a regression."""
+    """Create a classifier and a regression."""
     table = pd.DataFrame(FEATURES, columns=["sepal length", "sepal width", "petal length", "petal width"])
     some = table.iloc[::10]
     given = {name: ("FP64", some[name].to_numpy()) for name in table}

@@ -1,4 +1,4 @@
-"""Make models of tables, and ask them: `python table_models.py <directory>`."""
+"""Create tabular models with their answers: `python table_models.py <directory>`."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -76,7 +76,7 @@ def sklearn_models(root: Path) -> None:
 
 
 def wide_models(root: Path) -> None:
-    """More named columns than are inputs of their own: numbers, and numbers beside texts."""
+    """Models with more named columns than there are separate inputs: numbers, and numbers with texts."""
     names = [f"c{index}" for index in range(2001)]
     numbers = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2001)), columns=names)
     labels = numbers["c0"] > numbers["c2000"]

@@ -1,4 +1,4 @@
-"""Make TensorFlow's models, and ask TensorFlow: `python tensorflow_models.py <directory>`."""
+"""Create TensorFlow models with TensorFlow's answers: `python tensorflow_models.py <directory>`."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -16,7 +16,7 @@ GENERATOR = np.random.default_rng(1)
 
 
 class TwoHeads(tf.Module):  # type: ignore[misc]  # the base is untyped
-    """Two inputs of two types, two outputs that the signature names."""
+    """Two inputs of two types, and two outputs that the signature names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,13 +26,13 @@ class TwoHeads(tf.Module):  # type: ignore[misc]  # the base is untyped
         input_signature=[tf.TensorSpec((None, 4), tf.float32, name="x"), tf.TensorSpec((None,), tf.int32, name="row")]
     )
     def serve(self, x: Any, row: Any) -> dict[str, Any]:
-        """Scores, and the best one with something added."""
+        """Return scores, and the best one plus a number."""
         scores = tf.nn.softmax(tf.matmul(x, self.weights))
         return {"scores": scores, "best": tf.argmax(scores, axis=1) + tf.cast(row, tf.int64)}
 
 
 def main(root: Path) -> None:
-    """Make them all."""
+    """Create all models."""
     x, row = GENERATOR.normal(size=(6, 4)).astype(np.float32), np.arange(6, dtype=np.int32)
     module = TwoHeads()
     directory = place(root, "savedmodel")
@@ -62,7 +62,7 @@ def main(root: Path) -> None:
 
 
 def write_unique(root: Path) -> None:
-    """What OpenVINO answered wrongly: the distinct values of a vector, without the place of each."""
+    """A regression test of OpenVINO: the distinct values of a vector, without the position of each."""
     module, x = tf.Module(), np.array([3, 3, 1, 2, 1, 3], np.float32)
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="x")])  # type: ignore[untyped-decorator]
@@ -77,7 +77,7 @@ def write_unique(root: Path) -> None:
 
 
 def write_picky(root: Path, module: Any) -> None:
-    """A TensorFlow Lite model that takes three rows, and not the one that an interpreter begins with."""
+    """A TensorFlow Lite model that accepts three rows, but not the one with which an interpreter starts."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, 4), tf.float32, name="x")])  # type: ignore[untyped-decorator]
     def picky(x: Any) -> Any:
@@ -87,7 +87,7 @@ def write_picky(root: Path, module: Any) -> None:
 
 
 def write_lite(root: Path, name: str, function: Any, module: Any, x: Any) -> None:
-    """A function as a TensorFlow Lite model, and what TensorFlow's interpreter answers."""
+    """A function as a TensorFlow Lite model, with the answer of TensorFlow's interpreter."""
     directory = place(root, name)
     content = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], module).convert()
     (directory / "model" / "model.tflite").write_bytes(content)

@@ -1,4 +1,4 @@
-"""Make PyTorch's models, and ask them: `python torch_models.py <directory>`."""
+"""Create PyTorch models with their answers: `python torch_models.py <directory>`."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -13,29 +13,29 @@ from torch import nn
 
 
 class Tokens(nn.Module):  # type: ignore[misc]  # the base is untyped
-    """Integers in; a number and a label out; a parameter with a default."""
+    """Integers as input; a number and a label as output; a parameter with a default."""
 
     def __init__(self) -> None:
         super().__init__()
         self.table = nn.Embedding(10, 4)
 
     def forward(self, tokens: torch.Tensor, weight: torch.Tensor, k: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sums of embeddings, and where the largest is."""
+        """Return sums of embeddings, and the position of the largest."""
         total = self.table(tokens).sum(1) * weight * k
         return total, total.argmax(1)
 
 
 class Repeats(nn.Module):  # type: ignore[misc]  # the base is untyped
-    """One of its results comes twice."""
+    """Returns one of its results twice."""
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sum, sum and product."""
+        """Return sum, sum and product."""
         total = x + 1
         return total, total, x * 2
 
 
 def main(root: Path) -> None:
-    """Make them all."""
+    """Create all models."""
     image = torch.randn(6, 3, 8, 8)
     cnn: Any = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
     cnn.eval()

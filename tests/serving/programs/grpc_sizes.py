@@ -1,6 +1,6 @@
 """Sends requests of several sizes by gRPC: address, model, input, datatype, sizes in bytes, each maybe with `gzip:`.
 
-Prints for each size how the request ended, as JSON: rows that came back, or the status and its message.
+Prints the outcome for each size as JSON: the number of returned rows, or the status and its message.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The same classifier as MLServer's runtimes load it, each folder with what it should predict for `ROWS`."""
+"""The same classifier in the formats of MLServer's runtimes, each in a directory with its predictions for `ROWS`."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ def main(root: Path) -> None:
     mlflow.sklearn.save_model(framed, folder(root / "columns"), signature=by_columns)
     mlflow.sklearn.save_model(linear, folder(root / "unsigned"))
     broken = LogisticRegression(max_iter=500).fit(table, species)
-    del broken.coef_  # as pickles of another release lack a part
+    del broken.coef_  # like a pickle of another release
     mlflow.sklearn.save_model(broken, folder(root / "unsigned-broken"))
 
     rows = np.array(ROWS, np.float32)

@@ -1,6 +1,6 @@
 """Writes models of the libraries of a toolchain as users write them, and loads the pickles again by the allowlist.
 
-Arguments: where to write, where modelfiles is. Prints the names of the folders that it wrote.
+Arguments: the output directory, the directory of modelfiles. Prints the names of the written directories.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -70,7 +70,7 @@ def saved_by_mlflow(directory: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    """Write and load."""
+    """Write and load the models."""
     directory = Path(sys.argv[1])
     sys.path.insert(0, sys.argv[2])
     from modelfiles.unpickling.allowlist import Allowlist

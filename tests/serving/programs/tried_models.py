@@ -1,4 +1,4 @@
-"""Writes pipelines of scikit-learn that load and then fail, or refuse whatever is made up for them, to a directory."""
+"""Writes pipelines of scikit-learn that load and then fail, or that refuse all generated samples."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -28,13 +28,13 @@ def keep(directory: Path, model: object) -> None:
 root = Path(sys.argv[1])
 keep(root / "choosy", make_pipeline(OneHotEncoder(handle_unknown="error"), LogisticRegression()).fit(ROWS, CLASSES))
 half = DecisionTreeClassifier().fit(ROWS, CLASSES)
-del half.n_classes_  # which only predict_proba looks at
+del half.n_classes_  # only predict_proba uses it
 keep(root / "half", half)
 frame = pd.DataFrame({"age": [5.0, 7.0, 5.0, 7.0], "job": ["cook", "nurse", "cook", "nurse"]})
 columns = ColumnTransformer([("n", SimpleImputer(), ["age"]), ("c", OneHotEncoder(), ["job"])])
 named = make_pipeline(columns, LogisticRegression()).fit(frame, CLASSES)
 old = make_pipeline(SimpleImputer(), LogisticRegression()).fit(ROWS, CLASSES)
-del old.steps[0][1]._fill_dtype  # as an earlier version left it
+del old.steps[0][1]._fill_dtype  # like a pickle of an earlier version
 sklearn.base.__version__ = "1.3.2"
 keep(root / "old", old)
 del named.steps[0][1].transformers_[0][1]._fill_dtype

@@ -1,1 +1,1 @@
-"""Random faults against a whole platform under load, and an independent account of what has to be true afterwards."""
+"""Random faults against a whole platform under load, and an independent account of the required final state."""

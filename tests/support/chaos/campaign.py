@@ -1,4 +1,4 @@
-"""One run: users, faults, an end to both, and the judgement."""
+"""One run: users, faults, the end of both, and the verdict."""
 
 import asyncio
 from collections import Counter
@@ -17,16 +17,16 @@ from .world import World
 
 FIRST_REF = "chaos/steady:v1"
 RECOVERY_SECONDS = 30.0
-"""After a fault of the data plane."""
+"""Seconds after a fault of the data plane."""
 NOTICE_SECONDS = 3.0
-"""After a fault a service may still say that it was not ready."""
+"""Seconds after a fault in which a service may still report that it was not ready."""
 SETTLE_SECONDS = 150.0
-"""For everything to be right once the faults are over."""
+"""Seconds for everything to recover once the faults are over."""
 
 
 @dataclass(frozen=True)
 class Happened:
-    """A fault that was."""
+    """A fault that was injected."""
 
     fault: Fault
     text: str
@@ -40,12 +40,12 @@ class Campaign:
 
     Args:
         world: the platform, running.
-        users: those who use it.
-        readiness: what its services say.
-        listener: one who follows its events.
-        seed: which faults come.
-        faults: which kinds there are.
-        seconds: for how long.
+        users: clients that use it.
+        readiness: the readiness reported by its services.
+        listener: a client that follows its events.
+        seed: determines the sequence of faults.
+        faults: the kinds of faults.
+        seconds: the duration.
     """
 
     world: World
@@ -59,7 +59,7 @@ class Campaign:
     left_out: Counter[str] = field(default_factory=Counter)
 
     async def run(self) -> list[str]:
-        """Everything that was wrong, or still is."""
+        """Run the campaign and return a description of everything that was wrong or still is."""
         watching = asyncio.create_task(self.readiness.run())
         listening = asyncio.create_task(self.listener.run())
         try:
@@ -78,7 +78,7 @@ class Campaign:
 
     @property
     def summary(self) -> str:
-        """One line."""
+        """Return a summary in one line."""
         ledger = self.world.ledger
         kinds = len({each.fault.name for each in self.happened})
         return (
@@ -89,7 +89,7 @@ class Campaign:
         )
 
     async def _begin(self) -> None:
-        """A serving to begin with, so that there is something to lose."""
+        """Deploy an initial serving, so that there is state to lose."""
         await self.users.push(FIRST_REF)
         await self.world.platform.parsed(FIRST_REF)
         await self.users.deploy(STEADY, FIRST_REF)
@@ -117,15 +117,15 @@ class Campaign:
         self.happened.append(Happened(fault, text, since, self.world.timeline.now))
 
     async def _settled(self) -> list[str]:
-        """What is still wrong when everything had the time to become right."""
+        """Return what is still wrong after the platform had time to recover."""
         deadline = self.world.timeline.now + SETTLE_SECONDS
         while True:
             try:
-                found = await violations(self.world, self.readiness, self.listener)
+                problems = await violations(self.world, self.readiness, self.listener)
             except UNREACHABLE as error:
-                found = [f"the platform does not answer: {error!r}"]
-            if not found or self.world.timeline.now > deadline:
-                return found
+                problems = [f"the platform does not answer: {error!r}"]
+            if not problems or self.world.timeline.now > deadline:
+                return problems
             await pause(1)
 
     def _failed_predictions(self) -> list[str]:
@@ -149,7 +149,7 @@ class Campaign:
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
-    """Cancel what still runs; what it raised is raised."""
+    """Cancel a running task; raise its exception if it has failed."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():

@@ -1,4 +1,4 @@
-"""The wall clock of the platform's services, which a test may step without touching the machine's."""
+"""The wall clock of the platform's services, which a test can move without touching that of the machine."""
 
 import shutil
 import struct
@@ -9,9 +9,9 @@ SOURCE = Path(__file__).with_name("shifted_clock.c")
 
 
 class ShiftedClock:
-    """A library that the services preload, and the file that tells it how far to shift.
+    """A library that the services preload, and the file with the offset that it applies.
 
-    Only the services see it: model servers and workers get an environment of their own, and nats-server calls the
+    Only the services use it: model servers and workers get an environment of their own, and nats-server calls the
     kernel itself.
     """
 
@@ -20,7 +20,7 @@ class ShiftedClock:
         self._file = directory / "clock"
 
     def build(self) -> str | None:
-        """Compile it; the reason why that is not possible, or None."""
+        """Compile the library. Return the reason if that is not possible, or None."""
         compiler = shutil.which("cc")
         if compiler is None:
             return "there is no C compiler here (cc)"
@@ -33,11 +33,11 @@ class ShiftedClock:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the services need."""
+        """Return the environment variables that the services need."""
         return {"LD_PRELOAD": str(self._library), "KLEVER_CHAOS_CLOCK": str(self._file)}
 
     def step(self, seconds: float) -> None:
-        """Let the services' clocks differ from the machine's by so much from now on."""
+        """Set the offset between the clocks of the services and that of the machine."""
         if not self._file.exists():
             self._file.write_bytes(bytes(8))
         with self._file.open("r+b") as file:

@@ -1,4 +1,4 @@
-"""Which faults come, in which order: every kind once before any comes twice."""
+"""The order of faults: every kind occurs once before any occurs twice."""
 
 from collections.abc import Iterator
 from random import Random
@@ -9,7 +9,7 @@ from .world import SERVICES
 
 ALL = frozenset(SERVICES)
 LONG = (9.0, 10.0)
-"""Long enough for a service to notice, and to be asked."""
+"""Seconds, long enough for a service to detect a fault and to be polled."""
 
 FAULTS = (
     Fault(faults.kill_part),
@@ -37,7 +37,7 @@ FAULTS = (
 
 
 def named(names: str) -> tuple[Fault, ...]:
-    """The faults with these names, separated by commas; all of them where there are none."""
+    """Return the faults with these comma-separated names, or all faults if there are none."""
     wanted = set(filter(None, names.split(",")))
     if unknown := wanted - {fault.name for fault in FAULTS}:
         raise ValueError(f"no such faults: {unknown}; there are {sorted({fault.name for fault in FAULTS})}")
@@ -45,7 +45,7 @@ def named(names: str) -> tuple[Fault, ...]:
 
 
 def shuffled(faults: tuple[Fault, ...], seed: str) -> Iterator[tuple[Fault, Random]]:
-    """Faults without end, each with the dice for its own choices."""
+    """Yield faults without end, each with its own random generator."""
     random = Random(f"{seed}/faults")
     number = 0
     while True:

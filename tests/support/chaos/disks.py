@@ -1,4 +1,4 @@
-"""Small disks under the directories of a platform's parts, which a test may fill."""
+"""Small disks under the directories of a platform's services, which a test can fill."""
 
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class SmallDisk:
         self.is_full = False
 
     def fill(self) -> None:
-        """Take all the room that is left."""
+        """Use all free space."""
         self.is_full = True
         with suppress(OSError), (self.directory / BALLAST).open("ab", buffering=0) as file:
             while True:
@@ -27,14 +27,14 @@ class SmallDisk:
                 file.write(b"x")
 
     def free(self) -> None:
-        """Give it back."""
+        """Free the space again."""
         (self.directory / BALLAST).unlink(missing_ok=True)
         self.is_full = False
 
 
 @contextmanager
 def small_disks(home: Path, megabytes: dict[str, int]) -> Iterator[dict[str, SmallDisk] | str]:
-    """A disk for each part, by name, unmounted after the block; or the reason why there is none."""
+    """Mount a disk for each service, by name, for the block. Give the reason instead if that is not possible."""
     with ExitStack() as stack:
         try:
             disks = {part: stack.enter_context(_mounted(home / part, size)) for part, size in megabytes.items()}

@@ -1,4 +1,4 @@
-"""Everything that goes wrong, and how: each fault lasts for a block and is over after it, whatever happens."""
+"""Every kind of fault. A fault lasts for a block and always ends with it."""
 
 import os
 import signal
@@ -17,12 +17,12 @@ STEPS_SECONDS = (-3600.0, -90.0, -1.5, 1.5, 90.0, 3600.0)
 
 
 class Act(Protocol):
-    """Begins a fault, gives its description, and ends it."""
+    """Starts a fault, yields its description, and ends it."""
 
     __name__: str
 
     def __call__(self, world: World, random: Random, /) -> AbstractAsyncContextManager[str]:
-        """The fault lasts for the block."""
+        """Apply the fault for the block."""
         ...
 
 
@@ -31,11 +31,11 @@ class Fault:
     """A kind of fault.
 
     Attributes:
-        act: what is done.
-        lasts: least and most seconds.
+        act: the context manager that applies it.
+        lasts: minimum and maximum seconds.
         hits_serving: whether predictions may fail meanwhile.
-        unready: services that have to say meanwhile that they are not ready, and why.
-        needs: `disks` or `clock`, where that is not to be had everywhere.
+        unready: services that must report unready meanwhile, and the reason.
+        needs: `disks` or `clock`, if it requires one that not every machine has.
     """
 
     act: Act
@@ -46,7 +46,7 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """The function's."""
+        """The name of the function."""
         return self.act.__name__
 
 
@@ -159,7 +159,7 @@ async def step_clock(world: World, random: Random) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _stopped(pids: Iterable[int]) -> AsyncIterator[None]:
-    """SIGSTOP for the block."""
+    """Suspend processes with SIGSTOP for the block."""
     chosen = list(pids)
     for pid in chosen:
         _signal(pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""Whether everything is as it has to be, by what was accepted; each thing that is not is a sentence."""
+"""Compares the state of the platform with the accepted requests. Each violation is a sentence."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -19,38 +19,38 @@ from support.constant_load import Load
 from .ledger import Fate
 from .listener import Listener
 from .readiness import Readiness
-from .users import API, MOVING
+from .users import API
 from .world import SERVICES, World
 
 GRACE_SECONDS = 5.0
-"""How long a request to stop a job may be on its way."""
+"""Seconds that a request to stop a job may be in transit."""
 OK, NOT_FOUND = 200, 404
 RIGHT: dict[Fate, set[str | None]] = {
     Fate.RUN: {"Succeeded"},
-    Fate.CANCELLED: {"Cancelled", "Succeeded"},  # it may have ended first; see `_late_starts`
+    Fate.CANCELLED: {"Cancelled", "Succeeded"},  # it may have completed first; see `_late_starts`
     Fate.DELETED: {None},
 }
-"""In which phase a job ends that someone wants this of."""
+"""The phases in which a job may end, by its requested end."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message of a stream."""
+    """A message in a stream."""
 
     stored_at: float
     event: Event[Any]
 
 
 async def violations(world: World, readiness: Readiness, listener: Listener) -> list[str]:
-    """All that is wrong now."""
+    """Return all current violations."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session, world.nats() as client:
-        found = [f"the {part} is not ready: {reason}" for part, reason in (await readiness.now()).items()]
-        found += [each async for each in _catalogue(world, session)]
-        found += [each async for each in _servings(world, session)]
-        found += [each async for each in _jobs(world, session)]
-        found += _processes(world)
+        problems = [f"the {part} is not ready: {reason}" for part, reason in (await readiness.now()).items()]
+        problems += [each async for each in _catalogue(world, session)]
+        problems += [each async for each in _servings(world, session)]
+        problems += [each async for each in _jobs(world, session)]
+        problems += _processes(world)
         streams = {spec.name: await read(client, spec.name) for spec in (MODELS, JOBS, SERVINGS, DEAD)}
-    return [*found, *_events(world, streams), *_live_events(listener, streams)]
+    return [*problems, *_events(world, streams), *_live_events(listener, streams)]
 
 
 async def _catalogue(world: World, session: aiohttp.ClientSession) -> AsyncIterator[str]:
@@ -78,7 +78,7 @@ async def _servings(world: World, session: aiohttp.ClientSession) -> AsyncIterat
 
 
 async def _answer(world: World, session: aiohttp.ClientSession, name: str) -> int | str | None:
-    """The number of the version that answers; None for no such serving."""
+    """Return the number of the version that answers, or None if the serving does not exist."""
     load = Load()
     await load.ask(session, f"{world.urls.ingress}/seldon/default/{name}/v2/models/{name}/infer")
     if load.answers:
@@ -97,54 +97,51 @@ async def _jobs(world: World, session: aiohttp.ClientSession) -> AsyncIterator[s
 
 
 def _processes(world: World) -> list[str]:
-    found = []
+    problems = []
     wanted = [one.right for one in world.ledger.servings.values()]
     least, most = sum(None not in right for right in wanted), sum(right != {None} for right in wanted)
     servers = len(world.platform.children("kleverserve"))
     if not least <= servers <= most:
-        found.append(f"{servers} model servers run, and {least} to {most} are wanted")
+        problems.append(f"{servers} model servers run, and {least} to {most} are wanted")
     if (envoys := len(world.platform.children("bin/envoy"))) != 1:
-        found.append(f"{envoys} Envoys run")
+        problems.append(f"{envoys} Envoys run")
     programs = [f"klever_{service}" for service in SERVICES if service != TOPOLOGY]
     for part in (*programs, "kleverkit.topology_service", "nats-server"):
         running = [p for p in world.platform.children(part) if any(arg.endswith(part) for arg in p.cmdline())]
         if len(running) != 1:
-            found.append(f"{len(running)} processes of {part} run: {running}")
-    return found
+            problems.append(f"{len(running)} processes of {part} run: {running}")
+    return problems
 
 
 def _live_events(listener: Listener, streams: dict[str, list[Message]]) -> list[str]:
-    found = [f"the live events had {event} twice" for event in listener.repeated]
+    problems = [f"the live events had {event} twice" for event in listener.repeated]
     for stream in (MODELS.name, JOBS.name, SERVINGS.name):
         held = {each.event.id: each.event.type for each in streams[stream] if each.stored_at > listener.since}
-        found += [f"the live events never had {held[each]} {each}" for each in listener.missed(stream, set(held))]
-    return found
+        problems += [f"the live events never had {held[each]} {each}" for each in listener.missed(stream, set(held))]
+    return problems
 
 
 def _events(world: World, streams: dict[str, list[Message]]) -> list[str]:
-    found = []
+    problems = []
     for stream, messages in streams.items():
         repeated = [each for each, count in Counter(message.event.id for message in messages).items() if count > 1]
-        found += [f"{stream} has the event {event_id} more than once" for event_id in repeated]
-    found += [f"a message was given up: {message.event.data}" for message in streams[DEAD.name]]
-    found += _repeated_pushes(streams[MODELS.name])
-    found += _repeated_ends(streams[JOBS.name])
-    found += _late_starts(world, streams[JOBS.name])
-    return found
+        problems += [f"{stream} has the event {event_id} more than once" for event_id in repeated]
+    problems += [f"a message was given up: {message.event.data}" for message in streams[DEAD.name]]
+    problems += _repeated_pushes(streams[MODELS.name])
+    problems += _repeated_ends(streams[JOBS.name])
+    problems += _late_starts(world, streams[JOBS.name])
+    return problems
 
 
 def _repeated_pushes(messages: list[Message]) -> list[str]:
+    """Each push has a digest of its own, also of the tag that moves."""
     events = [message.event.data for message in messages]
     pushed = Counter((str(each.ref), each.digest) for each in events if isinstance(each, ModelPushed))
-    return [
-        f"the push of {ref} was announced {count} times"
-        for (ref, _), count in pushed.items()
-        if count > 1 and ref != MOVING
-    ]
+    return [f"the push of {ref} was announced {count} times" for (ref, _), count in pushed.items() if count > 1]
 
 
 def _repeated_ends(messages: list[Message]) -> list[str]:
-    """A job ends once for each request or push that it answers."""
+    """A job completes once for each request or push that it answers."""
     ends = Counter(
         (message.event.data.id, message.event.causation_id)
         for message in messages
@@ -154,7 +151,7 @@ def _repeated_ends(messages: list[Message]) -> list[str]:
 
 
 def _late_starts(world: World, messages: list[Message]) -> list[str]:
-    found = []
+    problems = []
     for message in messages:
         data = message.event.data
         job = world.ledger.jobs.get(data.id) if isinstance(data, JobStarted) else None
@@ -162,24 +159,24 @@ def _late_starts(world: World, messages: list[Message]) -> list[str]:
             continue
         late = message.stored_at - job.stopped_at
         if late > GRACE_SECONDS:
-            found.append(f"the job {data.id} of {job.ref} started {late:.1f} s after it was {job.fate}")
-    return found
+            problems.append(f"the job {data.id} of {job.ref} started {late:.1f} s after it was {job.fate}")
+    return problems
 
 
 async def read(client: Client, stream: str) -> list[Message]:
-    """Everything that a stream holds."""
+    """Return every message of a stream."""
     js = client.jetstream()
     config = api.ConsumerConfig(ack_policy=api.AckPolicy.NONE, mem_storage=True, inactive_threshold=30)
     subscription = await js.pull_subscribe("", stream=stream, config=config)
-    found: list[Message] = []
+    problems: list[Message] = []
     waiting = (await subscription.consumer_info()).num_pending or 0
     while waiting:
         for message in await subscription.fetch(min(waiting, 256), 5):
             waiting = message.metadata.num_pending
             event = parse(message.headers or {}, message.data)
-            found.append(Message(message.metadata.timestamp.timestamp(), event))
+            problems.append(Message(message.metadata.timestamp.timestamp(), event))
     await subscription.unsubscribe()
-    return found
+    return problems
 
 
 async def _get(world: World, session: aiohttp.ClientSession, path: str) -> tuple[int, Any]:

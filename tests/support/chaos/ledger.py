@@ -1,14 +1,14 @@
-"""What the platform has accepted, and so what has to be true in the end; knows nothing of how the platform works."""
+"""The requests that the platform has accepted, and the required final state. Knows nothing of the implementation."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 Outcome = int | None
-"""The number of the version that a serving answers with; None for no serving."""
+"""The number of the version that a serving answers with, or None for no serving."""
 
 
 class Fate(StrEnum):
-    """What someone wants of a job."""
+    """The requested end of a job."""
 
     RUN = "run"
     CANCELLED = "cancelled"
@@ -17,7 +17,7 @@ class Fate(StrEnum):
 
 @dataclass
 class Version:
-    """The last push of a tag that was accepted."""
+    """The last accepted push of a tag."""
 
     number: int
     digest: str
@@ -25,42 +25,42 @@ class Version:
 
 @dataclass
 class Serving:
-    """The last request for a serving that was accepted."""
+    """The last accepted request for a serving."""
 
     outcome: Outcome
     request: str
-    """Its correlation id."""
+    """The correlation id of the request."""
     before: frozenset[Outcome] = frozenset({None})
-    """What it may be where this request is lost."""
+    """The possible outcomes if this request is lost."""
     handled: bool = False
-    """Whether the platform was seen to have taken it up."""
+    """True if the platform has handled the request."""
     excused: bool = False
-    """Whether its stream was lost before that."""
+    """True if its stream was lost before that."""
 
     @property
     def right(self) -> set[Outcome]:
-        """Every outcome that is right."""
+        """Return every correct outcome."""
         return {self.outcome, *(self.before if self.excused else ())}
 
 
 @dataclass
 class Job:
-    """A job that was asked for."""
+    """A requested job."""
 
     ref: str
     fate: Fate
     handled: bool = False
     excused: bool = False
-    """Whether its requests may have been lost with their stream: any end is right."""
+    """True if its requests may have been lost with their stream: every end is right."""
     forgotten: bool = False
-    """Whether its document may have been lost with its bucket: none is right, too."""
+    """True if its document may have been lost with its bucket: no document is right, too."""
     stopped_at: float | None = None
-    """When its cancellation or deletion was accepted, by the clock of the event store."""
+    """The time when its cancellation or deletion was accepted, by the clock of the event store."""
 
 
 @dataclass
 class Ledger:
-    """Everything that was accepted."""
+    """Records every accepted request."""
 
     versions: dict[str, Version] = field(default_factory=dict)
     servings: dict[str, Serving] = field(default_factory=dict)
@@ -69,23 +69,23 @@ class Ledger:
     """Answers that no fault explains."""
 
     def pushed(self, ref: str, number: int, digest: str) -> None:
-        """A push was accepted."""
+        """Record an accepted push."""
         self.versions[ref] = Version(number, digest)
 
     def wanted(self, name: str, outcome: Outcome, request: str) -> None:
-        """A request for a serving, or for its deletion, was accepted."""
+        """Record an accepted request for a serving or for its deletion."""
         present = self.servings.get(name)
         before = {present.outcome, *(() if present.handled else present.before)} if present else {None}
         self.servings[name] = Serving(outcome, request, before=frozenset(before))
 
     def handled(self, name: str, request: str) -> None:
-        """A request was seen to be taken up."""
+        """Record that a request was handled."""
         serving = self.servings[name]
         if serving.request == request:
             serving.handled, serving.excused = True, False
 
     def lost_serving_requests(self) -> None:
-        """The stream of requests for servings is lost: what was not taken up is lost with it."""
+        """The stream of requests for servings is lost, and with it every request that was not handled."""
         for serving in self.servings.values():
             serving.excused = serving.excused or not serving.handled
 
@@ -95,7 +95,7 @@ class Ledger:
             job.excused = job.excused or not job.handled
 
     def lost_jobs(self) -> None:
-        """The documents of jobs are lost: their history is, too."""
+        """The documents of jobs are lost, and with them their history."""
         for job in self.jobs.values():
             job.forgotten = True
 
@@ -106,12 +106,12 @@ class Ledger:
         self.lost_jobs()
 
     def went_back(self) -> None:
-        """The whole store is an older one: what was done with jobs since may be undone."""
+        """The whole store is an older one. Changes to jobs since then may be undone."""
         self.lost_serving_requests()
         for job in self.jobs.values():
             job.excused = job.forgotten = True
 
     @property
     def excused(self) -> int:
-        """How many accepted requests the documented exception covers."""
+        """Return the number of accepted requests that the documented exception covers."""
         return sum(one.excused for one in self.servings.values()) + sum(one.excused for one in self.jobs.values())

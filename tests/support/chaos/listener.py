@@ -1,4 +1,4 @@
-"""Someone who follows the live events all the time, as a client of the platform does."""
+"""A client that follows the live events during the whole run."""
 
 import time
 from collections import Counter
@@ -13,31 +13,31 @@ from support.waiting import pause
 from .world import World
 
 CONNECT_SECONDS = 2.0
-"""What is stored before the first connection is not heard."""
+"""Seconds until the first connection. Events stored before it are not received."""
 
 
 @dataclass
 class Listener:
-    """Follows the events, until cancelled.
+    """Follows the events until it is cancelled.
 
     Attributes:
-        heard: how often each event came since the last gap.
-        known: every event that ever came.
+        received: how often each event arrived since the last gap.
+        known: every event that ever arrived.
         gaps: the last one of each stream.
-        repeated: events that came more than once with no gap in between.
+        repeated: events that arrived more than once without a gap in between.
     """
 
     world: World
-    heard: Counter[str] = field(default_factory=Counter)
+    received: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
     gaps: dict[str, str] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
     restarts: int = 0
     since: float = 0
-    """By the clock of the event store: what was stored before was not waited for."""
+    """The start by the clock of the event store. Events stored before it are not expected."""
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         self.since = time.time() + CONNECT_SECONDS
         while True:
             try:
@@ -49,20 +49,20 @@ class Listener:
             await pause(0.5)
 
     def missed(self, stream: str, event_ids: set[str]) -> set[str]:
-        """Events that a stream holds and that never came, where no gap explains that."""
+        """Return events of a stream that never arrived and that no gap explains."""
         whole = self.gaps.get(stream) in {None, Loss.RECREATED} and not self.restarts
         return event_ids - self.known if whole else set()
 
     async def _listen(self, client: KleverClient) -> None:
         async with aclosing(client.events(on_gap=self._gap)) as events:
             async for event in events:
-                self.heard[event.id] += 1
+                self.received[event.id] += 1
                 self.known.add(event.id)
-                if self.heard[event.id] > 1:
+                if self.received[event.id] > 1:
                     self.repeated.append(f"{event.type} {event.id}")
 
     def _gap(self, text: str) -> None:
         stream, _, reason = text.partition(": ")
         self.gaps[stream] = reason
-        self.heard.clear()
+        self.received.clear()
         self.world.timeline.say(f"events may be missing: {text}")

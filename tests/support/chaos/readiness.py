@@ -1,4 +1,4 @@
-"""What the services say of themselves, all the time."""
+"""The readiness of the services, polled during the whole run."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -24,32 +24,32 @@ class Probe:
 
 @dataclass
 class Readiness:
-    """Asks every service, until cancelled."""
+    """Polls every service until it is cancelled."""
 
     world: World
     probes: list[Probe] = field(default_factory=list)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as tasks:
             for part in SERVICES:
                 tasks.create_task(self._ask(session, part))
 
     async def now(self) -> dict[str, str]:
-        """Each service that is not ready, and why."""
+        """Return each service that is not ready, and the reason."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
             probes = [await self._probe(session, part) for part in SERVICES]
         return {probe.part: probe.reason for probe in probes if not probe.is_ready}
 
     @property
     def last_reasons(self) -> list[str]:
-        """What each service said when it was last not ready."""
+        """Return the last reason for which each service was not ready."""
         last = {each.part: each for each in self.probes if not each.is_ready and "Cannot connect" not in each.reason}
         return [f"{part} at {probe.at:.0f} s: {probe.reason}" for part, probe in last.items()]
 
     def saw_unready(self, part: str, since: float, until: float) -> bool:
-        """Whether a service said in that time that it was not ready, and why."""
+        """Return whether a service reported unready for this reason in that time."""
         return any(
             probe.part == part and since <= probe.at <= until and not probe.is_ready and probe.reason
             for probe in self.probes

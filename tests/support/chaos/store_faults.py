@@ -1,4 +1,4 @@
-"""What can happen to the event store."""
+"""Faults of the event store."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from support.waiting import pause
 from .world import World
 
 ANSWER_SECONDS = 1.0
-"""How long an answer may be on its way."""
+"""Seconds that an answer may be in transit."""
 UNREACHABLE = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
 
 
@@ -32,7 +32,7 @@ async def delete_consumer(world: World, random: Random) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def delete_readers(world: World, _random: Random) -> AsyncIterator[str]:
-    """Those of buckets: every watch of every service."""
+    """Delete the consumers of buckets, which are the watches of every service."""
     deleted = 0
     with suppress(*UNREACHABLE):
         async with world.nats() as client:
@@ -62,7 +62,7 @@ async def recreate_stream(world: World, random: Random) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def wipe_while_running(world: World, _random: Random) -> AsyncIterator[str]:
-    """nats-server comes back with an empty store, while the services run on."""
+    """Restart nats-server with an empty store while the services run."""
     async with _losing(world.ledger.lost_everything):
         pid = world.platform.pid("nats")
         _signal(pid, signal.SIGSTOP)
@@ -82,7 +82,7 @@ async def wipe_while_down(world: World, _random: Random) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def restore_older_store(world: World, _random: Random) -> AsyncIterator[str]:
-    """What happened since the copy is lost; nobody's documents may be."""
+    """Restore an older store. Events since the copy are lost, but documents must not be."""
     store, copy = world.home / "nats", world.home / "nats-copy"
     shutil.rmtree(copy, ignore_errors=True)
     pid = world.platform.pid("nats")
@@ -101,7 +101,7 @@ async def restore_older_store(world: World, _random: Random) -> AsyncIterator[st
 
 @asynccontextmanager
 async def _losing(record: Callable[[], None]) -> AsyncIterator[None]:
-    """Recorded before and after: what was accepted meanwhile may be lost, too, and its answer may be on its way."""
+    """Record the loss before and after, since requests accepted meanwhile may be lost, and answers may be in flight."""
     record()
     try:
         yield
@@ -111,7 +111,7 @@ async def _losing(record: Callable[[], None]) -> AsyncIterator[None]:
 
 
 def _nothing() -> None:
-    """Nothing that was accepted is lost."""
+    """No accepted request is lost."""
 
 
 async def _delete(world: World, stream: str) -> None:
@@ -121,7 +121,7 @@ async def _delete(world: World, stream: str) -> None:
 
 
 def _empty(directory: Path) -> None:
-    """Remove what is in it; the directory itself may be a disk's."""
+    """Remove the contents. The directory itself may be the mount point of a disk."""
     for entry in directory.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)

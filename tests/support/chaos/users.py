@@ -1,4 +1,4 @@
-"""A light constant load: people who push, deploy, undeploy, ask for jobs and predict, and do not give up."""
+"""A light constant load: users who push, deploy, undeploy, request jobs and predict, and who retry."""
 
 import asyncio
 import time
@@ -24,27 +24,27 @@ ResultT = TypeVar("ResultT")
 
 API = "/api/v1alpha1"
 STEADY = "steady"
-"""A serving that nobody changes: its requests must not fail while the data plane is left alone."""
+"""A serving that nobody changes. Its requests must not fail unless a fault concerns the data plane."""
 CHANGING = ("red", "green", "blue")
 MOVING = "chaos/moving:latest"
-"""A tag that is pushed again and again."""
+"""A tag that is pushed repeatedly."""
 PATIENCE_SECONDS = 20
-"""Of one try; a process that is stopped does not answer."""
+"""Seconds for one attempt, because a stopped process does not answer."""
 NOT_SCANNED = "model_not_scanned"
-"""A catalogue that was lost is restored at once, and its models are scanned again one after the other."""
+"""The refusal while a lost catalogue is restored: it is complete at once, but its models are scanned one by one."""
 SERVER_ERROR, ACCEPTED, NOT_FOUND, CONFLICT = 500, 202, 404, 409
 
 
 class AwayError(Exception):
-    """Ask again."""
+    """The gateway or registry is not reachable; retry."""
 
 
 class Users:
-    """All of them.
+    """All users.
 
     Args:
-        world: whom they ask, and where they keep account.
-        seed: what they do, in which order.
+        world: the platform that they use, with its ledger.
+        seed: determines their actions.
         directory: an existing one for the models that they push.
     """
 
@@ -58,16 +58,16 @@ class Users:
         """Versions that may be deployed, with their numbers."""
         self.load = Load()
         self.failures: list[tuple[float, str]] = []
-        """Of predictions of the steady serving: when, and how."""
+        """Failures of predictions of the steady serving, with their times."""
         self.answers = 0
         self.is_stopping = asyncio.Event()
 
     async def close(self) -> None:
-        """They leave."""
+        """Close the connections of the users."""
         await self._session.close()
 
     async def run(self) -> None:
-        """Until `is_stopping` is set; each finishes what it has begun."""
+        """Run until `is_stopping` is set. Each user completes the action in progress."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pushes(Random(f"{self._seed}/pushes")))
             tasks.create_task(self._jobs(Random(f"{self._seed}/jobs")))
@@ -92,14 +92,14 @@ class Users:
         self._world.ledger.pushed(ref, number, digest)
 
     async def deploy(self, name: str, ref: str) -> None:
-        """Have a version served."""
+        """Deploy a version."""
         spec = {"variants": [{"name": dns_label(ref.rpartition(":")[2]), "model": ref}]}
         answer = await self._ask("PUT", f"/namespaces/default/servings/{name}", {ACCEPTED}, json={"spec": spec})
         if answer is not None:
             self._world.ledger.wanted(name, self._world.ledger.versions[ref].number, answer["request"])
 
     async def undeploy(self, name: str) -> None:
-        """Have a serving removed."""
+        """Undeploy a serving."""
         answer = await self._ask("DELETE", f"/namespaces/default/servings/{name}", {ACCEPTED, NOT_FOUND})
         if answer is not None:
             self._world.ledger.wanted(name, None, answer["request"])
@@ -163,7 +163,7 @@ class Users:
             await pause(0.1)
 
     async def _watch(self) -> None:
-        """See what the platform has taken up."""
+        """Record the requests that the platform has handled."""
         while not self.is_stopping.is_set():
             await pause(0.5)
             try:
@@ -200,7 +200,7 @@ class Users:
                 return await response.json()
 
     async def _ask(self, method: str, path: str, expected: set[int], **options: Any) -> dict[str, Any] | None:
-        """Ask until there is an answer; None for one that no fault explains."""
+        """Retry a request until it is answered. Return None for an answer that no fault explains."""
 
         async def once() -> dict[str, Any] | None:
             url = f"{self._world.urls.api}{API}{path}"
@@ -236,7 +236,7 @@ class Users:
             await pause(0.3)
 
     def _explains_full_disk(self, error: str) -> bool:
-        """Whether a push is refused for the reason that there is."""
+        """Return whether a push was refused because a disk is full."""
         disk = self._world.disks.get("registry")
         return disk is not None and disk.is_full and "INSUFFICIENT_STORAGE" in error
 

@@ -1,4 +1,4 @@
-"""The platform under test, and what the faults and the users share."""
+"""The platform under test, and the state that faults and users share."""
 
 import asyncio
 import os
@@ -31,18 +31,18 @@ SERVICES = ("topology", "registry", "jobrunner", "deployer", "gateway")
 
 @dataclass
 class Timeline:
-    """What happened when, printed as it happens."""
+    """A log of actions with their times, printed immediately."""
 
     began: float = field(default_factory=time.monotonic)
     lines: list[str] = field(default_factory=list)
 
     @property
     def now(self) -> float:
-        """Seconds since the beginning."""
+        """Return the seconds since the start."""
         return time.monotonic() - self.began
 
     def say(self, text: str) -> None:
-        """Record a line."""
+        """Add a line."""
         line = f"{self.now:7.1f} s  {text}"
         self.lines.append(line)
         print(line, flush=True)
@@ -50,13 +50,13 @@ class Timeline:
 
 @dataclass
 class World:
-    """A platform on ports that stay the same over restarts.
+    """A platform whose ports stay the same over restarts.
 
     Attributes:
-        home: the platform's.
-        environment: further environment variables of it.
-        disks: those that may be filled, by part.
-        clock: that of the services, where it can be stepped.
+        home: the home directory.
+        environment: additional environment variables.
+        disks: disks that may be filled, by service.
+        clock: the clock of the services, if it can be moved.
     """
 
     home: Path
@@ -71,7 +71,7 @@ class World:
 
     @property
     def urls(self) -> Urls:
-        """Where everything is."""
+        """The addresses of the platform."""
         return urls(self.ports)
 
     @property
@@ -81,14 +81,14 @@ class World:
 
     @property
     def platform(self) -> Platform:
-        """The platform that runs."""
+        """The running platform."""
         assert self.running is not None
         return self.running
 
     async def start(self) -> None:
-        """`klever up`, until everything is ready."""
+        """Run `klever up` and wait until everything is ready."""
         self._keep_logs()
-        (self.home / "run" / "platform.json").unlink(missing_ok=True)  # a killed supervisor leaves it
+        (self.home / "run" / "platform.json").unlink(missing_ok=True)  # left behind by a killed supervisor
         ports = [f"--port={name}={getattr(self.ports, name)}" for name in PUBLIC]
         with (self.home / "up.log").open("ab") as output:
             process = await asyncio.create_subprocess_exec(
@@ -107,21 +107,21 @@ class World:
             raise AssertionError(f"`klever up` did not get ready:\n{ended}") from error
 
     def _keep_logs(self) -> None:
-        """`klever up` keeps those of the run before only."""
+        """Keep the logs, because `klever up` keeps only those of the previous run."""
         logs = self.home / "logs"
         if logs.exists():
             self.starts += 1
             shutil.copytree(logs, self.home / "all-logs" / str(self.starts))
 
     async def stop(self) -> None:
-        """As Ctrl-C does."""
+        """Stop the platform as Ctrl-C does."""
         process = self.platform.process
         if process.returncode is None:
             process.terminate()
         await asyncio.wait_for(process.wait(), UP_SECONDS)
 
     async def end(self) -> list[str]:
-        """Stop the platform; what it has left behind, which is ended, too."""
+        """Stop the platform. Return and kill the processes that it left behind."""
         if self.running is None:
             return []
         await self.stop()
@@ -132,7 +132,7 @@ class World:
 
     @asynccontextmanager
     async def nats(self) -> AsyncIterator[Client]:
-        """A connection of the test's own."""
+        """Open a separate connection for the test."""
         client = await nats.connect(
             self.urls.nats, nkeys_seed=str(self.platform.operator), connect_timeout=5, max_reconnect_attempts=10
         )
@@ -142,7 +142,7 @@ class World:
             await client.close()
 
     def addresses(self) -> dict[str, str]:
-        """Where each service answers now; some are missing while the platform starts."""
+        """Return the current address of each service. Some are missing while the platform starts."""
         try:
             parts: dict[str, Any] = self.platform.state["parts"]
         except (OSError, ValueError, KeyError):

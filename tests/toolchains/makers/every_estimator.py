@@ -1,7 +1,7 @@
 """Convert every estimator of scikit-learn to ONNX: `python every_estimator.py <directory>`, with `programs` importable.
 
-Each is fitted on small data and gets a directory with what it and its conversion answer, `source.npz` and `result.npz`,
-or the sentence by which it is refused, `refused.txt`.
+Each is fitted on small data and gets a directory with its answers and those of its conversion, `source.npz` and
+`result.npz`, or the reason of its refusal, `refused.txt`.
 """
 
 import sys
@@ -29,7 +29,7 @@ from sklearn.utils import all_estimators
 FEATURES, SPECIES = load_iris(return_X_y=True)
 FEATURES, SPECIES = FEATURES[::3].astype(np.float32).astype(np.float64), SPECIES[::3]
 OTHERS = FEATURES + np.random.default_rng(2).uniform(0.01, 0.2, FEATURES.shape).astype(np.float32)
-"""Not the rows of the fit, where neighbours tie."""
+"""Rows other than those of the fit, where neighbours tie."""
 TARGETS = FEATURES[:, :2] @ np.array([[1.0, 0.5], [2.0, -1.0]])
 LINEAR, LOGISTIC = LinearRegression(), LogisticRegression(max_iter=500)
 NAMED = [("a", LOGISTIC), ("b", LogisticRegression(C=0.1, max_iter=500))]
@@ -50,17 +50,17 @@ WRAPPERS: dict[str, Any] = {
     "FeatureUnion": {"transformer_list": [("a", FunctionTransformer())]},
     "Pipeline": {"steps": [("a", LOGISTIC)]},
 }
-"""What estimators around others need to be made."""
+"""Arguments that estimators around others require."""
 FEW = {"n_estimators": 5, "max_iter": 300, "random_state": 0, "n_init": 1, "n_components": 2}
-"""Settings that keep it short, where an estimator has them."""
+"""Settings that shorten the fit, for estimators that have them."""
 OF_OTHER_DATA = {"FeatureHasher", "HashingVectorizer", "PatchExtractor", "SparseCoder"}
-"""They take texts, dictionaries, pictures or nothing."""
+"""Estimators of texts, dictionaries, pictures or nothing."""
 OF_CODES = {"OneHotEncoder", "OrdinalEncoder", "CategoricalNB", "TargetEncoder"}
-"""They take whole numbers for categories."""
+"""Estimators of integers for categories."""
 
 
 def made() -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Name, unfitted estimator, and further parts of the request."""
+    """The name, the unfitted estimator, and further parts of the request."""
     for name, kind in all_estimators():
         if name in OF_OTHER_DATA:
             continue
@@ -77,7 +77,7 @@ def made() -> Iterator[tuple[str, Any, dict[str, Any]]]:
 
 
 def fitted(name: str, estimator: Any) -> tuple[Any, Any] | None:
-    """The estimator after a fit on the first data that it takes, and rows for it; None where it takes none."""
+    """The estimator after a fit on the first accepted data, with rows for it; None if it accepts none."""
     cities = pd.DataFrame({"x": FEATURES[:, 0], "city": np.array(["Bonn", "Ulm", "Rome"], object)[SPECIES]})
     coded = np.column_stack([FEATURES[:, :3], SPECIES + 10.0])
     candidates = {"texts": [(cities, SPECIES)], "numbers": [(coded, SPECIES)]}.get(name.rpartition(" are ")[2]) or [
@@ -108,7 +108,7 @@ def fitted(name: str, estimator: Any) -> tuple[Any, Any] | None:
 
 
 def convert(estimator: Any, rows: Any, more: dict[str, Any], directory: Path) -> None:
-    """Convert and run; raises what the programs raise."""
+    """Convert and run an estimator. Raises the errors of the programs."""
     source, result = directory / "source", directory / "result"
     source.mkdir(parents=True)
     result.mkdir()
@@ -133,12 +133,12 @@ def convert(estimator: Any, rows: Any, more: dict[str, Any], directory: Path) ->
 
 
 def main(root: Path) -> None:
-    """All of them."""
+    """Convert all estimators."""
     warnings.simplefilter("ignore")
     for name, estimator, more in made():
         model = fitted(name, estimator)
         if model is None or not (hasattr(model[0], "predict") or hasattr(model[0], "transform")):
-            continue  # it needs data of another kind (labels, texts), or gives nothing for new rows
+            continue  # it needs data of another kind (labels, texts), or returns nothing for new rows
         directory = root / name
         try:
             convert(*model, more, directory)

@@ -1,4 +1,4 @@
-"""Make MXNet's checkpoints with MXNet: `python mxnet_models.py <directory>`, one directory for each model."""
+"""Create MXNet checkpoints with MXNet: `python mxnet_models.py <directory>`, one directory for each model."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -35,7 +35,7 @@ def save(directory: Path, symbol: Any, **shapes: tuple[int, ...]) -> None:
 
 
 def main(root: Path) -> None:
-    """Make them all."""
+    """Create all models."""
     data, other = mx.sym.var("data"), mx.sym.var("other")
     hidden = mx.sym.Activation(mx.sym.FullyConnected(data, num_hidden=6, name="h"), act_type="tanh")
     layer = mx.sym.FullyConnected(hidden, num_hidden=3, name="fc")

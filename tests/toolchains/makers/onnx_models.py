@@ -1,4 +1,4 @@
-"""Make ONNX models: `python onnx_models.py <directory>`, one directory for each model."""
+"""Create ONNX models: `python onnx_models.py <directory>`, one directory for each model."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, save_
 
 
 def model(nodes: list[NodeProto], shape: list[int | str], result: int, **weights: tuple[int, ...]) -> ModelProto:
-    """From `x` of the shape to `y`, with random weights."""
+    """A model from `x` of this shape to `y`, with random weights."""
     generator = np.random.default_rng(3)
     graph = helper.make_graph(
         nodes,
@@ -46,12 +46,12 @@ def convolution() -> ModelProto:
 
 
 def nothing_to_quantise() -> ModelProto:
-    """Arithmetic without weights."""
+    """A model without weights."""
     return model([helper.make_node("Sqrt", ["x"], ["y"])], ["batch", 4], 4)
 
 
 def foreign() -> ModelProto:
-    """An operator of nobody's."""
+    """A model with an unknown operator."""
     made = model([helper.make_node("Mystery", ["x"], ["y"], domain="example.test")], ["batch", 4], 4)
     made.opset_import.append(helper.make_opsetid("example.test", 1))
     return made

@@ -1,4 +1,4 @@
-"""Make estimators of the scikit-learn that PMML is made of: `python pmml_models.py <directory>`."""
+"""Create estimators with the scikit-learn version that PMML supports: `python pmml_models.py <directory>`."""
 
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ NUMBERS = NUMBERS / NUMBERS.std(axis=0)
 
 
 def main(root: Path) -> None:
-    """Make them all."""
+    """Create all estimators."""
     scalers = make_column_transformer((StandardScaler(), ["sepal length"]), (MinMaxScaler(), ["petal width"]))
     gaps = np.where(np.random.default_rng(0).random(FEATURES.shape) < 0.1, np.nan, FEATURES)
     lines = FEATURES[:, 0]

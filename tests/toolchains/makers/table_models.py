@@ -1,4 +1,4 @@
-"""Make models of tables: `python table_models.py <directory>`, one directory for each model."""
+"""Create tabular models: `python table_models.py <directory>`, one directory for each model."""
 
 import sys
 from pathlib import Path
@@ -51,7 +51,7 @@ def place(root: Path, name: str) -> Path:
 
 
 def more_estimators() -> dict[str, Any]:
-    """One of each kind that people convert."""
+    """One estimator of each commonly converted kind."""
     unscaled = pd.DataFrame(FEATURES, columns=["sepal length", "sepal width", "petal length", "petal width"])
     cities = pd.DataFrame({"income": FEATURES[:, 0], "age": FEATURES[:, 1], "city": CITIES})
     chosen = ColumnTransformer([("n", StandardScaler(), ["sepal length", "petal width"])], remainder="passthrough")
@@ -88,7 +88,7 @@ def more_estimators() -> dict[str, Any]:
 
 
 def main(root: Path) -> None:
-    """Make them all."""
+    """Create all models."""
     estimators = {
         "pipeline": make_pipeline(StandardScaler(), LogisticRegression()).fit(FEATURES, SPECIES),
         "forest": RandomForestClassifier(5, random_state=0).fit(FEATURES, SPECIES),

@@ -1,4 +1,4 @@
-"""Make TensorFlow's models with TensorFlow: `python tensorflow_models.py <directory>`, one directory for each model."""
+"""Create TensorFlow models with TensorFlow: `python tensorflow_models.py <directory>`, one directory for each model."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -47,7 +47,7 @@ def two_in_two_out() -> Any:
 
 
 def of_dictionaries() -> Any:
-    """Inputs and outputs by keys that are in no order; each output is of another size, so that a swap shows."""
+    """Inputs and outputs by unordered keys; each output has a different size, so that a swap is detected."""
     zeta, alpha = keras.Input((3,), name="zeta"), keras.Input((3,), name="alpha")
     second = keras.layers.Subtract(name="second_raw")([keras.layers.Rescaling(10.0)(zeta), alpha])
     first = keras.layers.Rescaling(1.0, offset=100.0, name="first_raw")(alpha)
@@ -66,7 +66,7 @@ def keras_2() -> Any:
 
 
 def frozen(model: Any) -> bytes:
-    """The model's graph with its weights as constants, as TensorFlow 1 froze graphs."""
+    """The model's graph with its weights as constants, as frozen by TensorFlow 1."""
     function = tf.function(model).get_concrete_function(tf.TensorSpec((None, 12, 12, 1), tf.float32, name="x"))
     return bytes(convert_variables_to_constants_v2(function).graph.as_graph_def().SerializeToString())
 
@@ -85,32 +85,32 @@ def quantised(model: Any) -> bytes:
 
 
 class TwoSignatures(tf.Module):  # type: ignore[misc]  # the base is untyped
-    """Two ways to call it, neither under the name that servers take; an operator that ONNX lacks in one."""
+    """A model with two signatures, neither under the default name; one uses an operator that ONNX lacks."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, 2), tf.float32, name="x")])  # type: ignore[untyped-decorator]
     def double(self, x: Any) -> dict[str, Any]:
-        """What ONNX has."""
+        """An operation that ONNX supports."""
         return {"twice": x * 2.0 + 1.0}
 
     @tf.function(input_signature=[tf.TensorSpec((None, 2), tf.float32, name="x")])  # type: ignore[untyped-decorator]
     def foreign(self, x: Any) -> dict[str, Any]:
-        """What ONNX has not."""
+        """An operation that ONNX lacks."""
         return {"y": tf.math.igamma(tf.abs(x), 2.0)}
 
 
 def save_two_signatures(directory: Path) -> None:
-    """As tf.saved_model.save writes it."""
+    """Save the model with tf.saved_model.save."""
     module = TwoSignatures()
     tf.saved_model.save(module, directory, signatures={"double": module.double, "foreign": module.foreign})
 
 
 def with_lambda() -> Any:
-    """A layer that is Python code."""
+    """A model with a layer that is Python code."""
     return tf_keras.Sequential([tf_keras.layers.Input((2,)), tf_keras.layers.Lambda(lambda x: x * 2)])
 
 
 def spectrum() -> bytes:
-    """A model with RFFT2D, which neither ONNX nor OpenVINO has."""
+    """A model with RFFT2D, which neither ONNX nor OpenVINO supports."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, 8, 8), tf.float32)])  # type: ignore[untyped-decorator]
     def call(image: Any) -> Any:

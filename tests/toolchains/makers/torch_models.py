@@ -1,4 +1,4 @@
-"""Make PyTorch's models with PyTorch: `python torch_models.py <directory>`, one directory for each model."""
+"""Create PyTorch models with PyTorch: `python torch_models.py <directory>`, one directory for each model."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 # The toolchain has it, the workspace does not.
@@ -12,7 +12,7 @@ from torch import nn
 
 
 class TwoInputs(nn.Module):  # type: ignore[misc]  # the base is untyped
-    """Two inputs, a parameter with a default, two outputs, and control flow that a trace does not see."""
+    """Two inputs, a parameter with a default, two outputs, and control flow that a trace does not record."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class TwoInputs(nn.Module):  # type: ignore[misc]  # the base is untyped
         self.second = nn.Linear(5, 3)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor, k: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
-        """A sum as often as k says, and what came in."""
+        """Return the sum repeated k times, and the input."""
         total = self.first(x)
         for _ in range(k):
             total = total + self.second(y)
@@ -31,7 +31,7 @@ class Foreign(nn.Module):  # type: ignore[misc]  # the base is untyped
     """An operator that ONNX lacks."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """As it is called."""
+        """Return the result of the operator."""
         return torch.special.i1(x)
 
 

@@ -1,4 +1,4 @@
-"""The account that the chaos suite judges by: what it excuses, and what it does not."""
+"""The ledger by which the chaos suite judges: the outcomes that it excuses, and those that it does not."""
 
 from itertools import islice
 

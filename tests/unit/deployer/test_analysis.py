@@ -1,4 +1,4 @@
-"""How a new version is judged, and what step follows."""
+"""The verdict on a new version, and the next step."""
 
 from datetime import UTC, datetime, timedelta
 

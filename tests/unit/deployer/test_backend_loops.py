@@ -9,7 +9,7 @@ from support.waiting import eventually
 
 
 class RecordingBackend(InMemoryBackend):
-    """Notes its lifecycle, and that of the loops that use it."""
+    """Records its lifecycle and that of the loops that use it."""
 
     def __init__(self) -> None:
         super().__init__()

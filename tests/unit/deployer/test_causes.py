@@ -1,8 +1,8 @@
-"""Why a model server ended, from the last lines of its log."""
+"""The reason for a model server's exit, from the last lines of its log."""
 
 import pytest
 
-from klever_deployer.domain.causes import explained
+from klever_deployer.domain.causes import explain_exit
 
 TRACEBACK = ["Traceback (most recent call last):", '  File "serve.py", line 3, in <module>', "    load()"]
 STARTED = '{"timestamp":"t","level":"info","event":"Started server process [1]"}'
@@ -10,7 +10,7 @@ FAILED = '{"timestamp":"t","level":"error","event":"GET / failed","exception":["
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "expected"),
     [
         (
             [STARTED, "kleverserve: cannot load the model: no file"],
@@ -35,10 +35,10 @@ FAILED = '{"timestamp":"t","level":"error","event":"GET / failed","exception":["
         ([], "its log is empty"),
     ],
 )
-def test_the_cause_precedes_the_log(lines: list[str], said: str) -> None:
-    assert explained(lines).startswith(said)
+def test_the_cause_precedes_the_log(lines: list[str], expected: str) -> None:
+    assert explain_exit(lines).startswith(expected)
 
 
 def test_the_cause_is_found_before_the_log_is_cut_to_its_last_lines() -> None:
     noise = [f"line {number}" for number in range(20)]
-    assert explained(["kleverserve: why", *noise]) == f"why; its log ends with: {' | '.join(noise[-5:])}"
+    assert explain_exit(["kleverserve: why", *noise]) == f"why; its log ends with: {' | '.join(noise[-5:])}"

@@ -1,4 +1,4 @@
-"""Programs of those who deploy run only where the operator allows it, whoever asks and whatever ran before."""
+"""Custom commands run only if the operator allows it, for every request and whatever ran before."""
 
 import pytest
 
@@ -11,7 +11,7 @@ OTHER = "v2"
 
 
 async def applied(world: World, *versions: str, own: str = "v1") -> ServingDocument:
-    """Ask for these variants, one of which has a command, and converge."""
+    """Request these variants, one of which has a command, and converge."""
     weights = (100,) if len(versions) == 1 else (60, 40)
     wanted = spec(*versions, weights=weights)
     variants = [v.model_copy(update={"custom": COMMAND}) if v.name == own else v for v in wanted.variants]
@@ -63,7 +63,7 @@ async def test_a_refused_command_is_announced_once(world: World) -> None:
     world.allow_commands = False
     first = await converged(world)
     assert await converged(world) == first
-    assert world.told().count("ServingFailed") == 1
+    assert world.announced().count("ServingFailed") == 1
 
 
 async def test_the_other_variants_continue_to_serve(world: World) -> None:

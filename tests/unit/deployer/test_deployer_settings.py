@@ -1,4 +1,4 @@
-"""What an operator sets, and what is said of a mistake."""
+"""The settings of the deployer, and the errors for invalid ones."""
 
 import subprocess
 import sys

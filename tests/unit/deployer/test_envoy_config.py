@@ -21,7 +21,7 @@ LIMIT = 1_000_000
 
 @dataclass(frozen=True)
 class Part:
-    """A variant's part of a route."""
+    """The share of a variant in a route."""
 
     variant: str
     revision: str

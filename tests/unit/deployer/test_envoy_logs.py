@@ -10,7 +10,7 @@ from klever_deployer.errors import DataPlaneError
 
 
 class FakeEnvoy(EnvoyAdmin):
-    """Writes on to the file that it has open, wherever that is, until it is asked to open it again."""
+    """Writes to its open file, even if that is moved, until it is asked to reopen it."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory / "admin-address")

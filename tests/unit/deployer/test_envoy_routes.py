@@ -1,4 +1,4 @@
-"""What Envoy has is known only when Envoy has said so: changes that are superseded, fail, or are killed half way."""
+"""The state of Envoy is known only from Envoy: changes that are superseded, fail, or are killed half way."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ KINDS = {f"{kind.stat}.version_text": kind for kind in (CLUSTERS, ROUTES)}
 
 
 class FakeEnvoy(EnvoyAdmin):
-    """Takes each file at once while `accepts`; requests are in flight while `busy`; says nothing while `silent`."""
+    """Accepts each file at once while `accepts`; requests are open while `busy`; does not answer while `silent`."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory / "admin-address")
@@ -51,7 +51,7 @@ class FakeEnvoy(EnvoyAdmin):
         return int(self.busy)
 
     def revisions(self, kind: Discovery) -> list[str]:
-        """Those of which the configuration in effect speaks."""
+        """The revisions in the configuration in effect."""
         text = json.dumps(self._loaded.get(kind, {}))
         return [revision for revision in ("old", "new", "other") if f"/{revision}" in text]
 
@@ -62,7 +62,7 @@ def envoy(tmp_path: Path) -> FakeEnvoy:
 
 
 def make(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
-    """A deployer's; it does not know yet whether Envoy runs."""
+    """The routes of a deployer that does not know yet whether Envoy runs."""
     files, table = EnvoyFiles(directory, envoy, directory / "log"), directory / TABLE
     routes = EnvoyRoutes(files, envoy, table, drain_seconds=60.0, limit=LIMIT)
     routes.load()
@@ -70,9 +70,9 @@ def make(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
 
 
 async def deployer(directory: Path, envoy: FakeEnvoy) -> EnvoyRoutes:
-    """Of a deployer that has found Envoy running."""
+    """The routes of a deployer that has found Envoy running."""
     routes = make(directory, envoy)
-    await routes.came_up()
+    await routes.on_started()
     return routes
 
 
@@ -80,14 +80,14 @@ def to(revision: str, serving: ServingName = IRIS) -> PlacedRoute:
     return route_to(Endpoint("127.0.0.1", 1001), version=VersionKey(serving, "default", revision))
 
 
-async def begun(change: Coroutine[Any, Any, None], *, until: Any) -> asyncio.Task[None]:
-    """A change that has come so far."""
+async def started_change(change: Coroutine[Any, Any, None], *, until: Any) -> asyncio.Task[None]:
+    """A change that has reached this point."""
     task = asyncio.create_task(change)
 
-    async def is_there() -> bool:
+    async def is_reached() -> bool:
         return bool(until())
 
-    await eventually(is_there)
+    await eventually(is_reached)
     return task
 
 
@@ -107,7 +107,9 @@ async def test_the_last_change_applies_when_the_previous_one_was_superseded_in_p
     routes = await deployer(tmp_path, envoy)
     await routes.replace(IRIS, to("old"))
     envoy.accepts = False
-    superseded = await begun(routes.replace(IRIS, to("new")), until=lambda: "new" in written(tmp_path, CLUSTERS))
+    superseded = await started_change(
+        routes.replace(IRIS, to("new")), until=lambda: "new" in written(tmp_path, CLUSTERS)
+    )
     await cancel(superseded)
     last = asyncio.create_task(routes.replace(IRIS, to("old")))
     await asyncio.wait({last}, timeout=0)
@@ -123,7 +125,7 @@ async def test_the_last_change_applies_when_the_previous_one_has_failed_half_way
     routes = await deployer(tmp_path, envoy)
     await routes.replace(IRIS, to("old"))
     envoy.busy = True
-    failed = await begun(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    failed = await started_change(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
     envoy.silent = True
     with pytest.raises(DataPlaneError, match="does not answer"):
         await failed
@@ -140,12 +142,14 @@ async def test_the_next_deployer_completes_a_change_that_was_killed_while_reques
     killed = await deployer(tmp_path, envoy)
     await killed.replace(IRIS, to("old"))
     envoy.busy = True
-    change = await begun(killed.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    change = await started_change(killed.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
     assert killed._changing is not None
-    await cancel(killed._changing, change)  # what is killed writes no more
+    await cancel(killed._changing, change)  # a killed process writes no more
     successor = await deployer(tmp_path, envoy)
-    next_change = await begun(successor.replace(IRIS, to(wanted)), until=lambda: envoy.revisions(ROUTES) == [wanted])
-    assert envoy.revisions(CLUSTERS) == ["old", "new"]  # requests are in flight by both
+    next_change = await started_change(
+        successor.replace(IRIS, to(wanted)), until=lambda: envoy.revisions(ROUTES) == [wanted]
+    )
+    assert envoy.revisions(CLUSTERS) == ["old", "new"]  # both have open requests
     envoy.busy = False
     await next_change
     assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == [wanted]
@@ -181,7 +185,7 @@ async def test_a_serving_removed_while_its_deployment_waits_for_envoy_does_not_a
     await asyncio.wait({superseded}, timeout=0)
     await cancel(superseded)
     removed = asyncio.create_task(routes.replace(IRIS, None))
-    await routes.came_up()
+    await routes.on_started()
     await removed
     assert (routes.served(), envoy.revisions(ROUTES)) == (set(), [])
 
@@ -189,7 +193,7 @@ async def test_a_serving_removed_while_its_deployment_waits_for_envoy_does_not_a
 async def test_a_removal_waits_for_a_deployment_in_progress(tmp_path: Path, envoy: FakeEnvoy) -> None:
     routes = await deployer(tmp_path, envoy)
     envoy.accepts = False
-    superseded = await begun(routes.replace(IRIS, to("new")), until=(tmp_path / CLUSTERS.file).exists)
+    superseded = await started_change(routes.replace(IRIS, to("new")), until=(tmp_path / CLUSTERS.file).exists)
     await cancel(superseded)
     removed = asyncio.create_task(routes.replace(IRIS, None))
     envoy.accepts = True
@@ -201,15 +205,15 @@ async def test_an_envoy_restarted_during_a_change_gets_the_applied_routes(tmp_pa
     routes = await deployer(tmp_path, envoy)
     await routes.replace(IRIS, to("old"))
     envoy.busy = True
-    failed = await begun(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
+    failed = await started_change(routes.replace(IRIS, to("new")), until=lambda: envoy.revisions(ROUTES) == ["new"])
     envoy.silent = True
-    routes.went_down()
+    routes.on_exited()
     await asyncio.gather(failed, return_exceptions=True)
-    await routes.write_down()
+    await routes.write_all()
     assert "old" in written(tmp_path, ROUTES)
     assert "new" not in written(tmp_path, ROUTES)
     envoy.silent = envoy.busy = False
-    await routes.came_up()
+    await routes.on_started()
     await routes.replace(IRIS, to("new"))
     assert envoy.revisions(ROUTES) == envoy.revisions(CLUSTERS) == ["new"]
 
@@ -223,7 +227,7 @@ async def test_a_change_fails_on_a_full_disk_and_succeeds_once_there_is_space(
     (tmp_path / name).unlink()
     (tmp_path / name).mkdir()  # nothing can be written there
     for _ in range(2):
-        with pytest.raises(DataPlaneError, match=f"{name} .* cannot be written: .*; free some space"):
+        with pytest.raises(DataPlaneError, match=rf"{name} .* cannot be written: .*\. Free disk space"):
             await routes.replace(IRIS, to("new"))
     assert "other" in envoy.revisions(ROUTES)
     (tmp_path / name).rmdir()

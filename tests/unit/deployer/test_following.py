@@ -1,4 +1,4 @@
-"""Servings that take what is pushed to their tags, and those that do not."""
+"""Servings that follow pushes to their tags, and servings that do not."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -64,7 +64,7 @@ async def watched(world: World) -> AsyncIterator[Followers]:
 
 
 async def deliver(world: World, event: Event[Any]) -> list[ServingName]:
-    """The servings that change by an event; they have changed afterwards."""
+    """Handle an event completely. Return the servings that changed."""
     async with watched(world) as followers:
         names = await Updater(DocumentCatalogue(world.catalogue), world.intents, followers).update_followers(event)
     for name in names:
@@ -134,7 +134,7 @@ async def test_an_older_push_that_is_handled_last_is_not_served(world: World) ->
 
 
 class HeldUp(DocumentCatalogue):
-    """Its answer arrives late, and is out of date by then."""
+    """Answers late, with an outdated state."""
 
     def __init__(self, documents: Documents[ModelDocument]) -> None:
         super().__init__(documents)
@@ -184,9 +184,9 @@ async def test_a_rolled_back_version_does_not_return_but_the_next_push_is_served
     await deliver(world, await world.move_tag("v1", digest("bad")))
     good = following("v1")
     back = good.variants[0].model_copy(update={"digest": digest("v1")})
-    await world.allow_unsafe()  # the catalogue of these tests keeps no verdicts of the past
+    await world.allow_unsafe()  # the catalogue of these tests keeps no old verdicts
     await served(world, good.model_copy(update={"variants": (back,)}))
-    assert await deliver(world, await world.move_tag("v1", digest("bad"))) == []  # it was scanned again
+    assert await deliver(world, await world.move_tag("v1", digest("bad"))) == []  # the tag was scanned again
     assert await digests(world) == [digest("v1")]
     await deliver(world, await world.move_tag("v1", digest("better")))
     assert await digests(world) == [digest("better")]
@@ -211,7 +211,7 @@ async def test_a_redelivered_request_from_before_the_push_changes_nothing(world:
     await world.request(following("v1"), intent=(intent := world.next_intent()))
     await world.rollout().converge(IRIS)
     await deliver(world, await world.move_tag("v1", digest("new")))
-    await world.request(following("v2"), intent=intent)  # delivered again
+    await world.request(following("v2"), intent=intent)  # redelivered
     assert await digests(world) == [digest("new")]
     await served(world, following("v2"))
     assert await digests(world) == [digest("v2")]
@@ -243,7 +243,7 @@ async def test_an_event_reads_only_the_documents_of_its_followers(world: World) 
 async def test_a_serving_stored_by_another_process_is_followed(world: World) -> None:
     async with watched(world) as followers:
         await served(world, following("v1"))
-        world.start_anew()  # with nothing in memory
+        world.restart()  # with empty memory
         ref = ModelRef.parse("library/iris:v1")
         elsewhere = Followers(world.documents, world.records.copies)
         watch = asyncio.create_task(elsewhere.run())
@@ -261,7 +261,7 @@ async def test_a_serving_stored_by_another_process_is_followed(world: World) -> 
 
 
 async def test_a_newly_stored_serving_is_followed_before_the_watch_has_seen_it(world: World) -> None:
-    followers = Followers(InMemoryDocuments(), world.records.copies)  # whose watch sees nothing
+    followers = Followers(InMemoryDocuments(), world.records.copies)  # their watch sees nothing
     watch = asyncio.create_task(followers.run())
     await served(world, following("v1"))
     assert await followers.find(ModelRef.parse("library/iris:v1")) == {IRIS}

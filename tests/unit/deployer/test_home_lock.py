@@ -1,4 +1,4 @@
-"""Which of several deployers acts on a home, and which is the last one."""
+"""The active deployer of a home among several, and the last one."""
 
 import asyncio
 import signal
@@ -42,7 +42,7 @@ async def test_a_second_deployer_waits_until_the_first_releases_the_lock(tmp_pat
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process that acts on the home."""
+    """Another process that holds the lock of the home."""
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
@@ -53,7 +53,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 async def test_a_former_leader_that_does_not_release_the_lock_is_killed(
     tmp_path: Path, holder: subprocess.Popen[bytes]
 ) -> None:
-    """It hangs, or was suspended: it would act on the home when it resumes."""
+    """The former leader hangs or was suspended, and would act on the home when it resumes."""
     holder.send_signal(signal.SIGSTOP)
     async with HomeLock(tmp_path, patience=0.1).exclusive():
         assert holder.wait(10) == -signal.SIGKILL
@@ -69,12 +69,12 @@ def test_only_the_last_deployer_of_a_home_is_the_last(tmp_path: Path) -> None:
     first, second = HomeLock(tmp_path), HomeLock(tmp_path)
     first.join()
     second.join()
-    with first.left() as is_last:
+    with first.leave() as is_last:
         assert not is_last
-    with second.left() as is_last:
+    with second.leave() as is_last:
         assert is_last
 
 
 def test_a_deployer_that_never_joined_is_not_the_last(tmp_path: Path) -> None:
-    with HomeLock(tmp_path).left() as is_last:
+    with HomeLock(tmp_path).leave() as is_last:
         assert not is_last

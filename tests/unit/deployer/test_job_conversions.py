@@ -1,4 +1,4 @@
-"""Waiting for a conversion: jobs that are deleted, lost, or taken up by nobody."""
+"""Waiting for a conversion whose job is deleted, lost, or not started."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ MADE = ConvertedModel(ref=REF, digest=digest("onnx"), registry=REGISTRY, record=
 
 @dataclass
 class Waiting:
-    """A deployer that waits for a conversion, and the jobrunner's part of it."""
+    """A deployer that waits for a conversion, and the jobrunner's side of it."""
 
     jobs: InMemoryDocuments[JobDocument] = field(default_factory=InMemoryDocuments)
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
@@ -41,13 +41,13 @@ class Waiting:
     async def _on_step(self, step: str) -> None:
         self.steps.append(step)
 
-    async def asked(self, times: int = 1) -> str:
-        """The id of the job that was asked for."""
+    async def requested_job(self, times: int = 1) -> str:
+        """Return the id of the requested job."""
 
-        async def are_there() -> bool:
+        async def are_published() -> bool:
             return len(self.publisher.events) >= times
 
-        assert await eventually(are_there)
+        assert await eventually(are_published)
         identity = self.publisher.data()[-1].id
         assert isinstance(identity, str)
         return identity
@@ -71,7 +71,7 @@ def _job(identity: str, spec: JobSpec, status: JobStatus, generation: int) -> Jo
 async def test_the_result_of_a_job_is_returned() -> None:
     waiting = Waiting()
     made = waiting.begin()
-    identity = await waiting.asked()
+    identity = await waiting.requested_job()
     await waiting.becomes(identity, JobPhase.RUNNING)
     await waiting.becomes(identity, JobPhase.SUCCEEDED)
     assert await made == MADE
@@ -82,11 +82,11 @@ async def test_the_result_of_a_job_is_returned() -> None:
 async def test_a_deleted_job_ends_the_wait(*, taken_up: bool) -> None:
     waiting = Waiting()
     made = waiting.begin()
-    identity = await waiting.asked()
+    identity = await waiting.requested_job()
     if taken_up:
         await waiting.becomes(identity, JobPhase.RUNNING)
     await waiting.is_deleted(identity)
-    with pytest.raises(ServingError, match="was deleted while it was waited for: deploy again") as caught:
+    with pytest.raises(ServingError, match="was deleted before it completed: deploy again") as caught:
         await made
     assert caught.value.code == "conversion_failed"
 
@@ -94,17 +94,17 @@ async def test_a_deleted_job_ends_the_wait(*, taken_up: bool) -> None:
 async def test_a_job_that_was_deleted_before_is_requested_again() -> None:
     waiting = Waiting()
     first = waiting.begin()
-    identity = await waiting.asked()
+    identity = await waiting.requested_job()
     await waiting.is_deleted(identity)
     await asyncio.wait({first})
     again = waiting.begin()
-    await waiting.asked(2)
+    await waiting.requested_job(2)
     await waiting.becomes(identity, JobPhase.SUCCEEDED)
     assert await again == MADE
 
 
 class Jobs(InMemoryDocuments[JobDocument]):
-    """Knows whether a job that runs was seen."""
+    """Knows whether a running job was read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,19 +122,19 @@ async def test_a_job_that_its_bucket_has_lost_is_requested_again() -> None:
     waiting = Waiting(jobs)
     identity = await _failed(waiting, generation=3)
     made = waiting.begin()
-    await waiting.asked(2)
+    await waiting.requested_job(2)
     await waiting.becomes(identity, JobPhase.RUNNING, generation=4)
     await jobs.seen.wait()
     InMemoryDocuments.__init__(jobs)
     waiting.publisher.events.clear()  # the stream is lost too
-    assert await waiting.asked() == identity
+    assert await waiting.requested_job() == identity
     await waiting.becomes(identity, JobPhase.SUCCEEDED)
     assert await made == MADE
 
 
 async def _failed(waiting: Waiting, *, generation: int = 1) -> str:
     made = waiting.begin()
-    identity = await waiting.asked()
+    identity = await waiting.requested_job()
     await waiting.becomes(identity, JobPhase.FAILED, generation=generation)
     with pytest.raises(ServingError):
         await made
@@ -144,14 +144,14 @@ async def _failed(waiting: Waiting, *, generation: int = 1) -> str:
 async def test_a_silent_jobrunner_is_shown_as_a_step_and_the_same_event_is_sent_again() -> None:
     waiting = Waiting(answer_seconds=0.01)
     made = waiting.begin()
-    identity = await waiting.asked()
+    identity = await waiting.requested_job()
 
     async def has_steps() -> bool:
         return len(waiting.steps) >= 2
 
     assert await eventually(has_steps)
-    assert waiting.steps[0] == f"waiting for a jobrunner to take up conversion {identity}: none has answered yet"
-    assert len(waiting.publisher.events) == 1  # a publisher drops ids that it knows
+    assert waiting.steps[0] == f"waiting for a jobrunner to accept conversion {identity}"
+    assert len(waiting.publisher.events) == 1  # a publisher drops known ids
     await waiting.becomes(identity, JobPhase.SUCCEEDED)
     assert await made == MADE
 
@@ -160,7 +160,7 @@ async def test_a_failed_job_is_retried_and_the_new_outcome_counts() -> None:
     waiting = Waiting()
     identity = await _failed(waiting)
     made = waiting.begin()
-    await waiting.asked(2)
+    await waiting.requested_job(2)
     assert waiting.publisher.data()[-1].again
     await waiting.becomes(identity, JobPhase.SUCCEEDED, generation=2)
     assert await made == MADE

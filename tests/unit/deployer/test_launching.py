@@ -1,4 +1,4 @@
-"""How model servers are started on this machine."""
+"""The start of model servers on this machine."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_a_custom_server_finds_the_limit_in_its_environment() -> None:
 
 
 def launched(launching: ProcessLauncher = LAUNCHING, **changes: Any) -> Launch:
-    """A server of the user's own, with changes to its variant."""
+    """A custom server, with changes to its variant."""
     spec = replica(CUSTOM)
     return launching(replace(spec, variant=spec.variant.model_copy(update=changes)), PORTS, HOME)
 

@@ -1,4 +1,4 @@
-"""Routes that name versions, and a proxy that is given the replicas of the moment."""
+"""Routes that name versions, and a proxy that gets their current replicas."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ class RecordingProxy:
         return set(self._served)
 
     def endpoints(self) -> list[Endpoints]:
-        """Of the versions that the proxy has been given last."""
+        """The endpoints of the versions in the proxy's last route."""
         return [place.endpoints for place in self.taken[-1].places]
 
 
@@ -66,17 +66,17 @@ class World:
         self.moved.add(IRIS)
 
     async def until(self, *endpoints: Endpoints) -> None:
-        """Wait until requests go there."""
+        """Wait until requests are sent to these endpoints."""
 
-        async def is_there() -> bool:
+        async def is_reached() -> bool:
             return self.proxy.endpoints() == list(endpoints)
 
-        assert await eventually(is_there)
+        assert await eventually(is_reached)
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    """One whose ingress follows its replicas, and has a route to v1."""
+    """A world whose ingress follows its replicas and has a route to v1."""
     world = World()
     await world.ingress.apply(version_route(("v1", 100)))
     following = asyncio.create_task(world.ingress.follow(world.moved))

@@ -1,4 +1,4 @@
-"""What is recorded when model servers or routes are lost, and when they are back."""
+"""Records of lost and recovered model servers and routes."""
 
 import asyncio
 from dataclasses import replace
@@ -22,7 +22,7 @@ async def ready_world(*, replicas: int = 1) -> World:
 
 
 def observer(world: World, *, seconds: float = START_SECONDS) -> Observer:
-    """One that has run for so long."""
+    """An observer that has run for this long."""
     moments = iter([0.0])
     return Observer(world.records, world.rollout().servers, lambda: next(moments, seconds))
 
@@ -32,7 +32,7 @@ def outages(world: World) -> list[type]:
 
 
 def lose(world: World) -> None:
-    """Let the only replica exit."""
+    """Kill the only replica."""
     [state] = (state for state in world.workloads.states() if state.key == key("v1"))
     world.workloads.become(replace(state, ready=0, restarts=1))
 

@@ -1,4 +1,4 @@
-"""What serves a model, in which environment, and what is made of it first."""
+"""The runtime and the environment of a model, and the conversion before it."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -35,7 +35,7 @@ async def world() -> World:
 
 
 async def applied(world: World, model_format: str, **changes: Any) -> ServingDocument:
-    """The serving, after a model of a format was asked for."""
+    """Return the serving after a request for a model of a format."""
     await world.set_format("v1", model_format)
     await world.request(spec("v1").model_copy(update={"variants": (variant("v1", **changes),)}))
     await world.rollout().converge(IRIS)
@@ -43,7 +43,7 @@ async def applied(world: World, model_format: str, **changes: Any) -> ServingDoc
 
 
 async def missing_model(world: World, **changes: Any) -> ServingDocument:
-    """The serving after its first try, the catalogue having lost its model."""
+    """Return the serving after its first attempt, while the catalogue has lost its model."""
     world.catalogue.__init__()  # type: ignore[misc] # another bucket, and empty
     wanted = spec("v1").model_copy(update={"variants": (variant("v1").model_copy(update=changes),)})
     await world.request(wanted)
@@ -112,8 +112,8 @@ async def test_a_format_is_served_by_its_runtime_in_its_environment(
     document = await applied(world, model_format, **changes)
     assert document.status.phase is ServingPhase.READY, document.status.problem
     assert (started(world).runtime, world.toolchains.installed) == (runtime, {toolchain} if toolchain else set())
-    told = any("installing toolchain" in step for step in world.steps.taken)
-    assert told == (toolchain is not None)
+    announced = any("installing toolchain" in step for step in world.steps.taken)
+    assert announced == (toolchain is not None)
 
 
 async def test_an_existing_environment_is_not_reported(world: World) -> None:
@@ -127,16 +127,16 @@ async def test_a_format_without_a_runtime_is_converted_once_and_the_result_is_se
     (status,) = document.status.variants
     made = f"library/iris:v1-onnx@{made_digest(digest('v1'))}"
     assert (status.digest, status.made) == (digest("v1"), made)
-    assert world.conversions.asked == ["library/iris:v1 H5 ONNX"]
+    assert world.conversions.calls == ["library/iris:v1 H5 ONNX"]
     assert started(world).model.facts.format == "ONNX"
     assert any("converting library/iris:v1 from H5 to ONNX" in step for step in world.steps.taken)
     await world.rollout().converge(IRIS)
-    assert len(world.conversions.asked) == 1
+    assert len(world.conversions.calls) == 1
 
 
 async def test_a_custom_server_gets_the_model_unchanged(world: World) -> None:
     await applied(world, "H5", custom=Custom(command=("serve",)))
-    assert (world.conversions.asked, started(world).model.facts.format) == ([], "H5")
+    assert (world.conversions.calls, started(world).model.facts.format) == ([], "H5")
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ async def test_a_model_that_may_run_code_is_served_only_in_a_complete_sandbox(
     world: World, model_format: str, changes: dict[str, Any], *, refused: bool
 ) -> None:
     world.confinement = WITHOUT_SANDBOX
-    world.start_anew()
+    world.restart()
     document = await applied(world, model_format, **changes)
     assert (document.status.problem is not None) is refused
     if document.status.problem is not None:
@@ -273,7 +273,7 @@ async def test_a_model_that_may_run_code_is_served_only_in_a_complete_sandbox(
 
 async def test_the_operator_may_allow_an_incomplete_sandbox(world: World) -> None:
     world.confinement = WITHOUT_SANDBOX._replace(allow_unsandboxed=True)
-    world.start_anew()
+    world.restart()
     assert (await applied(world, "SKLearn")).status.phase is ServingPhase.READY
 
 
@@ -308,7 +308,7 @@ async def test_a_serving_survives_a_new_deployer_while_the_catalogue_has_lost_it
     world.conversions.made.clear()
     for version in world.workloads.states():
         await world.workloads.remove(version.key)
-    world.start_anew()
+    world.restart()
     await world.rollout().converge(IRIS)
     again = await world.document()
     assert (again.status.phase, again.status.problem) == (ServingPhase.READY, None)

@@ -1,4 +1,4 @@
-"""Canary, blue-green and recreate in memory: steps, people who steer, and deployers that die on the way."""
+"""Canary, blue-green and recreate in memory: steps, user commands, and deployers that die on the way."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ def with_strategy(version: str, strategy: Any) -> ServingSpec:
 
 @pytest.fixture
 async def world() -> World:
-    """v1 serves."""
+    """A world in which v1 serves."""
     world = World()
     await world.push("v1", "v2", "v3")
     await world.request(spec("v1"))
@@ -34,35 +34,35 @@ async def world() -> World:
 
 
 async def rollout(world: World, phase: RolloutPhase, weight: int) -> RolloutStatus:
-    """The rollout, once it is there."""
+    """Return the rollout once it exists."""
 
-    async def there() -> RolloutStatus | None:
-        found = (await world.document()).status.rollout
-        return found if found and (found.phase, found.weight) == (phase, weight) else None
+    async def reached() -> RolloutStatus | None:
+        status = (await world.document()).status.rollout
+        return status if status and (status.phase, status.weight) == (phase, weight) else None
 
-    found = await eventually(there, within=3)
-    assert found is not None
-    return found
+    status = await eventually(reached, within=3)
+    assert status is not None
+    return status
 
 
-async def does(world: World, *, requests: int, errors: int = 0) -> None:
-    """The new version answers so many requests, and a minute goes by."""
+async def answer_requests(world: World, *, requests: int, errors: int = 0) -> None:
+    """Let the new version answer this many requests in a minute."""
     before = world.data_plane.counted.get(V2, Counts())
     world.data_plane.counted[V2] = Counts(before.requests + requests, before.errors + errors)
     world.now += timedelta(seconds=61)
 
 
-async def does_well_until(world: World, weight: int) -> None:
-    """The new version answers and time goes by until it has such a share of the traffic."""
+async def answer_until(world: World, weight: int) -> None:
+    """Let the new version answer requests until it has this share of the traffic."""
 
-    async def there() -> bool:
-        found = (await world.document()).status.rollout
-        if found is not None and found.weight >= weight:
-            return found.weight == weight
-        await does(world, requests=20)
+    async def reached() -> bool:
+        status = (await world.document()).status.rollout
+        if status is not None and status.weight >= weight:
+            return status.weight == weight
+        await answer_requests(world, requests=20)
         return False
 
-    assert await eventually(there, within=3, every=0.05)
+    assert await eventually(reached, within=3, every=0.05)
 
 
 async def test_a_good_canary_gets_all_traffic_step_by_step(world: World) -> None:
@@ -70,9 +70,9 @@ async def test_a_good_canary_gets_all_traffic_step_by_step(world: World) -> None
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
         assert world.weights() == {"v2": 10, "v1": 90}
-        await does(world, requests=20)
+        await answer_requests(world, requests=20)
         await rollout(world, RolloutPhase.PROGRESSING, 50)
-        await does(world, requests=20)
+        await answer_requests(world, requests=20)
         await world.settled(ServingPhase.READY)
     status = (await world.document()).status
     assert status.rollout is not None
@@ -118,13 +118,13 @@ async def test_a_canary_without_requests_waits(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
-        await does(world, requests=9)
+        await answer_requests(world, requests=9)
 
-        async def says_so() -> bool:
-            found = (await world.document()).status.rollout
-            return found is not None and "9 of 10 requests that an analysis needs" in found.message
+        async def reports_reason() -> bool:
+            status = (await world.document()).status.rollout
+            return status is not None and "9 of 10 requests that an analysis needs" in status.message
 
-        assert await eventually(says_so)
+        assert await eventually(reports_reason)
     assert world.weights() == {"v2": 10, "v1": 90}
 
 
@@ -134,9 +134,9 @@ async def test_a_rollout_can_be_paused_resumed_and_promoted(world: World) -> Non
         await rollout(world, RolloutPhase.PROGRESSING, 10)
         await steer(world, deployer, RolloutAction.PAUSE)
         await rollout(world, RolloutPhase.PAUSED, 10)
-        await does(world, requests=100)
+        await answer_requests(world, requests=100)
         await steer(world, deployer, RolloutAction.RESUME)
-        await does_well_until(world, 50)
+        await answer_until(world, 50)
         await steer(world, deployer, RolloutAction.PROMOTE)
         await world.settled(ServingPhase.READY)
     assert world.weights() == {"v2": 100}
@@ -158,9 +158,9 @@ async def test_a_command_for_another_generation_changes_nothing(world: World) ->
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
         await world.intents.steer(IRIS, 1, RolloutAction.ABORT, world.next_intent())
-        found = (await world.document()).status.rollout
-    assert found is not None
-    assert found.action is None
+        status = (await world.document()).status.rollout
+    assert status is not None
+    assert status.action is None
 
 
 async def test_blue_green_runs_beside_the_old_version_until_it_is_promoted(world: World) -> None:
@@ -202,7 +202,7 @@ async def test_the_next_deployer_resumes_the_recorded_step(world: World) -> None
     async with world.deployer():
         await rollout(world, RolloutPhase.PROGRESSING, 10)
     async with world.deployer():
-        await does_well_until(world, 50)
+        await answer_until(world, 50)
     assert world.weights() == {"v2": 50, "v1": 50}
 
 

@@ -1,4 +1,4 @@
-"""Absence is not deletion: what is stopped, unrouted or removed was proven to be unwanted."""
+"""Absence is not deletion: only replicas, routes and models that are proven unwanted are removed."""
 
 import asyncio
 
@@ -94,11 +94,11 @@ async def test_a_serving_requested_after_the_listing_is_left_alone() -> None:
 class SlowRemoval(InMemoryModels):
     def __init__(self) -> None:
         super().__init__()
-        self.removing, self.go_on = asyncio.Event(), asyncio.Event()
+        self.removing, self.resume = asyncio.Event(), asyncio.Event()
 
     async def remove(self, digest: str) -> None:
         self.removing.set()
-        await self.go_on.wait()
+        await self.resume.wait()
         await super().remove(digest)
 
 
@@ -111,7 +111,7 @@ async def test_a_model_requested_during_its_removal_is_not_found_half_removed() 
     asked = asyncio.create_task(shelf.find("sha256:a"))
     await others()
     assert not asked.done()
-    store.go_on.set()
+    store.resume.set()
     assert await asked is None
     await clearing
 

@@ -1,4 +1,4 @@
-"""What wakes the reconciler, what it drops, and what it cleans up."""
+"""The events that wake the reconciler, the ones that it drops, and its cleanup."""
 
 import asyncio
 from dataclasses import replace
@@ -129,7 +129,7 @@ async def test_nothing_starts_after_the_reconciler_and_its_workers_have_ended() 
             return await super().find(digest)
 
     world.store = Pulls()
-    world.start_anew()
+    world.restart()
     await world.request(spec("v1"))
     async with world.deployer() as reconciler:
         await started.wait()
@@ -161,8 +161,8 @@ async def test_a_transient_failure_is_retried(failure: Exception) -> None:
     await world.request(spec("v1"))
     async with world.deployer():
         await world.settled(ServingPhase.READY)
-    assert world.told().count("ServingReady") == 1
-    assert "ServingFailed" not in world.told()
+    assert world.announced().count("ServingReady") == 1
+    assert "ServingFailed" not in world.announced()
 
 
 async def test_a_restarted_reconciler_waits_again_for_unseen_replicas() -> None:

@@ -1,4 +1,4 @@
-"""A bucket that was lost, recreated or restored from a backup: servings come back, and serve all the while."""
+"""A bucket that was lost, recreated or restored from a backup: servings are restored and serve meanwhile."""
 
 import copy
 from datetime import timedelta
@@ -19,7 +19,7 @@ ABALONE = ServingName("default", "abalone")
 
 
 async def ready_world() -> World:
-    """A world in which iris serves v1, at generation 1, and a deployer has looked."""
+    """A world in which iris serves v1 at generation 1, and a deployer has observed it."""
     world = World()
     await world.push("v1", "v2", "v3")
     await deploy(world, "v1")
@@ -67,7 +67,7 @@ async def test_a_bucket_lost_while_the_deployer_was_down_is_restored(*, with_str
     world.documents.lose()
     if with_stream:
         lose_stream(world)
-    world.start_anew()
+    world.restart()
     async with world.deployer():
         await world.settled(ServingPhase.READY)
     after = await world.document()
@@ -90,7 +90,7 @@ async def test_a_request_for_a_lost_serving_continues_from_its_copy() -> None:
     world = await ready_world()
     world.documents.lose()
     lose_stream(world)
-    await world.restorer().check()  # what every handler does first
+    await world.restorer().check()  # every handler starts with this
     await world.request(spec("v2"))
     document = await world.document()
     assert (document.generation, document.spec.variants[0].name) == (2, "v2")
@@ -127,7 +127,7 @@ async def test_no_request_for_a_serving_without_tombstone_is_late_in_a_recreated
 
 
 async def forget(world: World) -> None:
-    """Undeploy iris, and let the tombstone be removed."""
+    """Undeploy iris and remove the tombstone."""
     await undeploy(world, IRIS)
     world.now = NOW + timedelta(hours=2)
     async with world.deployer():
@@ -141,10 +141,10 @@ async def forget(world: World) -> None:
 async def test_a_request_from_before_a_deletion_is_late_while_the_stream_may_hold_it() -> None:
     world = await ready_world()
     await forget(world)
-    world.start_anew()
+    world.restart()
     await world.restorer().check()
     early = Intent(sequence=1, event_id="event-1", correlation_id="correlation")
-    await world.request(spec("v1"), intent=early)  # a consumer that was created anew delivers it again
+    await world.request(spec("v1"), intent=early)  # a recreated consumer delivers it again
     assert await world.records.read(IRIS) is None
 
 
@@ -155,7 +155,7 @@ async def test_an_unannounced_deletion_survives_the_loss_of_its_bucket(*, with_s
     world.documents.lose()
     if with_stream:
         lose_stream(world)
-    world.start_anew()
+    world.restart()
     await world.restorer().check()
     await world.request(spec("v2"))
     assert (await world.document()).generation == 2
@@ -171,7 +171,7 @@ async def test_an_unannounced_deletion_is_restored_if_only_its_tombstone_is_miss
 
 
 async def bury_unannounced(world: World) -> None:
-    """Delete iris, as by a process that was killed before it could announce the deletion."""
+    """Delete iris like a process that was killed before it could announce the deletion."""
 
     def bury(present: Known) -> Tombstone[ServingDocument]:
         assert isinstance(present, ServingDocument)
@@ -189,7 +189,7 @@ async def test_an_older_bucket_is_updated() -> None:
     await undeploy(world, ABALONE)
     await world.restorer().check(remember=True)
     world.documents.restore(backup)
-    world.start_anew()
+    world.restart()
     world.steps.taken.clear()
     async with world.deployer():
         await world.tombstone(ABALONE)
@@ -202,7 +202,7 @@ async def test_an_older_bucket_is_updated() -> None:
 async def test_readiness_reports_the_restoration_until_it_is_complete() -> None:
     world = await ready_world()
     restorer = world.restorer()
-    assert await restorer.problem() == "the servings were not read yet"
+    assert await restorer.problem() == "the servings have not been read yet"
     world.documents.lose()
     world.documents.unreachable = True
     with pytest.raises(TransientError):

@@ -1,4 +1,4 @@
-"""A rollout in memory: the order of its steps, and what it leaves."""
+"""A rollout in memory: the order of its steps, and the final state."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""A deployer that dies before any of its steps: the next one ends at the same place, with the same events."""
+"""A deployer that dies before any of its steps: the next one reaches the same state with the same events."""
 
 from collections.abc import Awaitable, Callable
 
@@ -42,7 +42,7 @@ CHANGES = [first, next_version, canary, broken_version, unknown_version, deletio
 
 
 async def prepared(change: Change) -> World:
-    """v1 serves, unless the change is the first; the change is asked for and not begun."""
+    """A world in which v1 serves, unless the change is the first, and the change is requested and not started."""
     world = World()
     await world.push("v1", "v2")
     if change is not first:
@@ -54,7 +54,7 @@ async def prepared(change: Change) -> World:
 
 
 def always_served(world: World) -> bool:
-    """Every route leads to versions that take requests."""
+    """Return whether every route leads to versions that accept requests."""
     running = {state.key for state in world.workloads.states() if state.ready}
     routed = {version.key for route in world.data_plane.routes.values() for version in route.versions}
     return routed <= running
@@ -65,7 +65,7 @@ async def end_of(world: World) -> tuple[object, ...]:
     outcome: tuple[object, ...] = (
         (await tombstones_in(world.documents),) if document is None else _outcome(document.status)
     )
-    return (*outcome, world.running(), world.data_plane.routes, world.told())
+    return (*outcome, world.running(), world.data_plane.routes, world.announced())
 
 
 def _outcome(status: ServingStatus) -> tuple[object, ...]:
@@ -73,7 +73,7 @@ def _outcome(status: ServingStatus) -> tuple[object, ...]:
 
 
 async def undisturbed(change: Change) -> tuple[int, tuple[object, ...]]:
-    """How many steps the change takes, and how it ends."""
+    """Return the number of steps of the change, and the final state."""
     world = await prepared(change)
     await world.rollout().converge(IRIS)
     return len(world.steps.taken), await end_of(world)

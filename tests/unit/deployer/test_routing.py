@@ -1,4 +1,4 @@
-"""How requests are spread, in and out of a rollout."""
+"""The distribution of requests, during a rollout and otherwise."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def shares(route: ServingRoute) -> dict[str, int]:
 
 
 def two(percent: int = 100) -> Stage:
-    """v1 serves; v2 is tried in its place."""
+    """A stage in which v1 serves and v2 is rolled out."""
     return Stage(IRIS, spec("v2"), (deployment("v2"),), (deployment("v1"),), spec("v1"), percent)
 
 
@@ -130,8 +130,8 @@ def test_a_version_is_found_by_its_name() -> None:
     ("asked", "serves"),
     [
         (("v1", "new"), ("v1", "new")),
-        (("v1", "older"), ("v1", "old")),  # the one of its variant with the most weight
-        (("v3", "gone"), ("v2", "only")),  # no variant of that name any more
+        (("v1", "older"), ("v1", "old")),  # the revision of its variant with the most weight
+        (("v3", "gone"), ("v2", "only")),  # no variant has that name any more
     ],
 )
 def test_requests_for_a_superseded_revision_go_to_the_current_one(

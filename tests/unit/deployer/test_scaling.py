@@ -1,4 +1,4 @@
-"""Replicas that follow requests: the arithmetic, and what the deployer makes of it."""
+"""Replicas that follow requests: the calculation, and the actions of the deployer."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ async def world() -> World:
 
 
 async def looks(world: World, active: int, *seconds: float) -> None:
-    """Let the scaler see so many requests in flight, and the deployer do what follows."""
+    """Let the scaler measure this many open requests, and let the deployer act."""
     for each in seconds:
         world.seconds = each
         world.data_plane.counted[VERSION] = Counts(active=active)

@@ -1,4 +1,4 @@
-"""What should run for a serving, and what may go."""
+"""The versions that should run for a serving, and those that may be removed."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Requests recorded: what makes a new generation, which ones are late, and what a deletion leaves."""
+"""The record of requests: new generations, late requests, and deletions."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -80,7 +80,7 @@ async def test_an_undeployed_serving_stays_undeployed_in_any_order_of_requests(
     world: World, order: tuple[Handle, ...]
 ) -> None:
     await world.push("v1")
-    for handle in (*order, *order):  # each is delivered again
+    for handle in (*order, *order):  # each is redelivered
         await handle(world)
         await world.rollout().converge(IRIS)
     assert await world.records.read(IRIS) is None
@@ -90,12 +90,12 @@ async def test_an_undeployed_serving_stays_undeployed_in_any_order_of_requests(
     assert [event.causation_id for event in deletions] == ["event-2"]
 
 
-async def _wanted_again(world: World) -> None:
+async def _request_again(world: World) -> None:
     await world.request(spec("v2"), intent=intent(4))
 
 
 @pytest.mark.parametrize(
-    "order", list(itertools.permutations([_deployed, _deleted, _wanted_again])), ids=lambda order: order[0].__name__
+    "order", list(itertools.permutations([_deployed, _deleted, _request_again])), ids=lambda order: order[0].__name__
 )
 async def test_the_last_request_counts_in_any_order_of_handling(world: World, order: tuple[Handle, ...]) -> None:
     await world.push("v1", "v2")
@@ -150,9 +150,9 @@ async def test_a_deletion_left_unpublished_by_a_crash_is_published_before_a_new_
     with pytest.raises(DiedError):
         await world.rollout().converge(IRIS)
     world.steps.left = None
-    assert "ServingDeleted" not in world.told()
+    assert "ServingDeleted" not in world.announced()
     await world.request(spec("v1"), intent=intent(3))
-    assert world.told().count("ServingDeleted") == 1
+    assert world.announced().count("ServingDeleted") == 1
     assert (await world.document()).generation == 2
 
 

@@ -1,4 +1,4 @@
-"""A status is changed by the names of its fields: mypy refuses others, which would be ignored."""
+"""The fields of a status are changed by name: mypy refuses unknown names, which would be ignored."""
 
 import pytest
 
@@ -21,7 +21,7 @@ async def test_a_transition_changes_the_fields_that_it_names(world: World) -> No
 
 
 def misspelt(document: ServingDocument) -> ServingDocument:
-    """Not called: with `warn_unused_ignores`, mypy fails where one of these becomes possible."""
+    """Not called: with `warn_unused_ignores`, mypy fails if one of these becomes possible."""
     with_status(document, NOW, phsae=ServingPhase.READY)  # type: ignore[call-arg]
     with_status(document, NOW, phase="Ready")  # type: ignore[arg-type]
     return document.replace(staus=document.status)  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""A document of a serving that cannot be read keeps no other serving waiting."""
+"""An unreadable document of a serving delays no other serving."""
 
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.records import key_of
@@ -10,7 +10,7 @@ ABALONE = ServingName("default", "abalone")
 
 
 async def ready_world() -> World:
-    """Iris and abalone serve v1, and their deployer is gone."""
+    """A world in which iris and abalone serve v1 and their deployer has exited."""
     world = World()
     await world.push("v1", "v2")
     for serving in (IRIS, ABALONE):
@@ -25,7 +25,7 @@ async def test_an_unreadable_serving_with_a_copy_is_restored() -> None:
     world = await ready_world()
     before = await world.document()
     world.documents.spoil(key_of(IRIS))
-    world.start_anew()
+    world.restart()
     async with world.deployer():
         await world.settled(ServingPhase.READY)
     assert (await world.document()).spec == before.spec
@@ -36,7 +36,7 @@ async def test_an_unreadable_serving_without_a_copy_is_an_alarm_and_the_others_c
     world = await ready_world()
     world.documents.spoil("default.stranger")
     world.documents.spoil("no name of a serving")
-    world.start_anew()
+    world.restart()
     async with world.deployer() as deployer:
         await world.request(spec("v2"))
         deployer.intend(IRIS)

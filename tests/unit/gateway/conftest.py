@@ -1,4 +1,4 @@
-"""A deployer that decides, and two gateways over it."""
+"""A deployer that decides, and two gateways that use it."""
 
 from collections.abc import AsyncIterator
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from klever_gateway.settings import GatewaySettings
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 
 
 @pytest.mark.parametrize("settings", [{}, {"open": False}, {"open": True, "token_file": Path("token")}])
@@ -30,4 +30,4 @@ def test_state_is_kept_below_the_home_of_klever(monkeypatch: pytest.MonkeyPatch)
 def test_a_configured_public_url_is_a_name_of_the_gateway() -> None:
     with pytest.raises(ValidationError) as caught:
         GatewaySettings(open=True, public_url="https://a_b:c@klever.example")
-    assert "cannot be a name of this server" in worded(caught.value, GatewaySettings)
+    assert "cannot be a name of this server" in describe_mistakes(caught.value, GatewaySettings)

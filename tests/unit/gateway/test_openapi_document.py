@@ -1,4 +1,4 @@
-"""The OpenAPI document tells every route that the gateway serves, and it is sound."""
+"""The OpenAPI document describes every route that the gateway serves, and it is valid."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from klever_gateway.routes.operations import OPERATIONS as TABLE
 from klever_gateway.settings import GatewaySettings
 
 SIGNPOSTS = {"/v2", "/v2/{path}"}
-"""Where someone takes the gateway for the registry."""
+"""Paths that point a client of the registry to the right port."""
 PAGES = {*SIGNPOSTS, "/", "/docs", "/docs/assets", "/login", "/healthz", "/readyz", "/metrics"}
 DOCUMENT = openapi.document(TABLE)
 OPERATIONS = [
@@ -68,7 +68,7 @@ def test_every_schema_is_json_schema_2020_12() -> None:
 def test_every_operation_is_described_with_valid_examples(path: str, method: str, operation: dict[str, Any]) -> None:
     assert operation["summary"]
     assert "default" in operation["responses"]
-    is_action = path.endswith(("/cancel", "/retry", "/login-links"))  # the path says it all
+    is_action = path.endswith(("/cancel", "/retry", "/login-links"))  # the path names the action
     assert (method in {"post", "put", "patch"} and not is_action) == ("requestBody" in operation)
     for parameter in operation["parameters"]:
         assert parameter["description"], (path, parameter["name"])

@@ -1,4 +1,4 @@
-"""Where a reader of live events is, and what it wants."""
+"""The position of a reader of live events, and its filter."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a gateway does whose changes do not arrive."""
+"""A gateway that receives no changes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from support.waiting import eventually
 
 
 class DeafDocuments(InMemoryDocuments[ServingDocument]):
-    """A bucket whose watchers get a snapshot, and then no change."""
+    """A bucket whose watchers get a snapshot and no later change."""
 
     async def changes(self) -> AsyncIterator[Snapshot[ServingDocument] | Change[ServingDocument]]:  # type: ignore[override]
         async for step in super().changes():

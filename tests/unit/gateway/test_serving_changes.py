@@ -1,4 +1,4 @@
-"""Changes that are made from what a serving has: none is lost, and none is made twice, at whichever gateways."""
+"""Changes that are computed from the current serving: none is lost or made twice, at any gateways."""
 
 import asyncio
 
@@ -87,7 +87,7 @@ async def test_a_change_applies_only_to_the_required_generation(gateways: Pair, 
 
 
 async def rolled_forward(gateway: OneGateway, deployer: Deployer) -> None:
-    """Version 2 serves, and version 1 is its earlier revision."""
+    """A serving whose version 2 serves and whose version 1 is an earlier revision."""
     await gateway.changes.deploy(*IRIS, V1)
     first = (await deployer.document()).spec
     await gateway.changes.deploy(*IRIS, V2)

@@ -1,4 +1,4 @@
-"""The rules by which a change of a few words becomes a spec."""
+"""The rules by which a short change becomes a spec."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -192,7 +192,7 @@ def document(phase: ServingPhase = ServingPhase.READY) -> ServingDocument:
 
 
 def settled() -> ServingDocument:
-    """What is wanted is what serves."""
+    """A serving whose wanted spec is the served one."""
     return document().replace(spec=served(v1=100))
 
 

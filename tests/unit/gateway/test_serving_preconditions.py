@@ -1,4 +1,4 @@
-"""If-Match over several gateways: the deployer decides, and its decision reaches the client that asked."""
+"""If-Match over several gateways: the deployer decides, and its decision reaches the client."""
 
 import asyncio
 

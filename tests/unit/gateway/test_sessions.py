@@ -1,4 +1,4 @@
-"""Codes that are good once, and the sessions that they become."""
+"""Codes that are valid once, and the sessions that they start."""
 
 from itertools import count
 

@@ -1,4 +1,4 @@
-"""What is stored is accepted, and nothing else is."""
+"""A request is accepted exactly if it is stored."""
 
 import pytest
 
@@ -23,7 +23,7 @@ class FullProjection(InMemoryProjection):
 
 
 class OneStream:
-    """Stores every request behind six others, or none."""
+    """Stores every request after six others, or none."""
 
     def __init__(self, *, is_away: bool = False) -> None:
         self._is_away = is_away

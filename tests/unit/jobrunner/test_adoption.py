@@ -1,4 +1,4 @@
-"""Jobrunners share jobs: a free slot anywhere takes what waits, and what a dead one left is taken over."""
+"""Jobrunners share jobs: a free slot takes any waiting job, and the jobs of a dead one are taken over."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from support.waiting import eventually
 
 
 class Pair:
-    """Two jobrunners on one bucket and one stream, with a slot each; `one` is given the requests."""
+    """Two jobrunners on one bucket and one stream, with a slot each; `one` gets the requests."""
 
     def __init__(self, directory: Path, *, lapse_seconds: float = 30.0, renew_seconds: float = 0.01) -> None:
         self.documents = InMemoryDocuments[JobDocument]()
@@ -40,28 +40,28 @@ class Pair:
         self.two.follow()
 
     def hold(self) -> None:
-        """Let no job end."""
+        """Let no job complete."""
         self.one.executor.gate.clear()
         self.two.executor.gate.clear()
 
     def announced(self, event: str) -> list[str]:
-        """The causes of the events of a type, each as often as it was published."""
+        """The causes of the events of a type, once for each publication."""
         return [str(each.causation_id) for each in self.publisher.events if type(each.data).__name__ == event]
 
     async def is_announced(self, cause: str) -> bool:
-        """Whether the completion of a job was published."""
+        """Return whether the completion of a job was published."""
         return cause in self.announced("JobCompleted")
 
     async def is_waiting(self, job: str, *, expected: bool = True) -> bool:
-        """Whether `two` has adopted a job."""
+        """Return whether `two` has adopted a job."""
         return self.two.jobs.is_handling(job) is expected
 
     async def revision(self) -> int:
-        """How often the bucket was written."""
+        """The number of writes to the bucket."""
         return (await self.documents.incarnation()).last_sequence
 
     async def runners(self, *names: str) -> list[str]:
-        """Who runs each of these jobs."""
+        """The jobrunners that run these jobs."""
         jobs = [await self.one.job(name) for name in names]
         return [job.status.runner if job.status.phase is JobPhase.RUNNING else "" for job in jobs]
 
@@ -78,29 +78,29 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
 async def test_a_free_slot_of_one_jobrunner_takes_a_job_that_waits_at_another(pair: Pair) -> None:
     pair.hold()
     runs = [pair.one.start(request(number, job=f"job-{number}")) for number in (1, 2)]
-    await pair.two.executor.begun.wait()
+    await pair.two.executor.started.wait()
     assert sorted(await pair.runners("job-1", "job-2")) == ["one", "two"]
     for runner in (pair.one, pair.two):
         runner.executor.gate.set()
-    await asyncio.gather(*runs)  # the request is answered where it was delivered
+    await asyncio.gather(*runs)  # the jobrunner that received the request answers it
     assert {("JobCompleted", "event-1"), ("JobCompleted", "event-2")} <= pair.one.causes()
 
 
 async def test_every_job_runs_once_and_is_announced_once(pair: Pair) -> None:
     both = (pair.one, pair.two)
     await asyncio.gather(*(both[number % 2].start(request(number, job=f"job-{number}")) for number in range(40)))
-    assert len(pair.one.executor.asked) + len(pair.two.executor.asked) == 40
-    assert pair.two.executor.asked
+    assert len(pair.one.executor.calls) + len(pair.two.executor.calls) == 40
+    assert pair.two.executor.calls
     assert sorted(pair.announced("JobCompleted")) == sorted(f"event-{number}" for number in range(40))
 
 
 async def test_a_project_with_many_jobs_delays_no_other_on_either_jobrunner(pair: Pair) -> None:
-    """The quiet project's job was delivered to `one`, whose slot stays taken; that of `two` is free first."""
+    """The quiet project's job was delivered to `one`, whose slot stays busy; that of `two` is free first."""
     pair.hold()
     many = [pair.one.start(request(number, job=f"busy-{number}", project="busy")) for number in range(10)]
     many += [pair.two.start(request(number, job=f"busy-{number}", project="busy")) for number in range(10, 20)]
-    await pair.one.executor.begun.wait()
-    await pair.two.executor.begun.wait()
+    await pair.one.executor.started.wait()
+    await pair.two.executor.started.wait()
     quiet = pair.one.start(request(20, job="quiet", project="quiet"))
     await eventually(lambda: pair.is_waiting("quiet"))
     pair.two.executor.gate.set()
@@ -117,7 +117,7 @@ async def test_a_cancellation_handled_by_one_jobrunner_stops_the_job_of_another_
     pair.one.follow()
     pair.hold()
     run = pair.one.start(request(1))
-    await pair.one.executor.begun.wait()
+    await pair.one.executor.started.wait()
     await pair.two.cancel(2)
     await asyncio.wait_for(run, 10)
     assert await pair.one.phase() is JobPhase.CANCELLED
@@ -128,7 +128,7 @@ async def test_a_cancellation_handled_by_one_jobrunner_stops_the_job_of_another_
 async def test_a_cancelled_job_that_waits_on_both_jobrunners_starts_on_neither(pair: Pair) -> None:
     pair.hold()
     first = [pair.one.start(request(number, job=f"first-{number}")) for number in (1, 2)]
-    await pair.two.executor.begun.wait()
+    await pair.two.executor.started.wait()
     waiting = pair.one.start(request(3, job="waiting"))
     await eventually(lambda: pair.is_waiting("waiting"))
     await pair.two.cancel(4, "waiting")
@@ -144,7 +144,7 @@ async def test_the_job_of_a_dead_jobrunner_is_taken_over_without_a_redelivery(tm
     pair = Pair(tmp_path, lapse_seconds=0.1)
     pair.hold()
     dead = pair.one.start(request(1))
-    await pair.one.executor.begun.wait()
+    await pair.one.executor.started.wait()
     dead.cancel()  # nobody renews its claim
     await asyncio.gather(dead, return_exceptions=True)
     pair.two.executor.gate.set()
@@ -163,13 +163,13 @@ async def test_a_job_whose_claim_is_renewed_is_left_alone(tmp_path: Path) -> Non
     pair.hold()
     pair.two.follow()
     run = pair.one.start(request(1))
-    await pair.one.executor.begun.wait()
+    await pair.one.executor.started.wait()
     revision = await pair.revision()
     await eventually(lambda: _has_grown(pair, revision + 100))
     assert not pair.two.jobs.is_handling("job-1")
     pair.one.executor.gate.set()
     await run
-    assert pair.two.executor.asked == []
+    assert pair.two.executor.calls == []
     await pair.two.kill()
 
 
@@ -192,7 +192,7 @@ async def test_an_adopted_job_that_fails_fails_once(tmp_path: Path) -> None:
     pair.one.executor.gate.clear()
     pair.follow()
     first = pair.one.start(request(1, job="first"))
-    await pair.one.executor.begun.wait()
+    await pair.one.executor.started.wait()
     pair.two.executor.outcome = JobError("damaged", code=INVALID_MODEL)
     second = pair.one.start(request(2, job="second"))
     await second

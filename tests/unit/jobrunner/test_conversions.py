@@ -1,4 +1,4 @@
-"""Conversion jobs: fetched, converted, described, pushed; and answered from what was kept."""
+"""Conversion jobs: fetched, converted, described, pushed; and answered from stored results."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ SAMPLES = f"sha256:{'c' * 64}"
 
 @dataclass
 class Source:
-    """Has one model, whose author said something of it."""
+    """Has one model with metadata of its author."""
 
     format: str | None = "SavedModel"
     labels: dict[str, str] = field(default_factory=lambda: {"team": "vision"})
@@ -46,8 +46,8 @@ class Source:
         self.fetched += 1
         directory = destination / "model"
         directory.mkdir(parents=True)
-        said = ModelFile(author="Jo", format=self.format, labels=self.labels, size=7, signature=self.declared)
-        return FetchedModel(directory, self.format, said)
+        modelfile = ModelFile(author="Jo", format=self.format, labels=self.labels, size=7, signature=self.declared)
+        return FetchedModel(directory, self.format, modelfile)
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Converter:
     error: JobError | None = None
     version: str = "1"
     verification: Verification = field(default_factory=lambda: Verification(verified=True))
-    asked: list[ConversionSource] = field(default_factory=list)
+    calls: list[ConversionSource] = field(default_factory=list)
 
     def fingerprint(self, format_name: str, wanted: Conversion) -> str:
         """See `ports.Converter`."""
@@ -67,7 +67,7 @@ class Converter:
         self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
         """See `ports.Converter`."""
-        self.asked.append(source)
+        self.calls.append(source)
         if self.error:
             raise self.error
         on_line("12 operators")
@@ -79,26 +79,26 @@ class Converter:
 
 @dataclass
 class Sink:
-    """Remembers what was pushed."""
+    """Records pushes."""
 
     pushed: dict[str, ModelFile] = field(default_factory=dict)
     stored: dict[str, ModelFile] = field(default_factory=dict)
-    """By repository and digest."""
+    """Contents by repository and digest."""
 
     async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
         """See `ports.ModelSink`."""
         assert record.target_format == "ONNX"
         assert (directory / "model" / "model.onnx").exists()
-        said = load_modelfile((directory / "ormbfile.yaml").read_text())
-        self.pushed[f"{registry}/{ref}"] = self.stored[f"{ref.repository}@{MADE}"] = said
+        modelfile = load_modelfile((directory / "ormbfile.yaml").read_text())
+        self.pushed[f"{registry}/{ref}"] = self.stored[f"{ref.repository}@{MADE}"] = modelfile
         return MADE
 
     async def republish(self, ref: ModelRef, registry: str, result: StoredResult) -> bool:
         """See `ports.ModelSink`."""
-        said = self.stored.get(f"{result.ref.repository}@{result.digest}")
-        if said is not None:
-            self.pushed[f"{registry}/{ref}"] = said
-        return said is not None
+        modelfile = self.stored.get(f"{result.ref.repository}@{result.digest}")
+        if modelfile is not None:
+            self.pushed[f"{registry}/{ref}"] = modelfile
+        return modelfile is not None
 
 
 @dataclass
@@ -116,7 +116,7 @@ class Index:
 
 @dataclass
 class Attached:
-    """Has samples under each digest; see `ports.SampleSource`."""
+    """Has samples for each digest; see `ports.SampleSource`."""
 
     arrays: Samples = field(default_factory=dict)
 
@@ -127,7 +127,7 @@ class Attached:
 
 
 class Rig:
-    """A conversion and its surroundings; the registry is shared by all jobrunners."""
+    """A conversion and its environment; all jobrunners share the registry."""
 
     def __init__(self, directory: Path, sink: Sink | None = None, index: Index | None = None) -> None:
         self.directory = directory
@@ -140,7 +140,7 @@ class Rig:
         self.lines: list[str] = []
 
     async def trusted(self, project: str) -> tuple[str, ...]:
-        """What each project trusts: a class named after it."""
+        """The trusted names of each project: a class named after it."""
         return (f"my.models:{project}",)
 
     async def convert(
@@ -168,23 +168,23 @@ def rig(tmp_path: Path) -> Rig:
 
 async def test_the_result_is_pushed_with_the_metadata_and_the_origin_of_its_source(rig: Rig) -> None:
     converted = await rig.convert(Conversion(to="ONNX"))
-    [(where, said)] = rig.sink.pushed.items()
+    [(where, modelfile)] = rig.sink.pushed.items()
     assert where == "localhost:5000/library/m:v1-onnx"
-    assert (said.author, said.format, said.size) == ("Jo", "ONNX", None)
-    assert said.labels == {
+    assert (modelfile.author, modelfile.format, modelfile.size) == ("Jo", "ONNX", None)
+    assert modelfile.labels == {
         "team": "vision",
         "klever.dev/converted-from": f"library/m@{DIGEST}",
         "klever.dev/measured-error": "0",
     }
     assert converted.digest == MADE  # type: ignore[attr-defined]
-    assert rig.converter.asked[0].signature == SIGNATURE
+    assert rig.converter.calls[0].signature == SIGNATURE
     assert "12 operators" in rig.lines
 
 
 async def test_a_repeated_request_is_answered_without_work(rig: Rig) -> None:
     await rig.convert(Conversion(to="ONNX"), "first")
     converted = await rig.convert(Conversion(to="ONNX", ref=ModelRef.parse("other/name:v7")), "second")
-    assert (rig.source.fetched, len(rig.converter.asked)) == (1, 1)
+    assert (rig.source.fetched, len(rig.converter.calls)) == (1, 1)
     assert converted.is_cached  # type: ignore[attr-defined]
     assert list(rig.sink.pushed) == ["localhost:5000/library/m:v1-onnx", "localhost:5000/other/name:v7"]
 
@@ -195,7 +195,7 @@ async def test_other_options_or_other_tools_convert_again(rig: Rig, change: str)
     if change == "tools":
         rig.converter.version = "2"
     await rig.convert(Conversion(to="ONNX", quantize=Quantization.INT8 if change == "options" else None), "second")
-    assert len(rig.converter.asked) == 2
+    assert len(rig.converter.calls) == 2
 
 
 async def test_a_failed_conversion_pushes_and_keeps_nothing(rig: Rig) -> None:
@@ -205,20 +205,20 @@ async def test_a_failed_conversion_pushes_and_keeps_nothing(rig: Rig) -> None:
     assert rig.sink.pushed == {}
     rig.converter.error = None
     await rig.convert(Conversion(to="ONNX"), "second")
-    assert len(rig.converter.asked) == 2
+    assert len(rig.converter.calls) == 2
 
 
 async def test_an_unrunnable_model_is_refused_before_a_toolchain_is_needed(rig: Rig) -> None:
     rig.executor.outcome = Signature(details={"signature": None})
     with pytest.raises(JobError, match="library/m:v1 cannot be converted: it is a SavedModel without a signature"):
         await rig.convert(Conversion(to="ONNX"))
-    assert rig.converter.asked == []
+    assert rig.converter.calls == []
 
 
 async def test_a_format_without_a_parser_is_converted_without_a_signature(rig: Rig) -> None:
     rig.executor.outcome = JobError("cannot be parsed yet", code=UNSUPPORTED_FORMAT)
     await rig.convert(Conversion(to="ONNX"))
-    assert rig.converter.asked[0].signature == Signature()
+    assert rig.converter.calls[0].signature == Signature()
 
 
 async def test_a_job_without_a_target_is_refused(rig: Rig) -> None:
@@ -243,7 +243,7 @@ async def test_an_ambiguous_model_is_converted_as_its_author_declares(rig: Rig) 
     rig.executor.outcome = Signature(inputs=(Tensor(name="x"),))
     rig.source.declared = DeclaredSignature(inputs=(DeclaredTensor(name="x", d_type="float", size=(-1, 4)),))
     await rig.convert(Conversion(to="ONNX"))
-    assert rig.converter.asked[0].signature.inputs == (Tensor(name="x", dtype="float32", shape=(-1, 4)),)
+    assert rig.converter.calls[0].signature.inputs == (Tensor(name="x", dtype="float32", shape=(-1, 4)),)
 
 
 async def test_another_jobrunner_publishes_the_result_of_the_first_without_work(tmp_path: Path) -> None:
@@ -252,14 +252,14 @@ async def test_another_jobrunner_publishes_the_result_of_the_first_without_work(
     second = Rig(tmp_path, first.sink, first.index)
     converted = await second.convert(Conversion(to="ONNX", ref=ModelRef.parse("other/name:v7")), "second")
     assert converted.is_cached  # type: ignore[attr-defined]
-    assert (second.source.fetched, second.converter.asked) == (0, [])
+    assert (second.source.fetched, second.converter.calls) == (0, [])
 
 
 async def test_a_model_without_a_declared_format_is_converted_once_too(rig: Rig) -> None:
     await rig.convert(Conversion(to="ONNX"), "first", format_name=None)
     converted = await rig.convert(Conversion(to="ONNX"), "second", format_name=None)
     assert converted.is_cached  # type: ignore[attr-defined]
-    assert len(rig.converter.asked) == 1
+    assert len(rig.converter.calls) == 1
 
 
 async def test_a_result_that_was_deleted_from_the_registry_is_converted_again(rig: Rig) -> None:
@@ -267,7 +267,7 @@ async def test_a_result_that_was_deleted_from_the_registry_is_converted_again(ri
     rig.sink.stored.clear()
     converted = await rig.convert(Conversion(to="ONNX"), "second")
     assert not converted.is_cached  # type: ignore[attr-defined]
-    assert len(rig.converter.asked) == 2
+    assert len(rig.converter.calls) == 2
 
 
 async def test_a_result_that_could_not_be_compared_is_not_published(rig: Rig) -> None:
@@ -278,16 +278,16 @@ async def test_a_result_that_could_not_be_compared_is_not_published(rig: Rig) ->
     assert rig.sink.pushed == {}
     rig.converter.verification = Verification(verified=True)
     await rig.convert(Conversion(to="ONNX"), "second")
-    assert len(rig.converter.asked) == 2
+    assert len(rig.converter.calls) == 2
 
 
 async def test_an_unverified_result_is_published_on_request_with_the_reason(rig: Rig) -> None:
     rig.converter.verification = Verification(verified=False, reason="the check crashed")
     await rig.convert(Conversion(to="ONNX", allow_unverified=True), "first")
-    [said] = rig.sink.pushed.values()
-    assert said.labels["klever.dev/unverified"] == "the check crashed"
-    assert "klever.dev/measured-error" not in said.labels
-    with pytest.raises(JobError, match="not published"):  # what was kept for that request is none for this one
+    [modelfile] = rig.sink.pushed.values()
+    assert modelfile.labels["klever.dev/unverified"] == "the check crashed"
+    assert "klever.dev/measured-error" not in modelfile.labels
+    with pytest.raises(JobError, match="not published"):  # despite the stored result of the first request
         await rig.convert(Conversion(to="ONNX"), "second")
 
 
@@ -296,16 +296,16 @@ async def test_the_result_has_its_own_measured_error_and_its_source_stays_unveri
     worst = Difference(output="y", absolute=0.3, relative=0.0123, largest=2.0, range=24.4)
     rig.converter.verification = Verification(verified=True, differences=(worst,))
     await rig.convert(Conversion(to="ONNX", quantize=Quantization.INT8))
-    [said] = rig.sink.pushed.values()
-    assert said.labels["klever.dev/measured-error"] == "0.012"
-    assert said.labels["klever.dev/unverified"] == "no samples"
+    [modelfile] = rig.sink.pushed.values()
+    assert modelfile.labels["klever.dev/measured-error"] == "0.012"
+    assert modelfile.labels["klever.dev/unverified"] == "no samples"
 
 
 async def test_samples_come_with_the_request_or_from_a_reference(rig: Rig) -> None:
     await rig.convert(Conversion(to="ONNX", samples={"x": [1.5]}), "first")
     rig.attached.arrays = {"x": np.array([1.0, np.nan])}
     await rig.convert(Conversion(to="ONNX", samples_digest=SAMPLES), "second")
-    first, second = (asked.samples["x"] for asked in rig.converter.asked)
+    first, second = (asked.samples["x"] for asked in rig.converter.calls)
     assert first == [1.5]
     assert np.array_equal(second, [1.0, np.nan], equal_nan=True)
 
@@ -326,4 +326,4 @@ def test_invalid_or_too_large_samples_are_refused(tmp_path: Path) -> None:
 async def test_the_converter_gets_the_trusted_classes_of_the_project(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     await rig.convert(Conversion(to="ONNX"))
-    assert [each.trust for each in rig.converter.asked] == [("my.models:library",)]
+    assert [each.trust for each in rig.converter.calls] == [("my.models:library",)]

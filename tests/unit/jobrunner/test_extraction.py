@@ -1,4 +1,4 @@
-"""What a job says of files that cannot be parsed."""
+"""The messages of a job about files that cannot be parsed."""
 
 from pathlib import Path
 

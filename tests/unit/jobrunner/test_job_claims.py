@@ -1,4 +1,4 @@
-"""Two jobrunners with one bucket: a job is done by one of them at a time, and by the other when that one is gone."""
+"""Two jobrunners with one bucket: one of them runs a job, and the other takes over when that one has died."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from support.waiting import eventually
 
 
 class Pair:
-    """Two jobrunners; the first one has begun a job."""
+    """Two jobrunners, the first of which has started a job."""
 
     def __init__(self, directory: Path, *, lapse_seconds: float = 30.0) -> None:
         self.documents: Documents[JobDocument] = InMemoryDocuments[JobDocument]()
@@ -23,9 +23,9 @@ class Pair:
         self.first.executor.gate.clear()
 
     async def begin(self) -> "asyncio.Task[None]":
-        """Let the first one work."""
+        """Start a job on the first jobrunner."""
         work = self.first.start(request(1))
-        await self.first.executor.begun.wait()
+        await self.first.executor.started.wait()
         return work
 
 
@@ -36,7 +36,7 @@ async def test_a_second_jobrunner_waits_for_the_result_of_the_first(tmp_path: Pa
     await eventually(lambda: _is_renewed(pair.documents, revision + 3))
     pair.first.executor.gate.set()
     await asyncio.gather(*works)
-    assert pair.second.executor.asked == []
+    assert pair.second.executor.calls == []
     assert pair.second.published() == ["JobCompleted"]
 
 
@@ -65,14 +65,14 @@ async def test_a_restarted_jobrunner_resumes_a_heavy_job_at_once_despite_a_new_r
     before = Runner(tmp_path, documents, name="one", slots=1, lapse_seconds=3600)
     before.executor.gate.clear()
     left = before.start(request(1, job="left"))
-    await before.executor.begun.wait()
+    await before.executor.started.wait()
     left.cancel()
     await asyncio.gather(left, return_exceptions=True)
     again = Runner(tmp_path, documents, name="one", slots=1, lapse_seconds=3600)
     again.executor.gate.clear()
     again.follow()
     first = again.start(request(2, job="first"))
-    await again.executor.begun.wait()
+    await again.executor.started.wait()
     resumed = again.start(request(3, job="left"))  # a write, while it waits for the slot
     await eventually(lambda: _is_requested(again, "left", 3))
     again.executor.gate.set()
@@ -92,11 +92,11 @@ async def test_the_first_jobrunner_stops_when_the_second_handles_the_cancellatio
     await getattr(pair.second, how)(2)
     await work
     assert ("JobCancelled", "event-1") in pair.first.causes()
-    assert not pair.first.executor.gate.is_set()  # the work did not end by itself
+    assert not pair.first.executor.gate.is_set()  # the job did not complete by itself
 
 
 async def test_the_first_jobrunner_stops_when_its_job_was_taken_over(tmp_path: Path) -> None:
-    """As after a suspended machine: its claim lapsed, and the job is another's now."""
+    """Like after the suspension of a machine: its claim has expired, and another jobrunner has the job."""
     pair = Pair(tmp_path)
     work = await pair.begin()
     job = await pair.first.job()
@@ -117,7 +117,7 @@ class Losing(InMemoryDocuments[JobDocument]):
     """A bucket that can be lost."""
 
     def lose(self) -> None:
-        """As when it was deleted and created again."""
+        """Empty the bucket, as if it was deleted and created again."""
         self._entries.clear()
 
 
@@ -126,11 +126,11 @@ async def test_a_running_job_is_recorded_again_in_a_lost_bucket_and_runs_once(tm
     runner = Runner(tmp_path, documents)
     runner.executor.gate.clear()
     work = runner.start(request(1))
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     documents.lose()
     await eventually(lambda: runner.is_in(JobPhase.RUNNING))
     repetition = runner.start(request(1))
     runner.executor.gate.set()
     await asyncio.gather(work, repetition)
     assert await runner.is_in(JobPhase.SUCCEEDED)
-    assert len(runner.executor.asked) == 1
+    assert len(runner.executor.calls) == 1

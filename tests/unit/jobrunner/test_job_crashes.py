@@ -16,7 +16,7 @@ KINDS = ("run", "run", "cancel", "delete")
 
 
 class Life:
-    """Some messages about one job, handled by processes that are killed."""
+    """Messages about one job, handled by processes that are killed."""
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.random = random.Random(seed)
@@ -29,11 +29,11 @@ class Life:
         self.runner = self.start()
 
     def start(self) -> Runner:
-        """A fresh process."""
+        """Start a new process."""
         return Runner(self.directory, self.documents, self.publisher)
 
-    async def pass_by(self) -> None:
-        """Deliver the messages until each is acknowledged, and let a last process start."""
+    async def deliver_all(self) -> None:
+        """Deliver the messages until each is acknowledged, and start a last process."""
         queue = [*self.messages]
         while queue:
             message = self.random.choice(queue)
@@ -65,7 +65,7 @@ class Life:
 @pytest.mark.parametrize("seed", range(200))
 async def test_no_job_is_lost_and_no_deleted_job_returns(tmp_path: Path, seed: int) -> None:
     life = Life(tmp_path, seed)
-    await life.pass_by()
+    await life.deliver_all()
     newest, place = life.messages[-1]
     phase, causes = await life.runner.phase(), life.runner.causes()
     match newest:

@@ -17,7 +17,7 @@ WRITES = 3
 
 
 async def killed_while_deleting(directory: Path, writes: int) -> Runner:
-    """A fresh process, after one that was killed in the middle of a deletion."""
+    """A new process after one that was killed during a deletion."""
     crash = Crash()
     documents, publisher = CrashingDocuments[JobDocument](crash), CrashingPublisher(crash)
     runner = Runner(directory, documents, publisher)
@@ -90,7 +90,7 @@ async def test_a_request_from_before_its_withdrawal_is_late_even_after_a_bucket_
     runner = Runner(tmp_path)
     await runner.jobs.run(request(1))
     await getattr(runner, withdraw)(2)
-    after = Runner(tmp_path, withdrawals=runner.withdrawals)  # with a bucket that was created anew
+    after = Runner(tmp_path, withdrawals=runner.withdrawals)  # with a recreated bucket
     await after.jobs.run(request(1))
     assert after.published() == ["JobCancelled"]
     assert await after.documents.find("job-1") is None

@@ -19,14 +19,14 @@ OTHER_DIGEST = f"sha256:{'b' * 64}"
 RUNNER = "runner-1"
 
 
-def begun(present: JobDocument | None = None, sequence: int = 1) -> JobDocument:
+def started(present: JobDocument | None = None, sequence: int = 1) -> JobDocument:
     job = life.claimed(present, request(sequence), RUNNER, NOW)
     assert job is not None
     return job
 
 
 def failed(code: str) -> JobDocument:
-    job = begun()
+    job = started()
     ended = life.failed(job, job, Problem(code=code, message="no"), NOW)
     assert ended is not None
     return ended
@@ -55,7 +55,7 @@ def test_an_event_without_a_correlation_starts_one() -> None:
 
 
 def test_each_attempt_counts_and_the_start_time_is_kept() -> None:
-    first = begun()
+    first = started()
     again = life.claimed(first, request(), RUNNER, NOW + timedelta(minutes=1))
     assert again is not None
     assert (first.status.attempts, again.status.attempts) == (1, 2)
@@ -64,7 +64,7 @@ def test_each_attempt_counts_and_the_start_time_is_kept() -> None:
 
 
 def test_a_completed_job_does_not_complete_again() -> None:
-    job = begun()
+    job = started()
     done = life.succeeded(job, job, JobResult(), NOW)
     assert done is not None
     assert done.status.phase is JobPhase.SUCCEEDED
@@ -79,7 +79,7 @@ def test_a_completed_job_does_not_complete_again() -> None:
 def test_a_job_that_failed_for_external_reasons_is_retried_on_a_new_request(code: str) -> None:
     job = failed(code)
     assert life.claimed(job, request(1), RUNNER, NOW) is None
-    again = begun(job, 2)
+    again = started(job, 2)
     assert (again.generation, again.status.attempts, again.status.problem) == (job.generation + 1, 1, None)
 
 
@@ -90,23 +90,23 @@ def test_an_outcome_decided_by_the_bytes_is_final() -> None:
 
 
 def test_the_last_attempt_is_the_eighth() -> None:
-    job = begun()
+    job = started()
     for _ in range(life.MAX_ATTEMPTS - 1):
         assert not life.is_last_attempt(job)
-        job = begun(job)
+        job = started(job)
     assert life.is_last_attempt(job)
-    assert not life.has_ended_every_process(job)
-    assert life.has_ended_every_process(begun(job))
+    assert not life.has_died_in_every_attempt(job)
+    assert life.has_died_in_every_attempt(started(job))
 
 
 def test_an_outcome_is_published_under_the_requesting_tag() -> None:
-    job = begun()
-    assert life.as_asked(job, request(version="latest").spec).spec.ref.version == "latest"
-    assert life.as_asked(job, request(digest=OTHER_DIGEST).spec) == job
+    job = started()
+    assert life.with_requested_tag(job, request(version="latest").spec).spec.ref.version == "latest"
+    assert life.with_requested_tag(job, request(digest=OTHER_DIGEST).spec) == job
 
 
 def test_a_job_of_another_jobrunner_starts_only_when_its_claim_has_expired() -> None:
-    job = begun()
+    job = started()
     assert life.claimed(job, request(), "runner-2", NOW) is None
     taken = life.claimed(job, request(), "runner-2", NOW, lapsed=job)
     assert taken is not None
@@ -116,15 +116,15 @@ def test_a_job_of_another_jobrunner_starts_only_when_its_claim_has_expired() -> 
 
 
 def test_a_claim_that_was_renewed_since_it_was_read_is_valid() -> None:
-    job = begun()
+    job = started()
     renewed = life.renewed(job, job, NOW + timedelta(seconds=5))
     assert renewed is not None
     assert life.claimed(renewed, request(), "runner-2", NOW, lapsed=job) is None
 
 
 def test_a_job_that_its_bucket_has_lost_is_recorded_again() -> None:
-    before = begun()
-    job = begun(before)
+    before = started()
+    job = started(before)
     for lost in (None, before):
         done = life.succeeded(lost, job, JobResult(), NOW)
         assert done is not None
@@ -132,15 +132,15 @@ def test_a_job_that_its_bucket_has_lost_is_recorded_again() -> None:
 
 
 def test_a_cancellation_counts_even_in_a_bucket_that_is_older_than_the_attempt() -> None:
-    before = begun()
-    job = begun(before)
+    before = started()
+    job = started(before)
     stopped = life.cancelled(before, intent("stop", 2), None, NOW)
     assert isinstance(stopped, JobDocument)
     assert life.succeeded(stopped, job, JobResult(), NOW) is None
 
 
 def test_a_deletion_counts_whatever_is_known_of_the_job() -> None:
-    job = begun()
+    job = started()
     tomb = life.deleted(job, intent("delete", 2), None, NOW)
     assert isinstance(tomb, Tombstone)
     assert life.succeeded(tomb, job, JobResult(), NOW) is None
@@ -148,7 +148,7 @@ def test_a_deletion_counts_whatever_is_known_of_the_job() -> None:
 
 
 def test_a_job_that_starts_again_after_its_deletion_has_the_next_generation() -> None:
-    tomb = life.deleted(begun(), intent("delete", 2), None, NOW)
+    tomb = life.deleted(started(), intent("delete", 2), None, NOW)
     again = life.claimed(tomb, request(3), RUNNER, NOW)
     assert again is not None
     assert again.generation == 2

@@ -1,4 +1,4 @@
-"""What a jobrunner knows of the jobs of others: for how long nobody has written them, and what runs where."""
+"""A jobrunner's view of the jobs of others: the time since their last write, and where they run."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -20,7 +20,7 @@ def job(name: str = "job-1", *, phase: JobPhase = JobPhase.RUNNING, runner: str 
 
 
 class Clock:
-    """Monotonic seconds that the test sets."""
+    """A monotonic clock in seconds that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -30,7 +30,7 @@ class Clock:
 
 
 class Scripted(InMemoryDocuments[JobDocument]):
-    """A bucket that reports what the test says."""
+    """A bucket that reports scripted changes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,27 +52,27 @@ class Rig:
     def __init__(self) -> None:
         self.documents, self.clock = Scripted(), Clock()
         self.monitor = JobMonitor(self.documents, self.clock)
-        self.heard: list[str] = []
-        self.monitor.listen(lambda key, _known: self.heard.append(key))
+        self.received: list[str] = []
+        self.monitor.listen(lambda key, _known: self.received.append(key))
         self.loop = asyncio.create_task(self.monitor.run())
 
     async def report(self, name: str, document: JobDocument | None, revision: int) -> None:
-        """Report a write, and wait until it was heard."""
+        """Report a write and wait until it was received."""
         tombstone = Tombstone[JobDocument](deleted_at=NOW) if document is None else None
         self.documents.reports.put_nowait(Change(name, document, revision, tombstone))
-        number = len(self.heard) + 1
-        await eventually(lambda: self.has_heard(number))
+        number = len(self.received) + 1
+        await eventually(lambda: self.has_received(number))
 
-    async def has_heard(self, number: int) -> bool:
-        """Whether so many writes were heard."""
-        return len(self.heard) >= number
+    async def has_received(self, number: int) -> bool:
+        """Return whether this many writes were received."""
+        return len(self.received) >= number
 
     async def is_followed(self, ages: dict[str, float]) -> bool:
-        """Whether these jobs are followed."""
+        """Return whether these jobs are followed with these ages."""
         return self.ages() == ages
 
     def ages(self) -> dict[str, float]:
-        """For how long nobody has written each job."""
+        """The time since the last write of each job."""
         return {each.document.id: self.monitor.age_of(each) for each in self.monitor.unfinished()}
 
 
@@ -91,7 +91,7 @@ async def test_a_job_is_as_old_as_its_last_write(rig: Rig) -> None:
     rig.clock.now += 2
     assert rig.ages() == {"job-1": 2}
     assert rig.monitor.age(Stored("job-1", job(), 2)) == 2
-    assert rig.monitor.age(Stored("job-1", job(), 3)) == 0  # written since
+    assert rig.monitor.age(Stored("job-1", job(), 3)) == 0  # written since then
 
 
 async def test_the_time_without_nats_counts_for_no_claim(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""Requests, cancellations and deletions of one job: the newest one counts, in whichever order they are handled."""
+"""Requests, cancellations and deletions of one job: the newest one counts, in any order of handling."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ def runner(tmp_path: Path) -> Runner:
 async def test_a_cancelled_job_stops_at_once(runner: Runner) -> None:
     runner.executor.gate.clear()
     work = runner.start(request(1))
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     await runner.cancel(2)
     await work
     assert await runner.phase() is JobPhase.CANCELLED
@@ -30,7 +30,7 @@ async def test_a_cancelled_job_stops_at_once(runner: Runner) -> None:
 async def test_a_deleted_job_is_stopped_and_removed(runner: Runner) -> None:
     runner.executor.gate.clear()
     work = runner.start(request(1))
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     await runner.delete(2)
     await work
     assert await runner.phase() is None
@@ -44,15 +44,15 @@ async def test_a_job_stopped_while_it_waits_for_a_slot_never_runs_and_leaves_the
     runner = Runner(tmp_path, slots=1)
     runner.executor.gate.clear()
     first = runner.start(request(1, job="first"))
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     second, third = runner.start(request(2, job="second")), runner.start(request(3, job="third"))
     await eventually(lambda: runner.is_in(JobPhase.PENDING, "third"))
     await getattr(runner, how)(4, "second")
-    await second  # it does not wait for the place any more
+    await second  # it no longer waits for the slot
     assert not first.done()
     runner.executor.gate.set()
     await asyncio.gather(first, third)
-    assert len(runner.executor.asked) == 2
+    assert len(runner.executor.calls) == 2
     assert await runner.phase("second") is (JobPhase.CANCELLED if how == "cancel" else None)
     assert ("JobCancelled", "event-2") in runner.causes()
 
@@ -67,7 +67,7 @@ async def test_a_job_stopped_while_its_start_is_announced_does_not_run(tmp_path:
     await getattr(runner, how)(2)
     publisher.gate.set()
     await work
-    assert runner.executor.asked == []
+    assert runner.executor.calls == []
     assert ("JobCancelled", "event-1") in runner.causes()
 
 
@@ -75,7 +75,7 @@ async def test_a_job_stopped_while_its_start_is_announced_does_not_run(tmp_path:
 async def test_a_job_stopped_before_its_request_arrived_never_runs(runner: Runner, how: str) -> None:
     await getattr(runner, how)(2)
     await runner.jobs.run(request(1))
-    assert runner.executor.asked == []
+    assert runner.executor.calls == []
     assert await runner.phase() is (JobPhase.CANCELLED if how == "cancel" else None)
     ending = ("JobCancelled", "cancel-2") if how == "cancel" else ("JobDeleted", "delete-2")
     assert runner.causes() == {ending, ("JobCancelled", "event-1")}
@@ -86,7 +86,7 @@ async def test_a_job_without_a_description_is_stopped_all_the_same(runner: Runne
     await getattr(runner.jobs, how)(intent("stop-2", 2), "job-1", None)
     assert runner.published() == []
     await runner.jobs.run(request(1))
-    assert runner.executor.asked == []
+    assert runner.executor.calls == []
     assert runner.published() == ["JobCancelled"]
 
 
@@ -98,7 +98,7 @@ async def test_a_request_after_the_completion_runs_and_no_repeated_cancellation_
     await stop(2)
     runner.executor.gate.clear()
     work = runner.start(request(3))
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     await stop(2)
     assert await runner.phase() is JobPhase.RUNNING
     runner.executor.gate.set()
@@ -127,24 +127,24 @@ async def test_a_retry_that_was_cancelled_before_it_arrived_does_not_run(runner:
     await runner.jobs.run(request(1))
     await runner.cancel(3)
     await runner.jobs.run(request(2, again=True))
-    assert len(runner.executor.asked) == 1
+    assert len(runner.executor.calls) == 1
     assert await runner.phase() is JobPhase.FAILED
 
 
 async def test_a_cancellation_from_before_the_newest_request_stops_nothing(runner: Runner) -> None:
     runner.executor.gate.clear()
     first = runner.start(request(1))
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     second = runner.start(request(3))
-    await eventually(lambda: _has_heard(runner, 3))
+    await eventually(lambda: _has_received(runner, 3))
     await runner.cancel(2)
     runner.executor.gate.set()
     await asyncio.gather(first, second)
     assert await runner.phase() is JobPhase.SUCCEEDED
-    assert len(runner.executor.asked) == 1  # the cancellation was late
+    assert len(runner.executor.calls) == 1  # the cancellation was late
 
 
-async def _has_heard(runner: Runner, sequence: int) -> bool:
+async def _has_received(runner: Runner, sequence: int) -> bool:
     heard = (await runner.job()).status.intent
     return heard is not None and heard.sequence == sequence
 
@@ -157,7 +157,7 @@ async def test_a_push_is_late_only_for_itself(runner: Runner) -> None:
     assert await runner.phase() is None
     await runner.jobs.run(request(901, is_push=True, version="latest"))
     assert await runner.phase() is JobPhase.SUCCEEDED
-    await runner.delete(5)  # a repetition
+    await runner.delete(5)  # a redelivery
     assert await runner.phase() is JobPhase.SUCCEEDED
     await runner.delete(6)
     assert await runner.phase() is None
@@ -171,7 +171,7 @@ async def test_a_push_of_a_model_with_an_unknown_job_is_parsed(runner: Runner) -
 
 ENDS: dict[str, set[JobPhase | None]] = {
     "run": {JobPhase.SUCCEEDED},
-    "cancel": {JobPhase.CANCELLED, JobPhase.SUCCEEDED},  # it may have ended before
+    "cancel": {JobPhase.CANCELLED, JobPhase.SUCCEEDED},  # it may have completed before
     "delete": {None},
 }
 
@@ -182,7 +182,7 @@ async def test_the_newest_message_counts_in_every_order_and_with_every_repetitio
 ) -> None:
     ends = ENDS[asked[-1]]
     if asked[-1] == "cancel" and "delete" in asked:
-        ends = ends | {None}  # what is deleted when it is cancelled stays deleted
+        ends = ends | {None}  # a job that was deleted when it is cancelled stays deleted
     for order in itertools.permutations(range(3)):
         runner = Runner(tmp_path)
         for place in (*order, *order[::-1]):

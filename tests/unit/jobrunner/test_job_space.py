@@ -1,4 +1,4 @@
-"""A full disk: jobs wait and say why, and nothing that is half written counts."""
+"""A full disk: jobs wait and give the reason, and no half-written file counts."""
 
 import asyncio
 import errno
@@ -45,7 +45,7 @@ async def test_the_job_of_a_killed_process_waits_too(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     runner.executor.gate.clear()
     work = runner.start(request())
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     again = Runner(tmp_path, runner.documents)
@@ -53,7 +53,7 @@ async def test_the_job_of_a_killed_process_waits_too(tmp_path: Path) -> None:
     with pytest.raises(TransientError, match="the disk is full"):
         await again.jobs.run(request())
     assert await again.is_in(JobPhase.PENDING)
-    assert again.executor.asked == []
+    assert again.executor.calls == []
 
 
 async def test_a_completed_job_is_announced_even_on_a_full_disk(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ async def test_a_disk_that_fills_up_during_a_job_is_not_an_error_of_the_model(tm
     await runner.jobs.run(request())
     problem = (await runner.job()).status.problem
     assert problem is not None
-    assert problem.code == DISK_FULL  # a job that needs more than there is does not try for ever
+    assert problem.code == DISK_FULL  # a job that needs more space than there is is not retried for ever
     await runner.jobs.run(request(2))
     assert await runner.is_in(JobPhase.SUCCEEDED)
 

@@ -1,4 +1,4 @@
-"""One job for the same bytes, one outcome for each cause, whatever breaks in between."""
+"""One job for the same bytes, one outcome for each cause, despite any failure in between."""
 
 import asyncio
 from dataclasses import replace
@@ -36,14 +36,14 @@ async def test_a_job_starts_completes_and_leaves_no_files(runner: Runner) -> Non
 async def test_a_repeated_event_has_no_effect(runner: Runner) -> None:
     await runner.jobs.run(request())
     await runner.jobs.run(request())
-    assert len(runner.executor.asked) == 1
+    assert len(runner.executor.calls) == 1
     assert runner.published() == ["JobStarted", "JobCompleted"]
 
 
 async def test_another_tag_of_the_same_bytes_gets_its_own_outcome(runner: Runner) -> None:
     await runner.jobs.run(request(1, version="v1"))
     await runner.jobs.run(request(2, version="latest"))
-    assert len(runner.executor.asked) == 1
+    assert len(runner.executor.calls) == 1
     completed = runner.publisher.events[1:]
     assert [event.causation_id for event in completed] == ["event-1", "event-2"]
     assert [event.data.spec.ref.version for event in completed] == ["v1", "latest"]
@@ -63,10 +63,10 @@ async def test_a_restarted_job_is_announced_under_the_requesting_tag(runner: Run
 async def test_two_concurrent_requests_wait_for_one_result(runner: Runner) -> None:
     runner.executor.gate.clear()
     both = [runner.start(request(n)) for n in (1, 2)]
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     runner.executor.gate.set()
     await asyncio.gather(*both)
-    assert len(runner.executor.asked) == 1
+    assert len(runner.executor.calls) == 1
     assert runner.published() == ["JobStarted", "JobCompleted", "JobCompleted"]
 
 
@@ -104,11 +104,11 @@ async def test_the_last_attempt_ends_the_job(runner: Runner) -> None:
 
 
 async def stopped_in_the_middle(runner: Runner) -> None:
-    """As when the process is killed: the document says Running, and nothing was published after that."""
+    """The state after a kill: the document is Running, and nothing was published after that."""
     runner.executor.gate.clear()
-    runner.executor.begun.clear()
+    runner.executor.started.clear()
     work = runner.start(request())
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
 
@@ -138,14 +138,14 @@ async def test_a_job_that_kills_every_process_is_given_up(tmp_path: Path) -> Non
     problem = (await runner.job()).status.problem
     assert problem is not None
     assert problem.code == WORKER_DIED
-    assert len(runner.executor.asked) == MAX_ATTEMPTS
+    assert len(runner.executor.calls) == MAX_ATTEMPTS
 
 
 async def test_an_outcome_decided_by_the_bytes_is_retried_only_on_a_forced_request(runner: Runner) -> None:
     runner.executor.outcome = JobError("an unknown operator", code=INVALID_MODEL)
     await runner.jobs.run(request())
     await runner.jobs.run(request(2))
-    assert len(runner.executor.asked) == 1
+    assert len(runner.executor.calls) == 1
     runner.executor.outcome = SIGNATURE
     await runner.jobs.run(request(3, again=True))
     job = await runner.job()
@@ -153,7 +153,7 @@ async def test_an_outcome_decided_by_the_bytes_is_retried_only_on_a_forced_reque
 
 
 class Talking:
-    """Work that logs many lines, and fails where it is to."""
+    """An operation that logs many lines, and fails on request."""
 
     def __init__(self, lines: int, error: JobError | None = None) -> None:
         self.lines = lines
@@ -187,7 +187,7 @@ async def test_an_unsupported_kind_fails_its_job(tmp_path: Path) -> None:
 
 
 async def test_the_lines_of_two_attempts_have_different_ids(tmp_path: Path) -> None:
-    """Also where the document was lost with its bucket, and counts its attempts from 1 again."""
+    """The ids differ even if the document was lost with its bucket and counts its attempts from 1 again."""
     publisher = RecordingPublisher()
     for _ in range(2):
         runner = Runner(tmp_path, publisher=publisher, operations={JobKind.EXTRACT: Talking(1)})
@@ -196,7 +196,7 @@ async def test_the_lines_of_two_attempts_have_different_ids(tmp_path: Path) -> N
 
 
 class Broken:
-    """Work with a fault of its own."""
+    """An operation with a bug."""
 
     async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Operation`."""
@@ -219,10 +219,10 @@ async def test_a_second_request_during_a_job_does_not_start_it_again_after_its_f
     runner.executor.gate.clear()
     runner.executor.outcome = JobError("killed", code=WORKER_DIED)
     both = [runner.start(request(1)), runner.start(request(2))]
-    await runner.executor.begun.wait()
+    await runner.executor.started.wait()
     runner.executor.gate.set()
     await asyncio.gather(*both)
-    assert len(runner.executor.asked) == 1
+    assert len(runner.executor.calls) == 1
     assert runner.published() == ["JobStarted", "JobFailed", "JobFailed"]
 
 

@@ -1,4 +1,4 @@
-"""What the registry answers, in the job's words: what passes is tried again."""
+"""The errors of the registry as errors of the job: transient ones are retried."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ RECORD = ConversionRecord(
 
 
 class Refusing(OrmbClient):
-    """Meets an error with every model."""
+    """Raises an error for every model."""
 
     def __init__(self, root: Path, error: OrmbError) -> None:
         super().__init__(root)

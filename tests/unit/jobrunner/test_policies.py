@@ -1,4 +1,4 @@
-"""Which conversions a project's policy asks for."""
+"""The conversions that a project's policy requests."""
 
 from datetime import datetime, timedelta
 
@@ -44,7 +44,7 @@ def project(policy: ProjectPolicy, **since: datetime) -> ProjectDocument:
 
 
 def targets(document: ModelDocument, policy: ProjectPolicy) -> list[tuple[str, str | None]]:
-    """Format and quantisation of what is asked for."""
+    """The format and quantisation of each requested conversion."""
     conversions = [spec.conversion for spec in wanted(document, project(policy))]
     return [(each.to, each.quantize) for each in conversions if each is not None]
 
@@ -107,7 +107,7 @@ class World:
         self.policies = Policies(self.models, self.projects, self.publisher, EventSource("jobrunner"))
 
     async def holds(self, policy: ProjectPolicy | None) -> None:
-        """A parsed model, and perhaps a policy of its project."""
+        """Store a parsed model, and optionally a policy of its project."""
         document = model()
         await mutate(self.models, document.spec.ref.key, lambda _: document)
         if policy:
@@ -118,7 +118,7 @@ class World:
     async def requests(
         self, phase: ExtractionPhase = ExtractionPhase.SUCCEEDED, *, number: int = 1
     ) -> list[JobRequested]:
-        """What is asked for when the model is said to be parsed."""
+        """Return the requests after the model is reported as parsed."""
         data = ModelUpdated(ref=model().spec.ref, digest=digest(number), extraction=phase)
         event: Event[ModelUpdated] = EventSource("registry").event(data, event_id="event-1")
         await self.policies.updated(event)

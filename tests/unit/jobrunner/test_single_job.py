@@ -1,4 +1,4 @@
-"""The command that runs one job: what it reads, what it leaves, and how it exits."""
+"""The command that runs one job: its input, its output and its exit codes."""
 
 import errno
 import io
@@ -26,7 +26,7 @@ RECORD = ConversionRecord(
 
 
 class Scripted:
-    """See `ports.Operation`: logs a line, and ends with the given outcome."""
+    """See `ports.Operation`: logs a line and ends with the given outcome."""
 
     def __init__(self, outcome: JobResult | Exception) -> None:
         self.outcome = outcome

@@ -1,4 +1,4 @@
-"""Heavy work: no more at a time than there are places, and projects take turns."""
+"""Heavy jobs: no more run than there are slots, and projects take turns."""
 
 import asyncio
 

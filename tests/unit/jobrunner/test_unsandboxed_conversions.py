@@ -1,4 +1,4 @@
-"""Conversions of models that may run code, where the sandbox is not complete."""
+"""Conversions of models that may run code, without a complete sandbox."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ NO_UV = "there is no such uv"
 
 
 async def failure(directory: Path, model_format: str, confinement: Confinement) -> JobError:
-    """Why a conversion fails in a place that can make no toolchain."""
+    """Return the reason why a conversion fails where no toolchain can be installed."""
     converter = ToolchainConverter(ToolchainStore(directory / "toolchains", uv=NO_UV), Limits(), confinement)
     (directory / "made").mkdir()
     source = ConversionSource(directory, model_format, Signature())

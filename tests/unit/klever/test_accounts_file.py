@@ -13,8 +13,8 @@ from klever.cli.app import cli
 from kleverproto.accounts import Right
 
 
-def run(file: Path, *arguments: str, said: str = "s3cret") -> Result:
-    return CliRunner().invoke(cli, ["registry", "account", *arguments, "--file", str(file)], input=f"{said}\n")
+def run(file: Path, *arguments: str, answer: str = "s3cret") -> Result:
+    return CliRunner().invoke(cli, ["registry", "account", *arguments, "--file", str(file)], input=f"{answer}\n")
 
 
 def test_an_account_is_stored_with_its_rights_and_password_hash(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_accounts_are_listed_and_removed(tmp_path: Path) -> None:
 def test_an_invalid_account_is_refused_with_a_sentence(
     tmp_path: Path, arguments: tuple[str, ...], password: str, complaint: str
 ) -> None:
-    result = run(tmp_path / "accounts.yaml", *arguments, said=password)
+    result = run(tmp_path / "accounts.yaml", *arguments, answer=password)
     assert result.exit_code == 1
     assert complaint in result.output
     assert not (tmp_path / "accounts.yaml").exists()
@@ -87,7 +87,7 @@ def test_a_quota_is_set_listed_and_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("project", "size", "complaint"),
-    [("library", "much", "no number of bytes"), ("library", "0", "is nothing"), ("A/B", "1Gi", "A/B")],
+    [("library", "much", "not a number of bytes"), ("library", "0", "is zero"), ("A/B", "1Gi", "A/B")],
 )
 def test_an_invalid_quota_is_refused_with_a_sentence(tmp_path: Path, project: str, size: str, complaint: str) -> None:
     file = tmp_path / "accounts.yaml"

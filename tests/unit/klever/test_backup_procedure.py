@@ -1,4 +1,4 @@
-"""The documented backup holds everything that the documentation says to back up, and what the platform keeps."""
+"""The documented backup contains everything that the documentation lists and the platform stores."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ OPERATIONS = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 
 
 def named(text: str) -> set[str]:
-    """What a text names in the home."""
+    """The files of the home that a text names."""
     return set(re.findall(r"\$KLEVER_HOME/([\w./-]+)", text))
 
 

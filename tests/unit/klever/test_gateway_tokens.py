@@ -1,4 +1,4 @@
-"""Which token the SDK sends, and to whom."""
+"""The token that the SDK sends, and the servers that get it."""
 
 import os
 from pathlib import Path
@@ -19,14 +19,14 @@ TOKEN = "t" * 43
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home whose platform runs."""
+    """A home with a running platform."""
     for name in ("KLEVER_SERVER", "KLEVER_TOKEN", "KLEVER_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KLEVER_HOME", str(tmp_path))
     (tmp_path / "run").mkdir()
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     urls = Urls(api=OURS, registry="", ingress="", nats="")
-    PlatformState(Running.of(os.getpid()), urls, {}, ready=True).write(tmp_path / "run" / "platform.json")
+    PlatformState(Running.from_pid(os.getpid()), urls, {}, ready=True).write(tmp_path / "run" / "platform.json")
     return tmp_path
 
 

@@ -1,4 +1,4 @@
-"""Infer requests as bytes: values that JSON has no word for go behind it, and nothing becomes invalid JSON."""
+"""Infer requests as bytes: values that JSON cannot express follow it, and the JSON is always valid."""
 
 import json
 import math
@@ -20,7 +20,7 @@ def refuse(constant: str) -> None:
 
 
 def sent(body: bytes, headers: dict[str, str]) -> tuple[Any, binary.Parts]:
-    """A body as the model server takes it apart; the JSON is read as strictly as the standard has it."""
+    """A body as the model server parses it; the JSON is parsed strictly by the standard."""
     head, parts = binary.split(body, int(headers[HEADER]) if HEADER in headers else None)
     return json.loads(head, parse_constant=refuse), parts
 

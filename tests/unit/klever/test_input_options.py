@@ -1,4 +1,4 @@
-"""`--input` as people write it."""
+"""`--input` in the forms that users write."""
 
 from pathlib import Path
 from typing import Any

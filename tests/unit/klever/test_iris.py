@@ -1,4 +1,4 @@
-"""The checked-in coefficients are what scikit-learn finds, and the ONNX model computes with them what it does."""
+"""The checked-in coefficients equal those of scikit-learn, and the ONNX model predicts the same."""
 
 import numpy as np
 import onnxruntime

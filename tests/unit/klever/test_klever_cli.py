@@ -1,4 +1,4 @@
-"""What a user sees when something is wrong: a sentence, an exit code, never a traceback."""
+"""The errors that a user sees: a sentence, an exit code, never a traceback."""
 
 import json
 import shlex
@@ -22,11 +22,11 @@ def run(*arguments: str, home: Path, server: str | None = None) -> Result:
 
 
 def commands(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
+    paths: list[tuple[str, ...]] = []
     for name, command in group.commands.items():
         path = (*prefix, name)
-        found += commands(command, path) if isinstance(command, click.Group) else [path]
-    return found
+        paths += commands(command, path) if isinstance(command, click.Group) else [path]
+    return paths
 
 
 def test_a_platform_that_is_not_running_is_reported_with_the_command_to_start_it(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_platform_that_is_not_running_is_reported_with_the_command_to_start_it
     assert "Traceback" not in result.stderr
 
 
-def found(path: tuple[str, ...]) -> click.Command:
+def find_command(path: tuple[str, ...]) -> click.Command:
     command: click.Command = cli
     for name in path:
         assert isinstance(command, click.Group)
@@ -47,11 +47,11 @@ def found(path: tuple[str, ...]) -> click.Command:
 @pytest.mark.parametrize("path", commands(cli), ids=" ".join)
 def test_the_examples_in_a_commands_help_can_be_parsed(path: tuple[str, ...]) -> None:
     start = " ".join(("klever", *path))
-    lines = [line.strip() for line in (found(path).help or "").splitlines()]
+    lines = [line.strip() for line in (find_command(path).help or "").splitlines()]
     examples = [line for line in lines if line == start or line.startswith(f"{start} ")]
     assert examples
     for example in examples:
-        found(path).make_context(path[-1], shlex.split(example.removeprefix(start)))
+        find_command(path).make_context(path[-1], shlex.split(example.removeprefix(start)))
 
 
 @pytest.mark.parametrize("reference", ["mymodel", "library/My Model:v1", "library/mymodel:"])
@@ -146,7 +146,7 @@ def test_toolchains_are_listed_whether_installed_or_not(tmp_path: Path) -> None:
 def test_an_unknown_toolchain_is_refused_with_the_known_ones(tmp_path: Path, verb: str) -> None:
     result = run("toolchain", verb, "cobol", "--directory", str(tmp_path / "none"), home=tmp_path)
     assert result.exit_code == 1
-    assert "there is no toolchain 'cobol'; there are: " in result.stderr
+    assert "toolchain 'cobol' not found; the toolchains are: " in result.stderr
 
 
 def test_an_unchanged_policy_sends_no_request(tmp_path: Path) -> None:

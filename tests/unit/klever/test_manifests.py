@@ -27,12 +27,12 @@ def test_every_problem_is_reported_with_its_document_and_field() -> None:
     wrong = GOOD.replace("v1: 100", "v1: 90, v2: 5").replace("library/iris:v1", "iris") + "policy: x\n"
     with pytest.raises(InputError) as raised:
         read_manifests(f"{GOOD}---\n{wrong}", "s.yaml")
-    told = str(raised.value)
-    assert told.startswith("s.yaml, document 2 is not valid:\n")
-    assert "  spec.variants.0.model: " in told
-    assert "  spec.traffic.weights.v2: there is no variant v2; there are v1" in told
-    assert "  spec.traffic.weights: the weights sum to 95, not 100" in told
-    assert "  unknown key policy; the keys here are" in told
+    message = str(raised.value)
+    assert message.startswith("s.yaml, document 2 is not valid:\n")
+    assert "  spec.variants.0.model: " in message
+    assert "  spec.traffic.weights.v2: there is no variant v2; there are v1" in message
+    assert "  spec.traffic.weights: the weights sum to 95, not 100" in message
+    assert "  unknown key policy; the keys here are" in message
 
 
 @pytest.mark.parametrize(("text", "complaint"), [("a: [", "is not YAML"), ("---\n", "contains no document")])

@@ -1,4 +1,4 @@
-"""Files with secrets that a platform makes for itself."""
+"""Files with secrets that a platform creates."""
 
 import stat
 from pathlib import Path

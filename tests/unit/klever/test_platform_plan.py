@@ -40,8 +40,8 @@ def test_every_service_has_its_own_credentials() -> None:
 
 def test_the_gateway_knows_the_urls_of_the_other_services() -> None:
     environment = planned()["gateway"].environment
-    told = {name: environment[f"KLEVER_GATEWAY_{name}_URL"] for name in ("PUBLIC", "REGISTRY", "INGRESS")}
-    assert told == {"PUBLIC": urls(PORTS).api, "REGISTRY": urls(PORTS).registry, "INGRESS": urls(PORTS).ingress}
+    addresses = {name: environment[f"KLEVER_GATEWAY_{name}_URL"] for name in ("PUBLIC", "REGISTRY", "INGRESS")}
+    assert addresses == {"PUBLIC": urls(PORTS).api, "REGISTRY": urls(PORTS).registry, "INGRESS": urls(PORTS).ingress}
 
 
 def test_automatic_ports_are_all_different() -> None:

@@ -1,4 +1,4 @@
-"""The file that says what runs."""
+"""The state file of the running platform."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from support.clock import wall_clock_set
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux does the start of a process move with the clock")
 def test_the_platform_is_found_after_the_wall_clock_changed(tmp_path: Path) -> None:
-    supervisor = Running.of(os.getpid())
+    supervisor = Running.from_pid(os.getpid())
     state = PlatformState(supervisor, urls(Ports()), {"nats": supervisor}, ready=True)
     state.write(tmp_path / "platform.json")
     with wall_clock_set(1, tmp_path / "proc"):

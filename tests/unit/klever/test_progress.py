@@ -1,9 +1,9 @@
-"""What people see while a change of a serving takes its time."""
+"""The output while a change of a serving is in progress."""
 
 import pytest
 
 from klever.cli.steps import Steps
-from klever.progress import UNTAKEN, progress
+from klever.progress import ACCEPTED, progress
 from kleverproto.rollouts import Measurement, RolloutPhase, RolloutStatus
 from kleverproto.servings import ServingPhase
 from support.gateway import NOW, serving_document
@@ -26,7 +26,7 @@ def test_a_wait_is_reported_with_the_way_to_end_it() -> None:
     working = ServingPhase.PROGRESSING
     at_five = canary("at 5 %: 0 of 20 requests that an analysis needs")
     paused = canary("paused at 5 %", RolloutPhase.PAUSED)
-    assert seen(ServingPhase.PENDING) == UNTAKEN
+    assert seen(ServingPhase.PENDING) == ACCEPTED
     assert seen(working, "starting model servers") == "starting model servers"
     assert seen(working, "5 % of the traffic: step 1 of 3", canary("step 1 of 3", requests=None)) == (
         "5 % of the traffic: step 1 of 3"
@@ -55,11 +55,11 @@ def test_lines_are_printed_only_on_change_and_the_spinner_shows_each_count(capsy
 def test_only_a_deployer_that_starts_late_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
     steps = Steps(lambda _: None, quiet=False, clock=lambda: now[0])
-    steps(UNTAKEN)
+    steps(ACCEPTED)
     assert capsys.readouterr().err == ""
     now[0] = 5.0
-    steps(UNTAKEN)
-    assert capsys.readouterr().err == f"  {UNTAKEN}\n"
+    steps(ACCEPTED)
+    assert capsys.readouterr().err == f"  {ACCEPTED}\n"
 
 
 def test_nothing_is_printed_beside_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`klever registry login`: how other tools log in to the registry of the platform of this home."""
+"""`klever registry login`: the login of other tools to the registry of this home's platform."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def running(directory: Path) -> Home:
     """A home whose platform is this process."""
     home = Home(directory)
     home.create()
-    PlatformState(Running.of(os.getpid()), urls(Ports(registry=5001)), {}, ready=True).write(home.state)
+    PlatformState(Running.from_pid(os.getpid()), urls(Ports(registry=5001)), {}, ready=True).write(home.state)
     home.registry_password.parent.mkdir()
     home.registry_password.write_text("s3cret")
     return home

@@ -1,4 +1,4 @@
-"""Samples as people write them, and where they go."""
+"""Samples as users write them, and their transport."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ V2 = {
 
 
 class Registry(OrmbClient):
-    """Keeps what is attached."""
+    """Records attachments."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The SDK with and without async, and which platform it means."""
+"""The SDK with and without async, and its choice of a platform."""
 
 import inspect
 import os
@@ -58,7 +58,7 @@ def test_the_default_server_is_the_platform_of_this_home_at_any_port(
         Klever()
     (tmp_path / "run").mkdir()
     urls = Urls(api="http://127.0.0.1:41234", registry="", ingress="", nats="")
-    PlatformState(Running.of(os.getpid()), urls, {}, ready=True).write(tmp_path / "run" / "platform.json")
+    PlatformState(Running.from_pid(os.getpid()), urls, {}, ready=True).write(tmp_path / "run" / "platform.json")
     assert Klever().server == "http://127.0.0.1:41234"
 
 

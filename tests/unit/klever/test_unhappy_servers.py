@@ -1,4 +1,4 @@
-"""Every command that speaks to a platform, against one that refuses, fails, is away, or is no Klever: a sentence."""
+"""Every command that contacts a platform, against one that refuses, fails, is down, or is not Klever: a sentence."""
 
 import json
 import shlex

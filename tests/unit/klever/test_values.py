@@ -1,4 +1,4 @@
-"""Values from files, to requests."""
+"""Values from files in requests."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whether a version was compared with its source, as the commands show it."""
+"""The comparison of a version with its source, as the commands show it."""
 
 import pytest
 

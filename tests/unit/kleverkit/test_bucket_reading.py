@@ -1,4 +1,4 @@
-"""Where a listing ends, at the level of library messages: only the server's count of what is left may end it."""
+"""The end of a listing at the level of library messages: only the server's count of remaining messages may end it."""
 
 from collections import deque
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ def message(key: str, *, sequence: int, pending: int, operation: str | None = No
 
 
 class Server:
-    """A consumer whose batches come as they are listed; an empty one is a pull that ends without a message."""
+    """A consumer with scripted batches; an empty one is a pull that ends without a message."""
 
     def __init__(self, *batches: list[Msg], delivered: int = 0, pending: int = 0) -> None:
         self._batches = deque(batches)
@@ -52,7 +52,7 @@ def reader(server: Server, pending: int) -> BucketReader:
 
 
 async def test_entries_that_are_sent_but_not_handled_yet_belong_to_the_listing() -> None:
-    """nats-py's watch ends here: the server has nothing left to send, and nothing was handled."""
+    """nats-py's watch ends here: the server has no more messages to send, and none was handled."""
     late = [message("a", sequence=1, pending=1), message("b", sequence=2, pending=0)]
     server = Server([], late, delivered=2, pending=0)
     assert [entry.key for entry in await reader(server, 2).entries()] == ["a", "b"]

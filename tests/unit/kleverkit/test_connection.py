@@ -1,4 +1,4 @@
-"""What the NATS client reports becomes a sentence, a pause or a count."""
+"""Reports of the NATS client become a sentence, a delay or a count."""
 
 from pathlib import Path
 

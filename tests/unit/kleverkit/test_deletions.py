@@ -59,7 +59,7 @@ KINDS = {
 
 
 class Owner:
-    """Of a bucket with one document; what is stored and published outlives its process."""
+    """The owner of a bucket with one document. Stored and published data outlive its process."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -71,10 +71,10 @@ class Owner:
 
     async def _announce(self, key: str, tombstone: Tombstone[Any]) -> None:
         cause = tombstone.intent.event_id if tombstone.intent else key
-        await self.publisher.publish(EventSource("test").following(cause, "correlation", self.kind.event))
+        await self.publisher.publish(EventSource("test").caused_by_ids(cause, "correlation", self.kind.event))
 
     async def delete(self, sequence: int) -> None:
-        """Handle a request for the deletion of what can be deleted at once."""
+        """Handle a request to delete a document that can be deleted at once."""
         request = intent(sequence)
 
         def bury(document: Any) -> Tombstone[Any]:
@@ -91,15 +91,15 @@ class Owner:
             await self.deletions.finish(KEY, stored.tombstone)
 
     async def request(self, document: Any) -> None:
-        """Handle a request for the document that is newer than everything."""
+        """Handle a request for the document that is newer than all others."""
         await self.deletions.change(KEY, lambda _known: document)
 
     async def sweep(self) -> None:
-        """Look at all tombstones."""
+        """Check all tombstones."""
         await self.deletions.sweep((await self.documents.listing()).buried)
 
     async def announced(self) -> bool:
-        """Whether the deletion is recorded as announced, and was announced once."""
+        """Return whether the deletion is recorded as announced and was announced once."""
         entry = await self.documents.find(KEY)
         is_recorded = isinstance(entry, Buried) and entry.tombstone.announced
         return is_recorded and self.publisher.data() == [self.kind.event]
@@ -113,7 +113,7 @@ async def owner(request: pytest.FixtureRequest) -> Owner:
 
 
 async def killed(owner: Owner, writes: int) -> None:
-    """The process was killed in the middle of a deletion, after so many writes."""
+    """A process that was killed during a deletion, after this number of writes."""
     owner.crash.after(writes)
     with pytest.raises(CrashError):
         await owner.delete(2)

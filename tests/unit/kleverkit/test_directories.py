@@ -21,7 +21,7 @@ VARIABLES = ("KLEVER_HOME", "KLEVER_TOOLCHAINS", "XDG_DATA_HOME", "XDG_CACHE_HOM
 
 @pytest.fixture(autouse=True)
 def user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The home directory of a user who has set nothing."""
+    """The home directory of a user without any settings."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

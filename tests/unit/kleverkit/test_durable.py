@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all."""
+"""Files that are replaced completely or not at all."""
 
 import resource
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from kleverkit.durable import replace_file
 
 @contextmanager
 def no_space_beyond(size: int) -> Iterator[None]:
-    """As on a full disk: no file may grow beyond this."""
+    """Simulate a full disk: no file may grow beyond this size."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

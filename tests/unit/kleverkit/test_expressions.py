@@ -1,4 +1,4 @@
-"""Which expressions the ingress takes."""
+"""The expressions that the ingress supports."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What `/healthz`, `/readyz` and `/metrics` answer."""
+"""The answers of `/healthz`, `/readyz` and `/metrics`."""
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer

@@ -1,4 +1,4 @@
-"""Work of one replica: begun with the lease, ended with it."""
+"""Work of one replica, which starts and ends with the lease."""
 
 import asyncio
 from contextlib import suppress
@@ -19,13 +19,13 @@ OTHER = ProcessReference(pid=2, identity="2", machine="m")
 
 
 class Work:
-    """Counts how often it was begun and ended."""
+    """Counts how often it started and ended."""
 
     def __init__(self) -> None:
-        self.begun = self.ended = 0
+        self.started = self.ended = 0
 
     async def run(self) -> None:
-        self.begun += 1
+        self.started += 1
         try:
             await asyncio.Event().wait()
         finally:
@@ -47,10 +47,10 @@ async def test_work_starts_with_the_lease_and_is_cancelled_when_another_replica_
     held, work = lease(records), Work()
     leading = asyncio.create_task(while_leading(held, work.run))
     await others()
-    assert work.begun == 0
+    assert work.started == 0
     await held.look()
     await others()
-    assert (work.begun, work.ended) == (1, 0)
+    assert (work.started, work.ended) == (1, 0)
     present = await records.find("deployer")
     assert present is not None
     taken = await records.update(
@@ -58,11 +58,11 @@ async def test_work_starts_with_the_lease_and_is_cancelled_when_another_replica_
     )
     await held.look()
     await others()
-    assert (work.begun, work.ended) == (1, 1)
+    assert (work.started, work.ended) == (1, 1)
     await records.update("deployer", LeaseRecord(holder="2", process=OTHER, duration_seconds=6.0, released=True), taken)
     await held.look()
     await others()
-    assert (work.begun, work.ended) == (2, 1)
+    assert (work.started, work.ended) == (2, 1)
     await cancel([leading])
     assert work.ended == 2
 
@@ -73,7 +73,7 @@ async def test_work_is_cancelled_at_the_deadline_without_a_request(records: InMe
     await held.look()
 
     async def is_cancelled() -> bool:
-        return (work.begun, work.ended) == (1, 1)
+        return (work.started, work.ended) == (1, 1)
 
     await eventually(is_cancelled)
     assert held.status is LeaseStatus.EXPIRED
@@ -117,7 +117,7 @@ async def test_a_started_lease_is_renewed_until_it_is_stopped_and_released(
 
 
 async def test_cancelling_waits_for_the_end_though_the_caller_is_cancelled_too() -> None:
-    """Or the work of a former leader would still run when its lease is released."""
+    """Otherwise the work of a former leader would still run when its lease is released."""
     may_end, ended = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:

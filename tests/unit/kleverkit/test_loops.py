@@ -1,4 +1,4 @@
-"""A background loop that fails is started anew, is named in readiness while it fails, and does not flood the log."""
+"""A failing background loop is restarted, is named in readiness while it fails, and does not flood the log."""
 
 import asyncio
 from functools import partial
@@ -21,7 +21,7 @@ class Clock:
 
 
 class Work:
-    """Each run takes so long and fails; then one hangs, which is what loops that work look like."""
+    """Each run takes this long and fails; then one hangs, like a loop that works."""
 
     def __init__(self, clock: Clock, *runs: float) -> None:
         self._clock = clock

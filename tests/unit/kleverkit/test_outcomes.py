@@ -1,4 +1,4 @@
-"""Answers that cannot be sent are no failures of handlers; a message that was concluded is not handled again."""
+"""Acknowledgements that cannot be sent are not handler failures; a concluded message is not handled again."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ THEN = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1e9)
 
 
 class Wire:
-    """Stands for the connection: notes what is sent, or fails."""
+    """A stub of the connection that records what is sent, or fails."""
 
     def __init__(self, *, failures: int = 0) -> None:
         self.sent: list[bytes] = []
@@ -92,15 +92,15 @@ async def test_a_dead_letter_is_written_once_although_its_message_is_redelivered
 
 async def test_a_message_redelivered_during_its_handling_is_left_to_the_first_delivery() -> None:
     ends, _ = outcomes()
-    begun, may_end = asyncio.Event(), asyncio.Event()
+    started, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow(_message: Any) -> None:
-        begun.set()
+        started.set()
         await may_end.wait()
 
     first, second, impatient = Wire(), Wire(), Handler()
     work = asyncio.create_task(ends.conclude(message(first), slow))
-    await begun.wait()
+    await started.wait()
     await ends.conclude(message(second, deliveries=2), impatient)
     may_end.set()
     await work
@@ -119,11 +119,11 @@ async def test_a_failed_heartbeat_neither_fails_the_work_nor_stops_later_ones() 
     wire = Wire(failures=2)
     received = message(wire).raw_message
 
-    async def has_beaten() -> bool:
+    async def has_sent_heartbeat() -> bool:
         return wire.sent[:1] == [b"+WPI"]
 
     async with Heartbeat(received, 0.001):
-        await eventually(has_beaten)
+        await eventually(has_sent_heartbeat)
 
 
 async def test_nothing_is_reported_after_the_acknowledgement() -> None:

@@ -1,4 +1,4 @@
-"""Which names in Host and Origin are a server's own."""
+"""The names in Host and Origin that are a server's own."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which process has an id, from a procfs that the test writes."""
+"""The identity of a process id, from a procfs that the test writes."""
 
 import os
 from pathlib import Path

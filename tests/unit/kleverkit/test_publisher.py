@@ -1,4 +1,4 @@
-"""What publishing does without a connection."""
+"""Publishing without a connection."""
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider

@@ -1,4 +1,4 @@
-"""A pull neither asks without a pause, nor stops, nor loses a place, whatever the server answers."""
+"""A pull never retries without a delay, stops, or loses a slot, whatever the server answers."""
 
 import asyncio
 from dataclasses import replace
@@ -25,7 +25,7 @@ SPEC = replace(JOBRUNNER_EXTRACT, concurrency=2, ack_wait=timedelta(seconds=30))
 
 
 class Server:
-    """Gives a prepared answer to each fetch; afterwards, the test is over."""
+    """Gives a scripted answer to each fetch; afterwards, the test is over."""
 
     def __init__(self, *answers: Exception | float | None) -> None:
         self._answers: Iterator[Exception | float | None] = iter(answers)
@@ -56,11 +56,11 @@ class Server:
 
 class Handler:
     def __init__(self) -> None:
-        self.begun = 0
+        self.started = 0
         self.open = asyncio.Event()
 
     async def consume(self, _message: Msg) -> None:
-        self.begun += 1
+        self.started += 1
         await self.open.wait()
 
 
@@ -124,14 +124,14 @@ async def test_messages_are_fetched_only_with_a_free_slot() -> None:
     third = asyncio.create_task(pull.take(subscription(server)))
 
     async def two_have_begun() -> bool:
-        return handler.begun == 2
+        return handler.started == 2
 
     await eventually(two_have_begun)
     assert (server.fetches, third.done()) == (2, False)
     handler.open.set()
     await third
     await pull.finish(5)
-    assert handler.begun == 3
+    assert handler.started == 3
 
 
 async def test_an_unexpected_error_releases_its_slot() -> None:

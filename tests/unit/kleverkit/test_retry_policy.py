@@ -1,4 +1,4 @@
-"""Pauses between tries grow, stay under their cap and differ a little."""
+"""Delays between attempts grow, stay under their maximum and differ slightly."""
 
 from kleverkit.outcomes import RetryPolicy
 

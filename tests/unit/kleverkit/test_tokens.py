@@ -1,4 +1,4 @@
-"""Bearer tokens: read from a file, and looked for in a header."""
+"""Bearer tokens: read from a file, and checked in a header."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where a recreated consumer starts, and what readiness says of what is missing."""
+"""The start of a recreated consumer, and the readiness problems for missing resources."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
@@ -56,7 +56,7 @@ class Clock:
 
 
 class Refusing:
-    """A client whose every JetStream call fails in this way."""
+    """A client whose JetStream calls all fail with this error."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -81,7 +81,7 @@ def topology(client: object | None, clock: Clock) -> Topology:
 
 async def test_nothing_is_known_before_the_first_check() -> None:
     needed = topology(None, Clock())
-    assert "not been looked at" in str(await needed.streams_problem())
+    assert "not been checked" in str(await needed.streams_problem())
     await needed.reconcile()
     assert "not connected" in str(await needed.consumers_problem())
 
@@ -104,9 +104,9 @@ async def test_a_server_that_does_not_answer_is_a_problem_of_both_checks(error: 
 async def test_each_resource_that_cannot_be_created_is_reported() -> None:
     needed = topology(Refusing(nats.js.errors.BadRequestError(code=400, description="no")), Clock())
     await needed.reconcile()
-    assert "KLEVER_DEAD cannot be made" in str(await needed.streams_problem())
-    assert "klever-jobs cannot be made" in str(await needed.streams_problem())
-    assert "deployer-delete cannot be made" in str(await needed.consumers_problem())
+    assert "KLEVER_DEAD cannot be created" in str(await needed.streams_problem())
+    assert "klever-jobs cannot be created" in str(await needed.streams_problem())
+    assert "deployer-delete cannot be created" in str(await needed.consumers_problem())
 
 
 async def test_an_outdated_check_is_a_separate_problem() -> None:
@@ -115,18 +115,18 @@ async def test_an_outdated_check_is_a_separate_problem() -> None:
     needed._failure = None
     assert await needed.streams_problem() is None
     clock.now += STALE_SECONDS + 1
-    assert await needed.streams_problem() == "the streams and buckets were last looked at 11 seconds ago"
+    assert await needed.streams_problem() == "the streams and buckets were last checked 11 seconds ago"
 
 
 class Empty(Refusing):
-    """A client of a server that has nothing; to create something would fail."""
+    """A client of an empty server on which creating something would fail."""
 
     def __init__(self) -> None:
         super().__init__(nats.js.errors.NotFoundError(code=404))
 
 
 class Holding:
-    """A client of a server that has one stream, and refuses to change it."""
+    """A client of a server that has one stream and refuses to change it."""
 
     def __init__(self, config: api.StreamConfig) -> None:
         self._config = config
@@ -161,7 +161,7 @@ async def test_only_the_creator_of_a_stream_checks_its_replicas(*, creates: bool
         num_replicas=3,
     )
     source.set(cast("Client", Holding(wanted)))
-    looking = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=creates), clock=Clock())
+    looking = Topology(source, Needs(streams=(MODELS,), buckets=(), creates=creates), replicas=1, clock=Clock())
     await looking.reconcile()
     assert (await looking.streams_problem() is None) is not creates
 

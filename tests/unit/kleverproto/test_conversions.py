@@ -1,4 +1,4 @@
-"""What a request for a conversion may hold."""
+"""The contents of a request for a conversion."""
 
 import math
 from typing import Any
@@ -19,7 +19,7 @@ def test_numbers_text_and_lists_are_samples() -> None:
 def test_the_samples_of_a_request_have_a_maximum_size() -> None:
     most = "a" * (INLINE_SAMPLES_BYTES - len('{"x": ""}'))
     assert Conversion(to="ONNX", samples={"x": most}).samples["x"] == most
-    with pytest.raises(ValidationError, match=f"{INLINE_SAMPLES_BYTES + 1} bytes of JSON .* samplesDigest"):
+    with pytest.raises(ValidationError, match=f"{INLINE_SAMPLES_BYTES + 1} bytes of JSON, .* samplesDigest"):
         Conversion(to="ONNX", samples={"x": most + "a"})
 
 

@@ -1,4 +1,4 @@
-"""Ids of events that follow from others: the same again is the same, anything else is not."""
+"""Ids of derived events: a repetition has the same id, anything else another one."""
 
 import pytest
 
@@ -12,7 +12,7 @@ SOURCE = EventSource("test")
 
 
 def identity(data: WireModel, *parts: str) -> str:
-    return SOURCE.following("cause", "correlation", data, *parts).id
+    return SOURCE.caused_by_ids("cause", "correlation", data, *parts).id
 
 
 def test_a_repeated_event_of_the_same_cause_has_the_same_id() -> None:

@@ -1,4 +1,4 @@
-"""Formats as people write them."""
+"""Format names as users write them."""
 
 import pytest
 

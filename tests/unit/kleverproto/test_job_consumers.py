@@ -1,4 +1,4 @@
-"""Each kind of job waits in a consumer of its own."""
+"""Each kind of job waits in a separate consumer."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What people read when a document is wrong."""
+"""The messages for an invalid document."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from kleverproto.accounts import Account, Accounts
 from kleverproto.catalogue import EVENT_TYPES
 from kleverproto.jobs import JobDocument
-from kleverproto.mistakes import CHOICE, PATTERNS, worded
+from kleverproto.mistakes import CHOICE, PATTERNS, describe_mistakes
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
 from kleverproto.serving_specs import ServingManifest, ServingSpec
@@ -20,7 +20,7 @@ V1 = {"name": "v1", "model": "library/mymodel:v1"}
 def wrong(model: type[BaseModel], value: Any) -> str:
     with pytest.raises(ValidationError) as caught:
         model.model_validate(value)
-    return worded(caught.value, model)
+    return describe_mistakes(caught.value, model)
 
 
 def spec(**changes: Any) -> dict[str, Any]:
@@ -51,15 +51,15 @@ def spec(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_mistake_is_a_sentence_with_its_field(value: Any, says: str) -> None:
-    told = wrong(ServingSpec, value)
-    assert says in told
+    message = wrong(ServingSpec, value)
+    assert says in message
     for word in ("pattern", "pydantic", "Input should", "Extra inputs", "Field required", "["):
-        assert word not in told
+        assert word not in message
 
 
 def test_the_whole_manifest_is_checked_the_same_way() -> None:
-    told = wrong(ServingManifest, {"kind": "Servng", "metadata": {"name": "x", "namespce": "y"}, "spec": spec()})
-    assert told.split("; ") == [
+    message = wrong(ServingManifest, {"kind": "Servng", "metadata": {"name": "x", "namespce": "y"}, "spec": spec()})
+    assert message.split("; ") == [
         "kind: must be Serving, did you mean Serving?",
         "metadata: unknown key namespce, did you mean namespace?",
     ]

@@ -1,4 +1,4 @@
-"""What may be done on NATS follows from the contract, and every permission can be imported by itself."""
+"""NATS permissions follow from the contract, and every permission can be imported separately."""
 
 from itertools import combinations
 
@@ -19,7 +19,7 @@ ALL = {
 
 @pytest.mark.parametrize("allowed", ALL.values(), ids=ALL.keys())
 def test_no_two_subjects_overlap(allowed: Permissions) -> None:
-    """Two imports that take the same message would each pass it on: an event would be stored twice."""
+    """Two imports of the same message would both forward it, and an event would be stored twice."""
     assert [pair for pair in combinations(allowed.publish, 2) if subjects.overlap(*pair)] == []
 
 

@@ -1,4 +1,4 @@
-"""What names a model version, and what does not."""
+"""Valid and invalid references to a model version."""
 
 import pytest
 

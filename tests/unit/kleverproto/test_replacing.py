@@ -1,4 +1,4 @@
-"""Replacing fields of a document: mypy refuses a wrong name or type, and each field that may be replaced is one."""
+"""Replacing fields of a document: mypy refuses a wrong name or type, and every replaceable field exists."""
 
 import importlib
 import pkgutil
@@ -56,7 +56,7 @@ def test_the_other_fields_are_kept() -> None:
 
 
 def test_mypy_refuses_a_wrong_name_or_type() -> None:
-    """Unused `type: ignore` comments are errors, so that this fails in mypy where one of them is not refused."""
+    """Unused `type: ignore` comments are errors, so this fails in mypy if one of them is not refused."""
     JOB.status.replace(phsae=JobPhase.RUNNING)  # type: ignore[call-arg]
     JOB.status.replace(attempts="one")  # type: ignore[arg-type]
     JOB.replace(statsu=JOB.status)  # type: ignore[call-arg]

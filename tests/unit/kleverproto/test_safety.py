@@ -1,4 +1,4 @@
-"""Which versions a project that blocks lets be served."""
+"""The versions that a blocking project allows to be served."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def past(severity: Severity | None) -> ModelDocument:
 
 
 def unknown(*names: str) -> ModelDocument:
-    """A version that names what nobody knows, in all that the tag has named."""
+    """A version with unknown names, in every digest of the tag."""
     document = scanned("untrusted")
     status = document.status
     assert status.scan is not None

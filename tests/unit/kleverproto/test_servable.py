@@ -1,4 +1,4 @@
-"""Which versions a project lets be loaded, and which nothing could serve."""
+"""The versions that a project allows to be loaded, and those that no runtime can serve."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from kleverproto.documents import Problem
 from kleverproto.models import ExtractionPhase, ModelDocument
 from kleverproto.projects import OnInvalid, OnUnsafe, ProjectPolicy
 from kleverproto.servable import missing_knowledge, refusal, unconvertible, unservable
-from kleverproto.signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
+from kleverproto.signatures import NO_PLAIN_TENSOR, NO_TENSOR, UNDECLARED_ELEMENTS, Signature, Tensor
 from modelformats.carrying import CARRIED
 from modelformats.weights import BITS, unknown_elements
 from support.gateway import digest, version_document
@@ -42,8 +42,8 @@ def test_a_parsed_and_clean_version_is_loaded() -> None:
     ],
 )
 def test_an_unparsed_version_is_refused_with_the_reason_and_the_remedy(code: str, remedy: str) -> None:
-    said, message = refusal(failed(code), digest(7), STRICT) or ("", "")
-    assert (said, "x.bin is missing" in message, remedy in message) == (INVALID_MODEL, True, True)
+    problem_code, message = refusal(failed(code), digest(7), STRICT) or ("", "")
+    assert (problem_code, "x.bin is missing" in message, remedy in message) == (INVALID_MODEL, True, True)
     assert "`klever projects policy set library --invalid warn`" in message
     assert refusal(failed(), None, LENIENT) is None
 
@@ -118,7 +118,7 @@ def test_bytes_with_an_unknown_signature_have_no_refusal() -> None:
 
 
 def untyped(reason: str, *, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] = ()) -> ModelDocument:
-    """A version whose tensors have no type for a reason, beside an output that has one."""
+    """A version whose tensors have no type for a reason, with an output that has one."""
     made = Signature(
         inputs=tuple(Tensor(name=name) for name in inputs),
         outputs=tuple(Tensor(name=name) for name in outputs),
@@ -128,7 +128,7 @@ def untyped(reason: str, *, inputs: tuple[str, ...] = (), outputs: tuple[str, ..
 
 
 @pytest.mark.parametrize(
-    "reason", [unknown_elements(99), UNSAID_ELEMENTS, f"{NO_TENSOR}resource", f"{NO_PLAIN_TENSOR}ragged one"]
+    "reason", [unknown_elements(99), UNDECLARED_ELEMENTS, f"{NO_TENSOR}resource", f"{NO_PLAIN_TENSOR}ragged one"]
 )
 def test_an_input_of_unknown_type_is_named_whatever_the_format(reason: str) -> None:
     code, message = unservable(untyped(reason, inputs=("x",), outputs=("y",)), None) or ("", "")

@@ -1,4 +1,4 @@
-"""Every problem of a Serving document is told at once, with its field."""
+"""All problems of a Serving document are reported at once, each with its field."""
 
 import json
 from typing import Any
@@ -118,7 +118,7 @@ def test_a_rule_that_the_ingress_does_not_support_is_refused(change: dict[str, A
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"resources": {"cpu": "0"}}, "nothing"),
+        ({"resources": {"cpu": "0"}}, "is zero"),
         ({"resources": {"memory": "12 GB"}}, "such as 512Mi"),
         ({"resources": {"memory": "1m"}}, "less than one byte"),
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 2}}, "above maxReplicas"),

@@ -1,4 +1,4 @@
-"""Which serving documents are accepted, and when a spec is a new generation."""
+"""Valid serving documents, and the specs that are a new generation."""
 
 from typing import Any
 

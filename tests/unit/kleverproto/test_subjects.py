@@ -1,4 +1,4 @@
-"""Names survive the way into a subject or a KV key and back, whatever they hold."""
+"""Any name survives a round trip through a subject or a KV key."""
 
 import re
 

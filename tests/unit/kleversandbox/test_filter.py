@@ -1,4 +1,4 @@
-"""The filter of system calls, run as the kernel runs it, for every machine that it knows."""
+"""The filter of system calls, run as the kernel runs it, for every supported machine."""
 
 import errno
 import struct
@@ -23,12 +23,12 @@ def machine(request: pytest.FixtureRequest) -> str:
 
 
 def answer(policy: Policy, machine: str, name: str, *arguments: int) -> int:
-    """What the filter says to a call."""
+    """Return the filter's decision about a call."""
     return run(compile_filter(policy, machine), AUDIT_ARCHITECTURES[machine], numbers(machine)[name], arguments)
 
 
 def run(program: bytes, architecture: int, number: int, arguments: Sequence[int] = ()) -> int:
-    """Classic BPF, as far as the filter uses it."""
+    """Run classic BPF, as far as the filter uses it."""
     padded = (*arguments, *([0] * 6))[:6]
     data = struct.pack("<IIQ6Q", number, architecture, 0, *padded)
     instructions = list(struct.iter_unpack("<HBBI", program))
@@ -55,7 +55,7 @@ def test_calls_of_another_architecture_kill_the_process(machine: str) -> None:
 
 
 def test_unknown_calls_are_reported_as_unsupported(machine: str) -> None:
-    for number in (FIRST_UNKNOWN, 0x40000000 + 41):  # the second one is x32's way to socket(2)
+    for number in (FIRST_UNKNOWN, 0x40000000 + 41):  # the second one is the number of socket(2) on x32
         decisions = run(compile_filter(SERVER, machine), AUDIT_ARCHITECTURES[machine], number)
         assert decisions == ERROR | errno.ENOSYS
 

@@ -1,4 +1,4 @@
-"""What the system provides of the sandbox, and what follows from what it does not."""
+"""The sandbox features of the system, and the consequences of missing ones."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ NOTHING = judged(0, "riscv64", has_filter=False)
     [
         (COMPLETE, []),
         (judged(0, "x86_64", has_filter=True), ["Landlock is not enabled"]),
-        (judged(4, "x86_64", has_filter=True), ["Landlock is of ABI 4, and 6 is needed"]),
+        (judged(4, "x86_64", has_filter=True), ["Landlock has ABI 4, but 6 is needed"]),
         (judged(7, "riscv64", has_filter=False), ["system calls cannot be filtered here (riscv64"]),
         (NOTHING, ["Landlock is not enabled", "system calls cannot be filtered here"]),
     ],
@@ -82,11 +82,11 @@ def test_nothing_runs_without_a_complete_sandbox(tmp_path: Path, capsys: pytest.
         code = main(_copy(file.fileno()), 0, NOTHING)
 
     assert code == EXIT_NO_SANDBOX
-    said = capsys.readouterr().err
-    assert said.startswith("klever: /bin/true is not run, since it cannot be confined: Landlock is not enabled")
-    assert said.count("\n") == 1
+    warning = capsys.readouterr().err
+    assert warning.startswith("klever: /bin/true is not run, since it cannot be confined: Landlock is not enabled")
+    assert warning.count("\n") == 1
 
 
 def _copy(descriptor: int) -> int:
-    """The launcher closes what it has read."""
+    """Copy the descriptors, because the launcher closes them after reading."""
     return os.dup(descriptor)

@@ -1,4 +1,4 @@
-"""What a program is given to read and run."""
+"""The files that a program can read and run."""
 
 import os
 import shutil
@@ -23,10 +23,10 @@ def environment(directory: Path) -> Path:
 def test_an_environment_includes_only_its_installation(tmp_path: Path) -> None:
     made = environment(tmp_path)
     installation = [str(tmp_path / "installation" / name) for name in ("bin", "lib")]
-    for found in (interpreter_paths(made / "bin" / "python"), program_paths(made / "bin" / "python")):
-        assert found[0] == str(made)
-        assert set(installation) <= set(found)
-        assert str(tmp_path / "installation") not in found
+    for paths in (interpreter_paths(made / "bin" / "python"), program_paths(made / "bin" / "python")):
+        assert paths[0] == str(made)
+        assert set(installation) <= set(paths)
+        assert str(tmp_path / "installation") not in paths
 
 
 def test_a_program_includes_only_its_file(tmp_path: Path) -> None:

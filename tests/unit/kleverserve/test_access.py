@@ -1,4 +1,4 @@
-"""Keys of model servers, and what clients may use."""
+"""Keys of model servers, and the paths that clients may use."""
 
 import pytest
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kleverserve.batching import Batcher, joined, kind_of, parted, rows_at_most
+from kleverserve.batching import Batcher, allowed_batch_rows, batch_key, joined, split_results
 from kleverserve.errors import ExecutionError, InvalidRequestError, ModelLoadError
 from kleverserve.lane import Lane, ResultT
 from kleverserve.model import TensorSpec
@@ -21,19 +21,19 @@ BAD = 13
 
 
 class Doubler(EchoModel):
-    """Twice the input, when it is let go on; refuses 13."""
+    """Doubles its input once it may continue; refuses 13."""
 
     row_wise = True
 
     def __init__(self) -> None:
         super().__init__([TensorSpec("x", Datatype.FP32, (-1, -1))])
         self.entered = threading.Event()
-        self.go_on = threading.Event()
-        self.go_on.set()
+        self.resume = threading.Event()
+        self.resume.set()
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         self.entered.set()
-        self.go_on.wait(10)
+        self.resume.wait(10)
         if BAD in inputs["x"]:
             raise InvalidRequestError("the model refuses 13")
         return dict.fromkeys(outputs, inputs["x"] * 2)
@@ -45,7 +45,7 @@ def lane() -> Iterator[Lane]:
         yield Lane(pool)
 
 
-def asked(model: EchoModel, *rows: list[float]) -> InferRequest:
+def infer_request(model: EchoModel, *rows: list[float]) -> InferRequest:
     return InferRequest(None, {"x": np.array(rows, np.float32)}, model.outputs)
 
 
@@ -54,19 +54,19 @@ async def a_turn_of_the_loop() -> None:
 
 
 def values(results: Mapping[str, Array]) -> list[list[float]]:
-    found: list[list[float]] = results["x_out"].tolist()
-    return found
+    rows: list[list[float]] = results["x_out"].tolist()
+    return rows
 
 
 async def test_requests_that_arrive_during_a_run_share_the_next_run(lane: Lane) -> None:
     model, runs = Doubler(), list[int]()
     batcher = Batcher(model, lane, max_rows=4, observe=runs.append)
-    model.go_on.clear()
-    first = asyncio.create_task(batcher.predict(asked(model, [0])))
+    model.resume.clear()
+    first = asyncio.create_task(batcher.predict(infer_request(model, [0])))
     await asyncio.to_thread(model.entered.wait, 10)
-    others = [asyncio.create_task(batcher.predict(asked(model, [n], [n + 0.5]))) for n in range(1, 4)]
+    others = [asyncio.create_task(batcher.predict(infer_request(model, [n], [n + 0.5]))) for n in range(1, 4)]
     await a_turn_of_the_loop()
-    model.go_on.set()
+    model.resume.set()
     assert values(await first) == [[0]]
     assert [values(each) for each in await asyncio.gather(*others)] == [[[2 * n], [2 * n + 1]] for n in range(1, 4)]
     assert runs == [1, 4, 2]
@@ -74,17 +74,17 @@ async def test_requests_that_arrive_during_a_run_share_the_next_run(lane: Lane) 
 
 async def test_a_slow_model_runs_in_its_allowed_number_of_threads() -> None:
     model, runs = Doubler(), list[int]()
-    model.go_on.clear()
+    model.resume.clear()
     with ThreadPoolExecutor(2) as pool:
         batcher = Batcher(model, Lane(pool), max_rows=4, observe=runs.append, runs_at_once=2)
-        first = asyncio.create_task(batcher.predict(asked(model, [0])))
+        first = asyncio.create_task(batcher.predict(infer_request(model, [0])))
         await asyncio.to_thread(model.entered.wait, 10)
         model.entered.clear()
-        second = asyncio.create_task(batcher.predict(asked(model, [1])))
+        second = asyncio.create_task(batcher.predict(infer_request(model, [1])))
         assert await asyncio.to_thread(model.entered.wait, 10)
-        third = [asyncio.create_task(batcher.predict(asked(model, [n]))) for n in (2, 3)]
+        third = [asyncio.create_task(batcher.predict(infer_request(model, [n]))) for n in (2, 3)]
         await a_turn_of_the_loop()
-        model.go_on.set()
+        model.resume.set()
         answers = [values(each)[0][0] for each in await asyncio.gather(first, second, *third)]
     assert (answers, runs) == ([0, 2, 4, 6], [1, 1, 2])
 
@@ -92,7 +92,7 @@ async def test_a_slow_model_runs_in_its_allowed_number_of_threads() -> None:
 async def test_requests_of_another_kind_and_oversized_ones_run_alone(lane: Lane) -> None:
     model, runs = Doubler(), list[int]()
     batcher = Batcher(model, lane, max_rows=2, observe=runs.append)
-    requests = [asked(model, [1]), asked(model, [1, 2]), asked(model, [3], [4], [5])]
+    requests = [infer_request(model, [1]), infer_request(model, [1, 2]), infer_request(model, [3], [4], [5])]
     answers = await asyncio.gather(*(batcher.predict(request) for request in requests))
     assert [values(each) for each in answers] == [[[2]], [[2, 4]], [[6], [8], [10]]]
     assert runs == [1, 1, 3]
@@ -101,7 +101,7 @@ async def test_requests_of_another_kind_and_oversized_ones_run_alone(lane: Lane)
 async def test_a_bad_request_fails_no_other(lane: Lane) -> None:
     model = Doubler()
     batcher = Batcher(model, lane, max_rows=8, observe=lambda _rows: None)
-    tasks = [batcher.predict(asked(model, [n])) for n in (1, BAD, 3)]
+    tasks = [batcher.predict(infer_request(model, [n])) for n in (1, BAD, 3)]
     good, bad, other = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(good, dict)
     assert isinstance(other, dict)
@@ -112,28 +112,32 @@ async def test_a_bad_request_fails_no_other(lane: Lane) -> None:
 async def test_a_client_that_disconnects_affects_no_other(lane: Lane) -> None:
     model = Doubler()
     batcher = Batcher(model, lane, max_rows=8, observe=lambda _rows: None)
-    leaving = asyncio.create_task(batcher.predict(asked(model, [1])))
-    staying = asyncio.create_task(batcher.predict(asked(model, [2])))
+    leaving = asyncio.create_task(batcher.predict(infer_request(model, [1])))
+    staying = asyncio.create_task(batcher.predict(infer_request(model, [2])))
     await a_turn_of_the_loop()
     leaving.cancel()
     assert values(await staying) == [[4]]
-    assert values(await batcher.predict(asked(model, [5]))) == [[10]]
+    assert values(await batcher.predict(infer_request(model, [5]))) == [[10]]
 
 
 def test_only_requests_with_the_same_row_shape_and_outputs_are_of_one_kind() -> None:
     model = Doubler()
-    one, same, wide = asked(model, [1]), asked(model, [2], [3]), asked(model, [1, 2])
+    one, same, wide = infer_request(model, [1]), infer_request(model, [2], [3]), infer_request(model, [1, 2])
     fewer = InferRequest(None, one.inputs, [])
-    assert kind_of(one) == kind_of(same)
-    assert len({kind_of(one), kind_of(wide), kind_of(fewer)}) == 3
+    assert batch_key(one) == batch_key(same)
+    assert len({batch_key(one), batch_key(wide), batch_key(fewer)}) == 3
     assert joined([one.inputs, same.inputs])["x"].tolist() == [[1], [2], [3]]
 
 
 def test_results_are_split_as_they_were_joined() -> None:
     array = np.arange(6).reshape(6, 1)
-    assert [each["y"].tolist() for each in parted({"y": array}, [1, 3, 2])] == [[[0]], [[1], [2], [3]], [[4], [5]]]
+    assert [each["y"].tolist() for each in split_results({"y": array}, [1, 3, 2])] == [
+        [[0]],
+        [[1], [2], [3]],
+        [[4], [5]],
+    ]
     with pytest.raises(ExecutionError, match="for 5 rows"):
-        parted({"y": array}, [2, 3])
+        split_results({"y": array}, [2, 3])
 
 
 @pytest.mark.parametrize(
@@ -151,11 +155,11 @@ def test_only_models_whose_rows_are_independent_share_runs(
 ) -> None:
     model = EchoModel([TensorSpec("x", Datatype.FP32, shape)])
     model.row_wise = row_wise
-    assert rows_at_most(model, given) == rows
+    assert allowed_batch_rows(model, given) == rows
 
 
 class Summing(Doubler):
-    """Each row plus the sum of all of them."""
+    """Adds the sum of all rows to each row."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         return dict.fromkeys(outputs, inputs["x"] + inputs["x"].sum())
@@ -163,17 +167,17 @@ class Summing(Doubler):
 
 def test_a_number_of_rows_does_not_override_dependent_rows() -> None:
     with pytest.raises(ModelLoadError, match=r'^maxBatchRows: .* not independent: output "x_out" .*: leave maxBatch'):
-        rows_at_most(Summing(), 32)
-    assert (rows_at_most(Summing(), 1), rows_at_most(Summing(), None)) == (1, 1)
+        allowed_batch_rows(Summing(), 32)
+    assert (allowed_batch_rows(Summing(), 1), allowed_batch_rows(Summing(), None)) == (1, 1)
 
 
 def test_a_number_of_rows_is_refused_for_a_model_without_rows() -> None:
     with pytest.raises(ModelLoadError, match=r'^maxBatchRows: .*: input "x" has the shape \[3, 2\]'):
-        rows_at_most(EchoModel([TensorSpec("x", Datatype.FP32, (3, 2))]), 8)
+        allowed_batch_rows(EchoModel([TensorSpec("x", Datatype.FP32, (3, 2))]), 8)
 
 
 class Choosy(Doubler):
-    """Refuses whatever is made up for it."""
+    """Refuses all generated inputs."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         del inputs, outputs
@@ -182,14 +186,14 @@ class Choosy(Doubler):
 
 def test_a_number_of_rows_is_refused_if_independence_cannot_be_shown() -> None:
     model = Choosy()
-    assert rows_at_most(model, 8) == 8  # its engine is known to take one row after the other
+    assert allowed_batch_rows(model, 8) == 8  # its engine is known to process one row after the other
     model.row_wise = False
-    with pytest.raises(ModelLoadError, match=r"^maxBatchRows: it cannot be shown .* refuses made-up rows"):
-        rows_at_most(model, 8)
+    with pytest.raises(ModelLoadError, match=r"^maxBatchRows: it cannot be shown .* rejects generated rows"):
+        allowed_batch_rows(model, 8)
 
 
 class Growing(Doubler):
-    """A row for each value above 1, whichever request it is of: what no sample has shown."""
+    """Returns a row for each value above 1 of any request, which no sample has shown."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         return dict.fromkeys(outputs, inputs["x"][inputs["x"][:, 0] > 1])
@@ -198,10 +202,10 @@ class Growing(Doubler):
 async def test_a_result_that_cannot_be_split_is_answered_alone_and_disables_sharing(lane: Lane) -> None:
     model, runs = Growing(), list[int]()
     batcher = Batcher(model, lane, max_rows=8, observe=runs.append)
-    both = await asyncio.gather(batcher.predict(asked(model, [0])), batcher.predict(asked(model, [2])))
+    both = await asyncio.gather(batcher.predict(infer_request(model, [0])), batcher.predict(infer_request(model, [2])))
     assert [values(each) for each in both] == [[], [[2]]]
     assert not batcher.is_on
-    await asyncio.gather(*(batcher.predict(asked(model, [2])) for _ in range(3)))
+    await asyncio.gather(*(batcher.predict(infer_request(model, [2])) for _ in range(3)))
     assert runs == [2, 1, 1, 1, 1, 1]
 
 
@@ -209,13 +213,13 @@ async def test_a_request_without_rows_shares_no_run(lane: Lane) -> None:
     model, runs = Doubler(), list[int]()
     batcher = Batcher(model, lane, max_rows=8, observe=runs.append)
     empty = InferRequest(None, {"x": np.zeros((0, 1), np.float32)}, model.outputs)
-    both = await asyncio.gather(batcher.predict(empty), batcher.predict(asked(model, [2])))
+    both = await asyncio.gather(batcher.predict(empty), batcher.predict(infer_request(model, [2])))
     assert [values(each) for each in both] == [[], [[4]]]
     assert runs == [1]
 
 
 class TurnLane(Lane):
-    """Runs work after exactly one turn of the event loop."""
+    """Runs calls after exactly one turn of the event loop."""
 
     def __init__(self) -> None:
         """Without a pool."""
@@ -228,14 +232,14 @@ class TurnLane(Lane):
 
 @pytest.mark.parametrize("turns", range(12))
 async def test_a_request_that_arrives_as_a_run_ends_is_answered(turns: int) -> None:
-    """In whichever turn of the loop it comes: also between a runner's last look and the end of its task."""
+    """It may arrive in any turn of the loop, also between a runner's last check and the end of its task."""
     batcher = Batcher(Doubler(), TurnLane(), max_rows=4, observe=list[int]().append)
 
     async def after(turns: int) -> Mapping[str, Array]:
         await others(turns)
-        return await batcher.predict(asked(Doubler(), [1]))
+        return await batcher.predict(infer_request(Doubler(), [1]))
 
     both = [asyncio.create_task(after(0)), asyncio.create_task(after(turns))]
-    await others(100)  # answers need a handful
+    await others(100)  # answers need only a few
     assert [task.done() for task in both] == [True, True]
     assert [values(task.result()) for task in both] == [[[2]], [[2]]]

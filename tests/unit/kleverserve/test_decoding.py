@@ -1,4 +1,4 @@
-"""Compressed bodies, and what the headers say about a body."""
+"""Compressed bodies, and the headers that describe a body."""
 
 import gzip
 import zlib

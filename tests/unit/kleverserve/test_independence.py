@@ -1,4 +1,4 @@
-"""Which models' rows are shown to be independent, by running them alone and together."""
+"""The independence of a model's rows, shown by running them alone and together."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -48,7 +48,7 @@ def rounded_otherwise(rows: Array) -> Array:
 
 
 def quantised(rows: Array) -> Array:
-    """As DynamicQuantizeLinear of ONNX, whose scale comes from the whole tensor."""
+    """Quantises like DynamicQuantizeLinear of ONNX, whose scale comes from the whole tensor."""
     scale = max(float(np.abs(rows).max()), 1e-9) / 127
     return np.asarray(np.round(rows / scale) * scale)
 
@@ -83,7 +83,7 @@ def test_rows_that_do_not_affect_others_are_independent(function: Function, shap
         (lambda rows: rows + np.arange(len(rows))[:, None], MATRIX, "changes with"),
         (quantised, MATRIX, "changes with"),
         (at_most_ten, MATRIX, "changes with"),
-        (one_at_a_time, MATRIX, "it takes one row, but not 6 together (cannot reshape)"),
+        (one_at_a_time, MATRIX, "it accepts one row, but not 6 together (cannot reshape)"),
         (np.sin, None, 'input "x" has no declared shape'),
         (np.sin, (3, 2), 'input "x" has the shape [3, 2], not [-1, …]'),
     ],
@@ -108,7 +108,7 @@ def refuses(rows: Array) -> Array:
 
 @pytest.mark.parametrize(
     ("function", "seconds", "reason"),
-    [(refuses, 60, "the model refuses made-up rows"), (np.sin, -1, "too slowly")],
+    [(refuses, 60, "the model rejects generated rows"), (np.sin, -1, "too slowly")],
 )
 def test_rows_that_cannot_be_tried_have_an_unknown_independence(
     function: Function, seconds: float, reason: str

@@ -1,4 +1,4 @@
-"""Which thread works on a request."""
+"""The thread that handles a request."""
 
 import threading
 from collections.abc import Iterator

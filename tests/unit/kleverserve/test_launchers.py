@@ -1,4 +1,4 @@
-"""What the launchers of Triton and MLServer decide before anything is started."""
+"""The decisions of the launchers of Triton and MLServer before anything starts."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ def model(directory: Path, *names: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("model_format", "files", "found"),
+    ("model_format", "files", "artifact"),
     [
         ("SKLearn", ["iris.pkl", "notes.txt"], "iris.pkl"),
         ("XGBoost", ["trees.ubj", "deep/others.ubj"], "trees.ubj"),
@@ -31,8 +31,8 @@ def model(directory: Path, *names: str) -> Path:
         ("MLflow", ["artifacts/MLmodel", "artifacts/model.skops"], "artifacts"),
     ],
 )
-def test_mlserver_gets_the_only_artifact(tmp_path: Path, model_format: str, files: list[str], found: str) -> None:
-    assert find_artifact(model(tmp_path, *files), model_format) == tmp_path / "model" / found
+def test_mlserver_gets_the_only_artifact(tmp_path: Path, model_format: str, files: list[str], artifact: str) -> None:
+    assert find_artifact(model(tmp_path, *files), model_format) == tmp_path / "model" / artifact
 
 
 def test_several_artifacts_are_refused_by_name(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_name_that_is_not_a_folder_name_is_refused(name: str, capsys: pytest.C
     with pytest.raises(SystemExit) as ended:
         parse_arguments([*about, "--name", name])
     assert ended.value.code == 2
-    assert "--name must be letters" in capsys.readouterr().err
+    assert "--name must consist of letters" in capsys.readouterr().err
     assert parse_arguments([*about, "--name", "iris-2.b_c"]).name == "iris-2.b_c"
 
 

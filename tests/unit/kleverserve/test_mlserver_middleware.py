@@ -17,7 +17,7 @@ PATH = "/v2/models/m/infer"
 
 
 class Inner:
-    """Answers with what it was handed, or fails."""
+    """Answers with its input, or fails."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.failure = failure
@@ -32,10 +32,10 @@ class Inner:
         await send({"type": "http.response.body", "body": b"{}"})
 
 
-async def asked(
+async def post(
     inner: Inner, parts: Sequence[bytes], path: str = PATH, access: Access = EVERYBODY, /, **headers: str
 ) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Status, document and headers of the answer to a POST of a body in these parts; it ends too early without any."""
+    """Return status, document and headers of the answer to a POST in these parts; without parts it ends early."""
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     if messages:
         messages[-1]["more_body"] = False
@@ -56,7 +56,7 @@ async def asked(
 
 async def test_the_inner_application_gets_plain_json_for_every_encoding() -> None:
     inner, packed = Inner(), gzip.compress(BODY)
-    status, *_ = await asked(inner, [packed[:5], packed[5:]], content_encoding="gzip", content_type="text/plain", a="b")
+    status, *_ = await post(inner, [packed[:5], packed[5:]], content_encoding="gzip", content_type="text/plain", a="b")
     assert (status, inner.body) == (200, BODY)
     described = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
     assert inner.scope["headers"] == [(b"a", b"b"), *described]
@@ -83,13 +83,13 @@ async def test_a_refused_request_never_reaches_the_inner_application(
     parts: Sequence[bytes], headers: dict[str, str], status: int
 ) -> None:
     inner = Inner()
-    refused, document, sent = await asked(inner, parts, **headers)
+    refused, document, sent = await post(inner, parts, **headers)
     assert (refused, list(document), sent["connection"]) == (status, ["error"], "close")
     assert inner.scope == {}
 
 
 async def test_a_failure_is_json_and_repeats_no_client_data(caplog: pytest.LogCaptureFixture) -> None:
-    status, document, _ = await asked(Inner(ValueError("sesame")), [BODY])
+    status, document, _ = await post(Inner(ValueError("sesame")), [BODY])
     assert (status, document) == (500, {"error": "the server failed: ValueError"})
     assert "sesame" not in "".join(record.getMessage() for record in caplog.records)
 
@@ -97,14 +97,14 @@ async def test_a_failure_is_json_and_repeats_no_client_data(caplog: pytest.LogCa
 @pytest.mark.parametrize("path", ["/v2/repository/index", "/v2/docs", "/v2/models/m/generate", "/openapi.json", "/"])
 async def test_management_does_not_reach_mlserver(path: str) -> None:
     inner = Inner()
-    status, document, _ = await asked(inner, [BODY], path)
+    status, document, _ = await post(inner, [BODY], path)
     assert (status, document, inner.body) == (404, {"error": "this path is not for clients of the model"}, b"")
 
 
 @pytest.mark.parametrize(("headers", "status"), [({}, 403), ({HEADER: "other"}, 403), ({HEADER: "key"}, 200)])
 async def test_a_server_with_a_key_answers_only_requests_with_it(headers: dict[str, str], status: int) -> None:
     inner = Inner()
-    answered, *_ = await asked(inner, [BODY], PATH, Access("key"), **headers)
+    answered, *_ = await post(inner, [BODY], PATH, Access("key"), **headers)
     assert (answered, inner.body) == (status, BODY if status == 200 else b"")
-    ready, *_ = await asked(inner, [BODY], "/v2/models/m/ready", Access("key"))
+    ready, *_ = await post(inner, [BODY], "/v2/models/m/ready", Access("key"))
     assert ready == 200

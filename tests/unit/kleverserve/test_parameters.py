@@ -13,9 +13,9 @@ def test_options_are_read() -> None:
     [
         ("x", "are not JSON"),
         ("[]", "must be a JSON object"),
-        ('{"batch": 1}', "there is no parameter batch; there are: maxBatchRows, threads"),
-        ('{"threads": 0}', "must be a whole number from 1 up"),
-        ('{"threads": true}', "must be a whole number from 1 up"),
+        ('{"batch": 1}', "unknown parameter batch; the parameters are: maxBatchRows, threads"),
+        ('{"threads": 0}', "must be an integer of at least 1"),
+        ('{"threads": true}', "must be an integer of at least 1"),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_known_ones(text: str, complaint: str) -> None:

@@ -1,4 +1,4 @@
-"""A model answers a sample before its server is ready: which are refused, and which only refuse what was made up."""
+"""A model answers a sample before its server is ready. Some models are refused, others refuse generated samples."""
 
 import logging
 import threading
@@ -15,16 +15,16 @@ from kleverserve.breakage import is_broken
 from kleverserve.errors import ExecutionError, InvalidRequestError, ModelLoadError
 from kleverserve.model import TensorSpec
 from kleverserve.pickles import remedy, sklearn_version
-from kleverserve.samples import made_up
+from kleverserve.samples import generated_samples
 from kleverserve.tensors import Array, Datatype
-from kleverserve.trial import try_out
+from kleverserve.trial import try_model
 from support.echo_model import EchoModel
 
 Check = Callable[[Array], None]
 
 
 class Checked(EchoModel):
-    """Answers what passes a check."""
+    """Answers inputs that pass a check."""
 
     def __init__(self, check: Check, spec: TensorSpec) -> None:
         super().__init__([spec])
@@ -60,15 +60,15 @@ def only(wanted: bool, message: str = "not this") -> None:  # noqa: FBT001
     ],
 )
 def test_several_small_samples_are_tried(check: Check, spec: TensorSpec) -> None:
-    assert try_out(Checked(check, spec)).sample is not None
+    assert try_model(Checked(check, spec)).sample is not None
 
 
 def test_the_models_own_example_is_tried_first() -> None:
     model = Checked(lambda x: only("cook" in x), TensorSpec("x", Datatype.BYTES, (-1,)))
-    assert try_out(model).sample is None
+    assert try_model(model).sample is None
     known = {"x": np.array(["cook"], object)}
     model.example = known
-    assert try_out(model).sample is known
+    assert try_model(model).sample is known
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_a_model_that_refuses_all_samples_is_served_with_a_warning(
     check: Check, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert try_out(Checked(check, picture())).sample is None
-    assert "the model was not tried out: no made-up sample fits it" in caplog.text
+        assert try_model(Checked(check, picture())).sample is None
+    assert "the model was not tested: it accepts no generated sample" in caplog.text
 
 
 class Estimator:
-    """Loaded from the file of another version."""
+    """An estimator loaded from a file of another version."""
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_model_that_fails_on_any_inputs_is_not_served(check: Check, reason: st
     with pytest.raises(
         ModelLoadError, match=r"^the model was loaded but fails when it is run: the model failed: "
     ) as e:
-        try_out(Checked(check, picture()))
+        try_model(Checked(check, picture()))
     assert reason in str(e.value)
 
 
@@ -118,14 +118,14 @@ def test_an_engine_that_lacks_an_operator_is_recognised_by_its_message() -> None
 def test_a_model_that_never_answers_is_not_served_with_the_reason() -> None:
     never = threading.Event()
     with pytest.raises(ModelLoadError, match=r"did not answer a small sample within 0\.05 s"):
-        try_out(Checked(lambda _: only(never.wait(30)), picture()), seconds=0.05)
+        try_model(Checked(lambda _: only(never.wait(30)), picture()), seconds=0.05)
     never.set()
 
 
 def test_a_sample_fits_into_a_request() -> None:
     huge = TensorSpec("x", Datatype.FP32, (4096, 4096, 2))
-    assert list(made_up([huge])) == []
-    assert try_out(Checked(lambda _: only(wanted=False), huge)).sample is None
+    assert list(generated_samples([huge])) == []
+    assert try_model(Checked(lambda _: only(wanted=False), huge)).sample is None
 
 
 @pytest.mark.parametrize(

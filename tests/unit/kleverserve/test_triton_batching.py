@@ -15,7 +15,7 @@ Rows: TypeAlias = list[list[float]]
 
 
 class Counting(EchoModel):
-    """Refuses negative numbers, and keeps how many rows each run had."""
+    """Refuses negative numbers, and records the number of rows of each run."""
 
     def __init__(self) -> None:
         super().__init__([TensorSpec("x", Datatype.FP32, (-1, -1))])
@@ -76,7 +76,7 @@ def test_each_request_gets_its_requested_outputs() -> None:
 
 
 class Finding(Counting):
-    """Gives the numbers above 1, of however many rows."""
+    """Returns the numbers above 1, of any number of rows."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         super().predict(inputs, outputs)

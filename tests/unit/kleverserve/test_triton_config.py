@@ -1,4 +1,4 @@
-"""The configuration that Triton is given for a model."""
+"""The Triton configuration of a model."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def test_requests_for_a_format_without_batching_are_not_joined() -> None:
 
 
 class Centred(RowWise):
-    """Says that its rows are independent, and is wrong."""
+    """Declares its rows independent, wrongly."""
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         return {name: inputs["x"] - inputs["x"].mean(axis=0) for name in outputs}

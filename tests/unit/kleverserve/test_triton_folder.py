@@ -1,4 +1,4 @@
-"""The folder of one run of Triton."""
+"""The directory of one run of Triton."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from kleverserve.triton.repository import write_repository
 
 @pytest.fixture
 def places(tmp_path: Path) -> tuple[Path, Path]:
-    """For folders, and for shared memory."""
+    """Directories for folders, and for shared memory."""
     for name in ("tmp", "shm"):
         (tmp_path / name).mkdir()
     return tmp_path / "tmp", tmp_path / "shm"
@@ -62,7 +62,7 @@ def test_a_new_folder_that_is_not_locked_yet_is_left_alone(places: tuple[Path, P
 
 
 def test_the_process_of_the_model_finds_both_packages_of_the_server(tmp_path: Path) -> None:
-    """Each may be in a directory of its own, and the process ignores PYTHONPATH."""
+    """Each may be in a separate directory, and the process ignores PYTHONPATH."""
     repository = write_repository(tmp_path, name="m", config="")
     program = (repository / "m" / "1" / "model.py").read_text().replace("from kleverserve.triton.backend", "# from")
     given = ("-I", "-S", "-c", f"{program}\nimport kleverserve, modelfiles")

@@ -47,7 +47,7 @@ def test_strings_are_returned_as_text() -> None:
 
 
 def test_bytes_that_are_not_text_are_a_failure_of_the_model() -> None:
-    with pytest.raises(ExecutionError, match="output 'y' holds bytes that are not UTF-8"):
+    with pytest.raises(ExecutionError, match="output 'y' contains bytes that are not UTF-8"):
         encode(np.array([b"\xff"], dtype=object), name="y")
 
 
@@ -76,17 +76,17 @@ def test_empty_tensors_are_valid(shape: list[int], data: list[Any]) -> None:
         ("FP32", [2, 2], [[1, 2], 3], "at depth 1 not every array has 2 items"),
         ("FP32", [2, 2], [[1, 2]], "at depth 0 not every array has 2 items"),
         ("FP32", [1], [[1]], "value 0 is [1]"),
-        ("FP32", [2], [1, "2"], "takes numbers (null for NaN), but value 1 is '2'"),
+        ("FP32", [2], [1, "2"], "requires numbers (null for NaN), but value 1 is '2'"),
         ("FP32", [1], [True], "value 0 is True"),
         ("FP32", [1], [1e39], "a number too large for FP32"),
         ("FP16", [1], [70000], "a number too large for FP16"),
-        ("INT32", [1], [1.0], "takes integers, but value 0 is 1.0"),
-        ("INT32", [1], [None], "takes integers, but value 0 is None"),
-        ("INT8", [2], [0, 128], "outside INT8, which goes from -128 to 127"),
-        ("UINT8", [1], [-1], "outside UINT8, which goes from 0 to 255"),
-        ("INT64", [1], [2**63], "outside INT64"),
-        ("BOOL", [1], [1], "takes true or false, but value 0 is 1"),
-        ("BYTES", [1], [1], "takes strings, but value 0 is 1"),
+        ("INT32", [1], [1.0], "requires integers, but value 0 is 1.0"),
+        ("INT32", [1], [None], "requires integers, but value 0 is None"),
+        ("INT8", [2], [0, 128], "outside the range of INT8, from -128 to 127"),
+        ("UINT8", [1], [-1], "outside the range of UINT8, from 0 to 255"),
+        ("INT64", [1], [2**63], "outside the range of INT64"),
+        ("BOOL", [1], [1], "requires true or false, but value 0 is 1"),
+        ("BYTES", [1], [1], "requires strings, but value 0 is 1"),
     ],
 )
 def test_data_that_does_not_fit_is_refused_with_the_reason(

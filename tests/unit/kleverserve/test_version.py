@@ -1,4 +1,4 @@
-"""The version that the server says of itself."""
+"""The version that the server reports."""
 
 import tomllib
 from pathlib import Path

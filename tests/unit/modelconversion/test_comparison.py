@@ -1,4 +1,4 @@
-"""Sample inputs made of a signature, and what counts as a difference."""
+"""Samples generated from a signature, and the definition of a difference."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def test_the_largest_difference_of_each_output_is_reported() -> None:
     [
         pytest.param(one([1, 2]), one([1, 2.1]), "by up to 0.1 .* more than the 0.000103", id="value"),
         pytest.param(one([1, 2]), one([1, 2, 3]), r"shape \(3,\), the source's has \(2,\)", id="size"),
-        pytest.param(one([1, 2]), {}, "gives 0 outputs, the source 1", id="outputs"),
+        pytest.param(one([1, 2]), {}, "has 0 outputs, the source 1", id="outputs"),
         pytest.param(one([1, 2]), one([1, float("nan")]), "by up to inf", id="nan"),
         pytest.param(one([1, float("inf")]), one([1, float("-inf")]), "by up to inf", id="inf"),
         pytest.param({"y": np.array(["a", "b"])}, {"y": np.array(["a", "c"])}, "by up to 0.5", id="labels"),
@@ -132,7 +132,7 @@ def test_given_samples_have_the_types_of_the_inputs() -> None:
 
 @pytest.mark.parametrize(
     ("values", "reason"),
-    [({"y": [1]}, "the model's inputs are x; samples are given for y"), ({"x": [[1], [2, 3]]}, "are not arrays")],
+    [({"y": [1]}, "the model's inputs are x; the samples are for y"), ({"x": [[1], [2, 3]]}, "are not arrays")],
 )
 def test_given_samples_that_do_not_fit_are_refused(values: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConversionError, match=reason) as caught:
@@ -144,7 +144,7 @@ def test_a_difference_is_relative_to_the_outputs_range_and_not_its_offset() -> N
     source, halved = one([100, 100.5, 101.2]), one([100, 100.25, 101.2])
     with pytest.raises(ConversionError, match=r"by up to 0.25 \(its range is 1.2\)"):
         compare(source, halved, HALF)
-    assert compare(source, one([100.00002, 100.5, 101.2]), Tolerance(1e-5))  # what float32 rounds at this size
+    assert compare(source, one([100.00002, 100.5, 101.2]), Tolerance(1e-5))  # rounding of float32 at this size
 
 
 @pytest.mark.parametrize("tolerance", [HALF, INT8], ids=["fp16", "int8"])

@@ -1,4 +1,4 @@
-"""A conversion from end to end, with programs of the test's own that this Python runs."""
+"""A complete conversion with programs of the test that this Python runs."""
 
 import sys
 from collections.abc import Callable
@@ -50,7 +50,7 @@ SIGNATURE = Signature(inputs=(Tensor(name="x", dtype="float32", shape=(-1, 4)),)
 
 
 class ThisPython:
-    """A toolchain that is there already."""
+    """A toolchain that is already installed."""
 
     async def ensure(self, name: str, on_line: Callable[[str], None]) -> Path:
         on_line(f"toolchain {name} is ready")
@@ -100,9 +100,7 @@ async def test_each_step_is_recorded_and_the_result_checked(
 
 
 async def test_a_result_that_computes_something_else_fails(source: Path, destination: Path, workshop: Workshop) -> None:
-    with pytest.raises(
-        ConversionError, match=r"not do what the source does: output x differs.*--sample NAME"
-    ) as caught:
+    with pytest.raises(ConversionError, match=r"differs from the source: output x differs.*--sample NAME") as caught:
         await converted(Subject(source, "Sketched", SIGNATURE, {"times": "1.5"}), destination, workshop)
     assert caught.value.code == "verification_failed"
 
@@ -122,7 +120,7 @@ async def test_a_source_that_does_not_run_does_not_fail_the_conversion(
     verification = await verify(broken, Subject(source, "Imagined"), ROUTE[0].tolerance, workshop, PROGRAMS_OF_THE_TEST)
     assert not verification.verified
     assert verification.reason is not None
-    assert verification.reason.startswith("the source does not run on made-up samples")
+    assert verification.reason.startswith("the source does not run on generated samples")
     with pytest.raises(ConversionError, match="the converted model does not run"):
         await verify(
             Subject(source, "Sketched", SIGNATURE),
@@ -153,7 +151,7 @@ async def test_a_failing_hint_program_prevents_no_check(source: Path, destinatio
     ("body", "message"),
     [
         pytest.param("pass", "copy wrote no files", id="empty"),
-        pytest.param("request.destination.joinpath('x').symlink_to('/etc/passwd')", "something else", id="link"),
+        pytest.param("request.destination.joinpath('x').symlink_to('/etc/passwd')", "not regular files", id="link"),
     ],
 )
 async def test_a_result_without_files_is_refused(

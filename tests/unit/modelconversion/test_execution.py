@@ -1,4 +1,4 @@
-"""Programs run as subprocesses: what they report, and how they are kept within limits."""
+"""Programs run as subprocesses: their reports and their limits."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ FOOT = "\nif __name__ == '__main__':\n    main(convert)\n"
 
 
 class Programs:
-    """A copy of the programs, with one of the test's own."""
+    """A copy of the programs, with an additional one of the test."""
 
     def __init__(self, root: Path) -> None:
         self.directory = root / "programs"
@@ -80,8 +80,8 @@ async def test_a_problem_comes_with_its_code_and_message(programs: Programs) -> 
         pytest.param("import os; os._exit(0)", "toolchain_failed", "exited with 0", id="silent"),
         pytest.param("import os; os.abort()", "toolchain_failed", "SIGABRT", id="aborts"),
         pytest.param("import os; os.kill(os.getpid(), 9)", "out_of_memory", "higher limit", id="killed"),
-        pytest.param("return [bytes(2**20) for _ in range(4096)]", "out_of_memory", "more memory", id="memory"),
-        pytest.param("raise RuntimeError('std::bad_alloc')", "out_of_memory", "more memory", id="bad_alloc"),
+        pytest.param("return [bytes(2**20) for _ in range(4096)]", "out_of_memory", "memory limit", id="memory"),
+        pytest.param("raise RuntimeError('std::bad_alloc')", "out_of_memory", "memory limit", id="bad_alloc"),
         pytest.param("open('big', 'wb').write(bytes(2**21))", "toolchain_failed", "File too large", id="file"),
         pytest.param("raise OSError(28, 'No space left on device')", "disk_full", "No space", id="full"),
     ],

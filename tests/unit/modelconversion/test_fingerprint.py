@@ -1,4 +1,4 @@
-"""What makes a conversion another one, so that its cached result is not used."""
+"""The inputs of a conversion's fingerprint, which decide whether a cached result is used."""
 
 from pathlib import Path
 from shutil import copytree

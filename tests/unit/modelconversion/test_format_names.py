@@ -1,4 +1,4 @@
-"""The contract's names of formats are those that the parsers and converters have."""
+"""The contract's names of formats equal those of the parsers and converters."""
 
 from pathlib import Path
 

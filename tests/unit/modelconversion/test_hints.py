@@ -1,4 +1,4 @@
-"""What programs read out of models: vocabularies of ONNX, thresholds and categories of scikit-learn."""
+"""Hints that programs read from models: vocabularies of ONNX, thresholds and categories of scikit-learn."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def test_inputs_that_index_a_table_are_limited_by_its_rows(tmp_path: Path) -> No
 
 
 def tree_node(estimator: Any) -> onnx.ModelProto:
-    """A forest as skl2onnx writes it: without a word on missing values."""
+    """A forest as skl2onnx writes it, which does not mention missing values."""
     columns: dict[str, Any] = {name: [] for name in ("treeids", "nodeids", "featureids", "values", "modes")}
     for number, tree in enumerate(reversed(list(trees_of(estimator)))):
         for node in reversed(range(tree.node_count)):
@@ -93,7 +93,7 @@ def test_trees_that_are_not_those_of_the_estimator_are_left_alone() -> None:
     assert routes(model) is None
 
 
-def looked_at(estimator: Any, directory: Path) -> Hints:
+def hints_of(estimator: Any, directory: Path) -> Hints:
     columns = Columns()
     collect_hints(estimator, list(range(estimator.n_features_in_)), columns)
     columns.write(request(directory))
@@ -102,10 +102,10 @@ def looked_at(estimator: Any, directory: Path) -> Hints:
 
 def test_encoders_have_their_categories_and_an_unknown_one_if_they_accept_it(tmp_path: Path) -> None:
     words = np.array([["red", "s"], ["blue", "m"]], object)
-    taking = looked_at(OneHotEncoder(handle_unknown="ignore").fit(words), tmp_path)
+    taking = hints_of(OneHotEncoder(handle_unknown="ignore").fit(words), tmp_path)
     assert (taking.columns[0].values, taking.columns[0].odd) == (("blue", "red"), (UNKNOWN,))
     numbers = make_pipeline(OrdinalEncoder(), LinearRegression()).fit([[5], [7]], [0, 1])
-    assert (looked_at(numbers, tmp_path).columns[0].values, hints(tmp_path).columns[0].odd) == ((5, 7), ())
+    assert (hints_of(numbers, tmp_path).columns[0].values, hints(tmp_path).columns[0].odd) == ((5, 7), ())
 
 
 def test_columns_of_a_transformer_are_found_by_position_slice_and_mask(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_columns_of_a_transformer_are_found_by_position_slice_and_mask(tmp_path:
         ("b", StandardScaler(), slice(2, 4)),
         ("c", OneHotEncoder(), [True, False, False, False]),
     ]
-    columns = looked_at(ColumnTransformer(parts).fit(table), tmp_path).columns
+    columns = hints_of(ColumnTransformer(parts).fit(table), tmp_path).columns
     assert (columns[0].values, columns[1].values) == ((1, 2), (3, 4))
     assert min(columns[2].values) < 0
     assert max(columns[3].values) > 9
@@ -123,20 +123,20 @@ def test_columns_of_a_transformer_are_found_by_position_slice_and_mask(tmp_path:
 
 def test_trees_behind_an_imputer_have_values_around_their_thresholds_and_gaps(tmp_path: Path) -> None:
     pipeline = make_pipeline(SimpleImputer(), RandomForestRegressor(3, random_state=0)).fit(ROWS, ROWS[:, 0])
-    (column, _) = (looked_at(pipeline, tmp_path).columns[i] for i in (0, 1))
+    (column, _) = (hints_of(pipeline, tmp_path).columns[i] for i in (0, 1))
     assert len(column.values) > 20
     assert np.isnan(column.odd).any()
 
 
 def test_thresholds_behind_a_scaler_are_not_those_of_the_columns(tmp_path: Path) -> None:
     pipeline = make_pipeline(StandardScaler(), RandomForestRegressor(3, random_state=0)).fit(ROWS * 100, ROWS[:, 0])
-    assert max(looked_at(pipeline, tmp_path).columns[0].values) > 100
+    assert max(hints_of(pipeline, tmp_path).columns[0].values) > 100
 
 
 def test_histograms_have_categories_thresholds_and_gaps(tmp_path: Path) -> None:
     table = np.column_stack([np.repeat([3.0, 8.0], 100), ROWS[:, 0]])
     model = HistGradientBoostingRegressor(categorical_features=[0], max_iter=5).fit(table, ROWS[:, 0] + table[:, 0])
-    columns = looked_at(model, tmp_path).columns
+    columns = hints_of(model, tmp_path).columns
     assert columns[0].values == (3, 8)
     assert len(columns[1].values) > 5
     assert np.isnan(columns[1].odd).any()

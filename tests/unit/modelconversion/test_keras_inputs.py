@@ -1,4 +1,4 @@
-"""Samples for Keras models, as each was built to take them."""
+"""Samples for Keras models in the form that each model accepts."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ SAMPLES = {"zeta": ZETA, "alpha": ALPHA}
 
 
 class Symbol:
-    """A tensor of Keras, which refuses to be true or false."""
+    """A tensor of Keras, which refuses a conversion to bool."""
 
     def __bool__(self) -> bool:
         raise TypeError("a symbol is neither")

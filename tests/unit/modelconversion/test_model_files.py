@@ -1,4 +1,4 @@
-"""Parsers, model servers and conversions take the same file for the model, or refuse with the same sentence."""
+"""Parsers, model servers and conversions choose the same model file, or refuse with the same message."""
 
 import os
 from collections.abc import Callable
@@ -24,7 +24,7 @@ FORMATS = sorted(CONVERTED | set(RULES))
 BY_NAME = {"SavedModel", "MLflow", "CaffeModel", "MXNetParams", "NetDef", "OpenVINO"}
 """Formats that prescribe names, or parts of them."""
 UNCERTAIN = {"SKLearn", "GraphDef"}
-"""Formats with files that do not begin as the others, so that a usual name is enough to be a candidate."""
+"""Formats whose files do not all start alike, so that a usual name suffices for a candidate."""
 
 Name = Callable[[PurePosixPath], str]
 ODD: dict[str, Name] = {
@@ -36,7 +36,7 @@ ODD: dict[str, Name] = {
 
 
 def model_in(directory: Path, format_name: str, name: Name | None = None) -> Path:
-    """A model whose own file has another name; gives the file."""
+    """A model whose file has another name. Returns the file."""
     usual, content = samples.of_each_format()[format_name]
     file = directory / (name(PurePosixPath(usual)) if name else usual)
     for other, beside in samples.companions(format_name).items():
@@ -46,14 +46,14 @@ def model_in(directory: Path, format_name: str, name: Name | None = None) -> Pat
 
 
 def parsed(format_name: str, directory: Path) -> Signature:
-    """What the parser reads in the model's files, without their names."""
+    """The signature that the parser reads from the files, without their names."""
     read = extract_signature(format_name, directory)
     details = {name: value for name, value in read.details.items() if name != "network_file"}
     return read.model_copy(update={"warnings": (), "details": details})
 
 
 def converted(format_name: str, directory: Path) -> list[Path]:
-    """The files that a conversion is given."""
+    """The files that a conversion gets."""
     return [Path(file) for file in request_for(directory, format_name, Signature(), {})["files"]]
 
 
@@ -66,7 +66,7 @@ def assert_all_take(file: Path, format_name: str, directory: Path, usual: Signat
 
 
 def assert_all_refuse(format_name: str, directory: Path) -> str:
-    """The sentence that all have in common."""
+    """Check that all refuse with the same message. Return it."""
     with pytest.raises(InvalidModelError) as refused:
         model_files(format_name, directory)
     sentence = str(refused.value)
@@ -85,7 +85,7 @@ def assert_all_refuse(format_name: str, directory: Path) -> str:
 
 @pytest.fixture
 def usual(tmp_path: Path) -> Callable[[str], Signature]:
-    """What is parsed of a format's model under its usual name."""
+    """The signature of a format's model under its usual name."""
 
     def of(format_name: str) -> Signature:
         directory = tmp_path / "usual"
@@ -168,12 +168,12 @@ def test_an_empty_directory_and_a_missing_one_are_refused_alike(tmp_path: Path) 
 
 def test_every_program_gets_the_files_of_its_format() -> None:
     for format_name in CONVERTED:
-        with pytest.raises(InvalidModelError):  # nothing, where nothing knows the format's files
+        with pytest.raises(InvalidModelError):  # none, if nothing recognises the format's files
             model_files(format_name, Path("nowhere"))
 
 
 class Hostile:
-    """Its pickle runs a command, and names sklearn as an estimator's does."""
+    """Its pickle runs a command, and names sklearn like that of an estimator."""
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, ("true # sklearn",)
@@ -186,5 +186,5 @@ def test_a_pickle_that_is_loaded_is_scanned_under_any_name(directory: Path, name
     if RULES["SKLearn"].is_followed(directory):
         assert scan_directory(directory).verdict == "dangerous"
     else:
-        assert compress  # what nothing recognises, nothing loads
+        assert compress  # an unrecognised file is not loaded
         assert assert_all_refuse("SKLearn", directory)

@@ -1,4 +1,4 @@
-"""The names of ONNX models that are made of others: those of the source."""
+"""Names in converted ONNX models are those of the source."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ ROWS = np.array([[1.0, -2.0], [3.0, 4.0]], np.float32)
 
 
 def model(nodes: list[tuple[str, list[str], list[str]]], outputs: dict[str, list[int | None]]) -> ModelProto:
-    """One float matrix `X` of two columns in, float tensors out."""
+    """A model with one float matrix `X` of two columns as input, and float tensors as outputs."""
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
     graph = helper.make_graph(
         [helper.make_node(kind, taken, made) for kind, taken, made in nodes],

@@ -1,4 +1,4 @@
-"""Quantising ONNX models whose weights lie in other places than initializers of the main graph."""
+"""Quantising ONNX models whose weights are stored outside the initializers of the main graph."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def model(*nodes: NodeProto, outputs: tuple[Any, ...] = (Y,), opset: int = 17, *
 
 
 def in_constants() -> ModelProto:
-    """As Paddle and spox export: a constant for each weight, with and without Identity and Transpose behind it."""
+    """A model as Paddle and spox export it: a constant for each weight, with or without Identity and Transpose."""
     return model(
         constant("w1", weights(1)),
         helper.make_node("MatMul", ["x", "w1"], ["h1"]),
@@ -61,7 +61,7 @@ def convolution() -> ModelProto:
 
 
 def branch(weight: NDArray[np.float32]) -> GraphProto:
-    """Both branches call their own weights alike, and use the outer graph's too."""
+    """A model whose branches use the same names for their own weights, and also weights of the outer graph."""
     nodes = [
         constant("inner", weight),
         helper.make_node("MatMul", ["x", "inner"], ["t"]),
@@ -113,7 +113,7 @@ def an_output_too() -> ModelProto:
 
 
 def of_old_opset() -> ModelProto:
-    """Initializers are inputs too in IR version 3."""
+    """A model of IR version 3, in which initializers are inputs too."""
     made = model(helper.make_node("MatMul", ["x", "w"], ["y"]), opset=9, w=weights(13))
     made.ir_version = 3
     made.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [WIDTH, WIDTH]))
@@ -132,7 +132,7 @@ def embedding() -> ModelProto:
 
 
 def computed_kernel() -> ModelProto:
-    """One convolution cannot be quantised, the rest can."""
+    """A model with one convolution that cannot be quantised."""
     return model(
         constant("image", np.array([1, 1, -1, WIDTH])),
         helper.make_node("Reshape", ["x", "image"], ["i"]),
@@ -161,7 +161,7 @@ QUANTISABLE = (
 
 
 def quantised(source: ModelProto, kind: str, directory: Path) -> tuple[Path, Path]:
-    """The files of the model and of what it becomes."""
+    """Quantise a model. Return the files before and after."""
     before, after = directory / "before", directory / "after"
     before.mkdir()
     after.mkdir()
@@ -177,7 +177,7 @@ def answers(path: Path, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray
 
 
 def float_weights(path: Path) -> int:
-    """Bytes in initializers of every graph."""
+    """The bytes of initializers in every graph."""
     return sum(len(values) for values in _raw_floats(onnx.load(path).graph))
 
 
@@ -229,7 +229,7 @@ def trees() -> ModelProto:
 
 
 def tiny() -> ModelProto:
-    """With fewer weights than the operators take that quantise."""
+    """A model with fewer weights than the quantising operators add."""
     return model(
         helper.make_node("MatMul", ["x", "w"], ["y"]),
         w=weights(17, WIDTH, 1),
@@ -240,8 +240,8 @@ def tiny() -> ModelProto:
 @pytest.mark.parametrize(
     ("make", "kind", "message"),
     [
-        (trees, "int8", "no weights that can be quantised to int8: .* made of TreeEnsembleRegressor"),
-        (trees, "fp16", "no weights that can be quantised to fp16: .* made of TreeEnsembleRegressor"),
+        (trees, "int8", "no weights that can be quantised to int8: .* it has TreeEnsembleRegressor"),
+        (trees, "fp16", "no weights that can be quantised to fp16: .* it has TreeEnsembleRegressor"),
         (tiny, "int8", r"the int8 model would have \d+ bytes, the model itself has \d+"),
     ],
 )

@@ -15,7 +15,7 @@ from support import model_files
 
 ROOT = Path(__file__).parents[3]
 MEASURED = ROOT / "tests" / "data" / "conversions.json"
-"""What the last whole run of the tests of conversions has converted, and found to agree."""
+"""The conversions that agreed in the last complete run of the conversion tests."""
 PAGE = ROOT / "docs" / "formats.md"
 COLUMNS = 9
 SERVING_TOOLCHAINS = {"mlserver", "triton"}
@@ -87,11 +87,11 @@ def test_a_model_of_tables_has_no_route_to_openvino_which_lacks_its_operators(so
 @pytest.mark.parametrize("source", KNOWN_FORMATS)
 def test_every_documented_route_is_covered_by_a_test(source: str) -> None:
     recorded = [route.partition(" (")[0].split(" -> ") for route in json.loads(MEASURED.read_text())]
-    gone = tuple(sorted({formats[-1] for formats in recorded if formats[0] == source}))
-    assert reachable(source) == gone
+    targets = tuple(sorted({formats[-1] for formats in recorded if formats[0] == source}))
+    assert reachable(source) == targets
     rows = [line.split(" | ") for line in PAGE.read_text().splitlines() if line.startswith(f"| {source} | ")]
     (row,) = [row for row in rows if len(row) == COLUMNS]
-    assert row[6] == (", ".join(gone) or "-")
+    assert row[6] == (", ".join(targets) or "-")
 
 
 def test_reachable_targets_are_listed() -> None:

@@ -20,7 +20,7 @@ async def work(marker: str) -> None:
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 4, 5, 8, 13])
 async def test_child_processes_end_with_their_command_however_early_it_is_cancelled(turns: int) -> None:
-    """Asyncio itself ends only the command when it is cancelled before the pipes are connected."""
+    """Asyncio itself stops only the command if it is cancelled before the pipes are connected."""
     marker = f"0.{secrets.randbelow(10**12)}"
     task = asyncio.create_task(work(marker))
     await others(turns)

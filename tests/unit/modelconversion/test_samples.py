@@ -1,4 +1,4 @@
-"""Sets of samples: what they reach of a model, and in which order they are tried."""
+"""Sets of samples: their coverage of a model, and the order in which they are tried."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""scikit-learn to ONNX where skl2onnx alone goes wrong: HistGradientBoosting, and columns of several kinds."""
+"""scikit-learn to ONNX where skl2onnx alone is wrong: HistGradientBoosting, and columns of several kinds."""
 
 from pathlib import Path
 from typing import Any

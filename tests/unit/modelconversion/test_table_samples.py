@@ -1,4 +1,4 @@
-"""Samples of tables: one matrix, or a column for each input, whichever the model at hand takes."""
+"""Samples of tables: one matrix, or a column for each input, depending on the model."""
 
 from pathlib import Path
 from typing import Any
@@ -47,5 +47,5 @@ def test_only_columns_of_numbers_are_joined(tmp_path: Path, other: NDArray[Any])
     samples = {**COLUMNS, "other": other}
     with pytest.raises(ProblemError, match="columns of several types"):
         table(request_with(tmp_path, samples))
-    with pytest.raises(ProblemError, match="takes 1 inputs"):
+    with pytest.raises(ProblemError, match="has 1 inputs"):
         matched(samples, ["X"])

@@ -1,4 +1,4 @@
-"""Environments of converters, made by the real uv from recipes that need no download."""
+"""Environments of converters, created by the real uv from recipes that need no download."""
 
 import asyncio
 import tomllib
@@ -50,7 +50,7 @@ async def test_a_second_installation_waits_for_the_first(store: ToolchainStore) 
     first, second = await asyncio.gather(store.ensure("tiny", lines.append), store.ensure("tiny", lines.append))
     assert first == second
     assert lines.count("installing toolchain tiny") == 1
-    assert "waiting for another process that works on toolchain tiny" in lines
+    assert "waiting for another process that is installing toolchain tiny" in lines
 
 
 async def test_the_child_processes_of_a_cancelled_installation_end_with_it(tmp_path: Path, recipes: Path) -> None:
@@ -150,7 +150,7 @@ async def test_toolchains_are_listed_and_removed(store: ToolchainStore) -> None:
 
 async def test_an_unknown_name_is_refused(store: ToolchainStore) -> None:
     for name in ("other", "../recipes/tiny"):
-        with pytest.raises(ConversionError, match="there are: tiny"):
+        with pytest.raises(ConversionError, match="the toolchains are: tiny"):
             await store.ensure(name, print)
 
 
@@ -209,7 +209,7 @@ def test_the_image_of_a_toolchain_copies_existing_directories_and_runs_programs(
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether it runs no more; whoever adopted it may not have taken its exit status yet."""
+    """Return whether the process no longer runs, even if its exit status has not been collected."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

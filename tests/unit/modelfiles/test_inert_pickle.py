@@ -1,4 +1,4 @@
-"""Nothing of a pickle runs: what it would call is only remembered."""
+"""No code of a pickle runs: calls are only recorded."""
 
 import builtins
 import os
@@ -17,7 +17,7 @@ from support.model_files import write
 
 ATTACKS = ("system", "eval", "exec", "popen", "nested", "imported", "in-a-list", "in-an-estimator", "in-labels")
 RUN_BY_PICKLE = ("system", "eval", "exec", "nested", "imported", "in-a-list", "in-an-estimator", "in-labels")
-"""Those that are done when `pickle` returns."""
+"""Opcodes that have taken effect when `pickle` returns."""
 OPCODES = {
     "protocol-0-reduce": b"cos\nmkdir\n(S'%s'\ntR.",
     "protocol-0-inst": b"(S'%s'\nios\nmkdir\n.",
@@ -33,7 +33,7 @@ RUN_BY_PICKLE_TOO = ("protocol-0-reduce", "protocol-0-inst", "protocol-1-obj", "
 
 
 class Runs:
-    """Unpickled, it calls something."""
+    """Calls something when it is unpickled."""
 
     def __init__(self, function: object, *arguments: object) -> None:
         self.function, self.arguments = function, arguments
@@ -42,11 +42,11 @@ class Runs:
         return self.function, self.arguments
 
     def __call__(self) -> None:
-        """Only what can be called may be written as a function."""
+        """Make the object callable, since only callables can be pickled as a function."""
 
 
 def attack_named(name: str, mark: Path) -> object:
-    """An object whose unpickling makes the mark."""
+    """An object whose unpickling creates the mark."""
     make = Runs(os.mkdir, str(mark))
     model, labels = LogisticRegression(), np.empty(1, object)
     vars(model).update(classes_=make)
@@ -65,7 +65,7 @@ def attack_named(name: str, mark: Path) -> object:
 
 
 def read(directory: Path, content: bytes) -> None:
-    """Parse a file, whatever comes of it."""
+    """Parse a file and ignore the result."""
     write(directory, "model.pkl", content)
     with suppress(InvalidModelError):
         extract_signature("SKLearn", directory)

@@ -1,4 +1,4 @@
-"""Files of protobuf from which only the declared fields are read."""
+"""Reading only the declared fields of protobuf files."""
 
 import struct
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_undeclared_fields_are_skipped(tmp_path: Path, undeclared: bytes) -> Non
         (b"\x12\x05\x08\x01", "a length passes the end"),
         (b"\x12\x01\x08\x01", "a field passes the end of its message"),
         (b"\x29\x00", "a field passes the end of its message"),
-        (b"\x08" + b"\xff" * 11, "a number has no end"),
+        (b"\x08" + b"\xff" * 11, "a number is incomplete"),
         (b"\x08", "ends in the middle|no end"),
         (b"\x2b", "wire type 3"),
         (b"\x2a\x00" * (FIELDS_LIMIT + 1), "more than 1500000 fields"),

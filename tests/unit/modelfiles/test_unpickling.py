@@ -1,4 +1,4 @@
-"""Pickles are read and loaded by one parser, and call nothing that is not listed or trusted."""
+"""Pickles are scanned and loaded by one parser, and call only listed or trusted names."""
 
 import functools
 import io
@@ -34,7 +34,7 @@ class Bomb:
 
 
 class Attributes:
-    """Pickles as a call of anything."""
+    """Pickles as a call of any name."""
 
     def __init__(self, *reduced: Any) -> None:
         self._reduced = reduced
@@ -47,7 +47,7 @@ BOMB = pickle.dumps(Bomb())
 
 
 def examined(content: bytes, allowed: Allowlist = NOTHING) -> Report:
-    """What is found in a file of this content."""
+    """Return the findings in a file with this content."""
     return examine_whole(io.BytesIO(content), allowed)
 
 
@@ -57,13 +57,13 @@ def named(module: bytes, name: bytes) -> bytes:
 
 
 def joblib_array(dtype: bytes, shape: bytes, more: bytes = b"") -> bytes:
-    """A file of joblib's with one array, described by hand."""
+    """A joblib file with one array, described by hand."""
     state = b"}(\x8c\x05dtype" + dtype + b"\x8c\x05shape" + shape + b"\x8c\x05order\x8c\x01Cu"
     return b"\x80\x04" + named(b"joblib.numpy_pickle", b"NumpyArrayWrapper") + b")\x81" + state + b"b" + more + b"."
 
 
 def dtype_of(kind: bytes, state: bytes = b"") -> bytes:
-    """Opcodes that make a dtype."""
+    """Opcodes that create a dtype."""
     return named(b"numpy", b"dtype") + b"\x8c" + bytes([len(kind)]) + kind + b"\x89\x88\x87R" + state
 
 
@@ -81,8 +81,8 @@ WIDE = dtype_of(b"U1", dtype_state(3, "<", None, None, None, 400, 4, 8))
     [
         pytest.param(BOMB, "would run", id="command"),
         pytest.param(pickle.dumps(Bomb(), protocol=0), "would run", id="command-of-protocol-0"),
-        pytest.param(LONG + BOMB, "bytes behind", id="long-line-and-second-pickle"),
-        pytest.param(pickle.dumps(1) + b"junk", "bytes behind", id="bytes-behind"),
+        pytest.param(LONG + BOMB, "bytes after", id="long-line-and-second-pickle"),
+        pytest.param(pickle.dumps(1) + b"junk", "bytes after", id="bytes-behind"),
         pytest.param(b"\x80\x04" + named(b"sklearn._config", b"os.system") + b".", "would run", id="dotted-name"),
         pytest.param(b"csklearn._config\nos.system\n.", "would run", id="dotted-name-of-protocol-0"),
         pytest.param(b"csklearn.datasets\nfetch_file\n.", "not trusted", id="function-that-fetches"),
@@ -93,16 +93,16 @@ WIDE = dtype_of(b"U1", dtype_state(3, "<", None, None, None, 400, 4, 8))
         pytest.param(b"cbuiltins\nlist\n}S'a'\nK\x01sb.", "of a class or function", id="BUILD-on-a-class"),
         pytest.param(b"cfunctools\npartial\n(cnumpy\nlog1p\ntR)R.", "calls an object", id="REDUCE-of-an-object"),
         pytest.param(b"cnumpy\nlog1p\n(K\x01tR.", "pickles do not call", id="REDUCE-of-a-value"),
-        pytest.param(b"cbuiltins\nobject\n)\x81}S'__class__'\ncbuiltins\nlist\nsb.", "meaning", id="dunder-attribute"),
+        pytest.param(b"cbuiltins\nobject\n)\x81}S'__class__'\ncbuiltins\nlist\nsb.", "special", id="dunder-attribute"),
         pytest.param(b"c_codecs\nencode\n(S'a'\nS'zip'\ntR.", "encodes text", id="codec"),
         pytest.param(pickle.dumps(stats.norm(0, 1)), "not trusted", id="distribution-that-runs-its-state"),
-        pytest.param(pickle.dumps(CountVectorizer(input="filename")), "reads the files", id="vectorizer-of-files"),
+        pytest.param(pickle.dumps(CountVectorizer(input="filename")), "reads any file", id="vectorizer-of-files"),
         pytest.param(pickle.dumps(functools.partial(os.system, "x")), "would run", id="partial-of-a-command"),
         pytest.param(pickle.dumps(Attributes(np.load, ("x",))), "not trusted", id="loader-of-numpy"),
         pytest.param(pickle.dumps(Attributes(joblib.load, ("x",))), "would run", id="loader-of-joblib"),
         pytest.param(b"\x80\x04" + POINTERS + b".", "flags", id="numbers-as-pointers"),
         pytest.param(b"\x80\x04" + WIDE + b".", "size", id="U-of-another-size"),
-        pytest.param(b"\x80\x04" + dtype_of(b"V8,O") + b".", "which is none", id="dtype-with-a-comma"),
+        pytest.param(b"\x80\x04" + dtype_of(b"V8,O") + b".", "which is not valid", id="dtype-with-a-comma"),
         pytest.param(joblib_array(dtype_of(b"f8"), b"J\xff\xff\xff\xff\x85"), "negative size", id="negative-array"),
         pytest.param(joblib_array(b"\x8c\x02f8", b"K\x01\x85"), "no dtype", id="array-without-a-dtype"),
         pytest.param(joblib_array(dtype_of(b"f8"), b"J\xff\xff\xff\x7f\x85"), "early", id="array-beyond-the-end"),
@@ -161,7 +161,7 @@ def test_a_trusted_class_is_loaded(tmp_path: Path, protocol: int) -> None:
     "text", ["os:system", "__main__:MyModel", "my.module", "my.module:A.b", "a b:c", "joblib:load", "builtins:eval", ""]
 )
 def test_a_callable_that_runs_code_cannot_be_trusted(text: str) -> None:
-    with pytest.raises(ValueError, match=r"cannot be trusted|names no class|of a script"):
+    with pytest.raises(ValueError, match=r"cannot be trusted|not the name of a class|defined in a script"):
         parse_trust(text)
     assert Allowlist(frozenset({("os", "system")})).use(("os", "system")) is Use.DANGEROUS
 
@@ -169,7 +169,7 @@ def test_a_callable_that_runs_code_cannot_be_trusted(text: str) -> None:
 def test_a_trusted_class_that_is_not_installed_is_named(tmp_path: Path) -> None:
     file = tmp_path / "model.pkl"
     file.write_bytes(b"cno_such_module\nName\n.")
-    with pytest.raises(RefusedPickleError, match=r"no_such_module\.Name, which is trusted and not installed here"):
+    with pytest.raises(RefusedPickleError, match=r"no_such_module\.Name, which is trusted but not installed here"):
         load(file, Allowlist(frozenset({("no_such_module", "Name")})))
 
 
@@ -190,11 +190,11 @@ def test_an_array_inside_a_frame_is_refused() -> None:
     assert "inside a frame" in str(refusal(examined(framed)))
 
 
-@pytest.mark.parametrize("behind", [b"x", b"\x00"])
+@pytest.mark.parametrize("trailing", [b"x", b"\x00"])
 @pytest.mark.parametrize("method", ["zlib", "gzip", "bz2", "xz"])
-def test_bytes_behind_a_compressed_pickle_are_refused(method: str, behind: bytes) -> None:
+def test_bytes_after_a_compressed_pickle_are_refused(method: str, trailing: bytes) -> None:
     file = io.BytesIO()
     joblib.dump([1], file, compress=(method, 3))
     assert refusal(examined(file.getvalue())) is None
-    assert "behind" in str(refusal(examined(file.getvalue() + behind)))
-    assert "early" in str(refusal(examined(file.getvalue()[:-5])))
+    assert "bytes after" in str(refusal(examined(file.getvalue() + trailing)))
+    assert "truncated" in str(refusal(examined(file.getvalue()[:-5])))

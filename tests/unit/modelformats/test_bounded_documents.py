@@ -1,4 +1,4 @@
-"""JSON and YAML of strangers: bounded in size, depth and number of values."""
+"""JSON and YAML from untrusted sources: limited in size, depth and number of values."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,8 +27,8 @@ DEEP_JSON, DEEP_YAML = bounded_json.MOST_DEPTH, bounded_yaml.MOST_DEPTH
         (load_json, b"\xff", "codec"),
         (load_yaml, "[" * 100_000, "nested more than 64"),
         (load_yaml, "- " * 1000 + "x", "nested more than 64"),
-        (load_yaml, LAUGHS, "aliases written out"),
-        (load_yaml, "a: &a [*a]", "holds itself"),
+        (load_yaml, LAUGHS, "with aliases expanded"),
+        (load_yaml, "a: &a [*a]", "contains itself"),
         (load_yaml, "[" + "1," * (2 * bounded_yaml.MOST_VALUES) + "1]", "values"),
         (load_yaml, "a: " + "x" * bounded_yaml.MOST_BYTES, "bytes"),
         (load_yaml, "!!python/object/apply:os.system ['true']", "constructor"),

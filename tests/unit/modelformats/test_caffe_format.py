@@ -1,4 +1,4 @@
-"""What is read from a Caffe model."""
+"""Parsing Caffe models."""
 
 import struct
 from pathlib import Path
@@ -117,10 +117,10 @@ def test_the_deployment_network_is_read_if_there_are_several(tmp_path: Path) -> 
     assert extract_signature("CaffeModel", tmp_path).details["network_file"] == "net_deploy.prototxt"
 
 
-@pytest.mark.parametrize(("there", "missing"), [("a.caffemodel", "*.prototxt"), ("a.prototxt", "*.caffemodel")])
-def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> None:
+@pytest.mark.parametrize(("present", "missing"), [("a.caffemodel", "*.prototxt"), ("a.prototxt", "*.caffemodel")])
+def test_the_missing_file_is_named(tmp_path: Path, present: str, missing: str) -> None:
     with pytest.raises(InvalidModelError) as failure:
-        validate_layout("CaffeModel", write(tmp_path, there, b"x"))
+        validate_layout("CaffeModel", write(tmp_path, present, b"x"))
     assert f"there is no {missing}" in str(failure.value)
 
 
@@ -133,8 +133,8 @@ def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> 
         ("layer { } }", "did not open"),
         ("layer { name: }", "name has no value"),
         ("layer { name: [1, ", "name has no value"),
-        ("layer: { 'name': 1 }", "where a field's name should"),
-        ("layer { name: \x00 }", "where text of protobuf should"),
+        ("layer: { 'name': 1 }", "in the place of a field's name"),
+        ("layer { name: \x00 }", "which is not valid protobuf text"),
         ("a {" * (DEPTH_LIMIT + 1), "too deep"),
         ("#" * (SIZE_LIMIT + 1), "longer than"),
     ],

@@ -1,4 +1,4 @@
-"""What is read from CatBoost's two kinds of files."""
+"""Parsing CatBoost's two file formats."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ TEXT = (model_files.DATA / "catboost" / "iris.json").read_bytes()
 
 
 def changed(directory: Path, **changes: Any) -> Signature:
-    """From the real JSON model with some of its keys replaced."""
+    """The signature of the real JSON model with some keys replaced."""
     return extract_signature("CatBoost", write(directory, "model.json", json.dumps(json.loads(TEXT) | changes)))
 
 

@@ -1,4 +1,4 @@
-"""What is read from Core ML models."""
+"""Parsing Core ML models."""
 
 import json
 import struct
@@ -25,7 +25,7 @@ def model() -> Any:
 
 
 def package(directory: Path) -> Path:
-    """The package in a model's directory; gives the package."""
+    """Write the package of a model's directory. Return it."""
     copytree(DATA / "coreml" / "iris.mlpackage", directory / "iris.mlpackage")
     return directory / "iris.mlpackage"
 
@@ -115,7 +115,7 @@ def test_a_package_without_its_specification_is_refused(tmp_path: Path) -> None:
 
 
 def program(kind: int, *, place: str = "@model_path/weights/weight.bin", offset: int = 64) -> Any:
-    """A program with one weight of a type and of eight elements."""
+    """A program with one weight of this type and eight elements."""
     made = model()
     made.mlProgram.functions.add().value.blocks.add().value.operations.add(type="const")
     value = made.mlProgram.functions[0].value.blocks[0].value.operations[0].attributes.add().value
@@ -193,7 +193,7 @@ def test_features_without_a_type_have_a_reason(tmp_path: Path) -> None:
     newer = "newer than this version of Klever"
     assert {name: signature.unknown[name] for name in ("newer", "unsaid", "picture", "strange")} == {
         "newer": f"its elements are of unknown type 0x30008: {newer}",
-        "unsaid": "the model does not say of what type its elements are",
+        "unsaid": "the model does not declare the type of its elements",
         "picture": f"its elements are of unknown type colour space 70: {newer}",
         "strange": f"not a tensor but a feature of an unknown kind: {newer}",
     }

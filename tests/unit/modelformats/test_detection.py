@@ -1,4 +1,4 @@
-"""Which format a directory holds, by content and by name."""
+"""Detecting the format of a directory by content and by name."""
 
 import os
 import re
@@ -104,7 +104,7 @@ def test_the_files_of_one_format_are_not_treated_as_another(tmp_path: Path, righ
         assert signature.operators or signature.parameters or signature.inputs
         return
     if (right, wrong) == ("SKLearn", "Pickle"):
-        return  # it is one
+        return  # the format has one
     with pytest.raises(InvalidModelError) as refused:
         extract_signature(wrong, tmp_path)
     assert re.search(

@@ -1,4 +1,4 @@
-"""What is read from GGUF files."""
+"""Parsing GGUF files."""
 
 import struct
 from pathlib import Path
@@ -18,7 +18,7 @@ def extracted(directory: Path) -> Signature:
 
 
 def file(tensors: list[tuple[int, int, int]], order: str = "<") -> bytes:
-    """A whole file; of each tensor elements, type and bytes, which are a multiple of 32 but for the last."""
+    """A complete file; of each tensor elements, type and bytes, which are a multiple of 32 except for the last."""
     headers, at = b"", 0
     for elements, kind, size in tensors:
         headers += struct.pack(f"{order}Q1sIQIQ", 1, b"w", 1, elements, kind, at)

@@ -1,4 +1,4 @@
-"""What is read from a frozen TensorFlow graph."""
+"""Parsing frozen TensorFlow graphs."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is read from a Keras model in HDF5."""
+"""Parsing Keras models in HDF5."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Files that are damaged or were made to do harm end in a clear error, quickly and in little memory."""
+"""Damaged or malicious files end in a clear error, quickly and with little memory."""
 
 import gzip
 import zipfile
@@ -15,7 +15,7 @@ MEGABYTE = 1024 * 1024
 
 
 def refused(name: str, directory: Path) -> str:
-    """Why a model is not taken."""
+    """Return the reason why a model is refused."""
     with pytest.raises(InvalidModelError) as failure:
         extract_signature(name, directory)
     return str(failure.value)
@@ -40,7 +40,7 @@ def test_bytes_of_another_format_are_not_a_model(tmp_path: Path, name: str) -> N
 
 
 def dtd(declared: str, used: str) -> str:
-    """A PMML document that declares entities of its own and uses them."""
+    """A PMML document that declares and uses entities."""
     return model_files.PMML.replace("<PMML", f"<!DOCTYPE PMML [{declared}]>\n<PMML").replace("JPMML-SkLearn", used)
 
 
@@ -119,17 +119,17 @@ def test_a_zip_is_not_decompressed(tmp_path: Path) -> None:
 
 
 def varint(number: int) -> bytes:
-    """As protobuf writes it: seven bits a byte, the lowest first."""
+    """An integer in protobuf's encoding: seven bits per byte, lowest first."""
     return bytes([number]) if number < 128 else bytes([number & 127 | 128]) + varint(number >> 7)
 
 
 def message(number: int, content: bytes) -> bytes:
-    """A field of protobuf that holds a message."""
+    """A protobuf field with a message."""
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def nested(depth: int) -> bytes:
-    """An ONNX model of graphs, each an attribute of a node of the one around it."""
+    """An ONNX model of nested graphs, each an attribute of a node of the outer one."""
     graph = b""
     for _ in range(depth):
         graph = message(1, message(4, b"If") + message(5, message(6, graph)))

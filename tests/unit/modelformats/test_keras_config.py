@@ -1,4 +1,4 @@
-"""What is read from the configuration of a Keras model."""
+"""Parsing the configuration of Keras models."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def test_the_shape_of_the_output_follows_from_the_layers(
 
 def test_the_first_layer_may_declare_the_shape() -> None:
     config = sequential(("Dense", {"batch_input_shape": [None, 3], "units": 2, "dtype": "float16"}))
-    network = read_config(config | {"config": config["config"]["layers"]})  # as Keras 1 wrote it
+    network = read_config(config | {"config": config["config"]["layers"]})  # the layout of Keras 1
     assert tensors(network) == [("dense", "float16", (-1, 3)), ("dense", "float16", (-1, 2))]
 
 
@@ -80,7 +80,7 @@ def test_a_custom_model_class_reports_what_is_unknown() -> None:
 
 @pytest.mark.parametrize("config", [[], {"config": {}}, None, {"class_name": 1}], ids=repr)
 def test_a_configuration_of_another_kind_is_refused(config: Any) -> None:
-    with pytest.raises(InvalidModelError, match="holds no model"):
+    with pytest.raises(InvalidModelError, match="contains no model"):
         read_config(config)
 
 

@@ -1,4 +1,4 @@
-"""What is read from a .keras file."""
+"""Parsing .keras files."""
 
 import io
 import json
@@ -23,7 +23,7 @@ def packed(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> 
 
 
 def members() -> dict[str, bytes]:
-    """Of the real file."""
+    """The members of the real file."""
     with zipfile.ZipFile(REAL / "sequential.keras") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 

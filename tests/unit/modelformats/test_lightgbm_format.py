@@ -1,4 +1,4 @@
-"""What is read from a LightGBM text model."""
+"""Parsing LightGBM text models."""
 
 from pathlib import Path
 

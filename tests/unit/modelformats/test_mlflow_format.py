@@ -1,4 +1,4 @@
-"""What is read from an MLmodel file."""
+"""Parsing MLmodel files."""
 
 from pathlib import Path
 
@@ -105,6 +105,6 @@ def test_columns_without_a_type_have_a_reason(tmp_path: Path) -> None:
     signature = extracted(f"{UNSIGNED}signature:\n  inputs: '{columns}'\n", tmp_path)
     assert [tensor.dtype for tensor in signature.inputs] == [None, None, "int64"]
     assert {name: reason for name, reason in signature.unknown.items() if name in "abc"} == {
-        "a": "a column of array, whose values have no one type",
+        "a": "a column of array, whose values do not have one type",
         "b": "its elements are of unknown type quaternion: newer than this version of Klever",
     }

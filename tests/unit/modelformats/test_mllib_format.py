@@ -1,4 +1,4 @@
-"""What is read from the metadata of Spark's models."""
+"""Parsing the metadata of Spark models."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is read from an MXNet model."""
+"""Parsing MXNet models."""
 
 import json
 import struct
@@ -145,10 +145,10 @@ def test_an_invalid_symbol_is_refused(tmp_path: Path, graph: bytes) -> None:
         extract_signature("MXNetParams", write_model(tmp_path, "MXNetParams", graph))
 
 
-@pytest.mark.parametrize(("there", "missing"), [("a-symbol.json", r"\*\.params"), ("a.params", r"\*symbol\.json")])
-def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> None:
+@pytest.mark.parametrize(("present", "missing"), [("a-symbol.json", r"\*\.params"), ("a.params", r"\*symbol\.json")])
+def test_the_missing_file_is_named(tmp_path: Path, present: str, missing: str) -> None:
     with pytest.raises(InvalidModelError, match=f"there is no {missing}"):
-        validate_layout("MXNetParams", write(tmp_path, there, b"x"))
+        validate_layout("MXNetParams", write(tmp_path, present, b"x"))
 
 
 def test_an_input_of_an_unknown_type_has_a_reason(tmp_path: Path) -> None:

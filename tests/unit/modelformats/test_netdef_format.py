@@ -1,4 +1,4 @@
-"""What is read from a Caffe2 model."""
+"""Parsing Caffe2 models."""
 
 import json
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_a_completely_filled_net_is_reported_as_such(tmp_path: Path) -> None:
     init = caffe_models.init_net() + fill("data", 1, 4)
     signature = extracted(tmp_path, init, caffe_models.predict_net())
     assert signature.inputs == ()
-    assert "fills everything" in signature.unknown["inputs"]
+    assert "fills all inputs" in signature.unknown["inputs"]
 
 
 def test_weights_of_other_types_are_reported(tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ def test_large_weights_are_not_read(tmp_path: Path) -> None:
     assert parameters == Parameters(count=size // 4, bytes_by_dtype={"float32": size})
 
 
-@pytest.mark.parametrize(("there", "missing"), [("init", "predict"), ("predict", "init")])
-def test_the_missing_file_is_named(tmp_path: Path, there: str, missing: str) -> None:
+@pytest.mark.parametrize(("present", "missing"), [("init", "predict"), ("predict", "init")])
+def test_the_missing_file_is_named(tmp_path: Path, present: str, missing: str) -> None:
     with pytest.raises(InvalidModelError, match=rf"there is no \*{missing}_net\.pb"):
-        validate_layout("NetDef", write(tmp_path, f"{there}_net.pb", b"x"))
+        validate_layout("NetDef", write(tmp_path, f"{present}_net.pb", b"x"))
 
 
 def test_a_net_without_weights_fills_none(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is read from an ONNX file."""
+"""Parsing ONNX files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def extracted(model: ModelProto, directory: Path) -> Signature:
 
 
 def with_initializer(weights: TensorProto) -> ModelProto:
-    """A model that gives its weights."""
+    """A model that returns its weights."""
     graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [OUTPUT], [weights])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
 
@@ -173,7 +173,7 @@ def test_an_input_that_is_not_a_plain_tensor_has_a_warning(
     signature = extracted(helper.make_model(graph), tmp_path)
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs] == [("x", None, None)]
     assert signature.unknown["x"] == f"not a tensor but a {kind}, which has no dtype and shape of its own"
-    assert f"the input 'x' is a {kind}, which the inference protocol cannot carry" in signature.warnings[0]
+    assert f"the input 'x' is a {kind}, which the inference protocol lacks" in signature.warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Weights of ONNX models: beside the file, in Constant nodes, of packed types and of types that are not known."""
+"""Weights of ONNX models: in external files, in Constant nodes, of packed types and of unknown types."""
 
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def test_weights_whose_file_is_missing_are_reported_with_the_remedy(tmp_path: Pa
 @pytest.mark.parametrize(
     "weights",
     [
-        pytest.param(beside("w.bin", length=24), id="its length is said"),
+        pytest.param(beside("w.bin", length=24), id="its length is declared"),
         pytest.param(beside("w.bin"), id="its length follows from its shape"),
         pytest.param(beside("w.bin", offset=4096, length=24), id="behind an offset"),
     ],
@@ -86,9 +86,9 @@ def test_each_missing_file_is_named_once_and_many_are_counted(tmp_path: Path) ->
     weights = [beside(f"{name}.bin") for name in "abcdeabcde"]
     with pytest.raises(InvalidModelError) as failure:
         extracted(model_of(*weights), tmp_path)
-    said = str(failure.value)
-    assert [said.count(f"'{name}.bin'") for name in "abcde"] == [1, 1, 1, 0, 0]
-    assert said.endswith("and 2 more files")
+    message = str(failure.value)
+    assert [message.count(f"'{name}.bin'") for name in "abcde"] == [1, 1, 1, 0, 0]
+    assert message.endswith("and 2 more files")
 
 
 def test_a_missing_file_of_a_constants_weights_is_reported_too(tmp_path: Path) -> None:

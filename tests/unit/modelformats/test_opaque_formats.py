@@ -1,4 +1,4 @@
-"""Formats that nothing can be read from: TensorRT's engines, and whatever the author calls Others."""
+"""Formats without a parser: TensorRT engines, and formats that the author declares as Others."""
 
 from pathlib import Path
 

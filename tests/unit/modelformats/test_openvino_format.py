@@ -1,4 +1,4 @@
-"""What is read from OpenVINO IR."""
+"""Parsing OpenVINO IR."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def extracted(directory: Path) -> Signature:
 
 
 def changed(tmp_path: Path, old: str, new: str) -> Path:
-    """The real file with something else in it."""
+    """The real file with a replaced part."""
     text = (REAL / "tiny.xml").read_text()
     assert old in text
     (tmp_path / "tiny.xml").write_text(text.replace(old, new))

@@ -1,4 +1,4 @@
-"""What is read from PaddlePaddle's inference models."""
+"""Parsing PaddlePaddle's inference models."""
 
 import json
 from pathlib import Path
@@ -24,13 +24,13 @@ def of_files(directory: Path, *names: str) -> Signature:
 
 
 def operator(kind: str, *, reads: bytes = b"", writes: bytes = b"", column: int = 0) -> bytes:
-    """An OpDesc, in its field of the block."""
+    """An OpDesc in its field of the block."""
     slots = b"".join(field(number, field(2, name)) for number, name in ((1, reads), (2, writes)) if name)
     return field(4, slots + field(3, kind.encode()) + field(4, field(1, b"col") + field(3, column)))
 
 
 def variable(name: bytes, kind: int, tensor: bytes = b"") -> bytes:
-    """A VarDesc, in its field of the block."""
+    """A VarDesc in its field of the block."""
     return field(3, field(1, name) + field(2, field(1, kind) + field(3, field(1, tensor))))
 
 
@@ -113,7 +113,7 @@ NEWER = "newer than this version of Klever"
 
 
 def of_type(directory: Path, kind: int) -> Signature:
-    """What is found in a program with an input and a weight of a type."""
+    """The signature of a program with an input and a weight of this type."""
     tensor = field(1, kind) + field(2, 4)
     block = operator("feed", writes=b"x") + operator("fetch", reads=b"x") + variable(b"x", DENSE, tensor)
     kept = field(3, field(1, b"w") + field(2, field(1, DENSE) + field(3, field(1, tensor))) + field(3, 1))

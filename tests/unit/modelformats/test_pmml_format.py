@@ -1,4 +1,4 @@
-"""What is read from a PMML document."""
+"""Parsing PMML documents."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Files that Git extensions leave in place of weights."""
+"""Pointer files that Git extensions leave instead of weights."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is read from safetensors files."""
+"""Parsing safetensors files."""
 
 import json
 import struct
@@ -94,7 +94,7 @@ def test_an_incomplete_download_is_refused_with_both_lengths(tmp_path: Path) -> 
 
 
 def sharded(directory: Path, first: str, second: str) -> Path:
-    """A model whose index names two files, of which the first is there."""
+    """A model whose index names two files, of which the first exists."""
     write(directory, "model.safetensors.index.json", json.dumps({"weight_map": {"w": first, "b": second}}))
     return write(directory, first, packed(ONE))
 

@@ -1,4 +1,4 @@
-"""What is read from a TensorFlow SavedModel."""
+"""Parsing TensorFlow SavedModels."""
 
 from pathlib import Path
 from typing import Any
@@ -144,23 +144,23 @@ def test_an_input_of_several_tensors_is_not_shown_as_a_plain_one(tmp_path: Path,
     signature = extracted(message, tmp_path)
     (tensor,) = signature.inputs
     assert (tensor.name, tensor.dtype, tensor.shape) == ("x", None, None)
-    assert signature.unknown["x"] == f"not a plain tensor but a {kind} one, which is made of several"
+    assert signature.unknown["x"] == f"not a plain tensor but a {kind} one, which consists of several"
     (warning,) = signature.warnings
-    assert warning.startswith(f"'x' is a {kind} tensor, which the inference protocol cannot carry")
+    assert warning.startswith(f"'x' is a {kind} tensor, which the inference protocol lacks")
 
 
 @pytest.mark.parametrize(
-    ("there", "missing"),
+    ("present", "missing"),
     [
         ((), "variables.index"),
         (("variables.index",), "variables.data-00000-of-00001"),
         (("variables.index", "variables.data-00000-of-00002"), "variables.data-00001-of-00002"),
     ],
 )
-def test_a_missing_file_of_variables_is_reported(tmp_path: Path, there: tuple[str, ...], missing: str) -> None:
+def test_a_missing_file_of_variables_is_reported(tmp_path: Path, present: tuple[str, ...], missing: str) -> None:
     message = model_files.saved_model()
     message.meta_graphs[0].graph.nodes.add(name="w", op="VarHandleOp")
-    for name in there:
+    for name in present:
         write(tmp_path, f"variables/{name}", b"")
     with pytest.raises(InvalidModelError, match=rf"{missing} is missing there"):
         extracted(message, tmp_path)
@@ -180,7 +180,7 @@ def test_a_model_with_its_variables_is_read(tmp_path: Path) -> None:
     ("number", "dtype", "reason"),
     [
         (99, None, "its elements are of unknown type 99: newer than this version of Klever"),
-        (0, None, "the model does not say of what type its elements are"),
+        (0, None, "the model does not declare the type of its elements"),
         (20, None, "not a tensor but a resource"),
         (11, "qint8", None),
         (28, "float8_e5m2fnuz", None),

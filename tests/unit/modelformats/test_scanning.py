@@ -1,4 +1,4 @@
-"""What a scan finds in a model's pickles, without running them."""
+"""Findings of a scan in a model's pickles, which do not run."""
 
 import functools
 import io
@@ -111,7 +111,7 @@ def test_an_estimator_is_clean(tmp_path: Path, compress: int) -> None:
 
 @pytest.mark.parametrize("estimator", ORDINARY, ids=lambda estimator: type(estimator).__name__)
 def test_an_estimator_fitted_without_custom_code_is_clean(tmp_path: Path, estimator: Any) -> None:
-    with warnings.catch_warnings(action="ignore"):  # of so few steps
+    with warnings.catch_warnings(action="ignore"):  # few steps do not converge
         fitted = estimator.fit(ROWS, CLASSES)
     file = io.BytesIO()
     joblib.dump(fitted, file)

@@ -1,4 +1,4 @@
-"""What is read from a scikit-learn estimator, without scikit-learn."""
+"""Parsing scikit-learn estimators, without scikit-learn."""
 
 import pickle
 import subprocess
@@ -32,7 +32,7 @@ def extracted(model: Any, directory: Path, protocol: int = pickle.DEFAULT_PROTOC
 
 
 def having(**attributes: object) -> LogisticRegression:
-    """An estimator in which fitting left these attributes."""
+    """An estimator with these fitted attributes."""
     model = LogisticRegression()
     vars(model).update(attributes)
     return model
@@ -60,7 +60,7 @@ def test_the_version_that_wrote_the_file_is_reported(tmp_path: Path) -> None:
 
 
 def saved_by(version: str, directory: Path) -> Signature:
-    """What is read from a pickle of another scikit-learn, whose version is as long as that of this one."""
+    """The signature from a pickle of another scikit-learn, whose version has the same length as that of this one."""
     content = pickle.dumps(model_files.classifier()).replace(sklearn.__version__.encode(), version.encode())
     return extract_signature("SKLearn", write(directory, "model.pkl", content))
 
@@ -190,7 +190,7 @@ def test_a_pipeline_that_contains_itself_is_reported_once(tmp_path: Path) -> Non
 def test_a_pickle_of_another_object_is_reported_as_no_estimator(tmp_path: Path) -> None:
     signature = extracted({"a": 1}, tmp_path)
     assert (signature.inputs, signature.outputs) == ((), ())
-    assert signature.unknown["operators"] == "the file holds no scikit-learn estimator"
+    assert signature.unknown["operators"] == "the file contains no scikit-learn estimator"
 
 
 def test_lz4_is_refused_with_advice(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What goes into and comes out of scikit-learn estimators, as the model servers call it."""
+"""The inputs and outputs of scikit-learn estimators, in the names of the model servers."""
 
 import pickle
 import warnings
@@ -37,7 +37,7 @@ def extracted(model: Any, directory: Path) -> Signature:
 
 
 def named(model: Any, *names: str) -> Any:
-    """As if it had been fitted on a data frame."""
+    """An estimator as if it had been fitted on a data frame."""
     model.feature_names_in_ = np.array(names, object)
     return model
 
@@ -153,7 +153,7 @@ def test_each_of_several_targets_has_a_column(tmp_path: Path, model: Any) -> Non
 def test_a_network_returns_one_class_for_each_row_or_several_labels(
     tmp_path: Path, labels: NDArray[np.int64], shape: tuple[int, ...]
 ) -> None:
-    with warnings.catch_warnings(action="ignore"):  # of so few steps
+    with warnings.catch_warnings(action="ignore"):  # few steps do not converge
         model = MLPClassifier(2, max_iter=1).fit(ROWS, labels)
     assert model.predict(ROWS).shape[1:] == shape[1:]
     assert outputs(extracted(model, tmp_path)) == [("predict", shape), ("predict_proba", (-1, 3))]

@@ -1,4 +1,4 @@
-"""What is read from a TensorFlow Lite model."""
+"""Parsing TensorFlow Lite models."""
 
 import struct
 from pathlib import Path
@@ -20,7 +20,7 @@ def tensor(name: str, shape: list[int], kind: int = 0, buffer: int = 0) -> dict[
 
 
 def model() -> dict[int, Any]:
-    """Two graphs; the second shares its weight with the first."""
+    """A model of two graphs; the second shares its weight with the first."""
     weight = tensor("w", [3, 2], 9, 1)
     main = {0: [tensor("x", [1, 3]) | {7: [-1, 3]}, weight, tensor("y", [1, 2], 17)], 1: [0, -1], 2: [2]}
     main[3] = [{0: ("<I", 0)}, {0: ("<I", 1)}, {0: ("<I", 2)}]

@@ -1,4 +1,4 @@
-"""Who cancels a blocking call gets the cancellation when the thread has ended, and not before."""
+"""A cancelled blocking call raises the cancellation once the thread has ended, and not before."""
 
 import asyncio
 import threading
@@ -9,10 +9,10 @@ from modelformats.threads import in_thread
 
 
 class Blocking:
-    """A call that ends when it is let, and says that it has."""
+    """A call that returns on request, and records that it has."""
 
     def __init__(self, error: Exception | None = None) -> None:
-        self.begun = asyncio.Event()
+        self.started = asyncio.Event()
         self.gate = threading.Event()
         self.error = error
         self.ended = False
@@ -21,7 +21,7 @@ class Blocking:
         loop = asyncio.get_running_loop()
 
         def call() -> str:
-            loop.call_soon_threadsafe(self.begun.set)
+            loop.call_soon_threadsafe(self.started.set)
             self.gate.wait()
             self.ended = True
             if self.error:
@@ -48,7 +48,7 @@ async def test_an_error_of_the_call_reaches_the_caller() -> None:
 async def test_a_cancelled_caller_waits_for_the_thread_however_often_it_is_cancelled(error: Exception | None) -> None:
     blocking = Blocking(error)
     task = asyncio.create_task(blocking.run())
-    await blocking.begun.wait()
+    await blocking.started.wait()
     for _ in range(3):
         task.cancel()
         await asyncio.wait({task}, timeout=0.01)

@@ -1,4 +1,4 @@
-"""TorchScript archives, exported programs, and what torch.save writes; files of the real PyTorch."""
+"""TorchScript archives, exported programs, and files of torch.save, written by the real PyTorch."""
 
 import io
 import json
@@ -19,7 +19,7 @@ NETWORK = (56, {"float32": 220, "int64": 8})
 
 
 def parsed(directory: Path, file: str, name: str = "model.pt") -> Signature:
-    """What is found in a real file, whose format its content shows."""
+    """The signature of a real file, whose format its content shows."""
     shutil.copy(DATA / file, directory / name)
     detected = detect_format(directory)
     assert detected is not None
@@ -32,7 +32,7 @@ def counted(signature: Signature) -> tuple[int, dict[str, int]]:
 
 
 def rewritten(directory: Path, file: str, change: Callable[[str, bytes], bytes | None]) -> Path:
-    """A real archive with other members; None leaves one out."""
+    """A real archive with other members; None removes one."""
     made = io.BytesIO()
     with zipfile.ZipFile(DATA / file) as source, zipfile.ZipFile(made, "w") as target:
         for name in source.namelist():
@@ -80,7 +80,7 @@ def test_weights_are_reported_without_code(tmp_path: Path) -> None:
     directory = rewritten(tmp_path, "torchscript/traced.pt", lambda name, old: None if "/code/" in name else old)
     signature = extract_signature("TorchScript", directory)
     assert (signature.inputs, signature.operators, counted(signature)) == ((), {}, NETWORK)
-    assert "no forward()" in signature.unknown["inputs"]
+    assert "no readable forward()" in signature.unknown["inputs"]
 
 
 def test_an_exported_program_is_described_completely(tmp_path: Path) -> None:

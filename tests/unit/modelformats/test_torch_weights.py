@@ -1,4 +1,4 @@
-"""Weights that PyTorch keeps in other places than a state's plain tensors; files of the real PyTorch."""
+"""Weights that PyTorch stores outside a state's plain tensors, in files of the real PyTorch."""
 
 import io
 import json
@@ -54,7 +54,7 @@ def test_a_size_made_of_others_is_any_size(tmp_path: Path) -> None:
 
 
 def tensor(kind: str, key: str, *shape: int, size: int, dtype: str | None = None, rebuild: str | None = None) -> bytes:
-    """A tensor in opcodes of pickles: its storage's class, key and size, and the type where that is an argument."""
+    """A tensor in pickle opcodes: its storage's class, key and size, and the type if that is an argument."""
     name = rebuild or ("_rebuild_tensor_v3" if dtype else "_rebuild_tensor_v2")
     storage = b"(X\x07\x00\x00\x00storage" + f"ctorch\n{kind}\n".encode()
     storage += b"X\x01\x00\x00\x00" + key.encode() + b"X\x03\x00\x00\x00cpuK" + bytes([size]) + b"tQ"
@@ -70,7 +70,7 @@ def tensor(kind: str, key: str, *shape: int, size: int, dtype: str | None = None
 
 
 def saved(directory: Path, *tensors: bytes, **members: bytes) -> Signature:
-    """What is found in an archive of torch.save that holds a list of tensors."""
+    """The signature of a torch.save archive with a list of tensors."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("m/data.pkl", b"\x80\x02(" + b"".join(tensors) + b"l.")

@@ -1,4 +1,4 @@
-"""What is read from the three kinds of XGBoost files."""
+"""Parsing the three XGBoost formats."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ def real(file: str, directory: Path) -> Path:
 
 
 def extracted(directory: Path, **changes: Any) -> Signature:
-    """From the real JSON model with parts of its learner replaced."""
+    """The signature of the real JSON model with parts of its learner replaced."""
     model = json.loads((model_files.DATA / "xgboost" / "iris.json").read_text())
     model["learner"] |= changes
     return extract_signature("XGBoost", write(directory, "model.json", json.dumps(model)))

@@ -1,4 +1,4 @@
-"""What the author declares against what the files show."""
+"""The author's declarations compared with the files."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def declared(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "declaration",
     [
         declared(),
         declared(dtype="float"),
@@ -33,12 +33,12 @@ def declared(
         None,
     ],
 )
-def test_compatible_signatures_are_no_contradiction(said: Signature | None) -> None:
-    assert contradictions(said, FOUND) == ()
+def test_compatible_signatures_are_no_contradiction(declaration: Signature | None) -> None:
+    assert contradictions(declaration, FOUND) == ()
 
 
 @pytest.mark.parametrize(
-    ("said", "warning"),
+    ("declaration", "warning"),
     [
         (declared(dtype="double"), "ormbfile.yaml declares the input 'x' as double; in the model it is float32"),
         (
@@ -51,8 +51,8 @@ def test_compatible_signatures_are_no_contradiction(said: Signature | None) -> N
         ),
     ],
 )
-def test_another_type_or_shape_is_reported(said: Signature, warning: str) -> None:
-    assert contradictions(said, FOUND) == (warning,)
+def test_another_type_or_shape_is_reported(declaration: Signature, warning: str) -> None:
+    assert contradictions(declaration, FOUND) == (warning,)
 
 
 def test_other_names_are_reported_from_both_sides() -> None:
@@ -67,12 +67,12 @@ def test_properties_that_the_file_does_not_show_are_accepted() -> None:
 
 
 def test_properties_that_the_files_leave_open_are_taken_from_the_author() -> None:
-    said = Signature(
+    declaration = Signature(
         inputs=(Tensor(name="x", dtype="double", shape=(9,)), Tensor(name="z", dtype="float", shape=(2,))),
         outputs=(Tensor(name="y", dtype="FP32", shape=(3,)),),
     )
     open_ = Signature(inputs=(Tensor(name="x", dtype="float32"), Tensor(name="z"), Tensor(name="other")))
-    assert completed(said, open_) == Signature(
+    assert completed(declaration, open_) == Signature(
         inputs=(
             Tensor(name="x", dtype="float32", shape=(9,)),
             Tensor(name="z", dtype="float32", shape=(2,)),

@@ -1,4 +1,4 @@
-"""Archives whose headers extend others: read within a budget, and checked before they are parsed."""
+"""Archives whose headers extend others: read within a limit, and checked before they are parsed."""
 
 import io
 import tarfile

@@ -1,4 +1,4 @@
-"""An export that was cancelled has ended before anybody else may have its files."""
+"""A cancelled export has ended before another one may use its files."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ REFERENCE = Reference.parse("localhost:5000/library/adder:v1")
 
 
 async def test_a_cancelled_export_no_longer_writes_when_the_next_one_starts(tmp_path: Path) -> None:
-    """The blob is a pipe: whoever copies it waits until the test writes to it."""
+    """The blob is a pipe, so that the copy waits until the test writes to it."""
     client, out = OrmbClient(tmp_path / "ormb"), tmp_path / "out"
     packed = pack(adder(tmp_path / "adder", 1))
     client.layout.save(packed, REFERENCE)

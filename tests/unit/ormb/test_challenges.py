@@ -1,4 +1,4 @@
-"""What servers write into WWW-Authenticate."""
+"""Parsing WWW-Authenticate headers of servers."""
 
 import pytest
 

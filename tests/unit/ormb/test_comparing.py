@@ -1,4 +1,4 @@
-"""What differs between two models."""
+"""The differences between two models."""
 
 from pathlib import Path
 

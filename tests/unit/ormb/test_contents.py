@@ -1,4 +1,4 @@
-"""What a model directory may hold: what cannot be exported again is refused by its name, by `inspect` as by `save`."""
+"""The contents of a model directory: files that could not be exported again are refused by `inspect` and by `save`."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def linked(name: str, target: str) -> Callable[[Path], object]:
 
 
 def cached(model: Path) -> None:
-    """As huggingface_hub keeps it: links into `../../blobs`."""
+    """A directory as huggingface_hub keeps it: links into `../../blobs`."""
     blobs = model.parent.parent / "hub" / "blobs"
     blobs.mkdir(parents=True)
     (model / "model.onnx").rename(blobs / "aaa")

@@ -1,4 +1,4 @@
-"""What each model server finds in its directory."""
+"""The directory layout for each model server."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_triton_gets_the_file_under_its_expected_name() -> None:
 
 
 def test_triton_gets_an_empty_directory_beside_the_file(tmp_path: Path) -> None:
-    """An ensemble looks for an empty version directory."""
+    """An ensemble requires an empty version directory."""
     exported = adder(tmp_path / "exported", 1)
     (exported / "ormbfile.yaml").write_text("format: ONNX\n")
     (exported / "model" / "pipeline" / "1").mkdir(parents=True)
@@ -118,7 +118,7 @@ def test_a_format_that_a_server_does_not_support_is_refused_with_the_supported_o
 
 
 def exported_model(directory: Path, format_name: str, *names: str) -> Path:
-    """Files of one content, as they are exported."""
+    """Exported files with the same content."""
     _, content = model_files.of_each_format()[format_name]
     for name in names:
         model_files.write(directory, f"model/{name}", content)

@@ -1,4 +1,4 @@
-"""Files that have not changed are not hashed again; whatever may have changed is."""
+"""Unchanged files are not hashed again; files that may have changed are."""
 
 import json
 import os
@@ -12,11 +12,11 @@ import pytest
 from ormb.digest import digest_file
 from ormb.known_digests import DIRECTORY, WORTH_KEEPING, KnownDigests, forget_vanished
 
-LIE = "sha256:" + "0" * 64
+WRONG = "sha256:" + "0" * 64
 
 
 def later() -> float:
-    """A clock by which all files have been at rest for long."""
+    """A clock for which all files were last changed long ago."""
     return time.time() + 60
 
 
@@ -40,19 +40,19 @@ def hash_once(store: Path, weights: Path, clock: Callable[[], float] = later) ->
     return digest
 
 
-def tell_a_lie(store: Path) -> None:
-    """What is remembered becomes something that hashing would never give."""
+def corrupt_digests(store: Path) -> None:
+    """Replace the stored digests by wrong ones."""
     [document] = store.iterdir()
     content = json.loads(document.read_text())
     for entry in content["files"].values():
-        entry[-1] = LIE
+        entry[-1] = WRONG
     document.write_text(json.dumps(content))
 
 
 def test_an_unchanged_file_is_not_read_again(store: Path, weights: Path) -> None:
     assert hash_once(store, weights) == digest_file(weights)
-    tell_a_lie(store)
-    assert hash_once(store, weights) == LIE
+    corrupt_digests(store)
+    assert hash_once(store, weights) == WRONG
 
 
 def rewritten(path: Path) -> None:
@@ -78,7 +78,7 @@ def grown(path: Path) -> None:
 @pytest.mark.parametrize("change", [rewritten, rewritten_with_its_old_time, replaced, grown])
 def test_a_changed_file_is_hashed_again(store: Path, weights: Path, change: Callable[[Path], None]) -> None:
     hash_once(store, weights)
-    tell_a_lie(store)
+    corrupt_digests(store)
     change(weights)
     assert hash_once(store, weights) == digest_file(weights)
 

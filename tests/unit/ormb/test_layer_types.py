@@ -1,4 +1,4 @@
-"""Media types of layers: understood with their compression, or refused by name; and what is declared is verified."""
+"""Media types of layers: supported with their compression, or refused by name; declared digests are verified."""
 
 import gzip
 from pathlib import Path
@@ -31,7 +31,7 @@ PATTERNS = (
 
 
 class Made(Protocol):
-    """Makes an artifact with one file of weights."""
+    """Creates an artifact with one file of weights."""
 
     def __call__(self, packing: str, content: bytes = b"onnx", *, diff_id: str = "") -> Artifact: ...
 
@@ -104,7 +104,7 @@ def test_a_media_type_is_compared_in_full(prefix: str, form: str, compression: C
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("made", [of_modelkit, of_modctl])
 def test_bytes_of_another_type_than_declared_are_refused(tmp_path: Path, packing: str, made: Made) -> None:
-    """The blob is what its descriptor says; what it unpacks to is not what the artifact declares."""
+    """The blob matches its descriptor, but its decompressed content does not match the artifact."""
     with pytest.raises(DigestMismatchError, match="declares"):
         export(made(packing, diff_id=sha256(b"other")), tmp_path)
     assert not (tmp_path / "model").exists()

@@ -50,8 +50,8 @@ def test_every_layout_is_exported_as_a_model_directory(
     assert parsed.layout == layout
     exported = export(artifact, tmp_path)
     assert {path: text for path, text in exported.items() if path != "ormbfile.yaml"} == files
-    said = load_modelfile(exported["ormbfile.yaml"])
-    assert said.format == ("SafeTensors" if layout == "docker" else "ONNX")
+    modelfile = load_modelfile(exported["ormbfile.yaml"])
+    assert modelfile.format == ("SafeTensors" if layout == "docker" else "ONNX")
 
 
 @pytest.mark.parametrize("artifact", [foreign.ormb_v1alpha1(), foreign.legacy_modelpack(), foreign.modelkit()])
@@ -61,8 +61,8 @@ def test_metadata_of_the_author_in_another_layout_are_kept(tmp_path: Path, artif
 
 def test_unknown_metadata_do_not_prevent_reading_a_model(tmp_path: Path) -> None:
     old = foreign.ormb_v1alpha1(metrics=[{"name": "acc", "value": "0.9"}], unheardOf=1)
-    said = load_modelfile(export(old, tmp_path)["ormbfile.yaml"])
-    assert (said.author, said.format, said.metrics) == ("Ada", "ONNX", {})
+    modelfile = load_modelfile(export(old, tmp_path)["ormbfile.yaml"])
+    assert (modelfile.author, modelfile.format, modelfile.metrics) == ("Ada", "ONNX", {})
 
 
 def test_only_an_image_needs_its_layers_to_show_that_it_is_a_model() -> None:

@@ -1,4 +1,4 @@
-"""Links in the archives of other tools: each becomes a file of its own, whatever the order, and none leads out."""
+"""Links in archives of other tools: each becomes a separate file, in any order, and none leaves the directory."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ from ormb.errors import UnsafePathError, UnsupportedArtifactError
 from ormb.exporting import Unpacker
 from ormb.mediatypes import EMPTY_DIRECTORIES
 from ormb.packing import pack
-from ormb.reading import config_wanted, parse_manifest
+from ormb.reading import needed_config, parse_manifest
 from support import foreign_artifacts as foreign
 from support.foreign_artifacts import DIRECTORY, HARD_LINK, LINK, Entry, Layer
 from support.oci_artifacts import Artifact, sha256
@@ -21,9 +21,9 @@ IMAGE = "application/vnd.oci.image."
 
 
 def exported(artifact: Artifact, directory: Path) -> dict[str, str]:
-    """The files of an artifact below `model/` and `extra/`."""
+    """Return the files of an artifact below `model/` and `extra/`."""
     blobs = {sha256(blob): blob for blob in artifact.blobs}
-    wanted = config_wanted(artifact.manifest)
+    wanted = needed_config(artifact.manifest)
     manifest = parse_manifest(artifact.manifest, blobs[wanted.digest] if wanted else None)
     assert manifest is not None
     directory.mkdir(exist_ok=True)
@@ -114,7 +114,7 @@ def test_a_later_layer_of_an_image_decides_the_target_of_a_link(tmp_path: Path) 
 
 
 def test_links_that_multiply_the_model_are_refused(tmp_path: Path) -> None:
-    """Each directory holds the one before twice."""
+    """Each directory contains the previous one twice."""
     entries = [Entry("model/0/w", bytes(1024))]
     for number in range(1, 20):
         entries += [link(f"model/{number}/{side}", f"../{number - 1}") for side in "ab"]

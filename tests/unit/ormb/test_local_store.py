@@ -1,4 +1,4 @@
-"""The local store, and writing a model from it to a directory: all or nothing."""
+"""The local store, and exporting a model from it to a directory: all or nothing."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -29,10 +29,10 @@ def client(tmp_path: Path) -> OrmbClient:
 
 @pytest.fixture
 def packed(tmp_path: Path, client: OrmbClient) -> PackedModel:
-    """A model that is in the store."""
-    found = pack(adder(tmp_path / "adder", 1))
-    client.layout.save(found, REFERENCE)
-    return found
+    """A stored model."""
+    packed_model = pack(adder(tmp_path / "adder", 1))
+    client.layout.save(packed_model, REFERENCE)
+    return packed_model
 
 
 def blobs(client: OrmbClient) -> set[str]:

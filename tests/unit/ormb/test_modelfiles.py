@@ -26,8 +26,8 @@ training: {git: {repository: "git@example.com:a/b", revision: abc}}
 
 
 def test_metadata_of_the_author_survive_a_round_trip() -> None:
-    said = load_modelfile(WHOLE)
-    assert load_modelfile(dump_modelfile(said)) == said
+    modelfile = load_modelfile(WHOLE)
+    assert load_modelfile(dump_modelfile(modelfile)) == modelfile
 
 
 def test_the_catalogue_gets_its_part_of_the_metadata() -> None:

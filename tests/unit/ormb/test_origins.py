@@ -1,4 +1,4 @@
-"""Who may have credentials, among the addresses that a registry answers with."""
+"""The hosts that may get credentials, among the addresses in a registry's answers."""
 
 import pytest
 from yarl import URL

@@ -1,4 +1,4 @@
-"""The command line: what it says, and how it fails."""
+"""The command line: its output and its errors."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ def ormb(tmp_path: Path) -> "Ormb":
 
 
 class Ormb:
-    """The command with a store of its own."""
+    """The command with a separate store."""
 
     def __init__(self, home: Path) -> None:
         self.home = home

@@ -1,4 +1,4 @@
-"""Who gets the password of a registry on this machine: its address, while it runs, and nobody else."""
+"""The password of a registry on this machine is sent only to its address while it runs."""
 
 import socket
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def registry(tmp_path: Path, address: str = f"127.0.0.1:{PORT}") -> OwnRegistry:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    """Where a registry is announced."""
+    """The root below which a registry is announced."""
     with announced(tmp_path / "ormb", registry(tmp_path)):
         yield tmp_path / "ormb"
 
@@ -105,7 +105,7 @@ def test_an_announcement_ends_with_its_writer(tmp_path: Path) -> None:
         left = announcement(root).read_bytes()
         assert announced_at(root, "localhost:5000") is not None
     assert not announcement(root).exists()
-    announcement(root).write_bytes(left)  # as after a kill
+    announcement(root).write_bytes(left)  # as left by a kill
     announcement(root).chmod(0o600)
     assert announced_at(root, "localhost:5000") is None
     with announced(root, registry(tmp_path)):

@@ -1,4 +1,4 @@
-"""A model directory becomes an artifact: always the same one, and never of files from elsewhere."""
+"""Packing a model directory gives the same artifact every time, and never includes files from outside."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from support.small_models import adder
 
 
 def of_format(directory: Path, files: dict[str, str], model_format: str = "Others") -> Path:
-    """A model of files whose content does not matter."""
+    """A model whose file contents do not matter."""
     for name, content in {"ormbfile.yaml": f"format: {model_format}\n", **files}.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(content)

@@ -1,4 +1,4 @@
-"""Which requests go through a proxy."""
+"""The choice of a proxy for each request."""
 
 import pytest
 from yarl import URL

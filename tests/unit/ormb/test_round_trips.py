@@ -1,4 +1,4 @@
-"""What is saved comes out again as it was, in every layout that is written; or it is refused before anything moves."""
+"""A saved model is exported unchanged, in every layout, or refused before anything is sent."""
 
 import tempfile
 from pathlib import Path
@@ -20,7 +20,7 @@ names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
     lambda name: name not in {".", ".."} and len(name.encode()) < 200
 )
 contents = st.one_of(st.just(b""), st.binary(max_size=40).map(lambda data: b"-" + data))
-"""Nothing that begins as a pointer of Git LFS."""
+"""Contents that do not start like a pointer of Git LFS."""
 trees = st.recursive(
     st.one_of(contents, st.binary(max_size=5).map(lambda data: data.decode("latin-1"))),
     lambda inner: st.dictionaries(names, inner, max_size=4),
@@ -30,7 +30,7 @@ Tree = dict[str, "Tree"] | bytes | str
 
 
 def plant(tree: "Tree", path: Path, root: Path) -> None:
-    """Bytes are a file, a dict is a directory, and text is a link to some file that lies there."""
+    """Create a tree: bytes are a file, a dict is a directory, and text is a link to an existing file."""
     if isinstance(tree, dict):
         path.mkdir()
         for name, inner in tree.items():
@@ -44,7 +44,7 @@ def plant(tree: "Tree", path: Path, root: Path) -> None:
 
 
 def picture(root: Path) -> dict[str, tuple[bytes, bool] | None]:
-    """Every path, with a file's bytes and whether it may be run."""
+    """Return every path with a file's bytes and whether it is executable."""
     return {
         path.relative_to(root).as_posix(): (path.read_bytes(), bool(path.stat().st_mode & 0o100))
         if path.is_file()
@@ -54,7 +54,7 @@ def picture(root: Path) -> dict[str, tuple[bytes, bool] | None]:
 
 
 def offends(model: Path) -> bool:
-    """Whether something in it cannot be packed."""
+    """Return whether the tree contains something that cannot be packed."""
     return any("\\" in path.name or (path.is_symlink() and not path.is_file()) for path in model.rglob("*"))
 
 
@@ -122,7 +122,7 @@ async def test_all_zero_weights_are_saved_in_an_archive_that_can_be_exported(tmp
 
 
 def deep(directory: Path, count: int) -> Path:
-    """Files whose paths have about three thousand bytes."""
+    """Write files whose paths have about three thousand bytes."""
     parent = many_files(directory, 0) / "model"
     for _ in range(12):
         parent /= "d" * 250

@@ -1,4 +1,4 @@
-"""What one command stores is not removed by another one, and what a full disk refuses loses nothing."""
+"""A command does not remove blobs that another one stores, and a full disk loses nothing."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ TWO = Reference.parse("localhost:5000/library/two:v1")
 
 
 class Slow:
-    """A save that has stored its first layer and waits for the second one, which comes through a pipe."""
+    """A save that has stored its first layer and waits for the second one, which is read from a pipe."""
 
     def __init__(self, store: Path, directory: Path) -> None:
         packed = pack(_two_files(directory))
@@ -37,8 +37,8 @@ class Slow:
         self._store = LocalLayout(store)
 
     @contextmanager
-    def in_the_middle(self) -> Iterator["Future[None]"]:
-        """The save ends when the block does."""
+    def running(self) -> Iterator["Future[None]"]:
+        """Run the save for the block. It completes at the end of the block."""
         with ThreadPoolExecutor(1) as pool:
             saving = pool.submit(self._store.save, self.packed, TWO)
             with self._pipe.open("wb") as pipe:  # waits until the save reads
@@ -46,7 +46,7 @@ class Slow:
                 pipe.write(self._content)
 
     def missing(self) -> list[str]:
-        """Blobs of the saved model that are not there."""
+        """Return the missing blobs of the saved model."""
         parts = [content.descriptor.digest for content in (*self.packed.layers, self.packed.config)]
         return [digest for digest in parts if not self._store.has_blob(digest)]
 
@@ -73,7 +73,7 @@ def test_removing_a_model_keeps_blobs_of_a_save_in_progress_and_collects_them_la
     store: Path, tmp_path: Path
 ) -> None:
     slow = Slow(store, tmp_path / "two")
-    with slow.in_the_middle():
+    with slow.running():
         LocalLayout(store).remove(ONE)
     assert slow.missing() == []
     LocalLayout(store).prune()
@@ -83,7 +83,7 @@ def test_removing_a_model_keeps_blobs_of_a_save_in_progress_and_collects_them_la
 
 def test_pruning_during_a_save_is_reported_and_removes_nothing(store: Path, tmp_path: Path) -> None:
     slow = Slow(store, tmp_path / "two")
-    with slow.in_the_middle() as saving, pytest.raises(StoreInUseError, match="run `ormb prune` again"):
+    with slow.running() as saving, pytest.raises(StoreInUseError, match="run `ormb prune` again"):
         LocalLayout(store).prune()
     saving.result()
     assert slow.missing() == []
@@ -101,7 +101,7 @@ def test_a_model_gets_no_name_while_one_of_its_blobs_is_missing(store: Path, tmp
 
 def test_two_concurrent_saves_both_succeed(store: Path, tmp_path: Path) -> None:
     slow = Slow(store, tmp_path / "two")
-    with slow.in_the_middle():
+    with slow.running():
         LocalLayout(store).save(pack(adder(tmp_path / "three", 3)), ONE)
     assert slow.missing() == []
     assert [model.reference for model in LocalLayout(store).models()] == [ONE, TWO]

@@ -1,4 +1,4 @@
-"""ormbfile.yaml from training code."""
+"""Writing ormbfile.yaml from training code."""
 
 import subprocess
 from importlib.metadata import version
@@ -34,7 +34,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_training_metadata_survive_a_round_trip(repository: Path, tmp_path: Path) -> None:
-    said = trained(
+    metadata = trained(
         "SKLearn",
         framework=sklearn,
         metrics={"loss": 0.1, "accuracy": 0.97},
@@ -44,9 +44,9 @@ def test_training_metadata_survive_a_round_trip(repository: Path, tmp_path: Path
         labels={"team": "a"},
         code=repository,
     )
-    path = write_modelfile(said, tmp_path / "model-directory")
+    path = write_modelfile(metadata, tmp_path / "model-directory")
     modelfile = load_modelfile(path.read_text())
-    assert modelfile == said
+    assert modelfile == metadata
     assert modelfile.framework == f"scikit-learn {version('scikit-learn')}"
     assert [(metric.name, metric.value) for metric in modelfile.metrics["training"]] == [
         ("accuracy", "0.97"),
@@ -62,12 +62,17 @@ def test_training_metadata_survive_a_round_trip(repository: Path, tmp_path: Path
 
 def test_uncommitted_changes_are_reported(repository: Path) -> None:
     (repository / "train.py").write_text("print('changed')\n")
-    said = trained("SKLearn", code=repository)
-    assert said.training is not None
-    assert said.training.git is not None
-    assert said.training.git.description == "with changes that were not committed"
+    modelfile = trained("SKLearn", code=repository)
+    assert modelfile.training is not None
+    assert modelfile.training.git is not None
+    assert modelfile.training.git.description == "with changes that were not committed"
 
 
 def test_code_without_git_has_no_revision(tmp_path: Path) -> None:
-    said = trained("ONNX", framework="torch 2.9", code=tmp_path)
-    assert (said.training, said.framework, said.signature, said.metrics) == (None, "torch 2.9", None, {})
+    modelfile = trained("ONNX", framework="torch 2.9", code=tmp_path)
+    assert (modelfile.training, modelfile.framework, modelfile.signature, modelfile.metrics) == (
+        None,
+        "torch 2.9",
+        None,
+        {},
+    )

@@ -1,4 +1,4 @@
-"""Which files of another tool's artifact are the model, and where the others are exported to."""
+"""The files of another tool's artifact that are the model, and the places of the others in an export."""
 
 import json
 from pathlib import Path
@@ -27,10 +27,10 @@ PACKINGS = ("tar", "tar+gzip", "tar+zstd", "raw", "raw+gzip", "raw+zstd")
 
 
 def exported(artifact: Artifact, directory: Path) -> tuple[set[str], str | None]:
-    """The paths of an export, and the format that it names."""
+    """Return the paths of an export, and the format that it names."""
     files = export(artifact, directory)
-    said = load_modelfile(files.pop("ormbfile.yaml").decode())
-    return set(files), said.format
+    modelfile = load_modelfile(files.pop("ormbfile.yaml").decode())
+    return set(files), modelfile.format
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
@@ -72,7 +72,7 @@ def test_split_configuration_stays_beside_the_model(tmp_path: Path) -> None:
 
 
 def test_a_file_that_could_be_mistaken_for_the_model_is_exported_beside_it(tmp_path: Path) -> None:
-    """Code and documentation in the directory of the model do not change what the Kitfile calls the model."""
+    """Code and documentation beside the model do not change which file the Kitfile calls the model."""
     other = Section("docs", {"m/example.onnx": ONNX})
     kit = foreign.kit({"model": {"path": "./m/model.ubj"}}, Section("model", {"m/model.ubj": XGBOOST}), other)
     assert exported(kit, tmp_path) == ({"model/model.ubj", "extra/m/example.onnx"}, "XGBoost")
@@ -112,7 +112,7 @@ def test_a_file_in_place_of_a_directory_of_another_layer_is_refused(
 
 @pytest.mark.parametrize("packing", PACKINGS)
 def test_an_interrupted_export_is_repeated(tmp_path: Path, packing: str) -> None:
-    """What it has left where files wait to be moved is there when the next one begins."""
+    """Its remains among the files to be moved still exist when the next export starts."""
     kit = foreign.kit(
         {"model": {"path": "w/m.onnx"}}, Section("model", {"w/m.onnx": ONNX}), DATA, CODE, packing=packing
     )
@@ -127,7 +127,7 @@ def test_a_model_of_an_unknown_format_is_exported_completely(tmp_path: Path) -> 
 @pytest.mark.parametrize("packing", PACKINGS)
 @pytest.mark.parametrize("top", ["", "model/", "dir/", "a/b/"])
 def test_weights_in_a_subdirectory_are_the_model(tmp_path: Path, packing: str, top: str) -> None:
-    """Modctl names the files and not the model."""
+    """Modctl names the files but not the model."""
     sections = (
         Section("weight", {f"{top}m.onnx": ONNX}),
         Section("weight.config", {f"{top}config.json": b"{}"}),
@@ -149,17 +149,17 @@ def test_kits_model_pack_has_its_kitfile_in_an_annotation(tmp_path: Path) -> Non
     made = foreign.modctl(Section("weight", {"w/a.onnx": ONNX}), Section("weight.config", {"w/b.onnx": ONNX}))
     document = json.loads(made.manifest) | {"annotations": {"ml.kitops.modelkit.kitfile": kitfile}}
     files = export(Artifact(json.dumps(document).encode(), made.blobs), tmp_path)
-    said = load_modelfile(files.pop("ormbfile.yaml").decode())
-    assert (set(files), said.format) == ({"model/a.onnx", "extra/w/b.onnx"}, "ONNX")
-    assert (said.framework, said.author) == ("onnx", "Ada")
+    modelfile = load_modelfile(files.pop("ormbfile.yaml").decode())
+    assert (set(files), modelfile.format) == ({"model/a.onnx", "extra/w/b.onnx"}, "ONNX")
+    assert (modelfile.framework, modelfile.author) == ("onnx", "Ada")
 
 
 def test_the_framework_and_format_of_a_kitfile_are_kept(tmp_path: Path) -> None:
     kitfile = {"model": {"path": "m.onnx", "framework": "pytorch", "format": "onnx"}}
-    said = load_modelfile(
+    modelfile = load_modelfile(
         export(foreign.kit(kitfile, Section("model", {"m.onnx": ONNX})), tmp_path)["ormbfile.yaml"].decode()
     )
-    assert (said.framework, said.format) == ("pytorch", "ONNX")
+    assert (modelfile.framework, modelfile.format) == ("pytorch", "ONNX")
 
 
 def test_a_kit_with_the_model_of_another_kit_is_refused_with_its_name(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what, decided from the accounts and an Authorization header."""
+"""Permissions, decided from the accounts and an Authorization header."""
 
 import asyncio
 import base64
@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from klever_registry.adapters.local import verify_bcrypt
-from klever_registry.domain.access import Asker, may, parse_basic, wanted_right
+from klever_registry.domain.access import Requester, may, parse_basic, required_right
 from klever_registry.domain.logins import FREE_OF_ACCOUNT, FREE_OF_SOURCE, LONGEST_PAUSE_SECONDS, LoginLimits, source_of
 from klever_registry.errors import DeniedError, TooManyRequestsError, UnauthorizedError
-from klever_registry.service.authorization import OF_NOBODY, Authorization
+from klever_registry.service.authorization import UNMATCHABLE_HASH, Authorization
 from kleverproto.accounts import Account, Accounts, Right
 
 HASH = "$2b$04$" + "a" * 53
@@ -24,12 +24,12 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-def asking(text: str, source: str = SOURCE) -> Asker:
-    return Asker(basic(text), source)
+def asking(text: str, source: str = SOURCE) -> Requester:
+    return Requester(basic(text), source)
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that moves only on request."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -39,13 +39,13 @@ class Clock:
 
 
 class Hashes:
-    """Knows which password belongs to which hash, and counts how often it was asked."""
+    """Knows the hash of each password, and counts its calls."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     async def verify(self, password: str, hashed: str) -> bool:
-        self.asked += 1
+        self.calls += 1
         return (password, hashed) in {("right", HASH), ("newer", OTHER_HASH)}
 
 
@@ -83,7 +83,7 @@ def test_anonymous_pulls_can_be_allowed(anonymous: tuple[str, ...], *, allowed: 
 
 
 def test_reading_requires_pull_and_everything_else_push() -> None:
-    rights = {method: wanted_right(method) for method in ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")}
+    rights = {method: required_right(method) for method in ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")}
     assert [method for method, right in rights.items() if right is Right.PULL] == ["GET", "HEAD"]
 
 
@@ -103,7 +103,7 @@ def test_any_other_header_is_refused(header: str) -> None:
 async def test_a_wrong_password_is_refused(header: str) -> None:
     door = Authorization(Known(Accounts(accounts=(CI,))), Hashes().verify, LoginLimits(Clock()))
     with pytest.raises(UnauthorizedError) as refused:
-        await door.check(Asker(header, SOURCE), "library", Right.PULL)
+        await door.check(Requester(header, SOURCE), "library", Right.PULL)
     assert refused.value.headers["WWW-Authenticate"].startswith("Basic ")
 
 
@@ -120,9 +120,9 @@ async def test_a_right_password_is_hashed_once_and_a_wrong_one_each_time() -> No
     door = Authorization(Known(Accounts(accounts=(CI,))), hashes.verify, LoginLimits(Clock()))
     for _ in range(3):
         await door.check(asking("ci:right"), "library", Right.PUSH)
-    assert hashes.asked == 1
+    assert hashes.calls == 1
     assert [await door.allows(asking("ci:wrong"), "library", Right.PULL) for _ in range(2)] == [False, False]
-    assert hashes.asked == 3
+    assert hashes.calls == 3
 
 
 async def test_a_changed_password_or_a_removed_account_takes_effect_at_once() -> None:
@@ -147,7 +147,7 @@ async def test_only_the_platform_has_access_until_there_are_accounts() -> None:
     assert not await door.allows(asking("ci:platform's"), "library", Right.PULL)
     assert not await door.allows(asking("klever:wrong"), "library", Right.PULL)
     with pytest.raises(UnauthorizedError):
-        await door.identify(Asker("", SOURCE))
+        await door.identify(Requester("", SOURCE))
 
 
 async def test_the_platforms_password_is_never_delayed_by_guesses_and_never_hashed() -> None:
@@ -156,11 +156,11 @@ async def test_the_platforms_password_is_never_delayed_by_guesses_and_never_hash
     for guess in range(FREE_OF_SOURCE * 2):
         with suppress(TooManyRequestsError):
             await door.allows(asking(f"klever:{guess}"), "library", Right.PULL)
-    guesses = hashes.asked
+    guesses = hashes.calls
     with pytest.raises(TooManyRequestsError):
         await door.allows(asking("klever:guess"), "library", Right.PULL)
     await door.check(asking("klever:platform's"), "library", Right.PUSH)
-    assert hashes.asked == guesses
+    assert hashes.calls == guesses
 
 
 async def test_an_account_with_the_platforms_name_has_its_own_password_and_permissions() -> None:
@@ -191,7 +191,7 @@ async def test_only_repositories_with_pull_permission_are_listed() -> None:
 
 
 class Guesser:
-    """Tries passwords, at a time that it chooses."""
+    """Tries passwords at times that it chooses."""
 
     def __init__(self) -> None:
         self.clock, self.hashes = Clock(), Hashes()
@@ -212,20 +212,20 @@ class Guesser:
 async def test_refusing_an_unknown_account_takes_as_long_as_refusing_a_known_one(text: str) -> None:
     guesser = Guesser()
     assert await guesser.gets(text) == "refused"
-    assert guesser.hashes.asked == 1
+    assert guesser.hashes.calls == 1
 
 
 async def test_repeated_failures_delay_an_account_increasingly_and_only_from_their_source() -> None:
     guesser = Guesser()
     assert [await guesser.gets("ci:wrong") for _ in range(FREE_OF_ACCOUNT)] == ["refused"] * FREE_OF_ACCOUNT
-    asked = guesser.hashes.asked
+    calls = guesser.hashes.calls
     waits = []
     for _ in range(9):
         waits.append(await guesser.gets("ci:right"))
         guesser.clock.now += float(waits[-1].removeprefix("wait "))
         assert await guesser.gets("ci:wrong") == "refused"
     assert waits == [f"wait {seconds}" for seconds in (1, 2, 4, 8, 16, 32, 60, 60, 60)]
-    assert guesser.hashes.asked == asked + 9
+    assert guesser.hashes.calls == calls + 9
     assert await guesser.gets("ci:right", ELSEWHERE) == "in"
     guesser.clock.now += LONGEST_PAUSE_SECONDS
     assert await guesser.gets("ci:right") == "in"
@@ -283,4 +283,4 @@ def test_addresses_of_one_customer_are_one_source(address: str | None, source: s
 
 
 async def test_the_hash_for_unknown_accounts_is_a_real_hash() -> None:
-    assert not await verify_bcrypt("password", OF_NOBODY)
+    assert not await verify_bcrypt("password", UNMATCHABLE_HASH)

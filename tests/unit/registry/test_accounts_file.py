@@ -1,4 +1,4 @@
-"""The accounts file while it changes: the newest that can be read counts, and readiness says when it cannot."""
+"""The accounts file while it changes: the newest readable version counts, and readiness reports an unreadable one."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ async def names(source: AccountsFile) -> list[str]:
 
 
 async def test_an_older_read_that_ends_later_does_not_win(path: Path, tmp_path: Path) -> None:
-    """The older content is in a pipe, so that whoever reads it waits until the test writes to it."""
+    """The older content is in a pipe, so that its reader waits until the test writes to it."""
     source = AccountsFile(path)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -60,19 +60,19 @@ async def test_an_older_read_that_ends_later_does_not_win(path: Path, tmp_path: 
     await asyncio.wait({newer}, timeout=0.05)
     await in_thread(pipe.write_text, content("ada", "older"))
     await asyncio.gather(older, newer)
-    seen = newer.result()
-    assert [account.name for account in seen.accounts] == ["ada", "newer"]
+    accounts = newer.result()
+    assert [account.name for account in accounts.accounts] == ["ada", "newer"]
     assert await names(source) == ["ada", "newer"]
 
 
 async def test_concurrent_reads_of_a_changing_file_never_go_back(path: Path) -> None:
     source = AccountsFile(path)
-    seen: list[int] = []
+    counts: list[int] = []
     for number in range(1, 30):
         replace(path, content(*(f"user-{each}" for each in range(number))))
-        seen += [len(found) for found in await asyncio.gather(*(names(source) for _ in range(5)))]
-    assert seen == sorted(seen)
-    assert seen[-1] == 29
+        counts += [len(accounts) for accounts in await asyncio.gather(*(names(source) for _ in range(5)))]
+    assert counts == sorted(counts)
+    assert counts[-1] == 29
 
 
 @pytest.mark.parametrize("half", ["", "accounts: [", "accounts:\n- name: ada\n", "just text"])
@@ -104,7 +104,7 @@ def test_an_unreadable_file_at_startup_ends_the_service(path: Path) -> None:
 
 async def test_the_first_account_takes_effect_at_once(path: Path) -> None:
     remove(path)
-    source = AccountsFile(path, may_come_later=True)
+    source = AccountsFile(path, is_optional=True)
     assert await names(source) == []
     assert await source.check() is None
     write(path, content("ada"))
@@ -113,7 +113,7 @@ async def test_the_first_account_takes_effect_at_once(path: Path) -> None:
 
 async def test_an_unreadable_first_file_denies_all_access(path: Path) -> None:
     remove(path)
-    source = AccountsFile(path, may_come_later=True)
+    source = AccountsFile(path, is_optional=True)
     write(path, "accounts: [")
     assert await names(source) == []
     assert await source.check() is not None

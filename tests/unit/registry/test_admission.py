@@ -1,4 +1,4 @@
-"""How much may be stored: blobs, uploads and projects have limits, which count while bytes come."""
+"""Storage limits of blobs, uploads and projects, which apply while bytes arrive."""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +12,7 @@ REPOSITORY = "library/iris"
 
 
 class Disk:
-    """What a project has, and how often that was measured."""
+    """The usage of a project, and the number of measurements."""
 
     def __init__(self, used: int = 0, uploads: int = 0) -> None:
         self.bytes, self.uploads, self.measured = used, uploads, 0
@@ -26,7 +26,7 @@ class Disk:
 
 
 class Quotas:
-    """Accounts that say nothing but quotas."""
+    """Accounts that define only quotas."""
 
     def __init__(self, **quotas: int) -> None:
         self.accounts = Accounts(quotas={name.replace("every", "*"): size for name, size in quotas.items()})
@@ -36,7 +36,7 @@ class Quotas:
 
 
 class Clock:
-    """Moves when it is moved."""
+    """A clock that moves on request."""
 
     now = 0.0
 
@@ -50,7 +50,7 @@ async def chunks(*sizes: int) -> AsyncIterator[bytes]:
 
 
 async def taken(admission: Admission, *sizes: int, offset: int = 0, announced: int | None = None) -> int | str:
-    """How many bytes came through, or why not all."""
+    """Return the number of admitted bytes, or the refusal."""
     came = 0
     try:
         async for chunk in admission.bounded(REPOSITORY, chunks(*sizes), offset=offset, announced=announced):
@@ -103,9 +103,9 @@ async def test_deleted_blobs_are_no_longer_counted() -> None:
     disk, clock = Disk(used=60), Clock()
     shared = admission(disk, quotas=Quotas(library=60), clock=clock)
     with pytest.raises(QuotaExceededError, match="may have 60 bytes and has 60"):
-        await shared.take(REPOSITORY, 1)
+        await shared.reserve(REPOSITORY, 1)
     disk.bytes, clock.now = 0, LEAST_SECONDS * 2
-    await shared.take(REPOSITORY, 60)
+    await shared.reserve(REPOSITORY, 60)
 
 
 async def test_open_uploads_of_a_project_are_limited() -> None:

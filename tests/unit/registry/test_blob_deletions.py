@@ -1,4 +1,4 @@
-"""Blobs that clients delete: none that a manifest needs."""
+"""Deleting blobs: referenced ones are kept."""
 
 import asyncio
 from pathlib import Path

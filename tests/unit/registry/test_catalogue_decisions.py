@@ -1,4 +1,4 @@
-"""What the catalogue says after a push, a job or a deletion."""
+"""The catalogue after a push, a job or a deletion."""
 
 from datetime import timedelta
 
@@ -37,7 +37,7 @@ def spec(digest: str = DIGEST, ref: ModelRef = REF) -> ModelSpec:
 def first(*, announced: bool = True) -> ModelDocument:
     document = catalogue.pushed(None, spec(), now=NOW, known=None)
     assert document is not None
-    return (catalogue.announced(document, 1) or document) if announced else document
+    return (catalogue.announced(document, 1, 7) or document) if announced else document
 
 
 def test_a_first_push_is_generation_one_and_must_be_announced() -> None:
@@ -86,8 +86,9 @@ def test_only_the_newest_history_is_kept() -> None:
 
 
 def test_an_announcement_is_recorded_once_and_never_reset() -> None:
-    assert catalogue.announced(first(), 1) is None
-    assert catalogue.announced(None, 1) is None
+    assert first().status.announced_sequence == 7
+    assert catalogue.announced(first(), 1, 8) is None
+    assert catalogue.announced(None, 1, 8) is None
 
 
 def test_a_job_about_other_bytes_changes_nothing() -> None:
@@ -219,8 +220,8 @@ def test_an_unverified_version_has_a_warning_parsed_or_not() -> None:
     labelled = ModelMetadata(labels={"klever.dev/unverified": "the check crashed"})
     document = catalogue.pushed(None, spec().model_copy(update={"metadata": labelled}), now=NOW, known=None)
     parsed = catalogue.extracted(document, DIGEST, Extraction("job", attached=KNOWN), FIRST, now=LATER)
-    for found in (document, parsed):
-        assert found is not None
-        (warning,) = found.status.warnings
+    for version in (document, parsed):
+        assert version is not None
+        (warning,) = version.status.warnings
         assert warning.startswith("not verified: ")
         assert "the check crashed" in warning

@@ -1,4 +1,4 @@
-"""Deleting a version on request: what was seen, nothing that is served, nothing that something else needs."""
+"""Deleting a version on request: only the requested digest, no served version, and no referenced blob."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ REF = ModelRef.parse(f"{REPOSITORY}:v1")
 
 @pytest.fixture
 async def registry(tmp_path: Path) -> RegistryUnits:
-    """With one model that is announced."""
+    """A registry with one announced model."""
     units = RegistryUnits(tmp_path)
     await units.push("v1", MODEL)
     await units.work()
@@ -29,7 +29,7 @@ async def registry(tmp_path: Path) -> RegistryUnits:
 
 
 async def seen(registry: RegistryUnits, tag: str = "v1") -> ModelDeleteRequested:
-    """A request to delete a version as it is now."""
+    """A request to delete a version in its current state."""
     document = await registry.document(tag)
     assert document is not None
     return ModelDeleteRequested(
@@ -46,7 +46,7 @@ async def manifests(registry: RegistryUnits) -> list[str]:
 
 
 async def test_a_deleted_version_is_withdrawn_and_its_bytes_may_be_removed(registry: RegistryUnits) -> None:
-    await registry.deletions.requested(await seen(registry))
+    await registry.deletions.handle_request(await seen(registry))
     await registry.work()
     assert registry.publisher.data()[1:] == [ModelDeleted(ref=REF, digest=MODEL.digest)]
     assert await registry.versions() == []
@@ -56,7 +56,7 @@ async def test_a_deleted_version_is_withdrawn_and_its_bytes_may_be_removed(regis
 async def test_a_repeated_request_changes_nothing(registry: RegistryUnits) -> None:
     request = await seen(registry)
     for _ in range(2):
-        await registry.deletions.requested(request)
+        await registry.deletions.handle_request(request)
         await registry.work()
     assert registry.publisher.names() == ["ModelPushed", "ModelDeleted"]
 
@@ -64,7 +64,7 @@ async def test_a_repeated_request_changes_nothing(registry: RegistryUnits) -> No
 async def test_another_tag_of_the_same_bytes_remains_with_its_manifest(registry: RegistryUnits) -> None:
     await registry.push("stable", MODEL)
     await registry.work()
-    await registry.deletions.requested(await seen(registry))
+    await registry.deletions.handle_request(await seen(registry))
     await registry.work()
     assert await registry.versions() == [f"{REPOSITORY}:stable"]
     assert (await registry.distribution.pull(REPOSITORY, "stable")).digest == MODEL.digest
@@ -73,9 +73,9 @@ async def test_another_tag_of_the_same_bytes_remains_with_its_manifest(registry:
 async def test_a_push_after_the_request_remains(registry: RegistryUnits) -> None:
     request = await seen(registry)
     await registry.push("v1", NEWER)
-    await registry.deletions.requested(request)  # the catalogue does not know of the push yet
+    await registry.deletions.handle_request(request)  # the catalogue does not know the push yet
     await registry.work()
-    await registry.deletions.requested(request)
+    await registry.deletions.handle_request(request)
     await registry.work()
     document = await registry.document("v1")
     assert document is not None
@@ -88,7 +88,7 @@ async def test_a_version_deleted_and_pushed_again_is_another_one(registry: Regis
     await registry.work()
     await registry.push("v1", MODEL)
     await registry.work()
-    await registry.deletions.requested(request)
+    await registry.deletions.handle_request(request)
     await registry.work()
     assert await registry.versions() == [str(REF)]
 
@@ -97,14 +97,14 @@ async def test_a_served_version_is_not_deleted_on_any_request(registry: Registry
     registry.served.by_tag["v1"] = "default/iris"
     request = await seen(registry)
     with pytest.raises(TransientError, match="library/iris:v1 is served by default/iris: deploy another version there"):
-        await registry.deletions.requested(request)
+        await registry.deletions.handle_request(request)
     for reference in ("v1", MODEL.digest):
         with pytest.raises(InUseError, match="served by default/iris"):
             await registry.distribution.delete(REPOSITORY, reference)
     await registry.work()
     assert await registry.versions() == [str(REF)]
     registry.served.by_tag.clear()
-    await registry.deletions.requested(request)  # the registry had not heard yet that the serving is gone
+    await registry.deletions.handle_request(request)  # the registry did not know yet that the serving is gone
     await registry.work()
     assert await registry.versions() == []
 
@@ -117,6 +117,6 @@ async def test_nothing_is_deleted_before_the_served_versions_are_known(registry:
 
 
 async def test_a_version_of_another_registry_is_left_alone(registry: RegistryUnits) -> None:
-    elsewhere = Deletions(registry.distribution, registry.documents, "harbor.example.com")
-    with pytest.raises(PermanentError, match=r"is kept by 127\.0\.0\.1:5000: delete it there"):
-        await elsewhere.requested(await seen(registry))
+    elsewhere = Deletions(registry.distribution, registry.records, "harbor.example.com")
+    with pytest.raises(PermanentError, match=r"is stored in 127\.0\.0\.1:5000: delete it there"):
+        await elsewhere.handle_request(await seen(registry))

@@ -1,4 +1,4 @@
-"""What another registry no longer shows is believed only where it denies it itself, and not when it has lost it all."""
+"""Versions of another registry are withdrawn only if it denies them itself, and not if it has lost everything."""
 
 import asyncio
 from contextlib import suppress
@@ -23,7 +23,7 @@ ONE, TWO, THREE = (oci.model(text) for text in (b"one", b"two", b"three"))
 
 
 class Other:
-    """A registry whose parts answer, deny or fail as a test wants."""
+    """A registry whose endpoints answer, deny or fail as a test scripts them."""
 
     def __init__(self) -> None:
         self.held: dict[str, dict[str, oci.Artifact]] = {}
@@ -62,7 +62,7 @@ class Other:
 
 
 class World:
-    """The part of the registry that follows another one."""
+    """The part of the registry that follows another registry."""
 
     def __init__(self, home: Path) -> None:
         self.units, self.other = RegistryUnits(home), Other()
@@ -87,7 +87,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> World:
-    """Follows a registry with three models in two repositories."""
+    """Follow a registry with three models in two repositories."""
     world = World(tmp_path)
     for tag, artifact in (("v1", ONE), ("v2", TWO)):
         world.other.push("team/iris", tag, artifact)
@@ -119,7 +119,7 @@ async def test_an_empty_registry_is_an_alarm_and_loses_nothing(world: World) -> 
     held, world.other.held = world.other.held, {}
     assert await world.scanned() == ALL
     (problem,) = world.alarms.raised.values()
-    assert "knows 3 of its models no more" in problem
+    assert "3 models of" in problem
     world.other.held = held
     assert await world.scanned() == ALL
     assert world.alarms.raised == {}
@@ -139,9 +139,9 @@ async def test_a_registry_that_cannot_answer_denies_nothing(world: World, failur
     world.other.unlisted = {"team/iris"}
     with pytest.raises(type(failure)):
         await world.scanner.scan()
-    await world.notifications.take([Deleted(HOST, "team/iris", "v1", None)])
+    await world.notifications.dispatch([Deleted(HOST, "team/iris", "v1", None)])
     async with world.units.announcing():
-        await eventually(lambda: _was_looked_at(world))
+        await eventually(lambda: _was_checked(world))
     assert await world.units.versions() == ALL
 
 
@@ -162,7 +162,7 @@ def pushed(artifact: oci.Artifact) -> Pushed:
 
 async def test_a_version_that_cannot_be_announced_is_an_alarm(world: World) -> None:
     world.other.failure = PermanentError("403: your account may not")
-    await world.notifications.take([Deleted(HOST, "team/iris", "v1", None)])
+    await world.notifications.dispatch([Deleted(HOST, "team/iris", "v1", None)])
     await world.units.work()
     world.other.failure = None
     await world.scanner.scan()
@@ -172,21 +172,21 @@ async def test_a_version_that_cannot_be_announced_is_an_alarm(world: World) -> N
 
 async def test_notifications_in_any_order_end_with_the_current_tag(world: World) -> None:
     world.other.push("team/iris", "v1", TWO)
-    await world.notifications.take([pushed(TWO), pushed(THREE), pushed(ONE), pushed(TWO)])
+    await world.notifications.dispatch([pushed(TWO), pushed(THREE), pushed(ONE), pushed(TWO)])
     await world.units.work()
     assert await world.digest("v1") == TWO.digest
     assert [data.digest for data in world.units.publisher.data()[3:]] == [TWO.digest]
 
 
 async def test_a_notification_that_precedes_the_tag_waits_for_it(world: World) -> None:
-    await world.notifications.take([pushed(THREE)])
+    await world.notifications.dispatch([pushed(THREE)])
     async with world.units.announcing():
-        await eventually(lambda: _was_looked_at(world))
+        await eventually(lambda: _was_checked(world))
         world.other.push("team/iris", "v1", THREE)
         await eventually(lambda: _names(world, THREE))
 
 
-async def _was_looked_at(world: World) -> bool:
+async def _was_checked(world: World) -> bool:
     pending = world.units.announcer.pending
     return bool(pending.stuck or pending._failures)
 

@@ -1,4 +1,4 @@
-"""What a manifest must be, and how a repository's index remembers it."""
+"""Valid manifests, and their record in the index of a repository."""
 
 import json
 from typing import Any
@@ -68,7 +68,7 @@ def test_content_that_is_not_a_json_object_is_refused(content: bytes) -> None:
 
 
 def test_the_content_type_must_equal_the_media_type_inside() -> None:
-    with pytest.raises(ManifestInvalidError, match="mediaType says"):
+    with pytest.raises(ManifestInvalidError, match="mediaType is"):
         parse_manifest(oci.image().manifest, "d", oci.OCI_INDEX)
 
 

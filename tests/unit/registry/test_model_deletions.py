@@ -1,4 +1,4 @@
-"""One protocol for deletions: whatever a crash interrupts is finished, and nothing is deleted that nobody deleted."""
+"""One protocol for deletions: an interrupted one is completed, and nothing is deleted without a request."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -21,7 +21,7 @@ REF = ModelRef.parse(f"{REPOSITORY}:v1")
 
 @pytest.fixture
 async def registry(tmp_path: Path) -> RegistryUnits:
-    """With one model that is announced."""
+    """A registry with one announced model."""
     units = RegistryUnits(tmp_path)
     await units.push("v1", MODEL)
     await units.work()
@@ -36,7 +36,7 @@ async def buried(registry: RegistryUnits) -> Tombstone[ModelDocument]:
 
 
 async def recovered(registry: RegistryUnits) -> None:
-    """A start after a crash, and what it finds."""
+    """Restart after a crash, and recover."""
     registry.begin()
     await registry.reconciler.reconcile()
     await registry.work()

@@ -1,4 +1,4 @@
-"""What counts in the notifications of other registries; the lines in tests/data were sent by real ones."""
+"""The events in notifications of other registries. The lines in tests/data were sent by real ones."""
 
 import json
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_other_notifications_of_harbor_do_not_count(kind: str) -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"events": 1}', b"\xff", b'{"type": "PUSH_ARTIFACT"}'])
 def test_an_unknown_notification_is_refused_with_a_sentence(payload: bytes) -> None:
-    with pytest.raises(NotificationInvalidError, match="no notification of CNCF distribution"):
+    with pytest.raises(NotificationInvalidError, match="not a notification of CNCF distribution"):
         parse_distribution(payload)
-    with pytest.raises(NotificationInvalidError, match="no webhook of Harbor"):
+    with pytest.raises(NotificationInvalidError, match="not a webhook of Harbor"):
         parse_harbor(payload)

@@ -1,4 +1,4 @@
-"""What outcomes of jobs become, in whatever order they come and whatever the disk does."""
+"""Outcomes of jobs, in any order and on any state of the disk."""
 
 from pathlib import Path
 
@@ -24,14 +24,14 @@ JOBRUNNER = EventSource("jobrunner")
 
 
 class FullDisk(Signatures):
-    """Signatures on a disk that takes no more."""
+    """Signatures on a full disk."""
 
     async def attach(self, repository: str, digest: str, signature: Signature) -> AttachedSignature | None:
         raise StorageFullError(f"the registry cannot store {signature} of {digest} in {repository}: the disk is full")
 
 
 class World:
-    """A registry with one model, and what jobs say of it."""
+    """A registry with one model, and the outcomes of its jobs."""
 
     def __init__(self, home: Path) -> None:
         self.units = RegistryUnits(home)
@@ -43,12 +43,12 @@ class World:
 
     async def completed(self, sequence: int) -> ModelStatus:
         data = JobCompleted(id="job", spec=SPEC, result=JobResult(signature=SIGNATURE))
-        await self.extractions.completed(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
+        await self.extractions.record_result(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
         return await self.status()
 
     async def failed(self, sequence: int) -> ModelStatus:
         data = JobFailed(id="job", spec=SPEC, problem=PROBLEM)
-        await self.extractions.failed(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
+        await self.extractions.record_failure(JOBRUNNER.event(data, event_id=f"event-{sequence}"), _intent(sequence))
         return await self.status()
 
     async def status(self) -> ModelStatus:

@@ -1,13 +1,13 @@
-"""What becomes of a request for another policy."""
+"""Handling a request for another policy."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from klever_registry.adapters.local import LocalPolicyCopies
+from klever_registry.adapters.local import LocalCopies
 from klever_registry.adapters.local.disk import Disk
-from klever_registry.adapters.memory import InMemoryLocks, InMemoryPolicyCopies
+from klever_registry.adapters.memory import InMemoryCopies, InMemoryLocks
 from klever_registry.errors import StorageFullError
 from klever_registry.service.policies import Policies
 from kleverkit.errors import TransientError
@@ -25,7 +25,7 @@ WARN = ProjectPolicy(scan=OnUnsafe.WARN)
 
 
 class Broken(RecordingPublisher):
-    """Stores nothing."""
+    """Fails every write."""
 
     async def publish(self, event: Event[ProjectPolicyChanged]) -> None:
         raise TransientError(f"{event.type} could not be stored: NATS is away")
@@ -36,7 +36,7 @@ class World:
 
     def __init__(self) -> None:
         self.documents, self.publisher = InMemoryDocuments[ProjectDocument](), RecordingPublisher()
-        self.copies: InMemoryPolicyCopies | LocalPolicyCopies = InMemoryPolicyCopies()
+        self.copies: InMemoryCopies[ProjectDocument] | LocalCopies[ProjectDocument] = InMemoryCopies()
         self.policies = self.over(self.publisher)
 
     def over(self, publisher: RecordingPublisher) -> Policies:
@@ -47,12 +47,12 @@ class World:
         self.policies = self.over(self.publisher)
 
     async def ask(self, policy: ProjectPolicy, sequence: int = 1, *, on: Policies | None = None) -> ProjectDocument:
-        """Request a policy for `library`; the document afterwards."""
+        """Request a policy for `library`. Return the document afterwards."""
         event = EventSource("gateway", lambda: NOW + timedelta(minutes=sequence)).event(
             ProjectPolicyRequested(project="library", policy=policy), event_id=f"event-{sequence}"
         )
         intent = Intent(sequence=sequence, event_id=event.id, correlation_id=event.id)
-        await (on or self.policies).requested(event, intent)
+        await (on or self.policies).handle_request(event, intent)
         return await self.document()
 
     async def document(self) -> ProjectDocument:
@@ -101,8 +101,8 @@ async def test_each_format_keeps_the_time_of_its_first_request() -> None:
     world = World()
 
     async def since(policy: ProjectPolicy, sequence: int) -> dict[str, int]:
-        found = (await world.ask(policy, sequence)).status.converts_since
-        return {name: (moment - NOW) // timedelta(minutes=1) for name, moment in found.items()}
+        times = (await world.ask(policy, sequence)).status.converts_since
+        return {name: (moment - NOW) // timedelta(minutes=1) for name, moment in times.items()}
 
     both = ProjectPolicy(convert=("ONNX", "OpenVINO"))
     assert await since(TO_ONNX, 1) == {"ONNX": 1}
@@ -143,7 +143,7 @@ async def test_a_bucket_from_a_backup_yields_to_newer_copies() -> None:
     await world.documents.update(stored.key, old, stored.revision)
     await world.policies.restore()
     assert (await world.document()).spec == new.spec
-    assert (await world.ask(WARN, 2)).spec.policy == WARN  # the stream is from the backup too, and gives places again
+    assert (await world.ask(WARN, 2)).spec.policy == WARN  # the stream is from the backup too
 
 
 async def test_copies_from_a_backup_yield_to_a_newer_bucket() -> None:
@@ -168,15 +168,17 @@ async def test_a_deleted_policy_stays_deleted() -> None:
 async def test_a_policy_without_a_copy_gets_one(tmp_path: Path) -> None:
     world = World()
     document = await world.ask(TO_ONNX)
-    world.copies = LocalPolicyCopies(Disk(tmp_path), tmp_path / "projects")
+    world.copies = LocalCopies(
+        Disk(tmp_path), tmp_path / "projects", ProjectDocument, lambda document: document.spec.name
+    )
     world.policies = world.over(world.publisher)
     await world.policies.restore()
     assert await world.copies.all() == {"library": document}
 
 
 async def test_a_policy_is_accepted_on_a_full_disk_and_copied_later() -> None:
-    class Full(InMemoryPolicyCopies):
-        """Takes nothing until it is told to."""
+    class Full(InMemoryCopies[ProjectDocument]):
+        """Fails every write until told otherwise."""
 
         is_full = True
 
@@ -199,7 +201,7 @@ async def test_the_copy_is_written_before_the_policy_is_visible() -> None:
     world = World()
 
     class Watched(InMemoryDocuments[ProjectDocument]):
-        """Looks for the copy when the policy is stored."""
+        """Checks that the copy exists when the policy is stored."""
 
         async def update(self, key: str, document: ProjectDocument, revision: int) -> int:
             assert (await world.copies.all())[key] == document

@@ -1,4 +1,4 @@
-"""What a project has on the disk."""
+"""The disk usage of a project."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

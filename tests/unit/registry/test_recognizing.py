@@ -1,4 +1,4 @@
-"""Which pushed artifacts are models, and what the catalogue says of them."""
+"""The recognition of models among pushed artifacts, and their description in the catalogue."""
 
 from pathlib import Path
 
@@ -101,15 +101,15 @@ async def test_an_image_whose_layers_show_no_model_is_not_a_model(
 
 
 async def test_an_image_is_inspected_once(registry: RegistryUnits) -> None:
-    """Each comparison asks for every tag that is not in the catalogue."""
+    """Each comparison checks every tag that is not in the catalogue."""
     plain = image(layer("tar", Entry("etc/passwd", b"root")))
     for blob in plain.blobs:
         await registry.blobs.put(REPOSITORY, oci.sha256(blob), blob)
-    looked = CountingEmbedded(registry.manifests, registry.blobs)
-    recognizer = Recognizer(looked, ADDRESS)
+    embedded = CountingEmbedded(registry.manifests, registry.blobs)
+    recognizer = Recognizer(embedded, ADDRESS)
     manifest = parse_manifest(plain.manifest, plain.digest, oci.OCI_MANIFEST)
     assert [await recognizer.spec(REF, manifest) for _ in range(3)] == [None, None, None]
-    assert looked.count == 1
+    assert embedded.count == 1
 
 
 async def test_an_index_of_a_model_is_a_version_with_the_digest_of_the_index(registry: RegistryUnits) -> None:
@@ -137,7 +137,7 @@ async def test_the_names_and_the_framework_of_other_tools_are_in_the_catalogue(r
 
 @pytest.mark.parametrize("ending", ["", ".sig", ".att", ".sbom"])
 async def test_tags_of_referrers_are_not_versions(registry: RegistryUnits, ending: str) -> None:
-    """`cosign copy` lets such a tag name what it has copied, a model too; it is none that anybody has named."""
+    """`cosign copy` points such a tag at the copied artifact, even a model. It is not a named version."""
     await registry.push(oci.model().digest.replace(":", "-") + ending, oci.model())
     await registry.push("v1", oci.model())
     await registry.work()

@@ -1,4 +1,4 @@
-"""Settings that would be unsafe or could not work are refused at start, with what to do."""
+"""Unsafe or invalid settings are refused at startup, with advice."""
 
 import subprocess
 import sys

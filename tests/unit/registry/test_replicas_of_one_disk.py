@@ -1,4 +1,4 @@
-"""Two registries on one data directory: each has its own objects, and only the disk is shared."""
+"""Two registries on one data directory: each has its own objects, and they share only the disk."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ REPOSITORY = "library/iris"
 
 
 class Replica:
-    """One process's stores."""
+    """The stores of one process."""
 
     def __init__(self, root: Path) -> None:
         self.layout = layout = Layout(root)
@@ -70,15 +70,15 @@ async def test_an_upload_is_received_by_one_replica_and_not_discarded_by_the_oth
 ) -> None:
     one, two = replicas
     upload = await one.uploads.begin(REPOSITORY)
-    may_end, begun = asyncio.Event(), asyncio.Event()
+    may_end, started = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
-        begun.set()
+        started.set()
         await may_end.wait()
         yield b"a"
 
     receiving = asyncio.create_task(one.uploads.append(REPOSITORY, upload, slow()))
-    await begun.wait()
+    await started.wait()
     with pytest.raises(ChunkOutOfOrderError, match="another request is sending"):
         await two.uploads.append(REPOSITORY, upload, chunks(b"b"))
     assert await two.uploads.purge(timedelta(hours=1)) == 0

@@ -1,4 +1,4 @@
-"""Which models are served, over changes and losses of the bucket of servings."""
+"""The served models, over changes and losses of the bucket of servings."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ KEY = serving_key("default", "iris")
 
 
 class LosableBucket(InMemoryDocuments[ServingDocument]):
-    """May be lost and created again, while it is followed."""
+    """A bucket that can be lost and created again while it is followed."""
 
     def lose(self) -> None:
         watchers = self._watchers

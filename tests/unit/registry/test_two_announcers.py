@@ -1,4 +1,4 @@
-"""Two registries announce one tag: whichever is slower, the catalogue ends with what the tag names."""
+"""Two registries announce one tag. Whichever is slower, the catalogue ends with the current digest."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ FIRST, SECOND = oci.model(b"first"), oci.model(b"second")
 
 @pytest.fixture
 def replicas(tmp_path: Path) -> tuple[RegistryUnits, RegistryUnits]:
-    """Two replicas of one registry: they share the disk, the catalogue and the stream."""
+    """Two replicas of one registry, which share the disk, the catalogue and the stream."""
     one, two = RegistryUnits(tmp_path), RegistryUnits(tmp_path)
     two.manifests, two.blobs, two.documents = one.manifests, one.blobs, one.documents
     two.publisher, two.projects = one.publisher, one.projects
@@ -49,7 +49,7 @@ async def test_a_push_announced_after_its_deletion_at_another_replica_does_not_w
 
 
 async def test_a_standby_gives_up_no_model(replicas: tuple[RegistryUnits, RegistryUnits]) -> None:
-    """Its scanners would do so much later, when it leads."""
+    """Its scanners would do so much later, once it is the leader."""
     one, two = replicas
     await one.push("v1", FIRST)
     await one.work()

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from kleverproto.accounts import Account, Accounts, Right
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 from kleverproto.quantities import bytes_of
 
 from .errors import AccountsError
@@ -51,7 +51,7 @@ def add(path: Path, name: str, password: str, *, pull: Sequence[str], push: Sequ
     try:
         account = Account(name=name, password_hash=hashed, projects=projects)
     except ValidationError as error:
-        raise AccountsError(f"the account {name!r} is invalid: {worded(error, Account)}") from error
+        raise AccountsError(f"the account {name!r} is invalid: {describe_mistakes(error, Account)}") from error
     _write(path, read(path).with_account(account))
 
 
@@ -68,7 +68,9 @@ def allow_anonymous(path: Path, projects: Sequence[str]) -> None:
     try:
         checked = Accounts(anonymous_pull=tuple(projects))
     except ValidationError as error:
-        raise AccountsError(f"{', '.join(projects)} are no valid projects: {worded(error, Accounts)}") from error
+        raise AccountsError(
+            f"{', '.join(projects)} are no valid projects: {describe_mistakes(error, Accounts)}"
+        ) from error
     _write(path, read(path).replace(anonymous_pull=checked.anonymous_pull))
 
 
@@ -88,14 +90,14 @@ def set_quota(path: Path, project: str, size: str) -> None:
     try:
         checked = Accounts(quotas=others | ({} if size == "none" else {project: bytes_of(size)}))
     except ValidationError as error:
-        raise AccountsError(f"{project} is no valid project: {worded(error, Accounts)}") from error
+        raise AccountsError(f"{project} is no valid project: {describe_mistakes(error, Accounts)}") from error
     except ValueError as error:
         raise AccountsError(str(error)) from error
     _write(path, accounts.replace(quotas=checked.quotas))
 
 
 def _why(error: Exception) -> str:
-    return worded(error, Accounts) if isinstance(error, ValidationError) else " ".join(str(error).split())
+    return describe_mistakes(error, Accounts) if isinstance(error, ValidationError) else " ".join(str(error).split())
 
 
 def _write(path: Path, accounts: Accounts) -> None:

@@ -80,23 +80,23 @@ class Inference(WireModel):
     outputs: list[OutputTensor]
 
 
-def understood(kind: type[ModelT], answer: Any, url: str) -> ModelT:
+def parse_response(kind: type[ModelT], answer: Any, url: str) -> ModelT:
     """Validate a response. Raises UnreachableError if it is something else."""
     try:
         return kind.model_validate(answer)
     except ValidationError as error:
-        raise not_understood(url) from error
+        raise invalid_response(url) from error
 
 
-def events_of(answer: Any, url: str) -> list[Event[Any]]:
+def parse_events(answer: Any, url: str) -> list[Event[Any]]:
     """Validate a list of events. Raises UnreachableError if it is something else."""
     try:
-        return [parse(STRUCTURED, json.dumps(item).encode()) for item in understood(Page, answer, url).items]
+        return [parse(STRUCTURED, json.dumps(item).encode()) for item in parse_response(Page, answer, url).items]
     except InvalidEventError as error:
-        raise not_understood(url) from error
+        raise invalid_response(url) from error
 
 
-def not_understood(url: str) -> UnreachableError:
+def invalid_response(url: str) -> UnreachableError:
     """Return the error for an invalid response."""
     return UnreachableError(
         f"{url} does not respond like a gateway of this release: check --server, and the releases of both sides"

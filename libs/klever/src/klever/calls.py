@@ -1,5 +1,6 @@
 """The connection to the gateway's REST API, which all parts of the SDK share."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
@@ -7,7 +8,7 @@ import aiohttp
 
 from kleverproto.base import WireModel
 
-from .answers import Page, understood
+from .answers import Page, parse_response
 from .infer_bodies import to_json
 from .servers import find_gateway
 from .transport import Transport
@@ -16,6 +17,8 @@ DocumentT = TypeVar("DocumentT", bound=WireModel)
 
 BASE = "/api/v1alpha1"
 PAGE = 500
+IDEMPOTENCY_KEY = "Idempotency-Key"
+"""Header by which the gateway recognizes a repeated request."""
 
 
 class Calls:
@@ -47,7 +50,7 @@ class Calls:
         return await self._read(document, "GET", path)
 
     async def _read(self, document: type[DocumentT], method: str, path: str, **options: Any) -> DocumentT:
-        return understood(document, await self._call(method, path, **options), self._url(path))
+        return parse_response(document, await self._call(method, path, **options), self._url(path))
 
     async def _list(self, path: str, document: type[DocumentT], filters: Mapping[str, str]) -> list[DocumentT]:
         """Return the items of all pages of a list."""
@@ -55,12 +58,19 @@ class Calls:
         while True:
             params = {**filters, "start": len(items), "limit": PAGE}
             page = await self._read(Page, "GET", path, params=params)
-            items += [understood(document, item, self._url(path)) for item in page.items]
+            items += [parse_response(document, item, self._url(path)) for item in page.items]
             if not page.items or len(items) >= page.metadata.total_items:
                 return items
 
     async def _call(self, method: str, path: str, **options: Any) -> Any:
-        return await self._http.json(method, self._url(path), **options)
+        """Send a request to the gateway. Each call that changes something has a key of its own.
+
+        A repetition of the request, by aiohttp after a lost connection or by a proxy, has the same key.
+        """
+        headers = options.pop("headers", {})
+        if method != "GET":
+            headers = {IDEMPOTENCY_KEY: str(uuid.uuid4()), **headers}
+        return await self._http.json(method, self._url(path), headers=headers, **options)
 
     def _url(self, path: str) -> str:
         return f"{self.server}{BASE}{path}"

@@ -16,7 +16,7 @@ from ormb.adapters.own_registries import OwnRegistries
 from ormb.layout import default_root
 from ormb.own_registry import HOST
 
-from .answers import LoginLink, Page, Platform, Rebuilt, understood
+from .answers import LoginLink, Page, Platform, Rebuilt, parse_response
 from .errors import ApiError, FailedError
 from .job_calls import JobCalls
 from .polling import until
@@ -51,7 +51,7 @@ class KleverClient(JobCalls, ServingVerbs):
 
     async def model(self, ref: ModelRef | str) -> ModelDocument:
         """Return a model version. Raises ApiError with status 404 if it does not exist."""
-        return await self._get(_version_path(ModelRef.of(ref)), ModelDocument)
+        return await self._get(_version_path(ModelRef.coerce(ref)), ModelDocument)
 
     async def delete_model(self, ref: ModelRef | str) -> ModelDocument:
         """Request the deletion of a version; other tags of the same digest are kept. Returns the version.
@@ -59,7 +59,7 @@ class KleverClient(JobCalls, ServingVerbs):
         Raises:
             ApiError: with status 404 if the version does not exist, with 409 if it is served.
         """
-        return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.of(ref)))
+        return await self._read(ModelDocument, "DELETE", _version_path(ModelRef.coerce(ref)))
 
     async def delete_versions(self, project: str, model: str) -> list[ModelDocument]:
         """Request the deletion of all versions of a model. Returns the versions.
@@ -68,7 +68,7 @@ class KleverClient(JobCalls, ServingVerbs):
         """
         path = _model_path(project, model)
         page = await self._read(Page, "DELETE", path)
-        return [understood(ModelDocument, item, self._url(path)) for item in page.items]
+        return [parse_response(ModelDocument, item, self._url(path)) for item in page.items]
 
     async def wait_for_model_deleted(self, version: ModelDocument, *, within: float = 60.0) -> None:
         """Wait until a version is deleted, or its tag was pushed again. Raises FailedError."""
@@ -107,7 +107,7 @@ class KleverClient(JobCalls, ServingVerbs):
         known = await asyncio.to_thread(own.find, registry.authority, log.warning)
         headers = {"Authorization": known.basic} if known else {}
         url = str(registry / "catalogue/rebuild")
-        return understood(Rebuilt, await self._http.json("POST", url, headers=headers), url).versions
+        return parse_response(Rebuilt, await self._http.json("POST", url, headers=headers), url).versions
 
     async def wait_for_signature(self, ref: ModelRef | str, *, within: float = 60.0) -> ModelDocument:
         """Wait until the platform has parsed a version, and return it.

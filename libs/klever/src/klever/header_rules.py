@@ -5,7 +5,7 @@ import re
 from pydantic import ValidationError
 
 from kleverkit.expressions import expression_mistake
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 from kleverproto.traffic import HeaderMatch, HeaderRule
 
 from .errors import InputError
@@ -29,7 +29,7 @@ def parse_rule(text: str) -> HeaderRule:
     try:
         return HeaderRule(headers=headers, variant=variant)
     except ValidationError as error:
-        raise InputError(f"{text!r} is not a valid rule: {worded(error, HeaderRule)}; {_HOW}") from error
+        raise InputError(f"{text!r} is not a valid rule: {describe_mistakes(error, HeaderRule)}; {_HOW}") from error
 
 
 def describe_rule(rule: HeaderRule) -> str:
@@ -43,7 +43,7 @@ def _checked(matched: list[re.Match[str] | None], text: str) -> list[re.Match[st
         try:
             match = HeaderMatch.model_validate({_KINDS[each["kind"]]: each["value"]})
         except ValidationError as error:
-            raise InputError(f"{text!r} is not a valid rule: {worded(error, HeaderMatch)}") from error
+            raise InputError(f"{text!r} is not a valid rule: {describe_mistakes(error, HeaderMatch)}") from error
         if match.regex is not None and (mistake := expression_mistake(match.regex)) is not None:
             raise InputError(f"{text!r} is not a valid rule: {mistake}")
     return matches

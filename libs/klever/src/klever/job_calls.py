@@ -9,7 +9,7 @@ from kleverproto.envelope import Event
 from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.references import ModelRef
 
-from .answers import events_of
+from .answers import parse_events
 from .calls import Calls
 
 
@@ -27,7 +27,7 @@ class JobCalls(Calls):
     async def job_events(self, job_id: str, namespace: str = "default") -> list[Event[Any]]:
         """Get the newest events of a job, oldest first. Raises ApiError."""
         path = f"{_job_path(namespace, job_id)}/events"
-        return events_of(await self._call("GET", path), self._url(path))
+        return parse_events(await self._call("GET", path), self._url(path))
 
     async def job_log(
         self, job_id: str, namespace: str = "default", *, follow: bool = False
@@ -63,7 +63,7 @@ class JobCalls(Calls):
         namespace: str = "default",
     ) -> JobDocument:
         """Request a job on a model; an earlier result for the same digest is kept. Raises ApiError."""
-        body = {"kind": kind.value, "ref": str(ModelRef.of(ref))}
+        body = {"kind": kind.value, "ref": str(ModelRef.coerce(ref))}
         more = {"conversion": conversion.model_dump(mode="json", exclude_defaults=True)} if conversion else {}
         path = f"/namespaces/{quote(namespace, safe='')}/modeljobs"
         return await self._read(JobDocument, "POST", path, json=body | more)

@@ -87,7 +87,7 @@ def _parsed(text: str) -> Samples:
         return {name: value}
     if not isinstance(value, dict):
         raise InputError(f"{text!r} does not name its input: {HOW}")
-    return _of_v2(value["inputs"]) if isinstance(value.get("inputs"), list) else value
+    return _v2_inputs(value["inputs"]) if isinstance(value.get("inputs"), list) else value
 
 
 def _read(path: Path) -> Any:
@@ -108,7 +108,7 @@ def _read(path: Path) -> Any:
         raise InputError(f"{path} contains no arrays of numbers or text: {error}") from error
 
 
-def _of_v2(inputs: list[Any]) -> Samples:
+def _v2_inputs(inputs: list[Any]) -> Samples:
     """Return the inputs of a request of the Open Inference Protocol. Raises InputError."""
     try:
         return {each["name"]: _v2_array(each) for each in inputs}

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from kleverproto.base import WireModel
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 
 from .errors import InputError
 
@@ -18,4 +18,4 @@ def checked_change(change: type[ChangeT], fields: Mapping[str, Any]) -> ChangeT:
     try:
         return change.model_validate(fields)
     except ValidationError as error:
-        raise InputError(worded(error, change)) from error
+        raise InputError(describe_mistakes(error, change)) from error

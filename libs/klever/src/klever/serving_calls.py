@@ -11,7 +11,7 @@ from kleverproto.serving_changes import ChangeTraffic, DeployVersion, RollBack, 
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
 
-from .answers import events_of
+from .answers import parse_events
 from .calls import Calls
 from .errors import ApiError
 
@@ -83,7 +83,7 @@ class ServingCalls(Calls):
     async def serving_events(self, name: str, namespace: str = "default") -> list[Event[Any]]:
         """Return the newest events of a serving, oldest first. Raises ApiError."""
         path = f"{_path(namespace, name)}/events"
-        return events_of(await self._call("GET", path), self._url(path))
+        return parse_events(await self._call("GET", path), self._url(path))
 
     async def steer(self, name: str, action: RolloutAction, namespace: str = "default") -> ServingDocument:
         """Pause, resume, promote or abort a rollout. Raises ApiError with status 409 if none is in progress."""

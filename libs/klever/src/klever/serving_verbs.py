@@ -8,7 +8,7 @@ from kleverproto.serving_changes import DeployVersion
 from kleverproto.servings import ServingDocument
 
 from . import infer_bodies, tensors
-from .answers import Inference, ModelMetadata, understood
+from .answers import Inference, ModelMetadata, parse_response
 from .errors import ApiError, InputError
 from .serving_bodies import checked_change
 from .serving_waits import ServingWaits
@@ -45,7 +45,7 @@ class ServingVerbs(ServingWaits):
             InvalidReferenceError: the text does not name a version.
         """
         share = {} if traffic is None else {"traffic": traffic}
-        change = checked_change(DeployVersion, {"model": str(ModelRef.of(ref)), **share})
+        change = checked_change(DeployVersion, {"model": str(ModelRef.coerce(ref)), **share})
         wanted = await self.deploy_version(name, change, namespace)
         return await self.wait_for_ready(name, wanted.generation, namespace, within=within)
 
@@ -85,9 +85,9 @@ class ServingVerbs(ServingWaits):
         """Like `predict`, with the serving's infer URL (`status.url`), which saves a request to the gateway."""
         sent = dict(headers or {})
         metadata = await self._http.json("GET", url.removesuffix("/infer"), headers=sent)
-        understood(ModelMetadata, metadata, url)
+        parse_response(ModelMetadata, metadata, url)
         answer = await self.infer(url, tensors.infer_request(values, metadata), headers=sent)
-        understood(Inference, answer, url)
+        parse_response(Inference, answer, url)
         return answer
 
     async def infer(

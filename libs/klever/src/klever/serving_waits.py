@@ -7,7 +7,7 @@ from kleverproto.servings import ServingDocument, ServingPhase
 
 from .errors import FailedError
 from .polling import until
-from .progress import UNTAKEN, progress
+from .progress import ACCEPTED, progress
 from .serving_calls import ServingCalls
 
 
@@ -35,7 +35,7 @@ class ServingWaits(ServingCalls):
         Raises:
             FailedError: the generation cannot be applied, is unhealthy, or the wait timed out.
         """
-        waits_for = UNTAKEN
+        waits_for = ACCEPTED
 
         async def probe() -> ServingDocument | None:
             nonlocal waits_for

@@ -13,7 +13,7 @@ from yarl import URL
 from kleverproto.codes import HTTP_ERROR
 from kleverproto.envelope import Event, parse
 
-from .answers import STRUCTURED, not_understood
+from .answers import STRUCTURED, invalid_response
 from .errors import ApiError, UnreachableError
 from .servers import Gateway
 
@@ -57,7 +57,7 @@ class Transport:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         async with self.response("GET", url, params=params, timeout=timeout) as response:
             if response.content_type != TEXT:
-                raise not_understood(url)
+                raise invalid_response(url)
             async for line in response.content:
                 yield line.decode(errors="replace").rstrip("\n")
 
@@ -68,7 +68,7 @@ class Transport:
         try:
             async with self._session.request(method, url, headers=headers, **options) as response:
                 if not response.ok:
-                    raise self._advised(_problem(response.status, await response.read()), url)
+                    raise self._with_advice(_problem(response.status, await response.read()), url)
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnreachableError(
@@ -88,7 +88,7 @@ class Transport:
         except ValueError:  # the URL is incomplete; the request reports that
             return False
 
-    def _advised(self, error: ApiError, url: str) -> ApiError:
+    def _with_advice(self, error: ApiError, url: str) -> ApiError:
         """Return the error with the places where the token can be set."""
         if error.status != UNAUTHORIZED or not self._is_gateway(url):
             return error
@@ -163,19 +163,19 @@ def _problem(status: int, body: bytes) -> ApiError:
     if not isinstance(problem, dict):
         problem = {}
     errors = problem.get("errors")
-    details = "; ".join(_one_problem(error) for error in errors) if isinstance(errors, list) else ""
-    reason = details or problem.get("detail") or problem.get("error") or _of_no_problem(status, body)
+    details = "; ".join(_format_problem(error) for error in errors) if isinstance(errors, list) else ""
+    reason = details or problem.get("detail") or problem.get("error") or _unstructured_error(status, body)
     return ApiError(str(reason), status=status, code=str(problem.get("code", HTTP_ERROR)))
 
 
-def _one_problem(error: Any) -> str:
+def _format_problem(error: Any) -> str:
     """Format the problem of a field, as the gateway reports it, or of an OCI registry."""
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return str(error)
     return f"{error['field']}: {error['message']}" if error.get("field") else str(error["message"])
 
 
-def _of_no_problem(status: int, body: bytes) -> str:
+def _unstructured_error(status: int, body: bytes) -> str:
     text = body.decode(errors="replace").strip()
     if not text or text.startswith("<"):  # an HTML page
         return f"the request was rejected with HTTP status {status} and without a reason: check --server"

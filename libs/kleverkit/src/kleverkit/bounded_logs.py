@@ -1,4 +1,4 @@
-"""Keeps a log from growing without end whose writer cannot be asked to open another one."""
+"""Limits the size of a log whose writer cannot reopen it."""
 
 import os
 import shutil
@@ -8,13 +8,14 @@ LARGEST = 64 * 1024 * 1024
 
 
 def truncate_if_large(path: Path, largest: int = LARGEST) -> bool:
-    """Empty a log that is larger, and keep what it held beside it; whether that was done.
+    """Truncate a log that is too large, after a copy to `<name>.1`. Return whether it was truncated.
 
-    The writer must append, and continues at the new end. Without space for the copy, the old lines are dropped.
+    The writer must use append mode, and continues at the new end. If the disk has no space for the copy, the old lines
+    are dropped.
 
     Args:
-        path: the log; its predecessor is `<name>.1`.
-        largest: bytes.
+        path: the log.
+        largest: the limit in bytes.
     """
     try:
         if path.stat().st_size <= largest:

@@ -23,11 +23,11 @@ from .pulling import Pull
 from .settings import ServiceSettings
 
 RECONNECT_WAIT_SECONDS = 0.25
-"""A restarted NATS is found again within this time."""
+"""Interval between attempts to reconnect to NATS."""
 DRAIN_SECONDS = 2
-"""Longest wait for the connection on the way out; a KV watch that died with an earlier one never drains."""
+"""Longest wait for the connection to drain; a KV watch of an earlier connection never drains."""
 GRACE_SECONDS = 10.0
-"""Longest wait for messages in work on the way out."""
+"""Longest wait for messages in progress when the service stops."""
 
 
 async def decode_event(message: StreamMessage[Any]) -> Event[Any]:
@@ -51,7 +51,7 @@ def make_broker(
         name=f"klever-{service}",
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # typed int, any seconds work
+        reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # typed int, but fractions work
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,
@@ -70,26 +70,26 @@ def make_broker(
 
 
 def subscribe(router: NatsRouter, consumer: ConsumerSpec, handler: Callable[..., Awaitable[None]]) -> None:
-    """Let the handler take the messages of a consumer of the contract."""
+    """Subscribe a handler to a consumer of the contract."""
     subscriber = router.subscriber(
         consumer.subject,
         stream=JStream(consumer.stream, declare=False),
         durable=consumer.durable,
         pull_sub=PullSub(),
-        ack_policy=AckPolicy.MANUAL,  # a router's subscriber does not take the broker's, and rejects what fails
+        ack_policy=AckPolicy.MANUAL,  # not inherited from the broker by a router's subscriber
     )
     subscriber(handler)
     subscriber.subscription = Pull(subscriber, consumer)  # type: ignore[assignment] # needs `unsubscribe` only
 
 
 def pulls(broker: NatsBroker) -> list[Pull]:
-    """What takes the messages of each consumer that a handler is subscribed to."""
+    """The pulls of all subscribed consumers."""
     subscriptions = [getattr(subscriber, "subscription", None) for subscriber in broker.subscribers]
     return [subscription for subscription in subscriptions if isinstance(subscription, Pull)]
 
 
 def include_routers(broker: NatsBroker, routers: Iterable[NatsRouter]) -> None:
-    """Let the broker serve the handlers."""
+    """Add the handlers to the broker."""
     for router in routers:
         broker.include_router(router)
 

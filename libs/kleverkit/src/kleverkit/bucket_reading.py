@@ -1,9 +1,8 @@
 """Reads a KV bucket so that the end of a listing is certain.
 
-nats-py's `watchall` puts its end marker where the server has nothing left to send and nothing was handled yet, though
-entries may be on their way: under load a listing is empty. Here a pull consumer of our own reads the last entry
-of each key, and only the server's count of what is left (`num_pending`) ends a listing. A listing that is cut short
-is an error, never a shorter listing.
+nats-py's `watchall` can report the end of a listing while entries are still in transit, so that under load a listing is
+empty. This module reads the last entry of each key with its own pull consumer, and only the server's count of pending
+entries (`num_pending`) ends a listing. An incomplete listing is an error, never a shorter listing.
 """
 
 import secrets
@@ -25,11 +24,11 @@ from .nats_calls import call
 
 BATCH = 256
 PATIENCE = 5
-"""Pulls in a row without a message, though some are on their way, before a listing counts as cut short."""
+"""Consecutive pulls without a message, while some are pending, until a listing counts as incomplete."""
 FETCH_SECONDS = 1.0
-"""Longest wait of one pull; also how long a watch takes to notice that its consumer is gone."""
+"""Longest wait of one pull; also the time in which a watch detects that its consumer was deleted."""
 FORGET_SECONDS = 30.0
-"""After so long without a pull the server removes a consumer."""
+"""Time without a pull after which the server removes a consumer."""
 DELETIONS = frozenset({"DEL", "PURGE"})
 OPERATION, MARKER_REASON = "KV-Operation", "Nats-Marker-Reason"
 
@@ -46,14 +45,14 @@ class Entry:
 
 
 class Messages(Protocol):
-    """What is needed of nats-py's pull subscription."""
+    """The part of nats-py's pull subscription that is used here."""
 
     async def fetch(self, batch: int = 1, timeout: float | None = 5) -> list[Msg]:  # noqa: ASYNC109 - nats-py's name
-        """Up to so many messages; raises TimeoutError where none comes in time."""
+        """Fetch at most this number of messages. Raises TimeoutError if none arrives in time."""
         ...
 
     async def consumer_info(self) -> api.ConsumerInfo:
-        """The consumer now; raises NotFoundError where it is gone."""
+        """The state of the consumer. Raises NotFoundError if it was deleted."""
         ...
 
 
@@ -62,8 +61,8 @@ class BucketReader:
 
     Args:
         messages: the consumer's subscription.
-        prefix: what comes before a key in a subject.
-        pending: how many entries there were when the consumer was created.
+        prefix: the part of a subject before the key.
+        pending: number of entries when the consumer was created.
     """
 
     def __init__(self, messages: Messages, prefix: str, pending: int) -> None:
@@ -74,7 +73,7 @@ class BucketReader:
         self._silences = 0
 
     async def entries(self) -> list[Entry]:
-        """The last entry of every key. Raises TransientError where the listing is cut short."""
+        """The last entry of every key. Raises TransientError if the listing is incomplete."""
         entries: dict[str, Entry] = {}
         while self._left:
             entries |= {entry.key: entry for entry in await self._batch()}
@@ -87,7 +86,7 @@ class BucketReader:
                 yield entry
 
     async def _batch(self) -> list[Entry]:
-        """What comes next; nothing where the bucket is quiet. Raises TransientError where the consumer is gone."""
+        """The next entries; empty if there are none yet. Raises TransientError if the consumer was deleted."""
         messages = await call(self._fetch())
         if not messages:
             await self._on_silence()
@@ -102,7 +101,7 @@ class BucketReader:
             return []
 
     async def _on_silence(self) -> None:
-        """A quiet bucket, messages that are late, or a consumer that is gone: only the server knows."""
+        """Ask the server why no message arrived: none is pending, some are late, or the consumer was deleted."""
         info = await call(self._messages.consumer_info())
         delivered = info.delivered.consumer_seq if info.delivered else 0
         self._left = (info.num_pending or 0) + delivered - self._delivered
@@ -126,16 +125,16 @@ class BucketReader:
 
 
 def is_deletion(headers: Mapping[str, str] | None) -> bool:
-    """Whether a message of a KV bucket marks a deletion."""
+    """Return whether a message of a KV bucket marks a deletion."""
     return headers is not None and (headers.get(OPERATION) in DELETIONS or MARKER_REASON in headers)
 
 
 @asynccontextmanager
 async def reading(client: Client, stream: str, prefix: str) -> AsyncIterator[BucketReader]:
-    """A reader of a bucket's stream, from the last entry of each key on; its consumer goes with the block.
+    """Yield a reader of a bucket, from the last entry of each key on; its consumer is deleted after the block.
 
     Raises:
-        TransientError: the bucket is missing or does not answer.
+        TransientError: the bucket does not exist or does not respond.
     """
     js = client.jetstream()
     info = await call(js.add_consumer(stream, config=_consumer(prefix)))
@@ -148,7 +147,7 @@ async def reading(client: Client, stream: str, prefix: str) -> AsyncIterator[Buc
 
 def _consumer(prefix: str) -> api.ConsumerConfig:
     return api.ConsumerConfig(
-        name=secrets.token_hex(16),  # nobody else can guess it, and take its messages
+        name=secrets.token_hex(16),  # cannot be guessed by others, who could otherwise take its messages
         deliver_policy=api.DeliverPolicy.LAST_PER_SUBJECT,
         ack_policy=api.AckPolicy.NONE,
         filter_subject=f"{prefix}>",
@@ -161,7 +160,7 @@ def _consumer(prefix: str) -> api.ConsumerConfig:
 async def _close(
     js: JetStreamContext, subscription: JetStreamContext.PullSubscription, stream: str, consumer: str
 ) -> None:
-    """Best effort: the server removes a consumer that nobody pulls from."""
+    """Delete the consumer. Errors are ignored: the server removes a consumer without pulls."""
     with suppress(nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError):
         await subscription.unsubscribe()
         await js.delete_consumer(stream, consumer)

@@ -23,21 +23,21 @@ log = structlog.get_logger(__name__)
 
 PERMISSIONS_VIOLATION = "permissions violation"
 REFUSALS = ("authorization violation", "authorization failed", "authentication revoked", "authentication expired")
-"""What the server, or nats-py for it, says to a client that it does not know."""
+"""Errors of the server, or of nats-py, when a client is not authorized."""
 REFUSED_SECONDS = 2.0
-"""Pause before a connection that was refused is tried again."""
+"""Pause after a refused connection."""
 STOP_SECONDS = 5.0
-"""Longest wait for what is still to be sent on the way out."""
+"""Longest wait for pending data when the service stops."""
 
 
 class Connection:
     """Receives the callbacks of the NATS client: logs errors, and reports when the connection is closed for good.
 
     Args:
-        client: gives the client once it has connected.
-        credentials: file with the seed that the client shows, if any.
-        metrics: where refused requests are counted.
-        sleep: lets seconds pass.
+        client: returns the client once it is connected.
+        credentials: file with the client's seed, if any.
+        metrics: registry for the counter of refused requests.
+        sleep: waits for seconds.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Connection:
         self._client = client
         self._credentials = credentials
         self._closed = asyncio.Event()
-        self._problem = _unreachable("it has not answered yet")
+        self._problem = _unreachable("it has not responded yet")
         self._error = ""
         self._repeats = Repeats()
         self._sleep = sleep
@@ -60,23 +60,23 @@ class Connection:
         )
 
     async def on_error(self, error: Exception) -> None:
-        """A connection, or a try to make one, failed; the client tries again unless it says that it is closed.
+        """Handle the failure of a connection or of an attempt to connect; the client retries unless it is closed.
 
-        The client waits for this before it tries again: who was refused asks less often than who was not answered.
+        The client waits for this callback before it retries: after a refusal the pause is longer.
         """
         self._error = str(error) or type(error).__name__
         if PERMISSIONS_VIOLATION in self._error.lower():
             self._refused.inc()
             log.error("nats refuses what this service's credentials do not permit", error=self._error)
             return
-        self._problem, is_refusal = self._worded(error)
+        self._problem, is_refusal = self._describe(error)
         if self._repeats.is_new(self._problem):
             log.warning("nats connection", error=self._problem)
         if is_refusal:
             await self._sleep(REFUSED_SECONDS)
 
-    def _worded(self, error: Exception) -> tuple[str, bool]:
-        """The problem, and whether a retry is useless until the configuration changes."""
+    def _describe(self, error: Exception) -> tuple[str, bool]:
+        """The problem as a sentence, and whether retries fail until the configuration changes."""
         if isinstance(error, CredentialsError):
             return str(error), True
         if not any(reason in self._error.lower() for reason in REFUSALS):
@@ -85,17 +85,17 @@ class Connection:
             return f"NATS requires credentials ({self._error}): set KLEVER_<SERVICE>_NATS_CREDENTIALS", True
         return (
             f"NATS refuses the credentials in {self._credentials} ({self._error}): they are not those of this server; "
-            "`klever up` gives both to each other, for another server `klever nats-config` does"
+            "create matching credentials with `klever up`, or for another server with `klever nats-config`"
         ), True
 
     async def on_closed(self) -> None:
-        """The client has given up: the server ended the connection with an error, or we closed it."""
-        with suppress(TransientError):  # a connection that ends before it is known
-            self._error = str(self._client().last_error or self._error)  # nats-py reports this one to nobody
+        """Handle the end of the connection: the server closed it with an error, or this process closed it."""
+        with suppress(TransientError):  # the connection ended before it was established
+            self._error = str(self._client().last_error or self._error)  # not passed to `on_error`
         self._closed.set()
 
     async def check(self) -> str | None:
-        """A readiness check."""
+        """Readiness check: the problem of the connection, or None."""
         if self._client.is_connected:
             return None
         return self._problem
@@ -111,16 +111,16 @@ def _unreachable(error: str) -> str:
 
 
 class Broker(NatsBroker):
-    """A FastStream broker that reconnects whatever the server's reason was for refusing a connection.
+    """A FastStream broker that reconnects after every refusal of the server.
 
-    FastStream raises some reasons, such as "maximum connections exceeded", out of nats-py's error callback. That
-    ends the task that reconnects, and leaves a client that is neither connected, nor trying, nor closed.
+    FastStream raises some refusals, such as "maximum connections exceeded", in nats-py's error callback. That ends
+    the task that reconnects, and the client is then neither connected, nor reconnecting, nor closed.
 
     Args:
         servers: URLs.
-        credentials: file with the seed, read when the connection is made; nats-py would read it again whenever it
-            reconnects, and stop reconnecting where it cannot.
-        options: of FastStream's broker.
+        credentials: file with the seed, read once when connecting; nats-py would read it again on each reconnect, and
+            stop reconnecting if that fails.
+        options: options of FastStream's broker.
     """
 
     def __init__(self, servers: list[str], *, credentials: Path | None = None, **options: Any) -> None:
@@ -138,10 +138,12 @@ class Broker(NatsBroker):
 
 
 async def close_broker(broker: NatsBroker) -> None:
-    """Stop a broker whatever state its connection is in: a server that does not answer must not keep the process."""
-    connection: Client | None = broker._connection  # noqa: SLF001 - `connect` would make one
+    """Stop a broker in any state of its connection: an unresponsive server must not keep the process running."""
+    connection: Client | None = broker._connection  # noqa: SLF001 - `connect` would create one
     with suppress(nats.errors.Error, OSError):
-        await asyncio.wait_for(broker.stop(), STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            await broker.stop()
     if connection is not None and not connection.is_closed:
         with suppress(nats.errors.Error, OSError):
-            await asyncio.wait_for(connection.close(), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await connection.close()

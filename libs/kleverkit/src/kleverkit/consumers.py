@@ -1,4 +1,4 @@
-"""Durable consumers on the server: as the contract says, and recreated where they left off (docs/adr/0019)."""
+"""Durable consumers, created as the contract specifies, and recreated at their last position (docs/adr/0019)."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ from .positions import Position
 from .provisioning import StreamPart
 
 MAX_ACK_PENDING = 10_000
-"""Messages that wait for their next try count too: they must not keep others from being delivered."""
+"""High, since messages that wait for a retry count too, and must not block the delivery of others."""
 
 
 class ConsumerPart:
     """One durable consumer; see `provisioning.Part`.
 
     Args:
-        spec: of the contract.
-        stream: the consumer's stream, looked at before the consumer.
+        spec: the consumer in the contract.
+        stream: the consumer's stream, checked before the consumer.
     """
 
     def __init__(self, spec: ConsumerSpec, stream: StreamPart) -> None:
@@ -30,14 +30,14 @@ class ConsumerPart:
         self._wanted: dict[str, Any] = {
             "filter_subject": spec.subject,
             "ack_wait": spec.ack_wait.total_seconds(),
-            "max_deliver": -1,  # `Outcomes` counts, so that the last try can be dead-lettered
+            "max_deliver": -1,  # `Outcomes` counts deliveries, so that the last one can be dead-lettered
             "max_ack_pending": MAX_ACK_PENDING,
         }
         self._present: api.ConsumerConfig | None = None
         self._seen: Position | None = None
         self._last: Position | None = None
 
-    async def is_there(self, js: JetStreamContext) -> bool:
+    async def exists(self, js: JetStreamContext) -> bool:
         """See `Part`."""
         self._present = None
         try:
@@ -49,7 +49,7 @@ class ConsumerPart:
             self._seen = Position(stream_created=self._stream.created, floor=info.ack_floor.stream_seq)
         return all(getattr(info.config, key) == value for key, value in self._wanted.items())
 
-    async def make(self, js: JetStreamContext) -> None:
+    async def create(self, js: JetStreamContext) -> None:
         """See `Part`."""
         if self._present is not None:
             await js.add_consumer(self._spec.stream, self._present.evolve(**self._wanted))
@@ -65,8 +65,8 @@ class ConsumerPart:
             await js.delete_consumer(self._spec.stream, self.name)
             raise nats.js.errors.Error(f"{self._spec.stream} was recreated meanwhile")
 
-    async def note(self, js: JetStreamContext) -> None:
-        """See `Part`: how far it has come."""
+    async def save_state(self, js: JetStreamContext) -> None:
+        """See `Part`: stores the position of the consumer."""
         if self._seen is not None and self._seen != self._last:
             await positions.save(js, self.name, self._seen)
             self._last = self._seen

@@ -1,4 +1,4 @@
-"""Deletes the documents of a bucket by the steps of `kleverproto.deletions`, for every owner of a bucket."""
+"""Deletes documents of a bucket by the protocol of `kleverproto.deletions`, for all owners of buckets."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
@@ -11,7 +11,7 @@ from kleverproto.documents import Tombstone
 from .documents import Buried, Decision, DocT, Documents, Stored, change
 
 Present: TypeAlias = Stored[DocT] | Buried[DocT] | None
-"""What a bucket holds under a key."""
+"""The entry of a key: a document, a tombstone, or None."""
 
 
 class _UnannouncedError(Exception, Generic[DocT]):
@@ -21,15 +21,15 @@ class _UnannouncedError(Exception, Generic[DocT]):
 
 
 class Deletions(Generic[DocT]):
-    """The deletions of one bucket: each is announced, wherever the process is killed, before its trace is lost.
+    """The deletions of one bucket. Each is published before its tombstone is removed, even if the process crashes.
 
-    All methods raise TransientError where the bucket or the stream does not answer.
+    All methods raise TransientError if the bucket or the stream does not respond.
 
     Args:
         documents: the bucket.
-        announce: publishes the event of the deletion of a key; the same tombstone again gives the same event.
-        clock: gives the present as an aware datetime.
-        change_document: changes a document; by compare-and-set in the bucket if absent.
+        announce: publishes the event of a deletion; the same tombstone always has the same event id.
+        clock: returns the present time as an aware datetime.
+        change_document: changes a document; by default by compare-and-set in the bucket.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class Deletions(Generic[DocT]):
         self._change = change_document or partial(change, documents)
 
     async def change(self, key: str, decide: Decision[DocT]) -> Present[DocT]:
-        """Change what is stored; a deletion that is not announced yet is announced before its tombstone is replaced.
+        """Change an entry; the deletion of a tombstone that is replaced is published first.
 
         Returns:
-            What is stored afterwards, or None where nothing is.
+            The stored entry, or None if there is none.
         """
         while True:
             try:
@@ -57,17 +57,17 @@ class Deletions(Generic[DocT]):
                 await self.finish(key, error.tombstone)
 
     async def finish(self, key: str, tombstone: Tombstone[DocT]) -> None:
-        """Announce a deletion that is recorded, and record that it is announced; nothing where that is done."""
+        """Publish a recorded deletion, and record that it is published. No effect if it is published already."""
         if tombstone.announced:
             return
         await self._announce(key, tombstone)
         await self._change(key, lambda known: deletions.announced(known, tombstone))
 
     async def sweep(self, buried: Iterable[Buried[DocT]]) -> None:
-        """Finish the deletions that a crash has interrupted, and remove expired tombstones.
+        """Finish interrupted deletions, and remove expired tombstones.
 
         Args:
-            buried: all tombstones of a listing, or some.
+            buried: all or some tombstones of a listing.
         """
         now = self._clock()
         for each in buried:

@@ -1,4 +1,4 @@
-"""The directories of this user in which Klever keeps its state: one rule for every command and every service."""
+"""The user's directories for Klever's state, the same for all commands and services."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Documents with compare-and-set, and tombstones: the port that use cases see."""
+"""The port for documents with compare-and-set and tombstones."""
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .errors import ConflictError, TransientError
 DocT = TypeVar("DocT", bound=WireModel)
 
 CAS_ATTEMPTS = 20
-"""Two writers of one document meet rarely; twenty rounds mean that something else is wrong."""
+"""Conflicts are rare; twenty in a row indicate another problem."""
 NEVER = 0
 """Revision of a key that was never written."""
 
@@ -38,7 +38,7 @@ class Buried(Generic[DocT]):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An entry that is not what this release understands, and the revision at which it was read."""
+    """An entry that this release cannot parse, and the revision at which it was read."""
 
     key: str
     revision: int
@@ -47,7 +47,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Listing(Generic[DocT]):
-    """Everything in a bucket at one moment, by key."""
+    """All entries of a bucket at one time."""
 
     documents: tuple[Stored[DocT], ...] = ()
     buried: tuple[Buried[DocT], ...] = ()
@@ -56,10 +56,10 @@ class Listing(Generic[DocT]):
 
 @dataclass(frozen=True)
 class Incarnation:
-    """Which bucket this is: one that was deleted and created again is another one, and its revisions restart.
+    """The identity of a bucket: a recreated bucket has another one, and its revisions restart.
 
     Attributes:
-        created: when the server created it.
+        created: time when the server created the bucket.
         last_sequence: revision of the last write.
     """
 
@@ -75,11 +75,11 @@ class Change(Generic[DocT]):
     document: DocT | None
     revision: int
     tombstone: Tombstone[DocT] | None = None
-    """Where the key was deleted."""
+    """The tombstone, if the key was deleted."""
 
     @property
     def deletion(self) -> Tombstone[DocT]:
-        """The tombstone of a key that was deleted."""
+        """The tombstone of a deleted key. Raises ValueError if the key was not deleted."""
         if self.tombstone is None:
             raise ValueError(f"{self.key} was not deleted")
         return self.tombstone
@@ -87,69 +87,69 @@ class Change(Generic[DocT]):
 
 @dataclass(frozen=True)
 class Snapshot(Generic[DocT]):
-    """All documents at one moment. Comes first from `changes`, and again whenever changes may have been missed."""
+    """All documents at one time: the first item of `changes`, repeated when changes may have been missed."""
 
     documents: tuple[Stored[DocT], ...]
     incarnation: Incarnation
-    """As it was when the snapshot began; all that was written until then is in it."""
+    """The bucket when the snapshot began; the snapshot contains all earlier writes."""
     buried: tuple[Buried[DocT], ...] = ()
 
 
 class Documents(Protocol[DocT]):
-    """A bucket of documents of one type. Every method raises TransientError where the bucket does not answer."""
+    """A bucket of documents of one type. Every method raises TransientError if the bucket does not respond."""
 
     async def get(self, key: str) -> Stored[DocT] | None:
-        """The document now; None where there is none, or a tombstone."""
+        """The present document; None if there is none, or a tombstone."""
         ...
 
     async def find(self, key: str) -> Stored[DocT] | Buried[DocT] | None:
-        """The document or its tombstone now; None where the key was never written."""
+        """The present document or tombstone; None if the key was never written."""
         ...
 
     async def listing(self) -> Listing[DocT]:
-        """Everything now: complete, or an error; for those who know what to do where an entry cannot be read."""
+        """All present entries, or an error if the listing is incomplete; includes entries that cannot be read."""
         ...
 
     async def create(self, key: str, document: DocT) -> int:
-        """Store a first revision, or the first after a tombstone; return it. Raises ConflictError where one exists."""
+        """Store the first revision, or the first after a tombstone; return it. Raises ConflictError if one exists."""
         ...
 
     async def update(self, key: str, document: DocT, revision: int) -> int:
-        """Replace the revision that was read; return the new one. Raises ConflictError."""
+        """Replace a revision; return the new one. Raises ConflictError if it is not the last one."""
         ...
 
     async def bury(self, key: str, tombstone: Tombstone[DocT], revision: int) -> int:
-        """Replace the revision that was read by a tombstone; return the new revision. Raises ConflictError.
+        """Replace a revision by a tombstone; return the new revision. Raises ConflictError.
 
-        The revision is NEVER for a key that was never written.
+        Use the revision NEVER for a key that was never written.
         """
         ...
 
     async def forget(self, key: str, revision: int) -> None:
-        """Remove a tombstone for good, unless the key was written since."""
+        """Remove a tombstone permanently, unless the key was written since."""
         ...
 
     def changes(self) -> AsyncGenerator[Snapshot[DocT] | Change[DocT], None]:
-        """A snapshot, then every change, forever; a new snapshot whenever changes may have been missed."""
+        """Yield a snapshot, then every change, without end; a new snapshot if changes may have been missed."""
         ...
 
     async def incarnation(self) -> Incarnation:
-        """Which bucket this is now."""
+        """The identity of the present bucket."""
         ...
 
 
 Decision = Callable[[DocT | Tombstone[DocT] | None], DocT | Tombstone[DocT] | None]
-"""Pure: takes what is stored (None: nothing ever was) and returns what should be, or None to leave it as it is."""
+"""A pure function from the stored entry (None if never written) to the new one, or None if nothing changes."""
 
 
 async def change(documents: Documents[DocT], key: str, decide: Decision[DocT]) -> Stored[DocT] | Buried[DocT] | None:
-    """Read, decide, write by compare-and-set; read again when another writer was first.
+    """Read, decide and write by compare-and-set; repeat after a conflict.
 
     Returns:
-        What is stored afterwards, or None where nothing is.
+        The stored entry, or None if there is none.
 
     Raises:
-        TransientError: the bucket does not answer, or the document changes too often.
+        TransientError: the bucket does not respond, or the document changes too often.
     """
     for _ in range(CAS_ATTEMPTS):
         present = await documents.find(key)
@@ -160,13 +160,13 @@ async def change(documents: Documents[DocT], key: str, decide: Decision[DocT]) -
             return await write(documents, key, wanted, present.revision if present else NEVER)
         except ConflictError:
             continue
-    raise TransientError(f"{key} changed {CAS_ATTEMPTS} times while it was being written")
+    raise TransientError(f"{key} was changed by others {CAS_ATTEMPTS} times while it was written")
 
 
 async def mutate(
     documents: Documents[DocT], key: str, decide: Callable[[DocT | None], DocT | None]
 ) -> Stored[DocT] | None:
-    """As `change`, for those who never delete: a tombstone counts as nothing."""
+    """Like `change`, for documents that are never deleted: a tombstone is treated as None."""
     stored = await change(documents, key, lambda present: decide(None if isinstance(present, Tombstone) else present))
     return stored if isinstance(stored, Stored) else None
 
@@ -180,7 +180,7 @@ def _content(present: Stored[DocT] | Buried[DocT] | None) -> DocT | Tombstone[Do
 async def write(
     documents: Documents[DocT], key: str, wanted: DocT | Tombstone[DocT], revision: int
 ) -> Stored[DocT] | Buried[DocT]:
-    """Put a document or a tombstone in the place of a revision. Raises ConflictError where it was replaced already."""
+    """Replace a revision by a document or a tombstone. Raises ConflictError if it is not the last one."""
     if isinstance(wanted, Tombstone):
         return Buried(key, wanted, await documents.bury(key, wanted, revision))
     return Stored(key, wanted, await documents.update(key, wanted, revision))

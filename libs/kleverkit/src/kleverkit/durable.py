@@ -1,4 +1,4 @@
-"""Writing so that a power cut leaves the old file or the new one, never half of one."""
+"""Durable writes: after a power failure there is the old file or the new one, never a partial one."""
 
 import os
 import secrets
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def make_directory(path: Path) -> None:
-    """Create a directory with its parents; each is in its parent on disk before this returns."""
+    """Create a directory with its parents, durably."""
     if path.is_dir():
         return
     make_directory(path.parent)
@@ -15,7 +15,7 @@ def make_directory(path: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Bring the names in a directory to disk."""
+    """Flush the entries of a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -24,32 +24,32 @@ def sync_directory(path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Bring the content of a file to disk."""
+    """Flush the content of a file to disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def write_new(directory: Path, content: bytes) -> Path:
-    """A file with a name of its own, its content on disk; the caller gives it its real name."""
+    """Write a file with a unique name durably; the caller renames it."""
     path = directory / f"_{secrets.token_hex(8)}"
     try:
         with open(path, "xb", opener=_private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:  # on a full disk, half a file would take the space that is missing
+    except BaseException:  # on a full disk, a partial file would use space
         path.unlink(missing_ok=True)
         raise
     return path
 
 
 def _private(path: str, flags: int) -> int:
-    """What this process writes is for its own user."""
+    """Open a file with permissions for its owner only."""
     return os.open(path, flags, 0o600)
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Let a path hold this content, atomically and durably. Raises OSError: what was there still is."""
+    """Replace the content of a file, atomically and durably. Raises OSError; the old content then stays in place."""
     new = write_new(path.parent, content)
     try:
         new.replace(path)

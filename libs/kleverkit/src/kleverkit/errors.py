@@ -1,4 +1,4 @@
-"""Errors by what to do next: try again, or do not."""
+"""The base errors of the services: transient errors are retried, permanent ones are not."""
 
 from kleverproto.codes import CONFLICT, INTERNAL, INVALID, NOT_FOUND, TOO_LARGE, UNAVAILABLE
 
@@ -8,7 +8,7 @@ class KleverError(Exception):
 
     Args:
         message: what happened and what to do, as a sentence for people.
-        code: snake_case and stable, for programs.
+        code: a stable code in snake_case, for programs.
     """
 
     default_code = INTERNAL
@@ -19,30 +19,30 @@ class KleverError(Exception):
 
 
 class TransientError(KleverError):
-    """The same work may succeed later: the message is delivered again after a pause."""
+    """The operation may succeed later: the message is redelivered after a pause."""
 
     default_code = UNAVAILABLE
 
 
 class PermanentError(KleverError):
-    """The same work will never succeed: the message is dead-lettered."""
+    """The operation cannot succeed: the message is dead-lettered."""
 
     default_code = INVALID
 
 
 class NotFoundError(PermanentError):
-    """The thing named does not exist."""
+    """The named object does not exist."""
 
     default_code = NOT_FOUND
 
 
 class ConflictError(TransientError):
-    """Someone else changed the document first; read it again."""
+    """Another writer has changed the document; read it again."""
 
     default_code = CONFLICT
 
 
 class TooLargeError(PermanentError):
-    """It does not fit into a message of NATS."""
+    """The data does not fit into a NATS message."""
 
     default_code = TOO_LARGE

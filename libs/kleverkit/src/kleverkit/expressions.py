@@ -1,4 +1,4 @@
-"""Regular expressions that people write for the ingress, judged by RE2 itself, which is Envoy's engine."""
+"""Validates regular expressions for the ingress with RE2, which is Envoy's engine."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ import re2
 from kleverproto.serving_specs import ServingSpec
 
 MAX_PROGRAM = 1000
-"""Instructions of a compiled expression; what one costs at each request grows with them."""
+"""Limit of instructions in a compiled expression; they determine its cost for each request."""
 
 
 def expression_mistake(pattern: str) -> str | None:
-    """What is wrong with an expression, as a sentence; None where the ingress takes it."""
+    """The reason why the ingress would reject an expression, as a sentence; None if it is valid."""
     options = re2.Options()
     options.log_errors = False
     options.encoding = re2.Options.Encoding.LATIN1  # Envoy matches bytes
@@ -26,7 +26,7 @@ def expression_mistake(pattern: str) -> str | None:
 
 
 def expression_mistakes(spec: ServingSpec) -> Iterator[tuple[str, str]]:
-    """Place and sentence of every expression of a spec that the ingress would refuse."""
+    """The location and the mistake of each expression in a spec that the ingress would reject."""
     for number, rule in enumerate(spec.traffic.rules):
         for header, match in rule.headers.items():
             if match.regex is not None and (mistake := expression_mistake(match.regex)) is not None:

@@ -11,11 +11,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from .tokens import Token
 
 Check = Callable[[], Awaitable[str | None]]
-"""None where it holds; else what is wrong, as a sentence for people."""
+"""Returns a description of the problem, as a sentence for people, or None."""
 
 
 def holds(condition: Callable[[], Awaitable[bool]], problem: str) -> Check:
-    """A check of a condition, with the sentence for when it does not hold."""
+    """Create a check of a condition, with the problem to report if it is false."""
 
     async def check() -> str | None:
         return None if await condition() else problem
@@ -24,23 +24,23 @@ def holds(condition: Callable[[], Awaitable[bool]], problem: str) -> Check:
 
 
 class Health:
-    """Named checks that must all hold before a service takes work."""
+    """Named checks that must all pass before a service is ready."""
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
 
     def add(self, name: str, check: Check) -> None:
-        """Let readiness depend on one more thing."""
+        """Add a check."""
         self._checks[name] = check
 
     async def problems(self) -> dict[str, str | None]:
-        """Name of the check to what is wrong with it, if anything."""
+        """The problems by name of the check; None for a check that passes."""
         problems = await asyncio.gather(*(check() for check in self._checks.values()))
         return dict(zip(self._checks, problems, strict=True))
 
 
 def metrics_guard(token: Token) -> Middleware:
-    """A middleware: what is measured names what is served, so everything below `/metrics` requires the token."""
+    """Create a middleware that requires the token for all paths below `/metrics`: metrics contain names of servings."""
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -48,14 +48,14 @@ def metrics_guard(token: Token) -> Middleware:
         is_measured = resource is not None and resource.canonical.startswith("/metrics")
         if not is_measured or token.is_in(request.headers.get("Authorization", "")):
             return await handler(request)
-        sentence = "metrics need the platform's token: let Prometheus send it with `authorization: credentials_file`"
+        sentence = "metrics require the platform's token: configure Prometheus with `authorization: credentials_file`"
         return web.json_response({"error": sentence}, status=401, headers={"WWW-Authenticate": "Bearer"})
 
     return guarded
 
 
 def add_health_routes(app: web.Application, health: Health, metrics: CollectorRegistry) -> None:
-    """Mount the three routes."""
+    """Add the three routes."""
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

@@ -1,4 +1,4 @@
-"""Keeps a message from being delivered again while it is worked on."""
+"""Prevents the redelivery of a message while it is processed."""
 
 import asyncio
 from types import TracebackType
@@ -6,17 +6,19 @@ from types import TracebackType
 import structlog
 from nats.aio.msg import Msg
 
+from .tasks import cancel
+
 log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
     """Reports a message as in progress, from its receipt until it is acknowledged or the block ends.
 
-    A report that cannot be sent is no failure of the work: at worst the message is delivered again.
+    A failed report does not fail the handler: at worst the message is redelivered.
 
     Args:
-        message: from JetStream.
-        seconds: between two reports.
+        message: a message from JetStream.
+        seconds: interval between two reports.
     """
 
     def __init__(self, message: Msg, seconds: float) -> None:
@@ -29,8 +31,7 @@ class Heartbeat:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._task.cancel()
-        await asyncio.wait({self._task})  # never raises what the task raised
+        await cancel([self._task])  # does not raise the task's exception
 
     async def _beat(self) -> None:
         while True:
@@ -39,5 +40,5 @@ class Heartbeat:
                 return
             try:
                 await self._message.in_progress()
-            except Exception as error:  # noqa: BLE001 - the next one may get through
+            except Exception as error:  # noqa: BLE001 - the next report may succeed
                 log.warning("heartbeat not sent", subject=self._message.subject, error=repr(error))

@@ -1,4 +1,4 @@
-"""What a service remembers of a bucket, to recognise one that was lost, recreated or restored from a backup."""
+"""Detects a bucket that was lost, recreated or restored from a backup, by its remembered state."""
 
 import asyncio
 from enum import StrEnum
@@ -12,13 +12,13 @@ from .durable import make_directory, replace_file
 
 
 class Verdict(StrEnum):
-    """A bucket as it is, against what is remembered of it."""
+    """The result of comparing a bucket with its remembered state."""
 
     SAME = "same"
     RECREATED = "recreated"
-    """It was created again: what it lacks was lost, not deleted."""
+    """The bucket was recreated: missing entries were lost, not deleted."""
     OLDER = "older"
-    """It is at an earlier revision than was seen: it was restored from a backup."""
+    """The bucket has an earlier revision than remembered: it was restored from a backup."""
 
 
 class _Memory(BaseModel):
@@ -28,7 +28,7 @@ class _Memory(BaseModel):
 
 
 def compare(remembered: Incarnation | None, now: Incarnation) -> Verdict:
-    """What became of a bucket; one that was never seen before is the same."""
+    """Compare a bucket with its remembered state; without one, the result is SAME."""
     if remembered is None:
         return Verdict.SAME
     if remembered.created != now.created:
@@ -40,15 +40,15 @@ class Incarnate(Protocol):
     """A bucket, or a stream."""
 
     async def incarnation(self) -> Incarnation:
-        """Which one it is now. Raises TransientError."""
+        """The present identity. Raises TransientError."""
         ...
 
 
 class RememberedBucket:
-    """Compares a bucket with what was remembered of it, over restarts.
+    """Compares a bucket with its state before, across restarts.
 
     Args:
-        path: a file in the service's own home.
+        path: the file that stores the state, in the service's home.
         documents: the bucket, or a stream.
     """
 
@@ -59,16 +59,16 @@ class RememberedBucket:
         self._seen: Incarnation | None = None
 
     async def look(self) -> Verdict:
-        """Compare; nothing is remembered by this. Raises TransientError."""
+        """Compare the bucket with its remembered state, without changing that. Raises TransientError."""
         self._seen = await self._documents.incarnation()
         return compare(self._remembered, self._seen)
 
     async def accept(self) -> None:
-        """Remember the bucket as it was at the last look: one that was created since is still another.
+        """Remember the state of the last comparison: a bucket that was recreated since is still detected.
 
         Raises:
-            TransientError: there was no look, and the bucket does not answer.
-            OSError: it cannot be written down; until it can, it is remembered for as long as this process runs.
+            TransientError: there was no comparison, and the bucket does not respond.
+            OSError: the state cannot be written; it is then kept in memory.
         """
         if self._seen is None:
             await self.look()
@@ -83,7 +83,7 @@ class RememberedBucket:
 
 
 def _read(path: Path) -> Incarnation | None:
-    """What was remembered; a file that cannot be understood is as good as none."""
+    """Read the remembered state; None if there is no valid file."""
     try:
         return _Memory.model_validate_json(path.read_bytes()).incarnation
     except (FileNotFoundError, ValidationError):

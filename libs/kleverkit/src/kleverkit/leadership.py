@@ -1,4 +1,4 @@
-"""Work that one replica of a service does at a time."""
+"""Work that only one replica of a service may do at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -11,9 +11,9 @@ from .tasks import cancel
 
 
 async def while_leading(lease: Lease, run: Loop) -> None:
-    """Run this whenever the lease is held; it is cancelled, and has ended, before another replica may begin.
+    """Run a loop while the lease is held; it is cancelled and has ended before another replica may start.
 
-    Returns when `run` returns; raises what it raises.
+    Returns when `run` returns, and raises its exceptions.
     """
     while True:
         await lease.until(LeaseStatus.HELD)
@@ -28,7 +28,7 @@ async def while_leading(lease: Lease, run: Loop) -> None:
 
 
 async def run_together(loops: Iterable[Loop]) -> None:
-    """Run these loops until cancelled; one that fails is restarted, and stops no other."""
+    """Run these loops until cancelled; a loop that fails is restarted while the others continue."""
     tasks = [asyncio.create_task(BackgroundLoop(loop).forever()) for loop in loops]
     try:
         await asyncio.gather(*tasks)
@@ -41,13 +41,13 @@ async def _call(run: Loop) -> None:
 
 
 class Leadership:
-    """For a service of which a replica works only while it holds the lease; one that has lost it exits.
+    """The leadership of a service whose replicas are active only while they hold the lease, and exit when they lose it.
 
     Args:
-        lease: of the service.
-        lead: entered once the lease is held: makes the replica what it is as the leader. Left before it is released.
-        lost: when the replica must exit. What guards its resources by a lock of the machine may outlast an expiry, for
-            which NATS being away is enough.
+        lease: the lease of the service.
+        lead: entered once the lease is held, to start the replica as the leader; exited before the lease is released.
+        lost: the statuses at which the replica must exit. A service that protects its resources by a lock of the
+            machine can continue after an expiry, which an outage of NATS also causes.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class Leadership:
 
     @asynccontextmanager
     async def acquired(self) -> AsyncIterator[None]:
-        """Wait for the lease, and lead for as long as the block runs."""
+        """Wait for the lease, and lead while the block runs."""
         await self._lease.until(LeaseStatus.HELD)
         self._is_leading.set()
         async with self._lead():
             yield
 
     async def lost(self) -> None:
-        """Wait until the lease that was held is lost."""
+        """Wait until the lease is lost."""
         await self._is_leading.wait()
         await self._lease.until(*self._lost)

@@ -1,4 +1,4 @@
-"""A lease: one replica of a service holds it at a time (docs/adr/0031)."""
+"""A lease, which only one replica of a service holds at a time (docs/adr/0031)."""
 
 import asyncio
 import secrets
@@ -18,19 +18,19 @@ from .tasks import cancel
 log = structlog.get_logger(__name__)
 
 REQUEST_SECONDS = 1.5
-"""Longest wait for NATS before a renewal is tried again."""
+"""Timeout of a request to NATS, after which a renewal is retried."""
 REQUIRED_SECONDS = 3.0
-"""How long a request that only the leader may handle waits for the lease, as after a start."""
+"""Longest wait for the lease, such as after a start, of a request that only the leader may handle."""
 STALE_SECONDS = 15.0
-"""A replica that could not read its lease for this long is not ready to take over."""
+"""Time without a successful read of the lease after which a replica is not ready."""
 
 
 class NotLeaderError(TransientError):
-    """This replica does not hold the lease, so that it may not write."""
+    """This replica does not hold the lease and therefore may not write."""
 
 
 def boot_seconds() -> float:
-    """Seconds since the machine started, including those in which it was suspended; nobody can set this clock."""
+    """Seconds since the machine started, including suspended time; this clock cannot be set."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
@@ -40,15 +40,15 @@ class Lease:
 
     Args:
         records: the bucket of leases.
-        name: key of the record; that of the service.
-        metrics: where `klever_lease_held` says whether this replica is the leader.
-        process: of this replica.
-        timing: how long it lasts.
+        name: key of the record, which is the name of the service.
+        metrics: registry for the metric `klever_lease_held`, which is 1 in the leader.
+        process: the process of this replica.
+        timing: the timing of the lease.
         clock: seconds, see `boot_seconds`.
-        exited: whether a process has provably exited.
+        exited: returns whether a process is known to have exited.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with, and what tests replace
+    def __init__(  # noqa: PLR0913 - its collaborators, which tests replace
         self,
         records: Documents[LeaseRecord],
         name: str,
@@ -69,31 +69,31 @@ class Lease:
         self._answered_at = clock()
         self._repeats = Repeats()
         self._keeping: list[asyncio.Task[None]] = []
-        about = "1 in the replica that holds the lease, 0 in a standby."
+        about = "1 if this replica holds the lease, 0 in a standby."
         held = Gauge("klever_lease_held", about, ["name"], registry=metrics)
         held.labels(name).set_function(lambda: self.status is LeaseStatus.HELD)
 
     @property
     def status(self) -> LeaseStatus:
-        """What this replica is at this moment."""
+        """The present status of this replica."""
         return self._state.status(self._clock())
 
     @property
     def term(self) -> int:
-        """Grows with each change of the holder. Raises NotLeaderError."""
+        """The number of the present term, which increases with each change of the holder. Raises NotLeaderError."""
         self.check()
         return self._state.term.number if self._state.term else 0
 
     def check(self) -> None:
-        """Raises NotLeaderError unless this replica holds the lease now: asked before each write that only it may."""
+        """Check that this replica holds the lease; called before each write of the leader. Raises NotLeaderError."""
         if self.status is not LeaseStatus.HELD:
             raise NotLeaderError(
-                f"this replica does not hold the lease {self.name!r}: try again, or ask the replica whose metric "
-                "klever_lease_held is 1"
+                f"this replica does not hold the lease {self.name!r}: retry, or send the request to the replica whose "
+                "metric klever_lease_held is 1"
             )
 
     async def require(self, within: float = REQUIRED_SECONDS) -> None:
-        """Wait for the lease for so many seconds. Raises NotLeaderError."""
+        """Wait for the lease for at most this number of seconds. Raises NotLeaderError."""
         try:
             async with asyncio.timeout(within):
                 await self.until(LeaseStatus.HELD)
@@ -101,7 +101,7 @@ class Lease:
             self.check()
 
     async def until(self, *statuses: LeaseStatus) -> None:
-        """Wait until the status is one of these; it is asked for at once when the term expires."""
+        """Wait until the status is one of these, including an expiry of the term."""
         while self.status not in statuses:
             changed = self._changed
             left = self._state.expires_at - self._clock() if self.status is LeaseStatus.HELD else None
@@ -116,12 +116,12 @@ class Lease:
         self._keeping = [asyncio.create_task(self._keep())]
 
     async def stop(self) -> None:
-        """Give the lease up, so that another replica need not wait. What only the holder may do must have ended."""
+        """Release the lease, so that another replica need not wait. All work of the leader must have ended."""
         await cancel(self._keeping)
         await self.release()
 
     async def release(self) -> None:
-        """Mark the record as released where this replica may hold it; best effort, for it expires anyway."""
+        """Mark the record as released if this replica may hold the lease; errors are ignored, since it expires."""
         term, self._state = self._state.term, self._state.released()
         self._report()
         if term is None:
@@ -129,18 +129,18 @@ class Lease:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 await self._records.update(self.name, self._record(released=True), term.revision)
-        except Exception as error:  # noqa: BLE001 - a process that stops must not fail because of this
+        except Exception as error:  # noqa: BLE001 - an error must not prevent the process from stopping
             log.warning("lease not released", lease=self.name, error=str(error) or type(error).__name__)
 
     async def look(self) -> None:
-        """Renew the lease, or read who holds it and acquire it if it is free."""
+        """Renew the lease, or read the record and acquire the lease if it is free."""
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 await self._renew_or_read()
         except ConflictError:
-            pass  # another replica was first: the next look reads its record
-        except Exception as error:  # noqa: BLE001 - whatever a request fails with says nothing about the holder
-            self._state = self._state.unanswered()
+            pass  # another replica was first: its record is read next time
+        except Exception as error:  # noqa: BLE001 - a failed request does not change the holder
+            self._state = self._state.after_failed_read()
             if self._repeats.is_new(str(error)):
                 log.warning("lease not read", lease=self.name, error=str(error) or type(error).__name__)
         else:
@@ -148,7 +148,7 @@ class Lease:
         self._report()
 
     async def problem(self) -> str | None:
-        """A readiness check: a standby is ready too, as long as it sees who holds the lease."""
+        """Readiness check: a standby is ready too, while it can read the lease."""
         age = self._clock() - self._answered_at
         return None if age < STALE_SECONDS else f"the lease {self.name!r} was last read {age:.0f} seconds ago"
 
@@ -161,19 +161,19 @@ class Lease:
             await self._write(self._state.sighting.revision)
 
     async def _renew(self) -> bool:
-        """False where there is nothing to renew, or the record was written since."""
+        """Renew the lease. Return False if there is no term, or another record was written since."""
         if self._state.term is None:
             return False
         try:
             await self._write(self._state.term.revision)
-        except ConflictError:  # of another replica, or of this one's own request whose answer was lost
+        except ConflictError:  # by another replica, or by a request of this one whose response was lost
             return False
         return True
 
     async def _write(self, revision: int) -> None:
         began = self._clock()
         written = await self._records.update(self.name, self._record(), revision)
-        self._state = self._state.wrote(written, began)
+        self._state = self._state.after_write(written, began)
 
     def _record(self, *, released: bool = False) -> LeaseRecord:
         return LeaseRecord(
@@ -189,7 +189,7 @@ class Lease:
             await asyncio.sleep(self._timing.pause)
 
     def _report(self) -> None:
-        """Wake those who wait, and log what changed."""
+        """Wake waiting callers, and log a change of the status."""
         status = self.status
         if status is not self._reported:
             log.info("lease", lease=self.name, status=str(status), before=str(self._reported))

@@ -1,4 +1,4 @@
-"""structlog for our own lines and the standard library's alike, one JSON object or one readable line each."""
+"""Logging with structlog, also for the standard library's loggers; an entry is one JSON object or one line."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ QUIET_LOGGERS = ("aiohttp.access", "faststream", "nats", "asyncio")
 
 
 def configure_logging(service: str, *, level: str = "info", fmt: str = "json") -> None:
-    """Send every log line of this process to standard error; called once, from `__main__`."""
+    """Write all log entries of this process to standard error; called once, from `__main__`."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -45,7 +45,7 @@ def configure_logging(service: str, *, level: str = "info", fmt: str = "json") -
 
 
 def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Let a line in the log be found from its trace, and the other way round."""
+    """Add the ids of the present trace and span to a log entry."""
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
         event["trace_id"] = trace.format_trace_id(span.trace_id)

@@ -1,4 +1,4 @@
-"""Background loops: kept running, and truthful about it in readiness."""
+"""Background loops that are restarted after failures, and report repeated failures to readiness."""
 
 import asyncio
 import time
@@ -16,18 +16,18 @@ Loop = Callable[[], Awaitable[None]]
 
 PAUSE_SECONDS = 1.0
 TOLERATED_FAILURES = 1
-"""A loop that failed once and runs again is no problem yet."""
+"""Consecutive failures that are not reported as a problem."""
 SHORT_RUN_SECONDS = 60.0
-"""Failures of runs that lasted longer are not counted together."""
+"""A run that lasted longer resets the count of failures."""
 TRUSTED_SECONDS = 3.0
-"""How long a run must last, at least, before the failures before it count as over."""
+"""Shortest duration of a run after which earlier failures are no longer reported."""
 
 
 class BackgroundLoop:
     """Runs a loop forever: a failure is logged and the loop is restarted.
 
     Args:
-        run: returns only to be started again.
+        run: the loop; if it returns, it is started again.
         pause: seconds between two runs.
         clock: monotonic seconds.
     """
@@ -48,12 +48,12 @@ class BackgroundLoop:
             began = self._clock()
             try:
                 await self._run()
-            except Exception as error:  # noqa: BLE001 - a background loop must outlive whatever its work raises
+            except Exception as error:  # noqa: BLE001 - a background loop must be restarted after any exception
                 self._failed(error, lasted=self._clock() - began)
             await asyncio.sleep(self._pause)
 
     def problem(self) -> str | None:
-        """What is wrong, as a sentence, while the loop fails repeatedly."""
+        """Return a description of the problem while the loop keeps failing, or None."""
         if self._failures <= TOLERATED_FAILURES or self._clock() >= self._trusted_at:
             return None
         return f"{self.name} failed {self._failures} times in a row: {self._error}"
@@ -67,7 +67,7 @@ class BackgroundLoop:
 
 
 def loops_check(loops: Iterable[BackgroundLoop]) -> Callable[[], Awaitable[str | None]]:
-    """A readiness check that names the loops that fail repeatedly."""
+    """Create a readiness check that reports loops that keep failing."""
 
     async def check() -> str | None:
         return "; ".join(problem for loop in loops if (problem := loop.problem())) or None
@@ -76,7 +76,7 @@ def loops_check(loops: Iterable[BackgroundLoop]) -> Callable[[], Awaitable[str |
 
 
 def _place(error: Exception) -> tuple[str, str]:
-    """What makes two errors the same: their type and where they were raised, whatever numbers the text has."""
+    """The type of an error and the line that raised it, which identify an error despite numbers in its text."""
     frames = traceback.extract_tb(error.__traceback__)
     return type(error).__name__, f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 

@@ -1,4 +1,4 @@
-"""A bucket of documents in this process: for tests and for running without NATS."""
+"""A bucket of documents in memory, for tests and for use without NATS."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -42,7 +42,7 @@ class InMemoryDocuments(Generic[DocT]):
         )
 
     def spoil(self, key: str) -> None:
-        """Let the entry of a key be something that cannot be read, until the key is written again."""
+        """Make the entry of a key unreadable, until the key is written again."""
         self._revision += 1
         self._entries.pop(key, None)
         self._spoilt[key] = Unreadable(key, self._revision, "it is not a document")

@@ -1,4 +1,4 @@
-"""Refuses requests that are addressed to somebody else, or come from a page of somebody else."""
+"""Refuses requests that are addressed to another host, or sent by a page of another origin."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,12 +14,12 @@ _Refused = tuple[HTTPStatus, str]
 
 
 def names_guard(names: OwnNames, setting: str, refusal: Callable[[], Refusal]) -> Middleware:
-    """A middleware that looks at `Host` and `Origin` of every request, whatever its method.
+    """Create a middleware that checks `Host` and `Origin` of every request.
 
     Args:
-        names: what this server is called.
-        setting: environment variable that adds a name, for the refusal.
-        refusal: the form of answers.
+        names: the names of this server.
+        setting: the environment variable that adds a name, for the message.
+        refusal: creates the response.
     """
 
     @web.middleware
@@ -56,7 +56,7 @@ def _local(request: web.Request) -> Authority:
 
 
 def _hosts(request: web.Request) -> list[tuple[str, Authority]]:
-    """The one Host header, and the target where that is a URL (RFC 9112, section 3.2). Raises ValueError."""
+    """The hosts in the Host header and, if it is a URL, in the target (RFC 9112, section 3.2). Raises ValueError."""
     headers = request.headers.getall(hdrs.HOST, [])
     if len(headers) != 1:
         raise ValueError(f"there are {len(headers)}, not 1")

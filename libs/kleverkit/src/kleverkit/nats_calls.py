@@ -1,4 +1,4 @@
-"""Calls of the NATS client, with "does not answer" and "not there now" as TransientError."""
+"""Calls of the NATS client, with unresponsive servers and missing streams as TransientError."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -8,30 +8,33 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from .errors import TooLargeError, TransientError
+from .tasks import cancellable
 
 ResultT = TypeVar("ResultT")
 
 MESSAGE_NOT_FOUND = 10037
-"""JetStream's error code for a message that a stream does not hold; a missing stream has another."""
-TOO_LARGE = "it is larger than a message of NATS may be (max_payload), so that it cannot be stored"
+"""JetStream's error code for a message that is not in the stream; a missing stream has another code."""
+TOO_LARGE = "it is larger than the limit of NATS for messages (max_payload)"
 
 
 async def call(awaitable: Awaitable[ResultT]) -> ResultT:
-    """Await an answer of NATS.
+    """Await a response of NATS.
 
     Raises:
-        TransientError: the server, the stream or the consumer is not there now.
-        TooLargeError: what is sent is larger than a message may be.
-        nats.js.errors.APIError: the server refuses the request, or does not hold the message.
+        TransientError: the server, the stream or the consumer is not available.
+        TooLargeError: the request is larger than the limit for messages.
+        nats.js.errors.APIError: the server refuses the request, or the message does not exist.
     """
     try:
-        return await awaitable
+        return await cancellable(awaitable)
     except (nats.js.errors.ServiceUnavailableError, nats.js.errors.NoStreamResponseError) as error:
         raise TransientError(f"NATS does not answer: {error}") from error
     except nats.js.errors.NotFoundError as error:
         if error.err_code == MESSAGE_NOT_FOUND:
             raise
-        raise TransientError(f"NATS has lost what was asked for: {error.description or error}") from error
+        raise TransientError(
+            f"NATS does not have the requested stream, consumer or message: {error.description or error}"
+        ) from error
     except nats.js.errors.APIError:
         raise
     except nats.errors.MaxPayloadError as error:
@@ -41,13 +44,13 @@ async def call(awaitable: Awaitable[ResultT]) -> ResultT:
 
 
 class ClientSource:
-    """Gives the connected NATS client of a broker that may not be connected yet."""
+    """Returns the NATS client of a broker, once it is connected."""
 
     def __init__(self) -> None:
         self._client: Client | None = None
 
     def set(self, client: Client) -> None:
-        """Called when the broker has connected."""
+        """Set the client; called when the broker has connected."""
         self._client = client
 
     def __call__(self) -> Client:
@@ -62,5 +65,5 @@ class ClientSource:
 
     @property
     def is_connected(self) -> bool:
-        """Whether requests can be sent now."""
+        """Return whether requests can be sent now."""
         return self._client is not None and self._client.is_connected

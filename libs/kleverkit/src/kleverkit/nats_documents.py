@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from kleverproto.base import WireModel
 from kleverproto.documents import Tombstone
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 from kleverproto.streams import BucketSpec
 
 from .bucket_reading import OPERATION, Entry, is_deletion, reading
@@ -26,7 +26,7 @@ EntryT = TypeVar("EntryT", bound=Stored[Any] | Buried[Any])
 log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 0.25
-"""Between two tries to read a bucket that does not answer."""
+"""Interval between attempts to read a bucket that does not respond."""
 EXPECTED_REVISION = "Nats-Expected-Last-Subject-Sequence"
 WRONG_LAST_SEQUENCE = 10071
 """JetStream's error code for a write that expected another revision."""
@@ -36,9 +36,9 @@ class NatsDocuments(Generic[DocT]):
     """One bucket; see `kleverkit.documents.Documents`.
 
     Args:
-        client: gives the connected client; a function, because the broker connects after it is built.
-        bucket: which bucket.
-        document: the documents' type.
+        client: returns the connected client; a function, because the broker connects later.
+        bucket: the bucket.
+        document: the type of the documents.
     """
 
     def __init__(self, client: ClientSource, bucket: BucketSpec, document: type[DocT]) -> None:
@@ -54,7 +54,7 @@ class NatsDocuments(Generic[DocT]):
         return entry if isinstance(entry, Stored) else None
 
     async def find(self, key: str) -> Stored[DocT] | Buried[DocT] | None:
-        """See `Documents`. Read from the stream's leader: a replica may lag behind what was written."""
+        """See `Documents`. Reads from the stream's leader, since replicas may lag behind."""
         try:
             message = await call(self._js.get_msg(self._stream, subject=self._prefix + key))
         except nats.js.errors.NotFoundError:
@@ -94,7 +94,7 @@ class NatsDocuments(Generic[DocT]):
         return await self._write(key, _dump(tombstone), revision, {OPERATION: "DEL"})
 
     async def forget(self, key: str, revision: int) -> None:
-        """See `Documents`. What was written after the tombstone has a higher revision and stays."""
+        """See `Documents`. Writes after the tombstone have a higher revision and are kept."""
         await call(self._js.purge_stream(self._stream, seq=revision + 1, subject=self._prefix + key))
 
     async def changes(self) -> AsyncGenerator[Snapshot[DocT] | Change[DocT], None]:
@@ -113,7 +113,7 @@ class NatsDocuments(Generic[DocT]):
                         if (read := self._read_or_skip(entry)) is not None:
                             yield _change(read)
             except TransientError as error:
-                log.warning("bucket is read again", bucket=self._stream, error=str(error))
+                log.warning("watch of a bucket interrupted, reading it again", bucket=self._stream, error=str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def incarnation(self) -> Incarnation:
@@ -125,31 +125,32 @@ class NatsDocuments(Generic[DocT]):
         return self._client().jetstream()
 
     def _read(self, entry: Entry) -> Stored[DocT] | Buried[DocT]:
-        """Raises TransientError where it is not what this release understands: it must not count as absent."""
+        """Parse an entry. Raises TransientError if this release cannot parse it: it must not be treated as absent."""
         try:
             if entry.is_deletion:
                 return Buried(entry.key, self._tombstone_of(entry), entry.revision)
             return Stored(entry.key, self._document.model_validate_json(entry.value), entry.revision)
         except ValidationError as error:
             raise TransientError(
-                f"{self._prefix}{entry.key} cannot be read: {worded(error, self._document)}"
+                f"{self._prefix}{entry.key} cannot be read: {describe_mistakes(error, self._document)}"
             ) from error
 
     def _tombstone_of(self, entry: Entry) -> Tombstone[DocT]:
-        """A marker without content is an operator's (`nats kv del`): deleted on purpose, with nothing to announce.
+        """Parse the tombstone in a deletion marker.
 
-        A marker proves the deletion, also where the rest of it cannot be read.
+        An empty marker was written by an operator (`nats kv del`), and has no event to publish. A marker always proves
+        the deletion, even if its content cannot be parsed.
         """
         if not entry.value:
             return Tombstone(announced=True, deleted_at=entry.written_at)
         try:
             return self._tombstone.model_validate_json(entry.value)
         except ValidationError as error:
-            log.error("tombstone not understood", key=f"{self._prefix}{entry.key}", error=str(error))  # noqa: TRY400
+            log.error("tombstone not readable", key=f"{self._prefix}{entry.key}", error=str(error))  # noqa: TRY400
             return Tombstone(deleted_at=entry.written_at)
 
     def _read_or_skip(self, entry: Entry) -> Stored[DocT] | Buried[DocT] | None:
-        """For those who only watch: one document that cannot be read hides no other."""
+        """Parse an entry for a watch, which skips unreadable documents."""
         read = self._read_or_not(entry)
         if isinstance(read, Unreadable):
             log.error("document skipped", key=f"{self._prefix}{read.key}", error=read.why)
@@ -169,17 +170,17 @@ class NatsDocuments(Generic[DocT]):
             written = await call(self._js.publish(subject, content, stream=self._stream, headers=expected))
         except nats.js.errors.APIError as error:
             if error.err_code == WRONG_LAST_SEQUENCE:
-                raise ConflictError(f"{key} was changed by someone else") from error
+                raise ConflictError(f"{key} was changed by another writer") from error
             raise
         return written.seq
 
 
 class NatsStream:
-    """A stream, of which only the incarnation is of interest; see `kleverkit.incarnations.Incarnate`.
+    """The identity of a stream; see `kleverkit.incarnations.Incarnate`.
 
     Args:
-        client: gives the connected client.
-        name: which stream.
+        client: returns the connected client.
+        name: the name of the stream.
     """
 
     def __init__(self, client: ClientSource, name: str) -> None:
@@ -187,7 +188,7 @@ class NatsStream:
         self._name = name
 
     async def incarnation(self) -> Incarnation:
-        """Which stream this is now. Raises TransientError."""
+        """The identity of the present stream. Raises TransientError."""
         info = await call(self._client().jetstream().stream_info(self._name))
         if info.created is None:
             raise TransientError(f"NATS does not say when {self._name} was created")

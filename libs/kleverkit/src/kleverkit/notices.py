@@ -1,4 +1,4 @@
-"""Values that someone should look at."""
+"""Notifications about changed values."""
 
 import asyncio
 from typing import Generic, TypeVar
@@ -7,19 +7,19 @@ T = TypeVar("T")
 
 
 class Notices(Generic[T]):
-    """Collects values until someone takes them; a value that is added twice is taken once."""
+    """Collects values until they are taken; duplicates are merged."""
 
     def __init__(self) -> None:
         self._values: set[T] = set()
         self._added = asyncio.Event()
 
     def add(self, value: T) -> None:
-        """Have this value looked at."""
+        """Add a value, and wake a waiting `take`."""
         self._values.add(value)
         self._added.set()
 
     async def take(self) -> set[T]:
-        """Wait until there is a value; all that there are."""
+        """Wait until there are values, and return all of them."""
         await self._added.wait()
         self._added.clear()
         values, self._values = self._values, set()

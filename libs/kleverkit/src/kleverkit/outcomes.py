@@ -1,7 +1,7 @@
-"""How each delivery of a message ends: ack, retry after a pause, or dead letter once.
+"""Decides the outcome of each delivery of a message: ack, retry after a pause, or one dead letter.
 
-FastStream's own policies lose a message whose handler raises, or deliver it again within milliseconds
-(docs/adr/0004), so one middleware decides here for every subscriber.
+FastStream's own policies lose a message whose handler fails, or redeliver it within milliseconds (docs/adr/0004).
+Therefore one middleware decides for all subscribers.
 """
 
 import random
@@ -23,9 +23,9 @@ from kleverproto.envelope import InvalidEventError
 from .errors import PermanentError
 
 REMEMBERED = 10_000
-"""Concluded messages that are recognized when they are delivered again."""
+"""Number of concluded messages that are recognized when they are redelivered."""
 POISON = (InvalidEventError, PermanentError)
-"""What no further delivery can mend."""
+"""Errors for which a redelivery does not help."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,14 +43,14 @@ class RetryPolicy:
     cap: float = 30.0
 
     def pause(self, deliveries: int) -> float:
-        """Seconds to wait after so many deliveries; a tenth of jitter keeps a herd apart."""
+        """Seconds to wait after this number of deliveries, with 10 % jitter against simultaneous retries."""
         bare = min(self.cap, self.delay * 2 ** min(deliveries - 1, 30))
         return float(bare * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, not cryptography
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Where a message stands with its consumer."""
+    """The position and the delivery count of a message at its consumer."""
 
     stream: str
     consumer: str
@@ -61,12 +61,12 @@ class Delivery:
 
     @property
     def message(self) -> tuple[str, str, int, datetime]:
-        """The same for every delivery of a message. Recreated streams give their numbers again, but at other times."""
+        """The identity of a message, the same for each delivery; the time distinguishes recreated streams."""
         return self.stream, self.consumer, self.sequence, self.stored_at
 
     @classmethod
     def of(cls, message: NatsMessage) -> "Delivery":
-        """Read it off the reply subject that JetStream sets."""
+        """Parse the reply subject that JetStream sets."""
         metadata = message.raw_message.metadata
         return cls(
             stream=metadata.stream or "",
@@ -94,14 +94,14 @@ DeadLetterPublisher = Callable[[DeadLettered], Awaitable[None]]
 
 
 class OutcomeMiddleware(BaseMiddleware):
-    """Ends every delivery in exactly one way; subscribers run with manual acknowledgement."""
+    """Ends every delivery with exactly one outcome; subscribers use manual acknowledgement."""
 
     def __init__(self, msg: Any, /, *, context: Any, outcomes: "Outcomes") -> None:
         super().__init__(msg, context=context)
         self._outcomes = outcomes
 
     async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
-        """Run the handler, then acknowledge or decide by the error."""
+        """Run the handler; acknowledge the message, or decide by the error."""
         if not isinstance(msg, NatsMessage):  # an in-memory test broker has nothing to acknowledge
             return await call_next(msg)
         await self._outcomes.conclude(msg, call_next)
@@ -112,8 +112,8 @@ class Outcomes:
     """The policy of one service, as a FastStream middleware factory.
 
     Args:
-        retry: pauses between tries.
-        max_deliveries: gives the number of tries before a message of a consumer, by its name, is given up.
+        retry: pauses between deliveries.
+        max_deliveries: returns the limit of deliveries of a consumer, by its name.
         dead_letter: publishes to the dead-letter stream; idempotent by stream, sequence and consumer.
     """
 
@@ -127,38 +127,38 @@ class Outcomes:
         self._retry = retry
         self._max_deliveries = max_deliveries
         self._dead_letter = dead_letter
-        self._in_work: set[tuple[str, str, int, datetime]] = set()
+        self._in_progress: set[tuple[str, str, int, datetime]] = set()
         self._concluded: dict[tuple[str, str, int, datetime], None] = {}
 
     def __call__(self, msg: Any, *, context: Any) -> OutcomeMiddleware:
-        """Make the middleware of one message."""
+        """Create the middleware of one message."""
         return OutcomeMiddleware(msg, context=context, outcomes=self)
 
     async def conclude(self, msg: NatsMessage, handle: Callable[[Any], Awaitable[Any]]) -> None:
-        """Handle a message and end its delivery."""
+        """Handle a message, and decide the outcome of its delivery."""
         delivery = Delivery.of(msg)
-        if delivery.message in self._concluded:  # its acknowledgement was lost, or its consumer was recreated
+        if delivery.message in self._concluded:  # the acknowledgement was lost, or the consumer was recreated
             await _send(msg.ack, delivery)
-        elif delivery.message in self._in_work:  # the server missed heartbeats: the process, or its clock, stood still
-            log.info("delivered again while in work", subject=delivery.subject, sequence=delivery.sequence)
+        elif delivery.message in self._in_progress:  # the server missed heartbeats: the process was suspended
+            log.info("redelivered while in progress", subject=delivery.subject, sequence=delivery.sequence)
         else:
-            self._in_work.add(delivery.message)
+            self._in_progress.add(delivery.message)
             try:
                 await self._decide(msg, handle, delivery)
             finally:
-                self._in_work.discard(delivery.message)
+                self._in_progress.discard(delivery.message)
 
     async def _decide(self, msg: NatsMessage, handle: Callable[[Any], Awaitable[Any]], delivery: Delivery) -> None:
         try:
             if self._is_exhausted(delivery, counting_this=False):
-                # Earlier deliveries ended without a word: the handler takes its process down. Do not try again.
-                await self._give_up(msg, delivery, "exhausted", "every earlier delivery ended without an answer")
+                # All earlier deliveries ended without a reply: the handler crashes the process. Do not retry.
+                await self._give_up(msg, delivery, "exhausted", "every earlier delivery ended without a response")
                 return
             await handle(msg)
         except POISON as error:
             await self._give_up(msg, delivery, "poison", _describe(error))
-        except Exception as error:  # noqa: BLE001 - the one place where a handler's failure is decided
-            await self._again_or_give_up(msg, delivery, error)
+        except Exception as error:  # noqa: BLE001 - the only place that handles errors of handlers
+            await self._retry_or_give_up(msg, delivery, error)
         else:
             await self._end(msg.ack, delivery)
 
@@ -166,13 +166,13 @@ class Outcomes:
         limit = self._max_deliveries(delivery.consumer)
         return delivery.count >= limit + (0 if counting_this else 1)
 
-    async def _again_or_give_up(self, msg: NatsMessage, delivery: Delivery, error: Exception) -> None:
+    async def _retry_or_give_up(self, msg: NatsMessage, delivery: Delivery, error: Exception) -> None:
         if self._is_exhausted(delivery, counting_this=True):
             await self._give_up(msg, delivery, "exhausted", _describe(error))
             return
         pause = self._retry.pause(delivery.count)
         log.warning(
-            "message will be tried again",
+            "message will be redelivered",
             subject=delivery.subject,
             deliveries=delivery.count,
             pause_seconds=round(pause, 3),
@@ -194,11 +194,11 @@ class Outcomes:
 
 
 async def _send(send: Callable[[], Awaitable[None]], delivery: Delivery) -> None:
-    """Answer the server. Where that fails the message is delivered again, which is no failure of its handler."""
+    """Send an acknowledgement. If that fails, the message is redelivered; the handler has not failed."""
     try:
         await send()
     except (nats.errors.Error, OSError) as error:
-        log.warning("delivery not answered", subject=delivery.subject, sequence=delivery.sequence, error=repr(error))
+        log.warning("acknowledgement not sent", subject=delivery.subject, sequence=delivery.sequence, error=repr(error))
 
 
 def _describe(error: Exception) -> str:

@@ -1,8 +1,8 @@
-"""Which names a server answers to.
+"""The names by which a server may be addressed.
 
-A page in a browser reaches a server on the user's machine under a name of its own that resolves to loopback (DNS
-rebinding), or under the right name from a foreign origin. The browser says so in `Host` (RFC 9110, section 7.2) and
-`Origin` (RFC 6454, section 7).
+A web page can reach a server on the user's machine under another name that resolves to loopback (DNS rebinding), or
+under the correct name from another origin. The browser sends the name in `Host` (RFC 9110, section 7.2) and the origin
+in `Origin` (RFC 6454, section 7).
 """
 
 import re
@@ -20,14 +20,14 @@ _HIGHEST_PORT = 65535
 
 @dataclass(frozen=True)
 class Authority:
-    """A host, in lower case and without a trailing dot or brackets, and a port where one is named."""
+    """A host, in lower case and without a trailing dot or brackets, and an optional port."""
 
     host: str
     port: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> "Authority":
-        """`host`, `host:port` or `[IPv6]:port`. Raises ValueError."""
+        """Parse `host`, `host:port` or `[IPv6]:port`. Raises ValueError."""
         parsed = _AUTHORITY.fullmatch(text)
         if parsed is None:
             raise ValueError("it is not a host, or host:port")
@@ -41,7 +41,7 @@ class Authority:
 
     @classmethod
     def of_origin(cls, origin: str) -> "Authority":
-        """That of `http://host:port` or `https://host:port`, always with a port. Raises ValueError."""
+        """Parse `http://host:port` or `https://host:port`; the result always has a port. Raises ValueError."""
         scheme, separator, rest = origin.partition("://")
         if not separator or scheme not in _SCHEME_PORTS:
             raise ValueError("it is not an origin of http or https")
@@ -53,7 +53,7 @@ class OwnNames:
     """The names of one server.
 
     Args:
-        configured: `host` for this host with the usual ports or the one that is listened on, `host:port` for no other.
+        configured: `host` for the default ports and the port of the server, or `host:port` for only this port.
 
     Raises:
         ValueError: a configured name is not valid.
@@ -63,12 +63,12 @@ class OwnNames:
         self._configured = frozenset(Authority.parse(name) for name in configured)
 
     def include(self, asked: Authority, local: Authority) -> bool:
-        """Whether a request is for this server.
+        """Return whether a request is for this server.
 
         Args:
-            asked: what the request says.
-            local: address and port to which the connection came. An address is no way around: a name that resolves
-                to it is what a browser would send.
+            asked: the authority in the request.
+            local: the local address and port of the connection. Accepting an address is safe: after DNS rebinding, a
+                browser sends a name.
         """
         ports = {asked.port} if asked.port else set(_SCHEME_PORTS.values())
         if asked.host in _LOOPBACK | {local.host} and local.port in ports:
@@ -79,9 +79,9 @@ class OwnNames:
 
 
 def local_authority(address: object) -> Authority:
-    """A socket's own name, as `getsockname` gives it, such as `("127.0.0.1", 8080)`. Raises ValueError."""
+    """The authority of a socket from `getsockname`, such as `("127.0.0.1", 8080)`. Raises ValueError."""
     if not isinstance(address, tuple):
-        raise ValueError("it is not an address of IP")  # noqa: TRY004 - what cannot be a name is a wrong value
+        raise ValueError("it is not an address of IP")  # noqa: TRY004 - the value is invalid
     host = ip_address(address[0])
     mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
     return Authority(str(mapped or host), int(address[1]))

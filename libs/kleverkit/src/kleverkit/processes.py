@@ -1,4 +1,4 @@
-"""Which process has an id: this one, or a later one that was given the same id."""
+"""Identifies processes, so that a process is not confused with a later one that has the same id."""
 
 import os
 import platform
@@ -8,20 +8,20 @@ from kleverproto.base import WireModel
 
 PROC = Path("/proc")
 ENDED = (b"Z", b"X")
-"""States of a process of which only the exit status is left."""
+"""States of a process that has exited."""
 STATE, STARTED = 0, 19
-"""Places after the program's name, which may hold blanks: fields 3 and 22 of proc_pid_stat(5)."""
+"""Indexes after the program's name, which may contain spaces: fields 3 and 22 of proc_pid_stat(5)."""
 
 
 def identity(pid: int, proc: Path = PROC) -> str | None:
-    """What no other process has, on this machine, at any time; None where the process has ended.
+    """A unique identity of a process on this machine; None if the process has exited.
 
-    It is the boot's id with the start in clock ticks since then. Neither moves when the wall clock is set, while the
-    time of start that psutil gives on Linux does. Systems without procfs (macOS) keep that time in the kernel.
+    It consists of the boot id and the start time in clock ticks since boot. Neither changes when the wall clock is
+    set, unlike psutil's start time on Linux. Systems without procfs (macOS) store the start time in the kernel.
 
     Args:
         pid: id of the process.
-        proc: where procfs is mounted.
+        proc: mount point of procfs.
     """
     boot = proc / "sys" / "kernel" / "random" / "boot_id"
     if not boot.exists():
@@ -44,28 +44,28 @@ def _by_time(pid: int) -> str | None:
 
 
 class ProcessReference(WireModel):
-    """A process, as another one can recognise it later."""
+    """A reference by which another process can identify a process later."""
 
     pid: int
     identity: str
     """See `identity`."""
     machine: str
-    """The boot and the PID namespace in which `pid` counts."""
+    """The boot and the PID namespace in which `pid` is valid."""
 
 
 def this_process(proc: Path = PROC) -> ProcessReference:
-    """The process that asks."""
+    """The reference of this process."""
     pid = os.getpid()
     return ProcessReference(pid=pid, identity=identity(pid, proc) or "", machine=_machine(proc))
 
 
 def has_exited(process: ProcessReference, proc: Path = PROC) -> bool:
-    """Whether it is certain that a process has exited; False where that cannot be seen from here."""
+    """Return whether a process is known to have exited; False if it is not visible from here."""
     return is_visible(process, proc) and identity(process.pid, proc) != process.identity
 
 
 def is_visible(process: ProcessReference, proc: Path = PROC) -> bool:
-    """Whether its id means the same here: on this machine, since its last boot, and in this container."""
+    """Return whether the process's id is valid here: on this machine, since its last boot, and in this container."""
     return process.machine == _machine(proc)
 
 

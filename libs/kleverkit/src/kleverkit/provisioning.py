@@ -1,4 +1,4 @@
-"""Streams and buckets of the contract on the server: whether each is there as it should be, and how to make it so."""
+"""Checks and creates the streams and buckets of the contract on the server."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from nats.js import JetStreamContext, api
 from kleverproto.streams import BUCKETS, STREAMS, BucketSpec, StreamSpec
 
 NAME_IN_USE = 10058
-"""JetStream's error code for a stream that another service has created meanwhile, with another first sequence."""
+"""JetStream's error code for a stream that another service has created with another first sequence."""
 DUPLICATE_WINDOW_SECONDS = 120
 STORE_NOT_CREATED = 10049
 """JetStream's error code while the directory of a deleted stream of the same name is still being removed."""
@@ -20,23 +20,23 @@ TRIES, PAUSE = 20, 0.05
 
 
 class Part(Protocol):
-    """Something on the server that a service cannot work without. Methods raise what nats-py raises."""
+    """An object on the server that a service needs. Methods raise the errors of nats-py."""
 
     @property
     def name(self) -> str:
-        """As operators know it."""
+        """The name of the object, for operators."""
         ...
 
-    async def is_there(self, js: JetStreamContext) -> bool:
-        """Whether it exists as the contract says."""
+    async def exists(self, js: JetStreamContext) -> bool:
+        """Return whether the object exists with the configuration of the contract."""
         ...
 
-    async def make(self, js: JetStreamContext) -> None:
-        """Create it, or bring it up to date; nothing happens where another service was first."""
+    async def create(self, js: JetStreamContext) -> None:
+        """Create or update the object; no effect if another service has done so."""
         ...
 
-    async def note(self, js: JetStreamContext) -> None:
-        """Keep what is needed to create it again as it was when it was last seen."""
+    async def save_state(self, js: JetStreamContext) -> None:
+        """Store the state that is needed to recreate the object."""
         ...
 
 
@@ -44,18 +44,18 @@ class StreamPart:
     """A stream of events.
 
     Args:
-        spec: of the contract.
-        replicas: copies in a cluster; None where another service decides that.
+        spec: the stream in the contract.
+        replicas: number of replicas in a cluster; None leaves an existing stream as it is, and creates one with one.
     """
 
     def __init__(self, spec: StreamSpec, replicas: int | None) -> None:
         self.name = spec.name
         self.created: datetime | None = None
-        """When the server created the stream that was seen last: one that was deleted and made again is another."""
+        """Time when the server created the stream, by which a recreated stream is detected."""
         self._wanted = _stream_settings(spec, replicas)
         self._present: api.StreamConfig | None = None
 
-    async def is_there(self, js: JetStreamContext) -> bool:
+    async def exists(self, js: JetStreamContext) -> bool:
         """See `Part`."""
         self._present = None
         try:
@@ -65,23 +65,30 @@ class StreamPart:
         self._present, self.created = info.config, info.created
         return all(getattr(info.config, key) == value for key, value in self._wanted.items())
 
-    async def make(self, js: JetStreamContext) -> None:
+    async def create(self, js: JetStreamContext) -> None:
         """See `Part`."""
         if self._present is not None:
             await js.update_stream(self._present.evolve(**self._wanted))
             return
         await _create(js, api.StreamConfig(name=self.name, **self._wanted))
 
-    async def note(self, js: JetStreamContext) -> None:
+    async def save_state(self, js: JetStreamContext) -> None:
         """See `Part`: nothing."""
 
 
 class BucketPart:
-    """A KV bucket of documents."""
+    """A KV bucket of documents.
 
-    def __init__(self, spec: BucketSpec, replicas: int) -> None:
+    Args:
+        spec: the bucket in the contract.
+        replicas: see `StreamPart`.
+    """
+
+    def __init__(self, spec: BucketSpec, replicas: int | None) -> None:
         self.name = spec.name
-        self._config = api.StreamConfig(  # as NATS ADR-8 has it; nats-py's own call has no first sequence
+        self._replicas = replicas
+        self._present: api.StreamConfig | None = None
+        self._config = api.StreamConfig(  # as in NATS ADR-8; nats-py's function cannot set the first sequence
             name=spec.stream,
             subjects=[spec.subjects],
             max_msgs_per_subject=1,
@@ -90,57 +97,61 @@ class BucketPart:
             allow_direct=True,
             deny_delete=True,
             duplicate_window=DUPLICATE_WINDOW_SECONDS,
-            num_replicas=replicas,
+            num_replicas=replicas or 1,
         )
 
-    async def is_there(self, js: JetStreamContext) -> bool:
+    async def exists(self, js: JetStreamContext) -> bool:
         """See `Part`."""
+        self._present = None
         try:
-            await js.key_value(self.name)
+            self._present = (await js.stream_info(self._config.name or "")).config
         except nats.js.errors.NotFoundError:
             return False
-        return True
+        return self._replicas in {None, self._present.num_replicas}
 
-    async def make(self, js: JetStreamContext) -> None:
+    async def create(self, js: JetStreamContext) -> None:
         """See `Part`."""
+        if self._present is not None:
+            await js.update_stream(self._present.evolve(num_replicas=self._replicas))
+            return
         await _create(js, self._config)
 
-    async def note(self, js: JetStreamContext) -> None:
+    async def save_state(self, js: JetStreamContext) -> None:
         """See `Part`: nothing."""
 
 
-async def make_storable(part: Part, js: JetStreamContext) -> None:
-    """Make a part, waiting for the directory of a deleted namesake to go."""
+async def create_when_storable(part: Part, js: JetStreamContext) -> None:
+    """Create a part; wait until the server has removed the directory of a deleted stream with the same name."""
     for _ in range(TRIES):
         try:
-            return await part.make(js)
+            return await part.create(js)
         except nats.js.errors.APIError as error:
             if error.err_code != STORE_NOT_CREATED:
                 raise
             await asyncio.sleep(PAUSE)
-    return await part.make(js)
+    return await part.create(js)
 
 
 async def provision(
     js: JetStreamContext,
     *,
-    replicas: int = 1,
+    replicas: int | None = None,
     streams: Iterable[StreamSpec] = STREAMS,
     buckets: Iterable[BucketSpec] = BUCKETS,
 ) -> None:
-    """Make streams and buckets exist as the contract says; safe to call from every service at once."""
+    """Create or update streams and buckets as the contract specifies; services may call this concurrently."""
     parts: list[Part] = [StreamPart(stream, replicas) for stream in streams]
     parts += [BucketPart(bucket, replicas) for bucket in buckets]
     for part in parts:
-        if not await part.is_there(js):
-            await make_storable(part, js)
+        if not await part.exists(js):
+            await create_when_storable(part, js)
 
 
 async def _create(js: JetStreamContext, config: api.StreamConfig) -> None:
-    """Create a stream whose sequences are higher than those of any predecessor of its name.
+    """Create a stream whose sequences are higher than those of any earlier stream with the same name.
 
-    Intents, revisions and positions of readers are compared with what was remembered of a stream that was lost: with
-    sequences that begin at 1 again, everything new would look old. Milliseconds grow faster than messages do.
+    Services compare intents, revisions and positions with remembered ones, possibly of a lost stream. If sequences
+    began at 1 again, new messages would be treated as late. Therefore the first sequence is the time in milliseconds.
     """
     first = int(time.time() * 1000)
     try:

@@ -1,4 +1,4 @@
-"""Publishing events: the port that use cases see, and its NATS adapter."""
+"""The port for publishing events, and its adapters."""
 
 from typing import Any, Protocol
 
@@ -13,14 +13,14 @@ from .nats_calls import TOO_LARGE
 
 
 class EventPublisher(Protocol):
-    """Puts events into their streams."""
+    """Publishes events to their streams."""
 
     async def publish(self, event: Event[Any]) -> None:
-        """Store the event; the same id again within the stream's window is dropped.
+        """Store the event; a duplicate id within the stream's window is dropped.
 
         Raises:
-            TransientError: the event is not known to be stored.
-            TooLargeError: it is larger than a message may be.
+            TransientError: the event may not be stored.
+            TooLargeError: the event is larger than the limit for messages.
         """
         ...
 
@@ -37,7 +37,7 @@ class NatsEventPublisher:
         await self.store(event)
 
     async def store(self, event: Event[Any]) -> int:
-        """As `publish`; returns the event's position in its stream."""
+        """Like `publish`; returns the event's position in its stream."""
         headers, body = encode(event)
         try:
             stored = await self._broker.publish(
@@ -57,7 +57,7 @@ class NatsEventPublisher:
 
 
 class RecordingPublisher:
-    """Keeps what is published, dropping repeated ids as JetStream does: for tests and for running without NATS."""
+    """Records published events and drops duplicate ids, as JetStream does; for tests and for use without NATS."""
 
     def __init__(self) -> None:
         self.events: list[Event[Any]] = []

@@ -1,7 +1,7 @@
-"""Takes messages from one durable consumer and hands them to FastStream (docs/adr/0019).
+"""Pulls messages from a durable consumer and delivers them to FastStream (docs/adr/0019).
 
-FastStream's own loop swallows errors and asks again at once, for ever and without suspending once the connection
-is closed, and fetches messages that then wait behind busy handlers while their ack wait runs.
+FastStream's own loop ignores errors and retries immediately, even without suspending once the connection is closed. It
+also fetches messages that wait for busy handlers while their ack wait expires.
 """
 
 import asyncio
@@ -25,27 +25,27 @@ from .repeats import Repeats
 log = structlog.get_logger(__name__)
 
 FETCH_SECONDS = 2.0
-"""Longest wait of one fetch; also how long it takes to notice that its request was lost with a connection."""
+"""Longest wait of one fetch; also the time in which a request that was lost with its connection is detected."""
 PAUSE_SECONDS = 0.5
-"""Pause after a fetch that was refused."""
+"""Pause after a refused fetch."""
 CANCEL_SECONDS = 2.0
-"""How long a cancelled handler may take to put things in order."""
+"""Time that a cancelled handler has for its cleanup."""
 HEARTBEATS_PER_ACK_WAIT = 3
-"""Two reports of progress may be lost before a message is delivered again."""
+"""Two progress reports may be lost before a message is redelivered."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 class Pull:
-    """One consumer's messages: as many at a time as may be worked on, each under a heartbeat from its receipt.
+    """Delivers the messages of one consumer, up to its concurrency limit, each with a heartbeat from its receipt.
 
-    It stands where FastStream keeps its subscription, so that FastStream does not start a loop of its own.
+    It takes the place of FastStream's subscription, so that FastStream does not start its own loop.
 
     Args:
-        subscriber: what handles a message, with its middlewares.
-        consumer: where the messages are.
+        subscriber: handles messages, with its middlewares.
+        consumer: the consumer.
         clock: monotonic seconds.
-        sleep: waits.
+        sleep: waits for seconds.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Pull:
     ) -> None:
         self.consumer = consumer
         self.on_refusal: Callable[[], None] = lambda: None
-        """Called when the server refuses to deliver: the consumer may be gone."""
-        self.problem: str | None = f"{consumer.durable} has not begun to take messages"
-        """What is wrong, as a sentence, since the last fetch."""
+        """Called when the server refuses a fetch, since the consumer may have been deleted."""
+        self.problem: str | None = f"{consumer.durable} has not started to receive messages"
+        """The problem of the last fetch, as a sentence, or None."""
         self._subscriber = subscriber
         self._slots = asyncio.Semaphore(consumer.concurrency)
         self._working: set[asyncio.Task[None]] = set()
@@ -69,7 +69,7 @@ class Pull:
         self._sleep = sleep
 
     async def run(self, client: Client) -> None:
-        """Take messages until cancelled."""
+        """Pull messages until cancelled."""
         self.problem = None
         subscription = await client.jetstream().pull_subscribe_bind(
             stream=self.consumer.stream, durable=self.consumer.durable
@@ -82,7 +82,7 @@ class Pull:
                 await subscription.unsubscribe()
 
     async def take(self, subscription: JetStreamContext.PullSubscription) -> None:
-        """Start work on one message, as soon as there is a free slot and a message."""
+        """Start to handle one message, as soon as there is a free slot and a message."""
         await self._slots.acquire()
         try:
             message = await self._next(subscription)
@@ -94,7 +94,7 @@ class Pull:
         task.add_done_callback(self._working.discard)
 
     async def finish(self, within: float) -> None:
-        """Wait for the messages in work; those that take longer are cancelled, and delivered after their ack wait."""
+        """Wait for messages in progress; those that take longer are cancelled, and redelivered after their ack wait."""
         if self._working:
             _, late = await asyncio.wait(set(self._working), timeout=within)
             for task in late:
@@ -103,7 +103,7 @@ class Pull:
                 await asyncio.wait(late, timeout=CANCEL_SECONDS)
 
     async def unsubscribe(self) -> None:
-        """FastStream calls this when it stops a subscriber; `run` has been cancelled by then."""
+        """Called by FastStream when it stops a subscriber, after `run` was cancelled."""
 
     async def _next(self, subscription: JetStreamContext.PullSubscription) -> Msg:
         while True:
@@ -117,7 +117,7 @@ class Pull:
             else:
                 self.problem = None
                 return messages[0]
-            if self._clock() - asked < PAUSE_SECONDS:  # nats-py reports some refusals as time-outs
+            if self._clock() - asked < PAUSE_SECONDS:  # nats-py reports some refusals as timeouts
                 self.on_refusal()
                 await self._sleep(PAUSE_SECONDS)
 

@@ -1,17 +1,17 @@
-"""Keeps a log readable while the same problem happens again and again."""
+"""Limits log entries about repeated problems."""
 
 import time
 from collections.abc import Callable, Hashable
 
 REMEMBERED = 100
-"""Problems that are known at a time; with more of them the oldest counts as new again."""
+"""Number of problems that are remembered; further ones replace the oldest."""
 
 
 class Repeats:
-    """Says when a problem is worth a line: at once when it is a new one, then once in a while.
+    """Decides whether to log a problem: a new one immediately, a repeated one at intervals.
 
     Args:
-        seconds: between two lines about the same problem.
+        seconds: interval between two entries about the same problem.
         clock: monotonic seconds.
     """
 
@@ -21,7 +21,7 @@ class Repeats:
         self._logged: dict[Hashable, float] = {}
 
     def is_new(self, problem: Hashable) -> bool:
-        """Whether to log the problem now."""
+        """Return whether to log the problem now."""
         now = self._clock()
         if now < self._logged.get(problem, float("-inf")) + self._seconds:
             return False

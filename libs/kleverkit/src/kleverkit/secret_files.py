@@ -1,4 +1,4 @@
-"""Secrets of servings on one machine: a file each, that only its owner reads. Documents hold their names only."""
+"""Secrets of servings on one machine, each in a file for its owner only. Documents contain only their names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from kleverproto.variants import SecretRef
 from .durable import replace_file
 
 LARGEST = 64 * 1024
-"""Bytes; an environment holds about twice as much in all."""
+"""Limit of a secret in bytes; the limit of a whole environment is about twice as large."""
 
 
 class SecretNotFoundError(LookupError):
-    """A serving names a secret that is not there; the message says how it is set."""
+    """A serving refers to a secret that does not exist; the message contains the command that sets it."""
 
 
 @dataclass(frozen=True)
 class SecretFiles:
-    """The secrets below a directory, by namespace. Names are DNS labels, checked by whoever passes them in."""
+    """The secrets below a directory, by namespace. Names are DNS labels; callers must validate them."""
 
     directory: Path
 
     def set(self, namespace: str, name: str, value: str) -> None:
-        """Keep a secret, in the place of an older one of that name.
+        """Create or replace a secret.
 
         Raises:
-            ValueError: no environment can hold the value.
-            OSError: it cannot be written.
+            ValueError: the value is not valid in an environment.
+            OSError: the secret cannot be written.
         """
         if not value or "\0" in value or len(value.encode()) > LARGEST:
-            raise ValueError(f"a secret is text of 1 to {LARGEST} bytes, without a zero byte")
+            raise ValueError(f"a secret must be text of 1 to {LARGEST} bytes without a zero byte")
         place = self.directory / namespace
         for folder in (self.directory, place):
             folder.mkdir(parents=True, exist_ok=True)
@@ -43,20 +43,20 @@ class SecretFiles:
             return (self.directory / namespace / name).read_text()
         except FileNotFoundError as error:
             raise SecretNotFoundError(
-                f"there is no secret {name} in namespace {namespace}: `klever secrets set {name}` sets it"
+                f"secret {name} not found in namespace {namespace}: create it with `klever secrets set {name}`"
             ) from error
 
     def delete(self, namespace: str, name: str) -> None:
-        """Forget a secret. Raises SecretNotFoundError."""
+        """Delete a secret. Raises SecretNotFoundError."""
         self.get(namespace, name)
         (self.directory / namespace / name).unlink()
 
     def names(self) -> list[tuple[str, str]]:
-        """Namespace and name of every secret."""
+        """The namespaces and names of all secrets."""
         return sorted((path.parent.name, path.name) for path in self.directory.glob("*/[!_]*"))
 
     def resolved(self, namespace: str, env: Mapping[str, str | SecretRef]) -> dict[str, str]:
-        """Environment variables with the values of the secrets that they name. Raises SecretNotFoundError."""
+        """The environment variables, with references replaced by secrets. Raises SecretNotFoundError."""
         return {
             name: self.get(namespace, value.secret) if isinstance(value, SecretRef) else value
             for name, value in env.items()

@@ -1,4 +1,4 @@
-"""Runs a service: HTTP, the broker, background loops; in a stated order, and stopped in the reverse."""
+"""Runs a service: starts HTTP, the broker and background loops in order, and stops them in reverse order."""
 
 import asyncio
 import signal
@@ -50,7 +50,7 @@ SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 @dataclass
 class Runtime:
-    """What every service has, built once in its `app.py`."""
+    """The common parts of a service, built once in its `app.py`."""
 
     name: str
     settings: ServiceSettings
@@ -65,35 +65,35 @@ class Runtime:
     health: Health
     web: web.Application
     token: Token | None
-    """That of the platform, where one is set."""
+    """The token of the platform, if one is configured."""
     loops: list[Loop] = field(default_factory=list)
-    """Run for as long as the service does; started once NATS is there, restarted with a pause if they fail."""
+    """Background loops; started once NATS is connected, restarted after a pause if they fail."""
     refusal: Refusal = json_refusal
-    """The form of answers to requests that no handler sees, such as those with too large headers."""
+    """Creates responses to requests that reach no handler, such as those with too large headers."""
     lease: Lease | None = None
-    """Competed for as long as the service runs; see `kleverkit.leadership.while_leading`."""
+    """A lease for which the service competes while it runs; see `kleverkit.leadership.while_leading`."""
     leadership: Leadership | None = None
-    """Where it is set, a replica takes messages and runs loops only once it holds the lease."""
+    """If set, a replica takes messages and runs loops only once it holds the lease."""
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Called after the last message is handled, in order."""
     exit_reason: str | None = None
-    """Why the process exits without having been asked to."""
+    """The reason why the process exits without a signal."""
 
     def compete(self, lease: Lease) -> Lease:
-        """Compete for a lease from the start to the end of the service."""
+        """Compete for a lease while the service runs."""
         self.lease = lease
         self.health.add("lease", lease.problem)
         return lease
 
     def serve(self, routers: Iterable[NatsRouter]) -> None:
-        """Take messages with these handlers."""
+        """Add message handlers."""
         include_routers(self.broker, routers)
 
 
 def make_runtime(name: str, settings: ServiceSettings, *, application: web.Application | None = None) -> Runtime:
-    """Everything that the services share, unconnected; `application` may bring its own middlewares.
+    """Create the common parts of a service, without connecting; `application` may have its own middlewares.
 
-    Where NATS requires credentials, only the service TOPOLOGY may create what is missing there.
+    If NATS requires credentials, only the service TOPOLOGY may create streams, buckets and consumers.
     """
     metrics = CollectorRegistry()
     tracer_provider = make_tracer_provider(name, settings.otlp_endpoint)
@@ -135,10 +135,10 @@ def _needs(name: str, settings: ServiceSettings) -> Needs:
 
 
 async def run(runtime: Runtime) -> str | None:
-    """Serve until SIGTERM or SIGINT, or until the connection to NATS has ended for good; return the reason then.
+    """Serve until SIGTERM or SIGINT, or until the connection to NATS is closed; return the reason in the latter case.
 
-    HTTP comes first, so that `/healthz` answers and `/readyz` says what is missing while NATS is away. On the way
-    out messages in work are finished before HTTP closes.
+    HTTP starts first, so that `/healthz` responds and `/readyz` reports what is missing while NATS is not available.
+    On shutdown, messages in progress are finished before HTTP closes.
     """
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -152,19 +152,19 @@ async def run(runtime: Runtime) -> str | None:
         try:
             await asyncio.wait({main, stop, *ends}, return_when=asyncio.FIRST_COMPLETED)
             if main.done():
-                main.result()  # a failure to start ends the process with its traceback
+                main.result()  # a failed start ends the process with a traceback
                 await asyncio.wait({stop, *ends}, return_when=asyncio.FIRST_COMPLETED)
             if not stop.done():
                 runtime.exit_reason = next(end.result() for end in ends if end.done())
                 log.critical("this process exits, to be restarted by its supervisor", reason=runtime.exit_reason)
         finally:
-            await cancel([main, stop, *ends])  # before the stack unwinds: a start in the middle may still add to it
+            await cancel([main, stop, *ends])  # before the stack unwinds, since an incomplete start may still add to it
         log.info("stopping")
     return runtime.exit_reason
 
 
 async def _closed(runtime: Runtime) -> str:
-    """Restarting is simpler and safer than giving each part another client (docs/adr/0019)."""
+    """Wait until the connection is closed: a restart is simpler and safer than a new client (docs/adr/0019)."""
     return f"the server closed the connection to NATS: {await runtime.connection.closed()}"
 
 
@@ -182,19 +182,19 @@ async def _serve_http(runtime: Runtime, stack: AsyncExitStack) -> None:
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, runtime.settings.host, runtime.settings.port, reuse_address=True)
     await site.start()
-    server = cast("asyncio.Server", site._server)  # noqa: SLF001 - aiohttp has no public way to the bound port
+    server = cast("asyncio.Server", site._server)  # noqa: SLF001 - aiohttp has no public API for the bound port
     log.info("http ready", address=_address(server.sockets[0]))
 
 
 async def _serve_messages(runtime: Runtime, stack: AsyncExitStack) -> None:
-    """Connect, provide, take messages, run loops; each for as long as it takes, since NATS may start later."""
+    """Connect, wait for streams, take messages and run loops, without a timeout, since NATS may start later."""
     keeping = BackgroundLoop(runtime.topology.run)
     runtime.health.add("loops", loops_check([keeping]))
     stack.push_async_callback(close_broker, runtime.broker)
     prepared = None
     if runtime.leadership is None:
         prepared = _prepare(runtime, keeping)
-    else:  # the leader's consumers are there before it is one
+    else:  # a standby keeps the leader's consumers ready
         runtime.topology.need(consumer for consumer in CONSUMERS if consumer.service == runtime.name)
     await _connect(runtime)
     _start(stack, [keeping])
@@ -213,7 +213,7 @@ async def _serve_messages(runtime: Runtime, stack: AsyncExitStack) -> None:
 
 
 def _prepare(runtime: Runtime, keeping: BackgroundLoop) -> tuple[Consumption, list[BackgroundLoop]]:
-    """What takes messages, and the loops; readiness depends on both."""
+    """The consumption of messages, and the loops; readiness depends on both."""
     consumption = Consumption(runtime.broker, runtime.topology)
     loops = [BackgroundLoop(loop) for loop in runtime.loops]
     runtime.health.add("consumers", consumption.problem)
@@ -237,7 +237,7 @@ async def _connect(runtime: Runtime) -> None:
 
 
 async def _finish(runtime: Runtime) -> None:
-    """Comes last whether NATS was ever there or not: what a service started outside itself must end."""
+    """Run the stop callbacks last, even if NATS was never connected, to stop external processes."""
     for callback in runtime.on_stop:
         await callback()
     runtime.tracer_provider.shutdown()
@@ -249,11 +249,11 @@ def _address(bound: socket.socket) -> str:
 
 
 def main(service: str, settings_type: type[SettingsT], build: Callable[[SettingsT], Runtime]) -> None:
-    """Entry point of a service's `__main__`: settings from the environment, logging, then `run` on uvloop.
+    """Entry point of a service's `__main__`: reads settings, configures logging, and calls `run` on uvloop.
 
-    Wrong settings, and files they name that cannot be read, end the process with a sentence for each.
+    Invalid settings, and files that cannot be read, end the process with a message for each.
     """
-    import uvloop  # noqa: PLC0415 - only processes need it, not those who import a service
+    import uvloop  # noqa: PLC0415 - not needed by programs that import a service
 
     try:
         settings = settings_type()

@@ -1,4 +1,4 @@
-"""OpenTelemetry: spans are always made and carried on; they leave the process only where that is configured."""
+"""OpenTelemetry: spans are always created and propagated, and exported if an endpoint is configured."""
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 
 def make_tracer_provider(service: str, otlp_endpoint: str | None) -> TracerProvider:
-    """The provider of this process, set as the global one so that libraries find it."""
+    """Create the tracer provider of this process, and set it as the global one for libraries."""
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"klever-{service}"}))
     if otlp_endpoint:
         exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")

@@ -1,4 +1,4 @@
-"""The token that lets a program in: a shared secret in a file, sent as a bearer token (RFC 6750, section 2.1)."""
+"""The access token for programs: a shared secret in a file, sent as a bearer token (RFC 6750, section 2.1)."""
 
 import hashlib
 import hmac
@@ -7,18 +7,18 @@ from pathlib import Path
 from .errors import PermanentError
 
 SHORTEST = 32
-"""Characters; what `klever up` makes has 256 random bits in 43."""
+"""Characters; a token of `klever up` has 43 characters with 256 random bits."""
 
 
 class Token:
-    """A secret that is compared without a hint at how much of it was right."""
+    """A secret that is compared in constant time."""
 
     def __init__(self, secret: str) -> None:
         self._digest = _digest(secret)
 
     @classmethod
     def read(cls, path: Path) -> "Token":
-        """That of a file. Raises PermanentError: it cannot be read, or holds no such secret."""
+        """Read a token from a file. Raises PermanentError if the file cannot be read or contains no token."""
         try:
             secret = path.read_text("ascii").strip()
         except (OSError, UnicodeError) as error:
@@ -28,12 +28,12 @@ class Token:
         return cls(secret)
 
     def is_in(self, authorization: str) -> bool:
-        """Whether the value of an Authorization header carries it."""
+        """Return whether the value of an Authorization header contains the token."""
         scheme, _, credentials = authorization.partition(" ")
         return scheme.lower() == "bearer" and self.is_same(credentials.strip())
 
     def is_same(self, secret: str) -> bool:
-        """Whether this is the secret."""
+        """Return whether this is the secret."""
         return hmac.compare_digest(_digest(secret), self._digest)
 
 

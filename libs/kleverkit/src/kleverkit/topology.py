@@ -1,4 +1,4 @@
-"""Keeps the streams, buckets and consumers that a service needs in being (docs/adr/0019)."""
+"""Reconciles the streams, buckets and consumers that a service needs (docs/adr/0019)."""
 
 import asyncio
 import time
@@ -16,21 +16,21 @@ from kleverproto.streams import BUCKETS, LEASES_BUCKET, POSITIONS_BUCKET, STREAM
 from .consumers import ConsumerPart
 from .errors import TransientError
 from .nats_calls import ClientSource
-from .provisioning import BucketPart, Part, StreamPart, make_storable
+from .provisioning import BucketPart, Part, StreamPart, create_when_storable
 from .repeats import Repeats
 
 log = structlog.get_logger(__name__)
 
 PERIOD_SECONDS = 2.0
-"""Between two looks, unless something asks for one earlier."""
+"""Interval between two checks, unless one is requested earlier."""
 RETRY_SECONDS = 0.5
-"""Between two looks while something is wrong."""
+"""Interval between two checks while there is a problem."""
 SHORTEST_SECONDS = 0.1
-"""Between two looks, however often one is asked for."""
+"""Shortest interval between two requested checks."""
 REQUEST_SECONDS = 2.0
-"""Longest wait for one answer of the server."""
+"""Timeout of one request to the server."""
 STALE_SECONDS = 10.0
-"""Readiness does not rely on a look that is older than this."""
+"""Age of a check after which readiness does not rely on it."""
 
 UNREACHABLE = (
     nats.errors.TimeoutError,
@@ -38,17 +38,17 @@ UNREACHABLE = (
     nats.js.errors.ServiceUnavailableError,
     OSError,
 )
-"""What ends a look at once, since the next part would fail in the same way."""
+"""Errors that end a check immediately, since other parts would fail in the same way."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a service needs on the server, besides its consumers.
+    """The streams and buckets that a service needs on the server.
 
     Attributes:
-        streams: all of the contract, where nothing else is said.
-        buckets: likewise.
-        creates: whether the service creates what is missing; else it waits until another one has.
+        streams: all of the contract by default.
+        buckets: all of the contract by default.
+        creates: whether the service creates missing ones; otherwise it waits for another service to do so.
     """
 
     streams: Sequence[StreamSpec] = STREAMS
@@ -57,12 +57,12 @@ class Needs:
 
 
 class Topology:
-    """What a service needs on the server: looked at again and again, and made where it is missing.
+    """Checks the streams, buckets and consumers of a service periodically, and creates missing ones.
 
     Args:
-        client: gives the connected client.
-        needs: what to look at.
-        replicas: copies of each stream and bucket.
+        client: returns the connected client.
+        needs: the streams and buckets.
+        replicas: number of replicas of each stream and bucket, existing ones included; None creates them with one.
         clock: monotonic seconds.
     """
 
@@ -71,7 +71,7 @@ class Topology:
         client: ClientSource,
         needs: Needs = Needs(),
         *,
-        replicas: int = 1,
+        replicas: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -79,40 +79,41 @@ class Topology:
         self._creates = needs.creates
         copies = replicas if needs.creates else None
         self._streams = {spec.name: StreamPart(spec, copies) for spec in needs.streams}
-        self._buckets = [BucketPart(spec, replicas) for spec in needs.buckets]
+        self._buckets = [BucketPart(spec, copies) for spec in needs.buckets]
         self._consumers: list[ConsumerPart] = []
         self._problems: dict[str, str] = {}
-        self._failure: str | None = "they have not been looked at yet"
-        self._looked_at = clock()
+        self._failure: str | None = "they have not been checked yet"
+        self._checked_at = clock()
         self._wake = asyncio.Event()
         self._complete = asyncio.Event()
         self._repeats = Repeats(clock=clock)
 
     def need(self, consumers: Iterable[ConsumerSpec]) -> None:
-        """Keep these consumers too, those that are kept already aside."""
+        """Add consumers, except those that were added before."""
         known = {part.name for part in self._consumers}
         new = [spec for spec in consumers if spec.durable not in known]
         self._consumers += [ConsumerPart(spec, self._streams[spec.stream]) for spec in new]
 
-    def look_now(self) -> None:
-        """Look without waiting for the next time: something does not work."""
+    def check_now(self) -> None:
+        """Request a check without waiting for the interval, because there is a problem."""
         self._wake.set()
 
     async def complete(self) -> None:
-        """Wait until everything has been there once."""
+        """Wait until everything has existed once."""
         await self._complete.wait()
 
     async def run(self) -> None:
-        """Look, and make what is missing, until cancelled."""
+        """Check periodically, and create missing parts, until cancelled."""
         while True:
             await self.reconcile()
             await asyncio.sleep(SHORTEST_SECONDS)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), RETRY_SECONDS if self._is_troubled() else PERIOD_SECONDS)
+                async with asyncio.timeout(RETRY_SECONDS if self._is_troubled() else PERIOD_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def reconcile(self) -> None:
-        """Look once at everything, and make what is missing."""
+        """Check everything once, and create missing parts."""
         try:
             js = self._client().jetstream(timeout=REQUEST_SECONDS)
             for part in self._parts():
@@ -124,14 +125,14 @@ class Topology:
             self._failure = None
             if not self._problems:
                 self._complete.set()
-        self._looked_at = self._clock()
+        self._checked_at = self._clock()
 
     async def streams_problem(self) -> str | None:
-        """A readiness check of streams and buckets."""
+        """Readiness check of streams and buckets."""
         return self._problem("streams and buckets", [*self._streams.values(), *self._buckets])
 
     async def consumers_problem(self) -> str | None:
-        """A readiness check of consumers."""
+        """Readiness check of consumers."""
         return self._problem("consumers", self._consumers)
 
     def _is_troubled(self) -> bool:
@@ -142,29 +143,29 @@ class Topology:
 
     async def _reconcile(self, part: Part, js: JetStreamContext) -> None:
         try:
-            if not await part.is_there(js):
+            if not await part.exists(js):
                 self._problems[part.name] = f"{part.name} is missing, or not as the contract says"
                 if not self._creates:
                     return
-                await make_storable(part, js)
-                note = log.warning if self._complete.is_set() else log.info
-                note("created on NATS, since it was missing or not as it should be", name=part.name)
+                await create_when_storable(part, js)
+                write_log = log.warning if self._complete.is_set() else log.info
+                write_log("created on NATS: it was missing or had another configuration", name=part.name)
             elif self._creates:
-                await part.note(js)
+                await part.save_state(js)
         except UNREACHABLE:
             raise
         except nats.errors.Error as error:
-            self._problems[part.name] = f"{part.name} cannot be made: {_reason(error)}"
+            self._problems[part.name] = f"{part.name} cannot be created: {_reason(error)}"
             self._report(self._problems[part.name])
         else:
             self._problems.pop(part.name, None)
 
     def _problem(self, what: str, parts: Sequence[Part]) -> str | None:
         if self._failure is not None:
-            return f"NATS does not say whether the {what} are there: {self._failure}"
-        age = self._clock() - self._looked_at
+            return f"the {what} cannot be checked: {self._failure}"
+        age = self._clock() - self._checked_at
         if age > STALE_SECONDS:
-            return f"the {what} were last looked at {age:.0f} seconds ago"
+            return f"the {what} were last checked {age:.0f} seconds ago"
         return "; ".join(self._problems[part.name] for part in parts if part.name in self._problems) or None
 
     def _report(self, problem: str) -> None:

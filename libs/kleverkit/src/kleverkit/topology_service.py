@@ -1,7 +1,7 @@
-"""The service that creates streams, buckets and consumers, and creates them again where they were lost.
+"""The service that creates streams, buckets and consumers, and recreates lost ones.
 
-Where NATS requires credentials no other service may: who may create a consumer or a stream decides where its messages
-go (docs/adr/0025).
+If NATS requires credentials, no other service may do this: a service that can create a consumer or a stream controls
+where its messages are sent (docs/adr/0025).
 """
 
 from pydantic_settings import SettingsConfigDict

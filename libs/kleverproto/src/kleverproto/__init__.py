@@ -1,1 +1,1 @@
-"""The Klever contract: events, resources, subjects, streams."""
+"""The Klever contract: events, documents, subjects and streams."""

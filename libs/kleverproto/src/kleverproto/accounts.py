@@ -1,4 +1,4 @@
-"""Who may pull and push in the embedded registry: the file that the CLI writes and the registry reads."""
+"""Accounts of the embedded registry: the file that the CLI writes and the registry reads."""
 
 from enum import StrEnum
 from typing import Annotated, Self, TypedDict, Unpack
@@ -9,38 +9,38 @@ from .base import StrictWireModel
 
 ANY_PROJECT = "*"
 PLATFORM_ACCOUNT = "klever"
-"""User name of the platform itself in its own registry; its password is in a file of its own."""
+"""User name of the platform itself in its registry. Its password is in a separate file."""
 
 ACCOUNT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._$+@-]{0,127}$"
 HASH_PATTERN = r"^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$"
 PROJECT_PATTERN = r"^(\*|[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)$"
 
 AccountName = Annotated[str, StringConstraints(pattern=ACCOUNT_NAME_PATTERN)]
-"""No colon, which ends the name in HTTP Basic authentication (RFC 7617)."""
+"""User name. It has no colon, which ends the name in HTTP Basic authentication (RFC 7617)."""
 BcryptHash = Annotated[str, StringConstraints(pattern=HASH_PATTERN)]
 ProjectName = Annotated[str, StringConstraints(pattern=PROJECT_PATTERN)]
 
 
 class Right(StrEnum):
-    """What may be done in a project; to push is also to pull and to delete."""
+    """A right in a project. `push` includes pulling and deleting."""
 
     PULL = "pull"
     PUSH = "push"
 
 
 class Account(StrictWireModel):
-    """A person or a robot."""
+    """The account of a person or a robot."""
 
     name: AccountName
     """The user name."""
     password_hash: BcryptHash
-    """bcrypt of the password, as `klever registry account add` and `htpasswd -B` write it."""
+    """bcrypt hash of the password, as written by `klever registry account add` and `htpasswd -B`."""
     projects: dict[ProjectName, Right] = Field(default_factory=dict)
-    """Right by project; `*` is every project."""
+    """Right by project; `*` stands for every project."""
 
 
 class AccountsChanges(TypedDict, total=False):
-    """What may be replaced in Accounts."""
+    """Fields of Accounts that can be replaced."""
 
     accounts: tuple[Account, ...]
     anonymous_pull: tuple[ProjectName, ...]
@@ -51,11 +51,11 @@ class Accounts(StrictWireModel):
     """All accounts of the registry."""
 
     accounts: tuple[Account, ...] = ()
-    """People and robots."""
+    """Accounts of people and robots."""
     anonymous_pull: tuple[ProjectName, ...] = ()
-    """Projects whose models anybody may pull; `*` is every project."""
+    """Projects whose models can be pulled without an account; `*` stands for every project."""
     quotas: dict[ProjectName, Annotated[int, Field(gt=0)]] = Field(default_factory=dict)
-    """Bytes that a project may have in the registry, by its name; `*` is each project that has none of its own."""
+    """Quota in bytes by project; `*` stands for every project without an entry."""
 
     @model_validator(mode="after")
     def _each_name_once(self) -> Self:
@@ -65,21 +65,21 @@ class Accounts(StrictWireModel):
         return self
 
     def replace(self, **changes: Unpack[AccountsChanges]) -> Self:
-        """The same accounts with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
     def find(self, name: str) -> Account | None:
-        """The account of a name."""
+        """Return the account with this name, or None."""
         return next((account for account in self.accounts if account.name == name), None)
 
     def quota_of(self, project: str) -> int | None:
-        """Bytes that a project may use; None if there is no quota."""
+        """Return the quota of a project in bytes; None if it has no quota."""
         return self.quotas.get(project, self.quotas.get(ANY_PROJECT))
 
     def with_account(self, account: Account) -> "Accounts":
-        """The same with an account more, or instead of the one of its name."""
+        """Return a copy with this account, which replaces one with the same name."""
         return self.replace(accounts=(*self.without(account.name).accounts, account))
 
     def without(self, name: str) -> "Accounts":
-        """The same without an account."""
-        return self.replace(accounts=tuple(one for one in self.accounts if one.name != name))
+        """Return a copy without the account with this name."""
+        return self.replace(accounts=tuple(account for account in self.accounts if account.name != name))

@@ -1,4 +1,4 @@
-"""The base of everything that crosses a process boundary."""
+"""Base classes of all values that cross a process boundary."""
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -20,6 +20,6 @@ class WireModel(BaseModel):
 
 
 class StrictWireModel(WireModel):
-    """A value that people write by hand: an unknown key is an error, because it is a typing mistake."""
+    """A value that people write by hand. An unknown key is an error, because it is probably misspelled."""
 
     model_config = ConfigDict(extra="forbid")

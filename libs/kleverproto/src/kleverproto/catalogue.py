@@ -1,6 +1,7 @@
-"""Every event type: its name, model, subject and stream; its producers and consumers follow from other tables.
+"""The table of all event types: name, model, subject and stream.
 
-Schemas, AsyncAPI, docs/events.md, the encoder and the tests are all fed from this table.
+Producers and consumers follow from other tables. The schemas, AsyncAPI, docs/events.md, the encoder and the tests
+follow from this one.
 """
 
 from collections.abc import Callable
@@ -17,14 +18,14 @@ SCHEMA_BASE = "https://klever.dev/schemas"
 
 @dataclass(frozen=True, kw_only=True)
 class EventType:
-    """One line of the contract."""
+    """An event type of the contract."""
 
     data: type[WireModel]
     context: str
     event: str
-    """The event's name in the subject: lower case, past participle for facts."""
+    """Name of the event in the subject: lower case, past participle for facts."""
     names: Callable[[Any], tuple[str, ...]]
-    """Data to the names that end the subject."""
+    """Returns the names at the end of the subject for the data of an event."""
     stream: StreamSpec
     version: int = 1
 
@@ -45,26 +46,26 @@ class EventType:
 
     @property
     def filter(self) -> str:
-        """The subject filter that takes every event of this type."""
+        """The subject filter for all events of this type."""
         return subjects.every(self.context, self.event)
 
     @property
     def producers(self) -> tuple[str, ...]:
-        """Who may publish it."""
+        """Services that may publish the event; `any` for external systems."""
         return producers_of(self.data)
 
     @property
     def consumers(self) -> tuple[str, ...]:
-        """Services with a consumer that takes it, then those that read its stream."""
-        taking = [each.service for each in CONSUMERS if subjects.covers(self.filter, each.subject)]
-        return tuple(dict.fromkeys([*taking, *self.stream.readers]))
+        """Services with a consumer for the event, then those that read its whole stream."""
+        services = [each.service for each in CONSUMERS if subjects.covers(self.filter, each.subject)]
+        return tuple(dict.fromkeys([*services, *self.stream.readers]))
 
     def subject(self, data: WireModel) -> str:
-        """The NATS subject for this data."""
+        """Return the NATS subject for an event with this data."""
         return subjects.subject(self.context, self.event, *self.names(data))
 
     def about(self, *names: str) -> str:
-        """The subject filter that takes the events of this type about the thing that the names name."""
+        """Return the subject filter for the events of this type about one object, given by its names."""
         return subjects.subject(self.context, self.event, *names)
 
 
@@ -92,12 +93,12 @@ _NAMES = {"model": _model, "project": _project, "job": _job, "serving": _serving
 
 
 def _event(data: type[WireModel], context: str, event: str, stream: StreamSpec, *, about: str = "") -> EventType:
-    """A row of the table; `about` is the context whose names end the subject, where that is another one."""
+    """Return an event type. `about` is the context of the names in the subject, if it differs from `context`."""
     return EventType(data=data, context=context, event=event, names=_NAMES[about or context], stream=stream)
 
 
 class _JobRequestedType(EventType):
-    """The kind comes before the name, so that each kind of job has a consumer, and waits for no other."""
+    """The subject has the kind before the id, so that each kind of job has its own consumer."""
 
     def subject(self, data: WireModel) -> str:
         kind = cast("jobs.JobRequested", data).spec.kind

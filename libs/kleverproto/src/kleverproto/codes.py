@@ -1,26 +1,26 @@
-"""Every code of a problem: the only place where one is spelled.
+"""All codes of problems.
 
-Codes are stable, for programs; messages are for people and may change. A code is part of the problem of a document, of
-the events JobFailed, ServingFailed and the like, and of the answers of the HTTP API (RFC 9457). Codes of the
-distribution API are those of the OCI specification, and are not listed here.
+Codes are stable, for programs. Messages are for people and may change. Documents with a problem, events such as
+JobFailed and ServingFailed, and error responses of the HTTP API (RFC 9457) have a code. The codes of the distribution
+API are those of the OCI specification, and are not listed here.
 """
 
 from dataclasses import dataclass
 
 CODES: dict[str, "Code"] = {}
-"""Each code, by its spelling."""
+"""Descriptions by code."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """What a code means."""
+    """The description of a code."""
 
     code: str
     meaning: str
     services: tuple[str, ...]
-    """Which services report it."""
+    """Services that report the code."""
     status: int | None
-    """Of the HTTP API's answer; None where the code is part of documents and events only."""
+    """Status of HTTP responses with the code; None if only documents and events have it."""
 
 
 def _code(code: str, meaning: str, services: str, status: int | None = None) -> str:
@@ -33,16 +33,16 @@ def _code(code: str, meaning: str, services: str, status: int | None = None) -> 
 _ALL = "registry jobrunner deployer gateway"
 
 # Of every service
-INTERNAL = _code("internal", "The service has a fault; its log has the details.", _ALL, 500)
-UNAVAILABLE = _code("unavailable", "Something does not answer now; the same request may succeed later.", _ALL, 503)
+INTERNAL = _code("internal", "Internal error of the service; its log has the details.", _ALL, 500)
+UNAVAILABLE = _code("unavailable", "A required service does not respond; the request can be repeated later.", _ALL, 503)
 INVALID = _code("invalid", "The request or document is not valid; the message has the fields.", _ALL, 422)
-NOT_FOUND = _code("not_found", "There is nothing of this name.", _ALL, 404)
+NOT_FOUND = _code("not_found", "The object does not exist.", _ALL, 404)
 CONFLICT = _code("conflict", "The document was changed by another writer at the same time.", _ALL, 503)
-TOO_LARGE = _code("too_large", "It does not fit into a message of NATS.", _ALL, 413)
+TOO_LARGE = _code("too_large", "The content does not fit into a NATS message.", _ALL, 413)
 NO_HOME_DIRECTORY = _code(
     "no_home_directory", "The path of a setting begins with ~, and the user has no home directory.", _ALL
 )
-DISK_FULL = _code("disk_full", "No space is left on the disk; the job is Pending until there is.", "jobrunner")
+DISK_FULL = _code("disk_full", "The disk has no free space; the job stays Pending until it has.", "jobrunner")
 
 # Of requests to the HTTP API
 UNAUTHORIZED = _code("unauthorized", "The request has no valid token.", "gateway", 401)
@@ -53,7 +53,7 @@ METHOD_NOT_ALLOWED = _code("method_not_allowed", "The path does not support this
 UNKNOWN_HOST = _code("unknown_host", "The request is for a host name that is not the gateway's.", "gateway", 421)
 HEADERS_TOO_LARGE = _code("headers_too_large", "The request's headers are too large.", "gateway", 431)
 BODY_TOO_LARGE = _code("body_too_large", "The request's body is too large.", "gateway", 413)
-HTTP_ERROR = _code("http_error", "The request is not valid HTTP, or the answer is not one of Klever's.", "gateway", 400)
+HTTP_ERROR = _code("http_error", "The request is not valid HTTP, or the response is not Klever's.", "gateway", 400)
 MALFORMED_JSON = _code("malformed_json", "The request's body is not JSON.", "gateway", 400)
 UNSUPPORTED_MEDIA_TYPE = _code("unsupported_media_type", "The body is not declared as JSON.", "gateway", 415)
 ALREADY_EXISTS = _code("already_exists", "The name is in use.", "gateway", 409)
@@ -89,7 +89,7 @@ NOT_SCANNED = _code(
 
 # Of jobs
 UNSUPPORTED_KIND = _code("unsupported_kind", "The jobrunner does not run jobs of this kind.", "jobrunner")
-SIGNATURE_TOO_LARGE = _code("signature_too_large", "The signature does not fit into a message of NATS.", "jobrunner")
+SIGNATURE_TOO_LARGE = _code("signature_too_large", "The signature does not fit into a NATS message.", "jobrunner")
 OUT_OF_MEMORY = _code("out_of_memory", "The job needs more memory than its limit.", "jobrunner")
 TIMED_OUT = _code("timed_out", "The job needs more time than its limit.", "jobrunner")
 WORKER_DIED = _code("worker_died", "The worker process exited without a result.", "jobrunner")

@@ -1,4 +1,4 @@
-"""Conversions: their requests and their records."""
+"""Conversions: requests and records."""
 
 import json
 from collections.abc import Mapping
@@ -15,21 +15,21 @@ RECORD_TYPE = "application/vnd.klever.conversion.v1+json"
 CONVERTED_FROM = "klever.dev/converted-from"
 """Label of a converted model: `project/model@digest` of its source."""
 UNVERIFIED = "klever.dev/unverified"
-"""Label of a converted model that was not compared with its source: the reason. Conversions inherit it."""
+"""Label of a converted model that was not compared with its source; its value is the reason. Conversions inherit it."""
 MEASURED_ERROR = "klever.dev/measured-error"
 """Label of a converted model that was compared with its source: see `Verification.error`."""
 
 
 SAMPLES_TYPE = "application/vnd.klever.samples.v1+npz"
-"""Artifact type of the OCI referrer that holds samples for a check."""
+"""Artifact type of the OCI referrer that holds samples for verification."""
 INLINE_SAMPLES_BYTES = 64 * 1024
-"""Of the JSON of samples that are part of a request."""
+"""Maximum size of samples in a request, as JSON."""
 SAMPLES_BYTES = 256 * 1024 * 1024
-"""Of the .npz file with samples that are attached to a model."""
+"""Maximum size of the .npz file with samples that are attached to a model."""
 
 
 def unverified_warnings(labels: Mapping[str, str]) -> tuple[str, ...]:
-    """The warning of a version whose labels say that it was not compared with its source."""
+    """Return a warning if the labels show that the version was not compared with its source."""
     if UNVERIFIED not in labels:
         return ()
     warning = (
@@ -47,7 +47,7 @@ class Quantization(StrEnum):
 
 
 class ConversionChanges(TypedDict, total=False):
-    """What may be replaced in a Conversion."""
+    """Fields of Conversion that can be replaced."""
 
     to: str
     samples: dict[str, Any]
@@ -59,15 +59,15 @@ class Conversion(StrictWireModel):
     """A conversion to another format."""
 
     to: str
-    """The format, as ormbfile.yaml spells it."""
+    """The target format, as in ormbfile.yaml."""
     quantize: Quantization | None = None
     options: dict[str, str] = Field(default_factory=dict)
-    """For the converters, such as `opset`."""
+    """Options of the converters, such as `opset`."""
     samples: dict[str, Any] = Field(default_factory=dict)
-    """Inputs to check the result with: numbers, strings or nested lists by name, 64 KiB of JSON at most."""
+    """Inputs for verification: numbers, strings or nested lists by name, at most 64 KiB of JSON."""
     samples_digest: Digest | None = None
-    """Larger inputs: an artifact of the type `application/vnd.klever.samples.v1+npz` in the model's repository, whose
-    one layer is an .npz file of 256 MiB at most. Without any samples they are made up."""
+    """Larger inputs for verification: an artifact of the type `application/vnd.klever.samples.v1+npz` in the model's
+    repository, with one layer, an .npz file of at most 256 MiB. Without samples, inputs are generated."""
     allow_unverified: bool = False
     """Publish the result even if it could not be compared with its source."""
     ref: ModelRef | None = None
@@ -76,15 +76,15 @@ class Conversion(StrictWireModel):
     @field_validator("samples")
     @classmethod
     def _are_small(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """They are part of events and documents, which have a maximum size, and JSON has no NaN."""
+        """Check the size, because events and documents have a maximum size. Reject NaN, which JSON does not have."""
         try:
             size = len(json.dumps(value, allow_nan=False))
         except ValueError as error:
-            raise ValueError("NaN and infinity are no JSON: write null for a missing number") from error
+            raise ValueError("NaN and infinity are not valid JSON: write null for a missing number") from error
         if size > INLINE_SAMPLES_BYTES:
             raise ValueError(
-                f"{size} bytes of JSON are more than the {INLINE_SAMPLES_BYTES} that a request takes: attach the "
-                "samples to the model as an .npz file and give samplesDigest, as `klever convert --sample` does"
+                f"the samples are {size} bytes of JSON, the maximum is {INLINE_SAMPLES_BYTES}: attach them to "
+                "the model as an .npz file and set samplesDigest, or use `klever convert --sample`"
             )
         return value
 
@@ -95,11 +95,11 @@ class Conversion(StrictWireModel):
         return self
 
     def replace(self, **changes: Unpack[ConversionChanges]) -> Self:
-        """The same conversion with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
     def result(self, source: ModelRef) -> ModelRef:
-        """The name of the result."""
+        """Return the name of the result."""
         if self.ref:
             return self.ref
         suffix = "-".join(part for part in (self.to.lower(), self.quantize) if part)
@@ -107,7 +107,7 @@ class Conversion(StrictWireModel):
 
 
 class ConversionStep(WireModel):
-    """One program of the route."""
+    """One step of a conversion."""
 
     source_format: str
     target_format: str
@@ -115,28 +115,28 @@ class ConversionStep(WireModel):
     toolchain: str
     options: dict[str, str] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
-    """Versions of the tools, by package."""
+    """Versions of the tools by package."""
     seconds: float
 
 
 class Difference(WireModel):
-    """How far one output of the result is from the source's, on the same samples."""
+    """The difference of one output between the result and its source, for the same samples."""
 
     output: str
     absolute: float
-    """The largest absolute difference; of outputs that are no numbers, the share of values that differ."""
+    """The largest absolute difference; for outputs that are not numbers, the share of values that differ."""
     relative: float
-    """That, in parts of the range of the source's output."""
+    """`absolute` divided by `range`."""
     largest: float
     """The largest absolute value of the source's output."""
     range: float
-    """From the smallest to the largest value of the source's output; where all are the same, `largest`."""
+    """The distance from the smallest to the largest value of the source's output; `largest` if all are equal."""
     note: str | None = None
-    """Why the agreement proves little, if it does."""
+    """The reason if the comparison proves little."""
 
 
 class VerificationChanges(TypedDict, total=False):
-    """What may be replaced in a Verification."""
+    """Fields of Verification that can be replaced."""
 
     verified: bool
     reason: str | None
@@ -147,17 +147,17 @@ class Verification(WireModel):
 
     verified: bool
     reason: str | None = None
-    """Why it could not be compared, if it was not."""
+    """The reason if the result was not compared."""
     differences: tuple[Difference, ...] = ()
     seconds: float = 0.0
 
     def replace(self, **changes: Unpack[VerificationChanges]) -> Self:
-        """The same record with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
     @property
     def error(self) -> float:
-        """The largest difference of any output, in parts of the output's range."""
+        """The largest `relative` difference of all outputs."""
         return max((difference.relative for difference in self.differences), default=0.0)
 
     @property
@@ -186,5 +186,5 @@ class ConvertedModel(WireModel):
     registry: str
     """host:port from which it can be pulled."""
     is_cached: bool = False
-    """Whether it is the result of an earlier conversion of the same bytes."""
+    """True if an earlier conversion of the same bytes made the model."""
     record: ConversionRecord

@@ -1,17 +1,17 @@
-"""Dead letters: messages that could not be handled, for operators."""
+"""Dead letters: records for operators of messages that could not be handled."""
 
 from .base import WireModel
 
 
 class DeadLettered(WireModel):
-    """A message that could not be handled, with the reason; published once."""
+    """A message could not be handled. Published once per message."""
 
     stream: str
     sequence: int
-    """Position in the stream, so that an operator can read the original."""
+    """Sequence of the message in the stream, with which an operator can read it."""
     subject: str
     consumer: str
     deliveries: int
     reason: str
-    """`poison` (it can never be handled) or `exhausted` (every try failed)."""
+    """`poison` (the message can never be handled) or `exhausted` (every delivery failed)."""
     error: str

@@ -1,12 +1,12 @@
-"""How a document is deleted: pure steps, the same for every kind of document.
+"""Deletion of documents: pure steps, the same for all kinds of documents.
 
-1. A request for the deletion, ordered by its place in the stream, makes the document one that is being deleted, where
-   its owner has to stop something first, or puts a tombstone in its place. A late request changes nothing.
-2. The event of the deletion is published. Until then the tombstone is unannounced, and nothing takes its place.
-3. The tombstone is announced. It refuses requests from before the deletion.
-4. Once no such request can come any more, the tombstone is removed.
+1. A request for the deletion replaces the document by a tombstone. If the owner must stop something first, the request
+   marks the document as being deleted instead. A late request, by its sequence in the stream, changes nothing.
+2. The event of the deletion is published. Until then the tombstone is unannounced, and no document can replace it.
+3. The tombstone is marked as announced. It rejects requests from before the deletion.
+4. Once no such request can arrive any more, the tombstone is removed.
 
-`kleverkit.deletions` does what these steps say; a crash between any two of them is repaired there.
+`kleverkit.deletions` carries out these steps, and repairs a crash between any two of them.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from .base import WireModel
 from .documents import Intent, Tombstone, is_late
 
 TOMBSTONE_AGE = timedelta(hours=1)
-"""How long an announced tombstone stays. Owners whose requests can be later than that have further proof."""
+"""Lifetime of an announced tombstone. Owners whose requests can be later than that require further proof."""
 
 
 DocumentT = TypeVar("DocumentT", bound=WireModel)
 Known: TypeAlias = DocumentT | Tombstone[DocumentT] | None
-"""What is stored under a key."""
+"""The stored value of a key."""
 
 
 class _Status(Protocol):
@@ -31,23 +31,23 @@ class _Status(Protocol):
 
 
 class Ordered(Protocol):
-    """A document whose requests are ordered by their places in a stream."""
+    """A document whose requests are ordered by their sequences in a stream."""
 
     @property
     def status(self) -> _Status:
-        """Its newest request, among others."""
+        """The status, which has the newest request."""
         ...
 
 
 def newest_intent(known: Ordered | Tombstone[Any] | None) -> Intent | None:
-    """The newest request that a document or tombstone comes from."""
+    """Return the newest request that led to a document or tombstone."""
     if known is None or isinstance(known, Tombstone):
         return known.intent if known else None
     return known.status.intent
 
 
 def last_document(known: Known[DocumentT]) -> DocumentT | None:
-    """The document as it is, or as it was before its deletion."""
+    """Return the present document, or the last one before its deletion."""
     return known.document if isinstance(known, Tombstone) else known
 
 
@@ -59,17 +59,17 @@ def deletion_requested(
     *,
     begin: Callable[[DocumentT], DocumentT | Tombstone[DocumentT]],
 ) -> DocumentT | Tombstone[DocumentT] | None:
-    """What a request for a deletion makes of what is stored; None where it is late.
+    """Return the new value after a request for a deletion; None if the request is late.
 
-    The tombstone of what was never there keeps a request from taking effect that was made before the deletion and
-    is handled after it.
+    A document that never existed gets a tombstone, too: it rejects a request that was made before the deletion and is
+    handled after it.
 
     Args:
-        known: what is stored.
-        newest: the newest request that it comes from.
+        known: the stored value.
+        newest: the newest request that led to it.
         intent: the request.
-        now: the present.
-        begin: the document while its owner stops what it stands for, or its tombstone where there is nothing to stop.
+        now: the current time.
+        begin: returns the document in the phase of its deletion, or its tombstone if nothing has to be stopped.
     """
     if is_late(newest, intent):
         return None
@@ -79,18 +79,18 @@ def deletion_requested(
 
 
 def announced(known: Known[DocumentT], tombstone: Tombstone[DocumentT]) -> Tombstone[DocumentT] | None:
-    """The tombstone once its deletion is announced; None where it is already, or where something else is stored."""
+    """Return the tombstone as announced; None if it is announced already, or if another value is stored."""
     if not isinstance(known, Tombstone) or known.announced or not _are_same(known, tombstone):
         return None
     return known.replace(announced=True)
 
 
 def is_expired(tombstone: Tombstone[Any], now: datetime) -> bool:
-    """Whether a tombstone can be removed."""
+    """Return whether a tombstone can be removed."""
     return tombstone.announced and tombstone.deleted_at < now - TOMBSTONE_AGE
 
 
 def _are_same(one: Tombstone[Any], other: Tombstone[Any]) -> bool:
-    """By what survives the way through JSON and a move to another stream: documents may not, and places do not."""
+    """Compare event id and time: only these survive a round trip through JSON and a move to another stream."""
     ids = [each.intent.event_id if each.intent else None for each in (one, other)]
     return ids[0] == ids[1] and one.deleted_at == other.deleted_at

@@ -1,4 +1,4 @@
-"""The shape every stored document shares, and what is left of one that was deleted."""
+"""The common structure of all documents, and the tombstone of a deleted one."""
 
 from datetime import datetime
 from typing import Generic, Self, TypedDict, TypeVar, Unpack
@@ -11,16 +11,16 @@ DocT = TypeVar("DocT", bound=WireModel)
 
 
 class Problem(WireModel):
-    """Why something failed: a stable code for programs and a message for people."""
+    """The reason of a failure: a stable code for programs and a message for people."""
 
     code: str
-    """snake_case and stable, such as `invalid_model`."""
+    """Stable code in snake_case, such as `invalid_model`."""
     message: str
-    """What happened and what to do."""
+    """The problem and its remedy, as a sentence."""
 
 
 class DocumentChanges(TypedDict, Generic[SpecT, StatusT], total=False):
-    """What may be replaced in a document."""
+    """Fields of a document that can be replaced."""
 
     spec: SpecT
     status: StatusT
@@ -34,55 +34,55 @@ class Document(WireModel, Generic[SpecT, StatusT]):
     spec: SpecT
     status: StatusT
     generation: int = 1
-    """Grows by one with each change of the spec."""
+    """Increases by one with each change of the spec."""
     created_at: datetime
     updated_at: datetime
 
     def replace(self, **changes: Unpack[DocumentChanges[SpecT, StatusT]]) -> Self:
-        """The same document with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
 class Intent(WireModel):
-    """The request that a document's spec or deletion comes from; its place in the stream orders requests."""
+    """The request that led to a document's spec or deletion. Requests are ordered by their sequences in the stream."""
 
     sequence: int
-    """Position in the stream of the request."""
+    """Sequence of the request in its stream."""
     event_id: str
     correlation_id: str
 
     def at(self, sequence: int) -> Self:
-        """The same request at another position."""
+        """Return a copy with another sequence."""
         return self.model_copy(update={"sequence": sequence})
 
 
 def is_late(known: Intent | None, intent: Intent) -> bool:
-    """Whether a request is a repetition of the known one, or older: it changes nothing."""
+    """Return whether a request is the known one or an older one. A late request changes nothing."""
     return known is not None and intent.sequence <= known.sequence
 
 
 class TombstoneChanges(TypedDict, total=False):
-    """What may be replaced in a Tombstone."""
+    """Fields of Tombstone that can be replaced."""
 
     intent: Intent | None
     announced: bool
 
 
 class Tombstone(WireModel, Generic[DocT]):
-    """What is left of a document that was deleted, or of a deletion that came before its document.
+    """The record of a deleted document, or of a deletion that preceded its document.
 
-    It lets a late request be recognised, and an event of deletion that a crash prevented be published. It is the
-    payload of the KV bucket's own delete marker, so that every reader of the bucket sees a deletion.
+    With it, the owner recognises late requests, and publishes the event of the deletion if a crash prevented that. It
+    is the payload of the KV bucket's delete marker, so that every reader of the bucket sees a deletion.
     """
 
     document: DocT | None = None
-    """The document as it was last; None where there never was one."""
+    """The last document; None if it never existed."""
     intent: Intent | None = None
     """The request that deleted it."""
     announced: bool = False
-    """Whether the event of the deletion is known to be published."""
+    """True if the event of the deletion has been published."""
     deleted_at: datetime
 
     def replace(self, **changes: Unpack[TombstoneChanges]) -> Self:
-        """The same tombstone with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)

@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from .base import WireModel
 from .catalogue import BY_DATA, BY_TYPE, EventType
-from .mistakes import worded
+from .mistakes import describe_mistakes
 from .publishers import PUBLISHERS
 
 DataT = TypeVar("DataT", bound=WireModel)
 
 NAMESPACE = uuid.UUID("6b1f1f5e-6b0e-5c0a-9d35-0d3c7a0f3c11")
-"""Root of all derived ids."""
+"""Namespace of all derived ids."""
 
 STRUCTURED = "application/cloudevents"
 HEADER_PREFIX = "ce-"
@@ -36,7 +36,7 @@ class InvalidEventError(ValueError):
 
 
 class Event(BaseModel, Generic[DataT]):
-    """Something that happened, or a request, with its data."""
+    """A fact or a request, with its data."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 
@@ -55,33 +55,33 @@ class Event(BaseModel, Generic[DataT]):
 
     @property
     def event_type(self) -> EventType:
-        """The contract's line for this event."""
+        """The event type in the contract."""
         return BY_DATA[type(self.data)]
 
     @property
     def nats_subject(self) -> str:
-        """Where it is published."""
+        """The NATS subject of the event."""
         return self.event_type.subject(self.data)
 
 
 def derive_id(*parts: str) -> str:
-    """A uuid5 of the parts: the same cause gives the same id, so a replay is dropped as a duplicate."""
+    """Return a uuid5 of the parts. The same cause gives the same id, so that JetStream drops a duplicate."""
     return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
 
 
 def utc_now() -> datetime:
-    """The present, aware, in UTC."""
+    """Return the current time in UTC, timezone-aware."""
     return datetime.now(UTC)
 
 
 class EventSource:
-    """Makes the events of one service.
+    """Creates the events of one service.
 
     Args:
-        name: the service; becomes the CloudEvents `source`, `/klever/<name>`.
-        clock: gives the present as an aware datetime.
+        name: name of the service; the CloudEvents `source` is `/klever/<name>`.
+        clock: returns the current time, timezone-aware.
 
-    Each method raises ValueError for an event that the service does not publish: NATS would refuse it.
+    All methods raise ValueError for an event that the service may not publish: NATS would reject it.
     """
 
     def __init__(self, name: str, clock: Callable[[], datetime] = utc_now) -> None:
@@ -90,19 +90,19 @@ class EventSource:
         self._clock = clock
 
     def event(self, data: DataT, *, event_id: str, correlation_id: str | None = None) -> Event[DataT]:
-        """An event with an id of its own, the start of a correlation unless one is given."""
+        """Create an event with this id. It starts a new correlation unless one is given."""
         return self._make(data, event_id, correlation_id or event_id, None)
 
     def caused_by(self, cause: Event[Any], data: DataT, *parts: str) -> Event[DataT]:
-        """An event that follows from another.
+        """Create an event that another event has caused.
 
-        Its id derives from the cause, its type, its subject and the parts, so that events of one cause about several
-        things are several events.
+        Its id derives from the cause, the type, the subject and the parts. Events of one cause about several objects
+        have different ids.
         """
-        return self.following(cause.id, cause.correlation_id or cause.id, data, *parts)
+        return self.caused_by_ids(cause.id, cause.correlation_id or cause.id, data, *parts)
 
-    def following(self, causation_id: str, correlation_id: str, data: DataT, *parts: str) -> Event[DataT]:
-        """As `caused_by`, where only the ids of the cause are left, in a document."""
+    def caused_by_ids(self, causation_id: str, correlation_id: str, data: DataT, *parts: str) -> Event[DataT]:
+        """Like `caused_by`, for a cause of which only the ids are known."""
         event_type = BY_DATA[type(data)]
         event_id = derive_id(causation_id, event_type.type, _subject(event_type, data), *parts)
         return self._make(data, event_id, correlation_id, causation_id)
@@ -129,7 +129,7 @@ def _subject(event_type: EventType, data: WireModel) -> str:
 
 
 def encode(event: Event[Any]) -> tuple[dict[str, str], bytes]:
-    """The binary form: headers and payload."""
+    """Return headers and payload of the binary form."""
     attributes = event.model_dump(mode="json", exclude={"data"}, exclude_none=True)
     headers = {f"{HEADER_PREFIX}{name}": _quote(value) for name, value in attributes.items()}
     headers[MESSAGE_ID] = event.id
@@ -137,7 +137,7 @@ def encode(event: Event[Any]) -> tuple[dict[str, str], bytes]:
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Event[Any]:
-    """Read either form, and the data by the contract's model for its type.
+    """Parse a message in either form. The data is validated by the contract's model for the type.
 
     Raises:
         InvalidEventError: the message is not a CloudEvent, or not one of the contract.
@@ -150,7 +150,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> Event[Any]:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise InvalidEventError(f"not a valid {event_type.type}: {worded(error, model)}") from error
+        raise InvalidEventError(f"not a valid {event_type.type}: {describe_mistakes(error, model)}") from error
 
 
 def _fields(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

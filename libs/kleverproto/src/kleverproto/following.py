@@ -1,4 +1,4 @@
-"""What a serving does when a tag that it serves is pushed again: part of the document that people write."""
+"""Policy of a serving for new pushes to a served tag. Part of the serving document."""
 
 from enum import StrEnum
 
@@ -6,12 +6,12 @@ from .base import StrictWireModel
 
 
 class OnPush(StrEnum):
-    """What follows when the tag of a variant names another manifest."""
+    """The action when the tag of a variant names another manifest."""
 
     KEEP = "keep"
-    """The digest that was resolved is served until someone applies the serving again."""
+    """Serve the resolved digest until a user applies the serving again."""
     DEPLOY = "deploy"
-    """The new manifest is served once it is scanned, by the strategy, as if someone had applied the serving again."""
+    """Roll out the new manifest by the strategy once it is scanned, as if a user had applied the serving again."""
 
 
 class ServingPolicy(StrictWireModel):

@@ -1,4 +1,4 @@
-"""Names of model formats, as people write them in any case and the platform spells them."""
+"""Names of model formats. They are case-insensitive in input."""
 
 import difflib
 
@@ -7,19 +7,19 @@ FORMATS = (
     *("MLflow", "MLlib", "MXNetParams", "NetDef", "ONNX", "OpenVINO", "Others", "PMML", "PaddlePaddle", "Pickle"),
     *("SKLearn", "SafeTensors", "SavedModel", "Skops", "TFLite", "TensorRT", "TorchScript", "XGBoost"),
 )
-"""Every format that `modelformats` knows."""
+"""All formats that `modelformats` supports."""
 TARGETS = ("NetDef", "ONNX", "OpenVINO", "PMML", "SavedModel")
-"""Those that a conversion can make."""
+"""Formats that models can be converted to."""
 
 _BY_FOLDED = {name.lower(): name for name in FORMATS}
 
 
 class UnknownFormatError(ValueError):
-    """The text names no format, or none that can be what is asked for."""
+    """The text does not name a format, or not one that can be a target."""
 
 
 def known_format(text: str) -> str:
-    """The format as the platform spells it. Raises UnknownFormatError, with the likely one or all that there are."""
+    """Return the format in its canonical spelling. Raises UnknownFormatError, with the closest or all formats."""
     name = _BY_FOLDED.get(text.lower())
     if name is not None:
         return name
@@ -29,7 +29,7 @@ def known_format(text: str) -> str:
 
 
 def conversion_target(text: str) -> str:
-    """The same for what a model is to be converted to. Raises UnknownFormatError."""
+    """Return the target of a conversion in its canonical spelling. Raises UnknownFormatError."""
     name = known_format(text)
     if name not in TARGETS:
         raise UnknownFormatError(f"nothing can be converted to {name}: the possible targets are {', '.join(TARGETS)}")

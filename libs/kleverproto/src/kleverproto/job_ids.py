@@ -1,16 +1,16 @@
-"""Ids of jobs: derived, so that asking twice for the same work on the same bytes is one job."""
+"""Ids of jobs. They are derived from the work, so that repeated requests for the same work are one job."""
 
 from .envelope import derive_id
 from .jobs import JobSpec
 
 
 def job_id(spec: JobSpec) -> str:
-    """The id of the job for this work; every service that requests a job uses it."""
+    """Return the id of the job for this work. All services that request jobs use it."""
     return derive_id("job", spec.kind.value, spec.ref.repository, spec.digest, *_made(spec))
 
 
 def _made(spec: JobSpec) -> tuple[str, ...]:
-    """What sets conversions of the same bytes apart."""
+    """Return the parameters that distinguish conversions of the same bytes."""
     if spec.conversion is None:
         return ()
     named = spec.conversion.replace(ref=spec.conversion.result(spec.ref))

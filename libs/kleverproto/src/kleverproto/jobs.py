@@ -13,7 +13,7 @@ from .signatures import Signature
 
 
 class JobKind(StrEnum):
-    """What a job does."""
+    """Kinds of jobs."""
 
     EXTRACT = "extract"
     """Determine inputs, outputs and operators."""
@@ -34,12 +34,12 @@ class JobPhase(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the job has finished."""
+        """True if the job has finished."""
         return self in {JobPhase.SUCCEEDED, JobPhase.FAILED, JobPhase.CANCELLED}
 
 
 class JobSpec(WireModel):
-    """The work, and the model that it is for."""
+    """The work of a job, and its model."""
 
     kind: JobKind
     namespace: DnsLabel = "default"
@@ -52,7 +52,7 @@ class JobSpec(WireModel):
     """The conversion of a `convert` job."""
 
     def for_ref(self, ref: ModelRef) -> Self:
-        """The same work, for another name of the same bytes."""
+        """Return a copy for another name of the same bytes."""
         return self.model_copy(update={"ref": ref})
 
 
@@ -65,7 +65,7 @@ class JobResult(WireModel):
 
 
 class JobStatusChanges(TypedDict, total=False):
-    """What may be replaced in a JobStatus."""
+    """Fields of JobStatus that can be replaced."""
 
     phase: JobPhase
     attempts: int
@@ -86,18 +86,18 @@ class JobStatus(WireModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     result: JobResult | None = None
-    """Also of a failed job, if it determined something before it failed."""
+    """The result; of a failed job, the part that it determined before it failed."""
     problem: Problem | None = None
-    """Why it failed; for a Pending job, why its last attempt failed or why it cannot start now."""
+    """The reason of the failure. For a Pending job: the failure of its last attempt, or why it cannot start now."""
     runner: str = ""
-    """The jobrunner that runs it or ran it last; while it runs, it updates the document every few seconds."""
+    """The jobrunner that runs or last ran the job. It updates the document every few seconds while the job runs."""
     intent: Intent | None = None
-    """The newest request about it in the stream KLEVER_JOBS; requests with a lower sequence are late."""
+    """The newest request about the job in the stream KLEVER_JOBS. Requests with a lower sequence are late."""
     push: Intent | None = None
-    """The newest push that requested it. Its sequence is of KLEVER_MODELS and not comparable with `intent`."""
+    """The newest push that requested the job. Its sequence is that of KLEVER_MODELS, not comparable with `intent`."""
 
     def replace(self, **changes: Unpack[JobStatusChanges]) -> Self:
-        """The same status with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
@@ -113,7 +113,7 @@ class JobRequested(WireModel):
     id: str
     spec: JobSpec
     again: bool = False
-    """Run it again even if it failed because of the model, such as an unknown operator."""
+    """Run the job again even if it failed because of the model, such as an unknown operator."""
 
 
 class JobCancelRequested(WireModel):
@@ -125,7 +125,7 @@ class JobCancelRequested(WireModel):
 
 
 class JobDeleteRequested(WireModel):
-    """A request to delete the job; a running one is stopped first."""
+    """A request to delete the job. A running job is stopped first."""
 
     id: str
     spec: JobSpec | None = None
@@ -154,7 +154,7 @@ class JobFailed(WireModel):
     spec: JobSpec
     problem: Problem
     result: JobResult | None = None
-    """What was determined before it failed."""
+    """The part of the result that was determined before the failure."""
 
 
 class JobCancelled(WireModel):
@@ -165,7 +165,7 @@ class JobCancelled(WireModel):
 
 
 class JobDeleted(WireModel):
-    """The job is deleted; its results are kept."""
+    """The job is deleted. Its results are kept."""
 
     id: str
     spec: JobSpec

@@ -1,4 +1,4 @@
-"""What is wrong with a document, in plain sentences by field: every validation error of ours is worded here."""
+"""Validation errors in plain sentences, by field."""
 
 import difflib
 import re
@@ -31,7 +31,7 @@ PATTERNS = {
     WORD_PATTERN: "text of one character or more, without a zero byte",
     PATH_PATTERN: "a path that begins with /",
 }
-"""Patterns, in words."""
+"""Descriptions of patterns."""
 KINDS = {
     "missing": "is missing",
     "string_type": "must be text",
@@ -62,21 +62,21 @@ KINDS = {
     "union_tag_not_found": "must have the key {discriminator}",
     "union_tag_invalid": "must be one of {expected_tags}",
 }
-"""Pydantic's types of errors, in words."""
+"""Messages by pydantic's type of error."""
 KEY = "[key]"
-"""What pydantic adds to the place of a key that is wrong itself."""
+"""Last part of pydantic's location if the key itself is invalid."""
 CHOICE = re.compile(r"^\^\(([\w|-]+)\)\$$")
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """Something wrong with one field."""
+    """A mistake in one field."""
 
     place: str
     """Path of the field, such as `spec.variants.0.model`; empty for the document itself."""
     message: str
     names_key: bool = False
-    """Whether the message names the last part of the place itself."""
+    """True if the message contains the last part of the place."""
 
     def __str__(self) -> str:
         place = self.place.rpartition(".")[0] if self.names_key else self.place
@@ -84,7 +84,7 @@ class Mistake:
 
 
 def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
-    """All that is wrong with what was to be a model."""
+    """Return all mistakes of a validation error."""
     errors = error.errors(include_url=False)
     return [
         Mistake(
@@ -97,8 +97,8 @@ def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]
     ]
 
 
-def worded(error: ValidationError, model: type[BaseModel]) -> str:
-    """All that is wrong, in one line."""
+def describe_mistakes(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return all mistakes as one line."""
     return "; ".join(map(str, mistakes_in(error, model)))
 
 
@@ -121,9 +121,9 @@ def _pattern(pattern: str) -> str:
     return PATTERNS.get(pattern, f"does not match {pattern}")
 
 
-def _choice(given: Any, expected: Sequence[str]) -> str:
+def _choice(value: Any, expected: Sequence[str]) -> str:
     by_folded = {each.lower(): each for each in expected}
-    near = difflib.get_close_matches(str(given).lower(), by_folded, n=1)
+    near = difflib.get_close_matches(str(value).lower(), by_folded, n=1)
     hint = f", did you mean {by_folded[near[0]]}?" if near else ""
     only = f"must be {expected[0]}" if len(expected) == 1 else f"must be one of {', '.join(expected)}"
     return f"{only}{hint}"
@@ -137,7 +137,7 @@ def _unknown_key(location: Sequence[int | str], model: type[BaseModel]) -> str:
 
 
 def _keys_at(location: Sequence[int | str], model: type[BaseModel]) -> set[str]:
-    """The keys of the object at a place; parts that are no field are positions, keys of people, or tags of a union."""
+    """Return the keys of the object at a place. Parts that are not fields are indexes, users' keys or union tags."""
     here: set[type[BaseModel]] = {model}
     for part in location:
         fields = [field for each in here for name, field in each.model_fields.items() if part in {name, field.alias}]
@@ -147,7 +147,7 @@ def _keys_at(location: Sequence[int | str], model: type[BaseModel]) -> set[str]:
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models inside `Model | None`, `tuple[Model, ...]`, `dict[str, Model]` and the like."""
+    """Yield the models inside annotations such as `Model | None`, `tuple[Model, ...]` and `dict[str, Model]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
@@ -155,12 +155,12 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _has_tag(model: type[BaseModel], part: int | str) -> bool:
-    """Whether a union knows the model by this tag."""
+    """Return whether this tag selects the model in a union."""
     return any(part in get_args(field.annotation) for field in model.model_fields.values())
 
 
 def _is_echo(one: Mapping[str, Any], errors: Sequence[Any]) -> bool:
-    """Whether a list only seems too short because its items are wrong."""
+    """Return whether a list seems too short only because its items are invalid."""
     depth = len(one["loc"])
     inside = [each for each in errors if len(each["loc"]) > depth and each["loc"][:depth] == one["loc"]]
     return one["type"] == "too_short" and bool(inside)

@@ -14,7 +14,7 @@ from .signatures import Signature
 
 
 class ModelMetadata(WireModel):
-    """What the author declares in ormbfile.yaml."""
+    """Metadata from ormbfile.yaml."""
 
     format: str | None = None
     framework: str | None = None
@@ -23,7 +23,7 @@ class ModelMetadata(WireModel):
     tags: tuple[str, ...] = ()
     labels: dict[str, str] = Field(default_factory=dict)
     metrics: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """Stage (training, validation, …) to metric name to value."""
+    """Metric values by stage (training, validation, …) and name."""
     hyper_parameters: dict[str, str] = Field(default_factory=dict)
     declared_signature: Signature | None = None
 
@@ -36,11 +36,11 @@ class LayerInfo(WireModel):
     size: int
     """Bytes."""
     path: str | None = None
-    """The file it holds, where a layer is one file."""
+    """Path of the file, if the layer is a single file."""
 
 
 class ModelSpec(WireModel):
-    """What was pushed: a tag, and the manifest that it names now."""
+    """A pushed tag, and the manifest that it names now."""
 
     ref: ModelRef
     digest: Digest
@@ -48,13 +48,13 @@ class ModelSpec(WireModel):
     """host:port from which it can be pulled."""
     artifact_type: str
     size: int
-    """Bytes of all layers together."""
+    """Total size of all layers in bytes."""
     layers: tuple[LayerInfo, ...] = ()
     metadata: ModelMetadata = ModelMetadata()
 
 
 class ExtractionPhase(StrEnum):
-    """Whether the signature of a model is known."""
+    """Phases of the extraction of a model's signature."""
 
     PENDING = "Pending"
     SUCCEEDED = "Succeeded"
@@ -63,7 +63,7 @@ class ExtractionPhase(StrEnum):
 
 
 class HistoryEntryChanges(TypedDict, total=False):
-    """What may be replaced in a HistoryEntry."""
+    """Fields of HistoryEntry that can be replaced."""
 
     verdict: Verdict | None
     untrusted: tuple[str, ...]
@@ -76,21 +76,22 @@ class HistoryEntry(WireModel):
     digest: Digest
     pushed_at: datetime
     verdict: Verdict | None = None
-    """The verdict of its scan."""
+    """The verdict of the scan."""
     untrusted: tuple[str, ...] = ()
-    """Names in the scan that a project would have to trust."""
+    """Names in the scan that the project must trust before the model is loaded."""
     extraction: ExtractionPhase | None = None
-    """The result of parsing it."""
+    """The result of parsing."""
 
     def replace(self, **changes: Unpack[HistoryEntryChanges]) -> Self:
-        """The same entry with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
 class ModelStatusChanges(TypedDict, total=False):
-    """What may be replaced in a ModelStatus."""
+    """Fields of ModelStatus that can be replaced."""
 
     announced_generation: int
+    announced_sequence: int | None
     extraction: ExtractionPhase
     signature: Signature | None
     signature_digest: Digest | None
@@ -104,29 +105,31 @@ class ModelStatusChanges(TypedDict, total=False):
 
 
 class ModelStatus(WireModel):
-    """What the platform knows of a model version."""
+    """The observed state of a model version."""
 
     announced_generation: int = 0
-    """The last generation whose ModelPushed is known to be in the stream."""
+    """The last generation for which ModelPushed was published."""
+    announced_sequence: int | None = None
+    """Position of ModelPushed of the present generation in the stream; None until it is known."""
     extraction: ExtractionPhase = ExtractionPhase.PENDING
     signature: Signature | None = None
     signature_digest: Digest | None = None
     """Digest of the OCI referrer that holds the signature, once attached."""
     scan: Scan | None = None
-    """What loading the model would run; None until the version has been scanned."""
+    """The result of the scan for code that loading runs; None until the version is scanned."""
     warnings: tuple[str, ...] = ()
     """Problems that the parser foresees, and contradictions between ormbfile.yaml and the files."""
     job_id: str | None = None
     problem: Problem | None = None
     extracted_by: Intent | None = None
-    """The outcome of a job that extraction, signature and problem come from; an earlier one is ignored."""
+    """The event of the job that set extraction, signature and problem. Earlier events are ignored."""
     scanned_by: Intent | None = None
-    """The outcome of a job that the scan comes from, likewise."""
+    """The event of the job that set the scan. Earlier events are ignored."""
     history: tuple[HistoryEntry, ...] = ()
-    """Oldest first, the present one last."""
+    """Digests of the tag, oldest first, the present one last."""
 
     def replace(self, **changes: Unpack[ModelStatusChanges]) -> Self:
-        """The same status with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
@@ -135,13 +138,13 @@ class ModelDocument(Document[ModelSpec, ModelStatus]):
 
     @property
     def format(self) -> str | None:
-        """The declared format, else the detected one; None while neither is known."""
+        """The declared format, or else the detected one; None while neither is known."""
         parsed_as = self.status.signature.format if self.status.signature else None
         return self.spec.metadata.format or parsed_as
 
 
 class ModelPushed(WireModel):
-    """A tag names a new manifest. Once per change of (repository, tag, digest)."""
+    """A tag names a new manifest. Published once per change of (repository, tag, digest)."""
 
     ref: ModelRef
     digest: Digest
@@ -152,7 +155,7 @@ class ModelPushed(WireModel):
 
 
 class ModelUpdated(WireModel):
-    """The signature or the scan of a version has changed, or parsing it failed."""
+    """The signature or the scan of a version has changed, or the version could not be parsed."""
 
     ref: ModelRef
     digest: Digest
@@ -162,13 +165,13 @@ class ModelUpdated(WireModel):
 
 
 class ModelDeleteRequested(WireModel):
-    """A request to delete a version as the sender saw it; a manifest that is pushed to the tag later is kept."""
+    """A request to delete a version in the state known to the sender. A manifest pushed to the tag later is kept."""
 
     ref: ModelRef
     digest: Digest
     generation: int
     created_at: datetime
-    """Creation time of the version's document; a tag that is deleted and pushed again has a new one."""
+    """Creation time of the version's document. A tag that is deleted and pushed again has a new one."""
 
 
 class ModelDeleted(WireModel):

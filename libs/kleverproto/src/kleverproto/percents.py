@@ -1,4 +1,4 @@
-"""Whole percents that sum to what they are parts of."""
+"""Division of whole percents."""
 
 from collections.abc import Mapping
 from math import floor
@@ -8,11 +8,11 @@ KeyT = TypeVar("KeyT")
 
 
 def apportion(percent: int, weights: Mapping[KeyT, int]) -> dict[KeyT, int]:
-    """Spread whole percents in proportion; what rounding leaves goes to the largest remainders.
+    """Divide whole percents in proportion to weights, by the largest remainder method.
 
     Args:
-        percent: what the parts sum to.
-        weights: of each part; equal parts where all are 0.
+        percent: sum of the parts.
+        weights: weight of each part; all 0 for equal parts.
     """
     total = sum(weights.values())
     exact = {key: percent * each / total if total else percent / len(weights) for key, each in weights.items()}

@@ -1,7 +1,7 @@
-"""Preconditions of requests about servings (HTTP's If-Match, RFC 9110, section 13.1.1), and the owner's decisions.
+"""Preconditions of requests for servings (HTTP's If-Match, RFC 9110, section 13.1.1), and the deployer's decisions.
 
-A gateway refuses at once what its own copy of the documents proves wrong. Only the deployer, which owns the servings,
-can decide that a request is right, since another gateway may have stored one at the same time.
+A gateway rejects a request immediately if its copy of the documents proves that the precondition is not met. Only the
+deployer, which owns the servings, can accept it: another gateway may have stored a request at the same time.
 """
 
 from pydantic import Field
@@ -16,25 +16,25 @@ ABSENT = 0
 
 
 class ServingRequestDecided(WireModel):
-    """The deployer has accepted or rejected a request that has a precondition; `causationid` is the request's id.
+    """The deployer has accepted or rejected a request with a precondition. `causationid` is the request's id.
 
-    The same request is decided once: the id of this event derives from that of the request.
+    Each request is decided once: the id of this event derives from that of the request.
     """
 
     namespace: DnsLabel
     name: DnsLabel
     generation: int = Field(ge=ABSENT)
-    """The serving's generation after the decision; 0 if there is no such serving."""
+    """The serving's generation after the decision; 0 if the serving does not exist."""
     problem: Problem | None = None
-    """Why the request was rejected and changed nothing; None if it was accepted."""
+    """The reason if the request was rejected; None if it was accepted."""
 
 
 def unmet_precondition(serving: str, generation: int, expected: int | None) -> Problem | None:
-    """Why a precondition does not hold; None if it holds.
+    """Return the problem if a precondition is not met, or None.
 
     Args:
         serving: the serving's name, for the message.
-        generation: its generation; ABSENT if there is no such serving.
+        generation: the serving's generation; ABSENT if it does not exist.
         expected: the generation that the request requires; None for any.
     """
     if expected in {None, generation}:
@@ -48,11 +48,11 @@ def unmet_precondition(serving: str, generation: int, expected: int | None) -> P
 
 
 def overtaken(serving: str) -> Problem:
-    """The problem of a request with a precondition that was handled after a later one."""
+    """Return the problem of a request with a precondition that was handled after a later request."""
     message = f"a later request about the serving {serving} was handled first: read it again and repeat the change"
     return Problem(code=GENERATION_MISMATCH, message=message)
 
 
 def nothing_to_steer(serving: str, action: str) -> Problem:
-    """The problem of a request that steers a rollout while none is in progress."""
+    """Return the problem of a rollout action without a rollout in progress."""
     return Problem(code=NO_ROLLOUT, message=f"the serving {serving} has no rollout in progress to {action}")

@@ -14,25 +14,25 @@ from .scans import TrustedName
 
 
 class OnUnsafe(StrEnum):
-    """What to do with a model whose loading would run untrusted code."""
+    """The action for a model whose loading would run untrusted code."""
 
     WARN = "warn"
-    """Record it in the catalogue and allow the model; model servers still load only known and trusted names."""
+    """Record the findings in the catalogue and allow the model. Model servers load only known or trusted names."""
     BLOCK = "block"
-    """Refuse to serve or convert it; also if it could not be scanned."""
+    """Refuse to serve or convert the model, also if it could not be scanned."""
 
 
 class OnInvalid(StrEnum):
-    """What to do with a model whose files could not be parsed."""
+    """The action for a model whose files could not be parsed."""
 
     WARN = "warn"
-    """Record it in the catalogue and allow the model."""
+    """Record the problem in the catalogue and allow the model."""
     BLOCK = "block"
-    """Refuse to serve or convert it."""
+    """Refuse to serve or convert the model."""
 
 
 class ProjectPolicyChanges(TypedDict, total=False):
-    """What may be replaced in a ProjectPolicy."""
+    """Fields of ProjectPolicy that can be replaced."""
 
     convert: tuple[str, ...]
     quantize: Quantization | None
@@ -45,16 +45,16 @@ class ProjectPolicy(StrictWireModel):
     """Automatic actions for pushed models."""
 
     convert: tuple[str, ...] = ()
-    """Formats that each model is converted to. Results of conversions are not converted again."""
+    """Formats to which each model is converted. Results of conversions are not converted again."""
     quantize: Quantization | None = None
     """The quantization of the results."""
     scan: OnUnsafe = OnUnsafe.BLOCK
     trust: Annotated[tuple[TrustedName, ...], Field(max_length=200)] = ()
-    """Classes and functions beside the known ones, as module:Name, that models may name and model servers load."""
+    """Additional classes and functions, as module:Name, that models may contain and model servers may load."""
     invalid: OnInvalid = OnInvalid.BLOCK
 
     def replace(self, **changes: Unpack[ProjectPolicyChanges]) -> Self:
-        """The same policy with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
@@ -66,7 +66,7 @@ class ProjectSpec(WireModel):
 
 
 class ProjectStatusChanges(TypedDict, total=False):
-    """What may be replaced in a ProjectStatus."""
+    """Fields of ProjectStatus that can be replaced."""
 
     intent: Intent | None
     converts_since: dict[str, datetime]
@@ -76,12 +76,12 @@ class ProjectStatus(WireModel):
     """The observed state of a project."""
 
     intent: Intent | None = None
-    """The request that it comes from; None after it was restored from a copy."""
+    """The request that set the policy; None after the project was restored from a copy."""
     converts_since: dict[str, datetime] = Field(default_factory=dict)
-    """Target format to the time at which it was requested; models that were pushed earlier are not converted."""
+    """Time of the request by target format. Models that were pushed earlier are not converted."""
 
     def replace(self, **changes: Unpack[ProjectStatusChanges]) -> Self:
-        """The same status with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
@@ -97,7 +97,7 @@ class ProjectPolicyRequested(WireModel):
 
 
 class ProjectPolicyChanged(WireModel):
-    """The policy has changed; it applies to models that are pushed from now on."""
+    """The policy has changed. It applies to models that are pushed afterwards."""
 
     project: Name
     policy: ProjectPolicy

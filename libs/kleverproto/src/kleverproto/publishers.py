@@ -1,6 +1,6 @@
-"""Which service publishes which events, and which of them external systems may publish.
+"""Publishers of events: services and external systems.
 
-The catalogue, the permissions on NATS and `EventSource` follow from this table; a test compares it with the code of
+The catalogue, the permissions on NATS and `EventSource` follow from this table. A test compares it with the code of
 the services.
 """
 
@@ -43,16 +43,16 @@ PUBLISHERS: dict[str, tuple[type[WireModel], ...]] = {
         servings.ServingRolloutRequested,
     ),
 }
-"""Service to the data of its events; dead letters aside."""
+"""Data of the published events by service, without dead letters."""
 
 ANY = "any"
-"""Stands for external systems among the producers of an event."""
+"""The producer that stands for all external systems."""
 EXTERNAL = (models.ModelPushed, *PUBLISHERS["gateway"])
-"""What external systems may publish: that a model was pushed to a registry of theirs, and every request."""
+"""Events that external systems may publish: pushes to their own registries, and all requests."""
 
 
 def producers_of(data: type[WireModel]) -> tuple[str, ...]:
-    """Who may publish an event: services, then ANY. Every service with a consumer publishes dead letters."""
+    """Return the publishers of an event: services, then ANY. Every service with a consumer publishes dead letters."""
     if data is DeadLettered:
         return tuple(name for name in PUBLISHERS if any(consumer.service == name for consumer in CONSUMERS))
     services = [name for name, published in PUBLISHERS.items() if data in published]

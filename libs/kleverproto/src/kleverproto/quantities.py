@@ -1,4 +1,4 @@
-"""Quantities as Kubernetes writes them: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/."""
+"""Kubernetes quantities: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/."""
 
 import re
 
@@ -11,23 +11,23 @@ _FACTORS = {"": 1.0, "m": 0.001} | {
 
 
 def cores_of(text: str) -> float:
-    """Cores of a quantity such as `500m`. Raises ValueError for none, and for nothing."""
+    """Parse a quantity of cores, such as `500m`. Raises ValueError if it is invalid or zero."""
     return _positive(text, "cores, such as 500m or 2")
 
 
 def bytes_of(text: str) -> int:
-    """Bytes of a quantity such as `512Mi`. Raises ValueError for none, and for less than one."""
+    """Parse a quantity of bytes, such as `512Mi`. Raises ValueError if it is invalid or less than one byte."""
     amount = int(_positive(text, "bytes, such as 512Mi"))
     if not amount:
         raise ValueError(f"{text!r} is less than one byte")
     return amount
 
 
-def _positive(text: str, what: str) -> float:
+def _positive(text: str, unit: str) -> float:
     match = _QUANTITY.match(text)
     if match is None:
-        raise ValueError(f"{text!r} is no number of {what}")
+        raise ValueError(f"{text!r} is not a number of {unit}")
     amount = float(match[1]) * _FACTORS[match[2] or ""]
     if not amount:
-        raise ValueError(f"{text!r} is nothing: give a number of {what}")
+        raise ValueError(f"{text!r} is zero: give a number of {unit}")
     return amount

@@ -20,13 +20,13 @@ DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL_PATTERN)]
 
 
 class InvalidReferenceError(ValueError):
-    """The text does not name a model version."""
+    """The text is not a valid reference to a model version."""
 
 
 class ModelRef(WireModel):
-    """A version of a model: `project/model:version`, the version being an OCI tag.
+    """A reference to a model version: `project/model:version`.
 
-    The OCI repository is `project/model`; the model's name may hold further slashes.
+    The OCI repository is `project/model`, and the version is its tag. The model's name may contain further slashes.
     """
 
     project: Name
@@ -41,7 +41,7 @@ class ModelRef(WireModel):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `project/model:version`; a missing project is `library`, as in a registry.
+        """Parse `project/model:version`. The default project is `library`.
 
         Raises:
             InvalidReferenceError: the text is not of this form.
@@ -57,20 +57,20 @@ class ModelRef(WireModel):
             ) from error
 
     @classmethod
-    def of(cls, ref: "ModelRef | str") -> "ModelRef":
-        """A reference, which may come as text. Raises InvalidReferenceError."""
+    def coerce(cls, ref: "ModelRef | str") -> "ModelRef":
+        """Return a reference, parsed if it is text. Raises InvalidReferenceError."""
         return ref if isinstance(ref, ModelRef) else cls.parse(ref)
 
     @classmethod
     def from_repository(cls, repository: str, version: str) -> Self:
-        """Read an OCI repository and tag."""
+        """Return the reference for an OCI repository and tag."""
         project, slash, model = repository.partition("/")
         if not slash:
             project, model = "library", repository
         return cls(project=project, model=model, version=version)
 
     def with_version(self, version: str) -> Self:
-        """Another version of the same model."""
+        """Return the reference to another version of the same model."""
         return type(self)(project=self.project, model=self.model, version=version)
 
     @property
@@ -88,20 +88,20 @@ class ModelRef(WireModel):
 
 
 def dns_label(text: str) -> str:
-    """A DNS label made of any text: `v1.0` becomes `v1-0`; `model` if no letter or digit is left."""
+    """Convert text to a DNS label: `v1.0` becomes `v1-0`; `model` if no letter or digit is left."""
     label = re.sub(r"[^a-z0-9-]+", "-", text.lower()).strip("-")[:63].strip("-")
     return label or "model"
 
 
 def names_registry(text: str) -> bool:
-    """Whether a name begins with a registry, by Docker's rule.
+    """Return whether a name begins with a registry, by Docker's rule.
 
-    Of several parts the first is one when it has a dot or a colon, or is `localhost`.
+    The first of several parts is a registry if it contains a dot or a colon, or is `localhost`.
     """
     first, slash, _ = text.partition("/")
     return bool(slash) and (first == "localhost" or "." in first or ":" in first)
 
 
 def is_digest(text: str) -> bool:
-    """Whether the text is an OCI digest that we accept (sha256 or sha512)."""
+    """Return whether the text is a supported OCI digest (sha256 or sha512)."""
     return re.fullmatch(DIGEST_PATTERN, text) is not None

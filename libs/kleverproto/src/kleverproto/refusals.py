@@ -1,12 +1,12 @@
-"""Why something that was requested is refused."""
+"""Reasons to reject a request."""
 
 from typing import NamedTuple
 
 
 class Refusal(NamedTuple):
-    """A refusal."""
+    """The reason to reject a request."""
 
     code: str
     """One of `codes`."""
     message: str
-    """What happened and what to do."""
+    """The problem and its remedy, as a sentence."""

@@ -38,12 +38,12 @@ class RolloutPhase(StrEnum):
 
 
 class Measurement(WireModel):
-    """Metrics of the new version in a step, as measured at the ingress."""
+    """Metrics of the new version in a step, measured at the ingress."""
 
     requests: int
     error_percent: float
     p95_ms: float | None = None
-    """Upper end of the bucket that holds it; None without requests."""
+    """Upper bound of the histogram bucket that contains the value; None without requests."""
     p99_ms: float | None = None
 
 
@@ -53,7 +53,7 @@ class RolloutStep(WireModel):
     weight: int
     """Percent for the new version."""
     weights: dict[str, int] = Field(default_factory=dict)
-    """Variant to percent of the traffic from then on, old and new version together."""
+    """Percent of the traffic by variant of the old and the new version, from then on."""
     at: datetime
     message: str
     measured: Measurement | None = None
@@ -61,7 +61,7 @@ class RolloutStep(WireModel):
 
 
 class RolloutStatusChanges(TypedDict, total=False):
-    """What may be replaced in a RolloutStatus."""
+    """Fields of RolloutStatus that can be replaced."""
 
     phase: RolloutPhase
     weight: int
@@ -88,14 +88,14 @@ class RolloutStatus(WireModel):
     action: RolloutAction | None = None
     """The requested action, until it is complete."""
     steered: int = 0
-    """Position in the stream KLEVER_SERVINGS of the last request that steered it; an earlier one is late."""
+    """Sequence in the stream KLEVER_SERVINGS of the last rollout action. Earlier actions are late."""
     message: str = ""
     measured: Measurement | None = None
     """Metrics of the current step so far."""
     steps: tuple[RolloutStep, ...] = ()
 
     def replace(self, **changes: Unpack[RolloutStatusChanges]) -> Self:
-        """The same rollout with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 

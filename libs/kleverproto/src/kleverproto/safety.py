@@ -1,4 +1,4 @@
-"""Whether a model version may be served, according to its scan; see `servable` for all criteria."""
+"""Checks of a model version's scan by the policy of its project. See `servable` for all criteria."""
 
 from .codes import NOT_SCANNED, UNSAFE_MODEL
 from .models import ExtractionPhase, ModelDocument
@@ -7,20 +7,20 @@ from .refusals import Refusal
 from .scans import Scan, is_blocked
 
 NAMES_SHOWN = 10
-"""Names in a message; a project that trusts them all has to name each."""
+"""Maximum number of names in a message."""
 
 
 def is_scanned(document: ModelDocument) -> bool:
-    """Whether the scan is complete, or will not come because the job failed before it.
+    """Return whether the scan is complete, or will never complete because its job failed.
 
-    A signature may be there before the scan, since that of known bytes is taken from beside the model.
+    A signature does not imply a scan: that of known bytes is read from a referrer of the model before the scan.
     """
     failed = document.status.extraction in {ExtractionPhase.FAILED, ExtractionPhase.UNSUPPORTED}
     return document.status.scan is not None or failed
 
 
 def refusal(document: ModelDocument, digest: str | None, policy: ProjectPolicy) -> Refusal | None:
-    """Why a project that blocks does not allow these bytes of a version to be served; None if it does."""
+    """Return the reason why a project that blocks does not permit these bytes of a version, or None."""
     ref, scan = document.spec.ref, document.status.scan
     if digest not in {None, document.spec.digest}:
         return _refusal_of_earlier_digest(document, str(digest), policy)
@@ -33,11 +33,11 @@ def refusal(document: ModelDocument, digest: str | None, policy: ProjectPolicy) 
         )
     if not is_blocked(scan.verdict, scan.untrusted, policy.trust):
         return None
-    return Refusal(UNSAFE_MODEL, _why(document, scan, policy))
+    return Refusal(UNSAFE_MODEL, _unsafe_reason(document, scan, policy))
 
 
 def _refusal_of_earlier_digest(document: ModelDocument, digest: str, policy: ProjectPolicy) -> Refusal | None:
-    """Of digests that the tag named before, the verdict is kept."""
+    """Return the refusal for an earlier digest of the tag, by the verdict in the history."""
     entry = next((each for each in document.status.history if each.digest == digest), None)
     if entry is None or entry.verdict is None:
         message = f"{digest} was not scanned while {document.spec.ref} named it: tag it again to have it scanned"
@@ -45,16 +45,16 @@ def _refusal_of_earlier_digest(document: ModelDocument, digest: str, policy: Pro
     if not is_blocked(entry.verdict, entry.untrusted, policy.trust):
         return None
     if entry.verdict == "untrusted":
-        message = _not_trusted(f"{digest} of {document.spec.ref}", document, entry.untrusted, policy)
+        message = _untrusted_message(f"{digest} of {document.spec.ref}", document, entry.untrusted, policy)
     else:
         message = f"{digest} may run foreign code when it is loaded: tag it again to see the findings"
     return Refusal(UNSAFE_MODEL, message)
 
 
-def _why(document: ModelDocument, scan: Scan, policy: ProjectPolicy) -> str:
+def _unsafe_reason(document: ModelDocument, scan: Scan, policy: ProjectPolicy) -> str:
     ref, worst = document.spec.ref, scan.findings[0]
     if scan.verdict == "untrusted":
-        return _not_trusted(str(ref), document, scan.untrusted, policy)
+        return _untrusted_message(str(ref), document, scan.untrusted, policy)
     finding = f"{worst.file} names {worst.what}" if worst.what else f"{worst.file or 'it'} cannot be scanned"
     return (
         f"{ref} may run foreign code when it is loaded: {finding} ({worst.reason}). Push it in a format without "
@@ -63,13 +63,13 @@ def _why(document: ModelDocument, scan: Scan, policy: ProjectPolicy) -> str:
     )
 
 
-def _not_trusted(what: str, document: ModelDocument, names: tuple[str, ...], policy: ProjectPolicy) -> str:
+def _untrusted_message(subject: str, document: ModelDocument, names: tuple[str, ...], policy: ProjectPolicy) -> str:
     missing = [name for name in names if name not in policy.trust]
     shown = ", ".join(missing[:NAMES_SHOWN])
     more = f" and {len(missing) - NAMES_SHOWN} more (`klever models get` lists them)" if missing[NAMES_SHOWN:] else ""
     options = " ".join(f"--trust {name}" for name in missing[:NAMES_SHOWN])
     return (
-        f"{what} names classes or functions that are not trusted: {shown}{more}. Loading it runs their code: where you "
-        f"trust that, `klever projects policy set {document.spec.ref.project} {options}`; else push it in a format "
+        f"{subject} names classes or functions that are not trusted: {shown}{more}. Loading it runs their code: if "
+        f"you trust them, `klever projects policy set {document.spec.ref.project} {options}`; else push it in a format "
         "without pickles, such as ONNX or skops"
     )

@@ -1,4 +1,4 @@
-"""The result of scanning a model's pickles."""
+"""Results of scans of models for pickles."""
 
 from collections.abc import Collection
 from typing import Annotated, Literal
@@ -15,36 +15,36 @@ TrustedName = Annotated[str, StringConstraints(pattern=TRUST_PATTERN, max_length
 
 
 class Finding(WireModel):
-    """One thing in one file that loading the model would run, or that could not be read."""
+    """One piece of code in a file that loading the model would run, or a file that could not be read."""
 
     file: str
-    """Path inside the model's directory; `!` leads into an archive."""
+    """Path inside the model's directory; `!` separates an archive from the path inside it."""
     what: str
-    """The class or function as module.name; empty when the file could not be read."""
+    """The class or function as module.name; empty if the file could not be read."""
     severity: Severity
     reason: str
 
 
 class Scan(WireModel):
-    """The result of scanning every file of a model for pickles, whatever it is called."""
+    """The result of scanning all files of a model for pickles, regardless of their names."""
 
     verdict: Verdict
     """The worst finding: dangerous, then failed, then untrusted; clean without any."""
     findings: tuple[Finding, ...] = ()
-    """The worst first; a hundred at most."""
+    """Findings, the worst first, at most a hundred."""
     untrusted: tuple[str, ...] = ()
-    """All classes and functions that are neither known nor dangerous, as module:Name: what a project would trust."""
+    """All classes and functions that are neither known nor dangerous, as module:Name. A project can trust them."""
     scanner: str
     scanner_version: str
 
 
 def is_blocked(verdict: Verdict, untrusted: Collection[str], trusted: Collection[str]) -> bool:
-    """Whether a project that blocks does so: all but what is clean, or clean once what it trusts is known.
+    """Return whether a project that blocks unsafe models blocks this one: it permits clean models and trusted names.
 
     Args:
-        verdict: of a scan.
-        untrusted: what that scan names beside it.
-        trusted: what the project trusts.
+        verdict: the verdict of the scan.
+        untrusted: the untrusted names in the scan.
+        trusted: the names that the project trusts.
     """
     if verdict == "untrusted":
         return not untrusted or not set(untrusted) <= set(trusted)

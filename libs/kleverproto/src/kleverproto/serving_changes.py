@@ -1,4 +1,4 @@
-"""Changes of a serving that say what is different, in place of the whole spec: bodies of the gateway's requests."""
+"""Partial changes of a serving: bodies of requests to the gateway."""
 
 from typing import Annotated, Self
 
@@ -16,42 +16,42 @@ ALL = 100
 
 
 class DeployVersion(StrictWireModel):
-    """Serve a model version, or give it a share of the traffic; the rest of the spec stays.
+    """Serve a model version, or give it a share of the traffic. The rest of the spec stays.
 
-    The version takes over the settings of the variant that it replaces or stands beside.
+    The version inherits the settings of the variant that it replaces or is added to.
     """
 
     model: ModelReference
     """`project/model:version`."""
     traffic: Annotated[int, Field(ge=1, le=ALL)] | None = None
-    """Percent for this version; the other variants keep the rest in their proportions. If absent, this version gets all
-    the traffic and the other variants are removed."""
+    """Percent for this version; the other variants share the rest in proportion to their weights. If absent, this
+    version gets all traffic and the other variants are removed."""
     replicas: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Of this version; as many as before, or 1, if absent."""
+    """Number of replicas of this version; if absent, as before, or 1."""
     runtime: RuntimeName | None = None
-    """The model server; as before, or by the model's format, if absent."""
+    """The model server; if absent, as before, or by the model's format."""
     strategy: Strategy | None = None
-    """How the new version takes over; as before if absent."""
+    """The strategy of the rollout; if absent, as before."""
     policy: ServingPolicy | None = None
-    """What happens when a tag is pushed again; as before if absent."""
+    """The policy for new pushes to a served tag; if absent, as before."""
 
 
 class ChangeTraffic(StrictWireModel):
-    """Another split of the requests; what is absent stays, and null removes."""
+    """Change the split of the traffic. Absent fields stay, null removes a field."""
 
     weights: Annotated[dict[DnsLabel, Percent], Field(min_length=1)] | None = None
-    """Variant to percent; the sum is 100. A variant that is absent gets none."""
+    """Percent by variant; the sum is 100. An absent variant gets no traffic."""
     rules: Annotated[tuple[HeaderRule, ...], Field(max_length=50)] | None = None
-    """In this order, before the weights; they replace all present rules."""
+    """Rules in their order, evaluated before the weights. They replace all present rules."""
     mirror: Mirror | None = None
     sticky: Sticky | None = None
 
 
 class ScaleServing(StrictWireModel):
-    """Another number of replicas: a fixed one, or bounds within which it follows the load."""
+    """Change the number of replicas: to a fixed one, or to bounds for autoscaling."""
 
     variant: DnsLabel | None = None
-    """Every variant if absent."""
+    """The variant to scale; all variants if absent."""
     replicas: Annotated[int, Field(ge=1, le=64)] | None = None
     autoscaling: Autoscaling | None = None
 
@@ -66,5 +66,5 @@ class RollBack(StrictWireModel):
     """Serve an earlier revision again, with its whole spec."""
 
     generation: Annotated[int, Field(ge=1)] | None = None
-    """Of the revision. If absent: the revision that serves now during a rollout or after one that failed, otherwise the
-    last one that differs from it."""
+    """Generation of the revision. If absent, the applied revision while a rollout is in progress or if it has failed,
+    otherwise the last revision that differs from the applied one."""

@@ -1,4 +1,4 @@
-"""The Serving document that people write; the same for one machine and for a cluster."""
+"""The Serving document, the same for one machine and for a cluster."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ ALL = 100
 
 
 class ServingSpecChanges(TypedDict, total=False):
-    """What may be replaced in a ServingSpec."""
+    """Fields of ServingSpec that can be replaced."""
 
     variants: tuple[Variant, ...]
     traffic: Traffic
@@ -41,7 +41,7 @@ class ServingSpec(StrictWireModel):
     @model_validator(mode="wrap")
     @classmethod
     def _fits_together(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Fields first, then how they fit: also where a field is wrong, as far as the others can be read."""
+        """Validate the fields, then their consistency, as far as invalid fields permit."""
         value = _with_weights(value)
         details: list[InitErrorDetails] = []
         spec: Self | None = None
@@ -57,19 +57,19 @@ class ServingSpec(StrictWireModel):
         return spec
 
     def replace(self, **changes: Unpack[ServingSpecChanges]) -> Self:
-        """The same spec with other values for some fields; whether they fit together is not checked."""
+        """Return a copy with other values for some fields, without checking their consistency."""
         return self.model_copy(update=changes)
 
 
 class Metadata(StrictWireModel):
-    """What a serving is called."""
+    """Name and namespace of a serving."""
 
     name: DnsLabel
     namespace: DnsLabel = "default"
 
 
 class ServingManifest(StrictWireModel):
-    """A serving as a file, as `klever apply` reads it."""
+    """A serving as a file for `klever apply`."""
 
     api_version: Literal["klever.dev/v1alpha1"] = "klever.dev/v1alpha1"
     kind: Literal["Serving"] = "Serving"
@@ -81,7 +81,7 @@ Place = tuple[str | int, ...]
 
 
 def _with_weights(spec: Any) -> Any:
-    """The same with all the traffic for the only variant, if no weights are given."""
+    """Return the spec with all traffic for the only variant, if it has no weights."""
     if not isinstance(spec, dict):
         return spec
     variants, traffic = _list(spec.get("variants")), spec.get("traffic", {})
@@ -93,7 +93,7 @@ def _with_weights(spec: Any) -> Any:
 
 
 def _misfits(spec: dict[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Where parts that are right by themselves do not fit together."""
+    """Yield the inconsistencies between valid fields, as place and message."""
     variants = [each for each in _list(spec.get("variants")) if isinstance(each, dict)]
     names = [each["name"] for each in variants if isinstance(each.get("name"), str)]
     yield from _same_names(names)

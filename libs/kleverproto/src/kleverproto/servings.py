@@ -1,4 +1,4 @@
-"""Servings: their documents, and the events about them. Owner: deployer."""
+"""Servings: the document and its events. Owner: deployer."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -23,9 +23,9 @@ class ServingPhase(StrEnum):
     PENDING = "Pending"
     PROGRESSING = "Progressing"
     READY = "Ready"
-    """The generation is applied and requests are answered; it is Progressing again while they are not."""
+    """The generation is applied and the serving responds; Progressing again while it does not."""
     FAILED = "Failed"
-    """The generation could not be applied; the earlier one keeps serving."""
+    """The generation could not be applied. The earlier one keeps serving."""
     DELETING = "Deleting"
 
 
@@ -36,36 +36,36 @@ class VariantStatus(WireModel):
     model: str
     digest: Digest
     revision: str = ""
-    """Distinguishes its replicas from those of other versions or settings of the variant."""
+    """Distinguishes the replicas from those of other versions or settings of the variant."""
     runtime: str = ""
     """The model server, or `custom`."""
     made: str = ""
     """The converted model that is served instead, if any: `project/model:version@digest`."""
     unverified: str = ""
-    """Why a converted model was not compared with its source."""
+    """The reason if a converted model was not compared with its source."""
     sandbox: str = ""
     """The sandbox of its model servers, for people; empty if none is running."""
     ready_replicas: int = 0
     replicas: int = 0
-    """The desired number of replicas; autoscaling changes it."""
+    """The desired number of replicas. Autoscaling changes it."""
     restarts: int = 0
-    """How often its replicas have exited unexpectedly."""
+    """Number of unexpected exits of replicas."""
     weight: int = 0
-    """Percent of the traffic that the data plane routes to it by weight."""
+    """Percent of the traffic that the data plane routes to the variant by weight."""
 
 
 class Followed(WireModel):
-    """The last known push to a tag. Pushes are ordered by these values, in whichever order they arrive."""
+    """The last known push to a tag. Its values order pushes, which may arrive in any order."""
 
     digest: Digest
     generation: int
-    """The generation of the tag's document, which counts the manifests that the tag has named."""
+    """Generation of the tag's document, which counts the manifests of the tag."""
     created_at: datetime
-    """The creation time of the tag's document; a tag that is deleted and pushed again has a new one."""
+    """Creation time of the tag's document. A tag that is deleted and pushed again has a new one."""
 
 
 class ServingStatusChanges(TypedDict, total=False):
-    """What may be replaced in a ServingStatus."""
+    """Fields of ServingStatus that can be replaced."""
 
     phase: ServingPhase
     observed_generation: int
@@ -89,11 +89,11 @@ class ServingStatus(WireModel):
     observed_generation: int = 0
     """The generation that is fully applied."""
     url: str | None = None
-    """The infer endpoint through the ingress."""
+    """URL of inference requests at the ingress."""
     variants: tuple[VariantStatus, ...] = ()
-    """The variants that are serving, and during a rollout also the new ones."""
+    """The applied variants, and during a rollout also the new ones."""
     applied: ServingSpec | None = None
-    """The spec that is serving, with its digests; the desired one once the rollout is complete."""
+    """The spec that serves, with resolved digests. It becomes the desired spec once the rollout is complete."""
     rollout: RolloutStatus | None = None
     """The last rollout."""
     revisions: tuple[Revision, ...] = ()
@@ -105,11 +105,11 @@ class ServingStatus(WireModel):
     problem: Problem | None = None
     ready_at: datetime | None = None
     unavailable_since: datetime | None = None
-    """Since when an applied generation does not answer requests; None while it does."""
+    """Time since which an applied generation does not respond; None while it does."""
     intent: Intent | None = None
 
     def replace(self, **changes: Unpack[ServingStatusChanges]) -> Self:
-        """The same status with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
@@ -121,15 +121,15 @@ class ServingDocument(Document[ServingSpec, ServingStatus]):
 
 
 def serving_key(namespace: str, name: str) -> str:
-    """Key of the serving's document in `klever-servings`."""
+    """Return the key of the serving's document in `klever-servings`."""
     return subjects.join(namespace, name)
 
 
 def next_generation(current: ServingDocument | None, spec: ServingSpec) -> int:
-    """The generation of this spec: one more than the last one of this name, unless nothing changes.
+    """Return the generation of this spec: one more than the last one of the name, unless the spec is unchanged.
 
-    After a failure or a deletion the same spec again is a new try. `current` is the last document of the name, also
-    where only its tombstone is left.
+    After a failure or a deletion, the same spec is a new attempt. `current` is the last document of the name, possibly
+    from its tombstone.
     """
     if current is None:
         return 1
@@ -140,7 +140,7 @@ def next_generation(current: ServingDocument | None, spec: ServingSpec) -> int:
 
 
 class ServingRequestedChanges(TypedDict, total=False):
-    """What may be replaced in a ServingRequested."""
+    """Fields of ServingRequested that can be replaced."""
 
     spec: ServingSpec
     generation: int
@@ -148,18 +148,18 @@ class ServingRequestedChanges(TypedDict, total=False):
 
 
 class ServingRequested(WireModel):
-    """A request to serve this spec, replacing the one that the name had."""
+    """A request to serve this spec, instead of the present one of the name."""
 
     namespace: DnsLabel
     name: DnsLabel
     spec: ServingSpec
     generation: int = Field(default=1, ge=1, le=LARGEST_GENERATION)
-    """The generation that the sender was promised and may wait for; the serving gets at least this one."""
+    """The generation that the gateway has promised to the sender. The serving gets at least this one."""
     expected_generation: int | None = Field(default=None, ge=0, le=LARGEST_GENERATION)
-    """The request is rejected unless the serving has this generation; 0: unless it does not exist; None: never."""
+    """Reject the request unless the serving has this generation; 0: unless it does not exist; None: no precondition."""
 
     def replace(self, **changes: Unpack[ServingRequestedChanges]) -> Self:
-        """The same request with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
@@ -169,7 +169,7 @@ class ServingDeleteRequested(WireModel):
     namespace: DnsLabel
     name: DnsLabel
     expected_generation: int | None = Field(default=None, ge=1, le=LARGEST_GENERATION)
-    """The request is rejected unless the serving has this generation; None: never."""
+    """Reject the request unless the serving has this generation; None: no precondition."""
 
 
 class ServingRolloutRequested(WireModel):
@@ -178,7 +178,7 @@ class ServingRolloutRequested(WireModel):
     namespace: DnsLabel
     name: DnsLabel
     generation: int
-    """The generation of the rollout; the request is rejected if another one is rolled out."""
+    """Generation of the rollout. The request is rejected if another generation is rolled out."""
     action: RolloutAction
 
 
@@ -194,7 +194,7 @@ class ServingProgressed(WireModel):
 
 
 class ServingReady(WireModel):
-    """The serving is fully applied, and its URL answers."""
+    """The serving is fully applied, and its URL responds."""
 
     namespace: DnsLabel
     name: DnsLabel
@@ -204,7 +204,7 @@ class ServingReady(WireModel):
 
 
 class ServingUnavailable(WireModel):
-    """A serving that was ready does not answer requests; ServingReady follows once it does."""
+    """A serving that was ready does not respond. ServingReady follows once it does."""
 
     namespace: DnsLabel
     name: DnsLabel
@@ -214,7 +214,7 @@ class ServingUnavailable(WireModel):
 
 
 class ServingFailed(WireModel):
-    """The generation could not be applied; the earlier one keeps serving."""
+    """The generation could not be applied. The earlier one keeps serving."""
 
     namespace: DnsLabel
     name: DnsLabel
@@ -223,7 +223,7 @@ class ServingFailed(WireModel):
 
 
 class ServingRolledBack(WireModel):
-    """A rollout failed its analysis or was aborted; the earlier version gets all traffic."""
+    """A rollout failed its analysis or was aborted. The earlier version gets all traffic."""
 
     namespace: DnsLabel
     name: DnsLabel
@@ -240,19 +240,19 @@ class ServingDeleted(WireModel):
 
 
 class ServingLogged(WireModel):
-    """Lines that a model server wrote."""
+    """Lines of a model server's output."""
 
     namespace: DnsLabel
     name: DnsLabel
     variant: DnsLabel
     revision: str
     replica: int
-    """Counted from 0 within the variant's revision."""
+    """Index of the replica within the variant's revision, from 0."""
     lines: tuple[str, ...]
 
 
 class TrafficShifted(WireModel):
-    """The data plane splits requests by these weights from now on."""
+    """The data plane now splits requests by these weights."""
 
     namespace: DnsLabel
     name: DnsLabel

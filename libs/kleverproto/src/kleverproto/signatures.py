@@ -1,4 +1,4 @@
-"""What a model takes and gives: the result of parsing a model file."""
+"""Signatures: a model's inputs and outputs, as found in its files."""
 
 from typing import Any, Self, TypedDict, Unpack
 
@@ -7,15 +7,15 @@ from pydantic import Field
 from .base import WireModel
 
 UNKNOWN_TYPE = "unknown type"
-"""How the name of a type begins that is newer than the parser."""
+"""Prefix of the name of a type that the parser does not know."""
 UNKNOWN_ELEMENTS = f"its elements are of {UNKNOWN_TYPE}"
-UNSAID_ELEMENTS = "the model does not say of what type its elements are"
+UNDECLARED_ELEMENTS = "the model does not declare the type of its elements"
 NO_TENSOR, NO_PLAIN_TENSOR = "not a tensor but a ", "not a plain tensor but a "
-"""How reasons in `Signature.unknown` begin for an input or output without a type that nothing can send or answer."""
+"""Prefixes of reasons in `Signature.unknown` for an input or output that the protocol cannot represent."""
 
 
 class TensorChanges(TypedDict, total=False):
-    """What may be replaced in a Tensor."""
+    """Fields of Tensor that can be replaced."""
 
     dtype: str | None
     shape: tuple[int | str, ...] | None
@@ -26,16 +26,16 @@ class Tensor(WireModel):
 
     name: str
     dtype: str | None = None
-    """numpy name (float32, int64, …; `str` for strings); null when it cannot be known from the file."""
+    """numpy name (float32, int64, …; `str` for strings); null if the file does not contain it."""
     shape: tuple[int | str, ...] | None = None
-    """Dimensions; -1 is any size, a string a symbolic size; null when the rank is unknown."""
+    """Dimensions; -1 is any size, a string a symbolic size; null if the rank is unknown."""
     op_type: str | None = None
     """PMML only: continuous, categorical or ordinal."""
     values: tuple[str, ...] = ()
     """PMML only: the values a categorical field may take."""
 
     def replace(self, **changes: Unpack[TensorChanges]) -> Self:
-        """The same tensor with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
@@ -47,7 +47,7 @@ class Parameters(WireModel):
 
 
 class SignatureChanges(TypedDict, total=False):
-    """What may be replaced in a Signature."""
+    """Fields of Signature that can be replaced."""
 
     format: str | None
     inputs: tuple[Tensor, ...]
@@ -59,25 +59,25 @@ class SignatureChanges(TypedDict, total=False):
 class Signature(WireModel):
     """Inputs, outputs and operators of a model, as found in its files.
 
-    What cannot be known statically is absent, and `unknown` says why, by field.
+    Fields that the files do not contain are absent, and `unknown` has the reasons.
     """
 
     format: str | None = None
-    """What the files were parsed as; None where an author declares a signature."""
+    """The format of the files; None for a declared signature."""
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     operators: dict[str, int] = Field(default_factory=dict)
-    """Operator type to number of uses, subgraphs and functions included."""
+    """Number of uses by operator type, including subgraphs and functions."""
     parameters: Parameters | None = None
     framework: str | None = None
     framework_version: str | None = None
     details: dict[str, Any] = Field(default_factory=dict)
-    """What only this format has: opset, tags, classes, steps of a pipeline, …"""
+    """Details of the format: opset, tags, classes, steps of a pipeline, …"""
     unknown: dict[str, str] = Field(default_factory=dict)
-    """Field to the reason why it cannot be known from the file alone."""
+    """The reason by field why the file does not determine it."""
     warnings: tuple[str, ...] = ()
-    """Sentences on what will go wrong where the model is loaded or called, each with a remedy."""
+    """Problems to expect when the model is loaded or called, each as a sentence with a remedy."""
 
     def replace(self, **changes: Unpack[SignatureChanges]) -> Self:
-        """The same signature with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)

@@ -1,4 +1,4 @@
-"""How a serving goes from one version to the next: part of the document that people write."""
+"""Strategies of rollouts. Part of the serving document."""
 
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -10,49 +10,49 @@ from .traffic import HeaderName
 
 
 class Analysis(StrictWireModel):
-    """What the new version must keep to while it is tried; measured at the ingress, over one step."""
+    """Criteria that the new version must meet in each step, measured at the ingress."""
 
     max_error_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
-    """Answers of 5xx, and requests that got none."""
+    """Maximum percentage of 5xx responses and of requests without a response."""
     max_p95_ms: Annotated[float, Field(gt=0)] | None = None
     max_p99_ms: Annotated[float, Field(gt=0)] | None = None
     min_requests: Annotated[int, Field(ge=1)] = 20
-    """To the new version in a step, before it is judged; a step waits until there were so many."""
+    """Minimum number of requests to the new version in a step. The step lasts until there are this many."""
 
 
 class Rolling(StrictWireModel):
-    """The old version answers until the new one is ready; then all requests go there at once."""
+    """The old version serves until the new one is ready. Then all requests move at once."""
 
     type: Literal["rolling"] = "rolling"
 
 
 class Recreate(StrictWireModel):
-    """The old version ends before the new one starts, and requests in between are answered 503.
+    """The old version stops before the new one starts. Requests in between get 503.
 
-    For models that do not fit beside each other.
+    For models that do not fit into memory together.
     """
 
     type: Literal["recreate"] = "recreate"
 
 
 class BlueGreen(StrictWireModel):
-    """The new version starts beside the old one and is tried; then all requests move at once."""
+    """The new version starts beside the old one and can be tested. Then all requests move at once."""
 
     type: Literal["blueGreen"] = "blueGreen"
     auto_promote: bool = False
-    """Move as soon as the new version is ready. Without it the rollout waits to be promoted or aborted."""
+    """Move as soon as the new version is ready. By default, the rollout waits to be promoted or aborted."""
     preview_header: HeaderName = "x-klever-preview"
-    """Requests with this header, of value `true`, reach the new version while it waits."""
+    """Requests with this header and the value `true` reach the new version while the rollout waits."""
 
 
 class Canary(StrictWireModel):
-    """The new version gets an increasing share of the traffic while it meets its criteria, else it is rolled back."""
+    """The new version gets an increasing share of the traffic while it meets its criteria, or else is rolled back."""
 
     type: Literal["canary"] = "canary"
     steps: Annotated[tuple[Annotated[int, Field(ge=1, le=99)], ...], Field(min_length=1, max_length=50)] = (5, 25, 50)
     """Increasing percentages for the new version; 100 follows automatically."""
     interval_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
-    """Shortest time for a step."""
+    """Minimum duration of a step."""
     analysis: Analysis = Analysis()
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Streams, consumers and buckets as data; `kleverkit` creates them."""
+"""Definitions of streams, consumers and buckets. `kleverkit` creates them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,48 +14,48 @@ class StreamSpec:
     subjects: tuple[str, ...]
     max_age: timedelta
     duplicate_window: timedelta = timedelta(minutes=2)
-    """How long the server remembers a `Nats-Msg-Id`."""
+    """Time for which the server drops a repeated `Nats-Msg-Id`."""
     readers: tuple[str, ...] = ()
-    """Who reads all of it with short-lived consumers: the gateway for its clients, or operators."""
+    """Readers of the whole stream with short-lived consumers: the gateway for its clients, or operators."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerSpec:
-    """A durable pull consumer; its name is service-dash-purpose."""
+    """A durable pull consumer. Its name is `<service>-<purpose>`."""
 
     durable: str
     stream: str
     subject: str
     ack_wait: timedelta = timedelta(seconds=30)
-    """A message that is neither acknowledged nor reported in progress for this long is delivered again."""
+    """Time without an acknowledgement or a progress report after which a message is redelivered."""
     concurrency: int = 8
-    """Messages in work at a time in one process."""
+    """Messages that one process handles at a time."""
     max_deliveries: int = 8
-    """Tries before a message is dead-lettered."""
+    """Deliveries before a message becomes a dead letter."""
 
     @property
     def service(self) -> str:
-        """Who takes its messages."""
+        """The service that handles the messages."""
         return self.durable.partition("-")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BucketSpec:
-    """A KV bucket of documents; only the owner writes."""
+    """A KV bucket of documents. Only the owner writes to it."""
 
     name: str
     owner: str
     readers: tuple[str, ...] = ()
-    """Services that read it besides its owner."""
+    """Other services that read the bucket."""
 
     @property
     def stream(self) -> str:
-        """The stream that holds it."""
+        """The stream of the bucket."""
         return f"KV_{self.name}"
 
     @property
     def subjects(self) -> str:
-        """The filter for the subjects of all its keys."""
+        """The filter for the subjects of all keys."""
         return f"$KV.{self.name}.>"
 
 
@@ -80,8 +80,8 @@ LOGS = StreamSpec(
 STREAMS = (MODELS, JOBS, SERVINGS, DEAD, LOGS)
 
 COUNTED_BY_JOBS = 1_000_000
-"""Deliveries of a request for a job: the job counts its own attempts, and one that waits for a place, or for space on
-the disk, may be delivered any number of times."""
+"""Maximum deliveries of a request for a job: practically unlimited, because a waiting job is redelivered often, and
+jobs count their attempts themselves."""
 
 JOBRUNNER_EXTRACT = ConsumerSpec(
     durable="jobrunner-extract",
@@ -105,11 +105,11 @@ JOBRUNNER_CONVERT_REQUESTED = ConsumerSpec(
     durable="jobrunner-convert-requested",
     stream=JOBS.name,
     subject=subjects.every("job", "requested", "convert"),
-    concurrency=256,  # most of them only wait for a place, so that projects can take turns
+    concurrency=256,  # most of them wait for a free slot, so that projects can take turns
     max_deliveries=COUNTED_BY_JOBS,
 )
 JOBRUNNER_REQUESTED = (JOBRUNNER_EXTRACT_REQUESTED, JOBRUNNER_SCAN_REQUESTED, JOBRUNNER_CONVERT_REQUESTED)
-"""A consumer for each kind of job, so that no kind waits behind another."""
+"""One consumer for each kind of job, so that no kind blocks another."""
 JOBRUNNER_CANCEL = ConsumerSpec(
     durable="jobrunner-cancel", stream=JOBS.name, subject=subjects.every("job", "cancelrequested")
 )
@@ -164,10 +164,10 @@ SERVINGS_BUCKET = BucketSpec(name="klever-servings", owner="deployer", readers=(
 BUCKETS = (MODELS_BUCKET, PROJECTS_BUCKET, JOBS_BUCKET, SERVINGS_BUCKET)
 
 TOPOLOGY = "topology"
-"""The service that creates streams, buckets and consumers, and notes how far each consumer has come."""
+"""The service that creates streams, buckets and consumers, and records the progress of each consumer."""
 POSITIONS_BUCKET = BucketSpec(name="klever-positions", owner=TOPOLOGY)
 
 LEASES_BUCKET = BucketSpec(name="klever-leases", owner=TOPOLOGY)
-"""One record for each lease; a service may write the one that has its name."""
+"""One record for each lease. A service may write only the record with its name."""
 LEASE_HOLDERS = ("registry", "deployer")
-"""Services of which only one replica at a time does some of the work."""
+"""Services with work that only one replica may do at a time."""

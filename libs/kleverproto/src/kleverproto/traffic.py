@@ -1,4 +1,4 @@
-"""How requests are distributed: part of the document that people write."""
+"""Distribution of requests over variants. Part of the serving document."""
 
 from typing import Annotated, Self, TypedDict, Unpack
 
@@ -11,25 +11,25 @@ HEADER_PATTERN = r"^[a-z0-9!#$%&'*+.^_`|~-]+$"
 COOKIE_PATTERN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
 
 HeaderName = Annotated[str, StringConstraints(pattern=HEADER_PATTERN, max_length=200)]
-"""Lower case, as HTTP/2 and Istio write it."""
+"""Lower case, as in HTTP/2 and Istio."""
 HEADER_VALUE_PATTERN = r"^[!-~](?:[!-~ \t]*[!-~])?$"
 HEADER_PREFIX_PATTERN = r"^[!-~][!-~ \t]*$"
 HeaderValue = Annotated[str, StringConstraints(pattern=HEADER_VALUE_PATTERN, max_length=1000)]
-"""What a header can hold (RFC 9110, section 5.5): without spaces around it, which are no part of a value."""
+"""A field value (RFC 9110, section 5.5), without leading and trailing spaces, which are not part of it."""
 HeaderPrefix = Annotated[str, StringConstraints(pattern=HEADER_PREFIX_PATTERN, max_length=1000)]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Field(ge=0.001, le=3600)]
-"""Milliseconds are the finest that the ingress knows, and none at all would switch a limit off."""
+"""At least a millisecond, the resolution of the ingress: zero would disable a limit."""
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 class HeaderMatch(StrictWireModel):
-    """What the value of a header must be; one of the three."""
+    """Condition for the value of a header; exactly one of the three."""
 
     exact: HeaderValue | None = None
     prefix: HeaderPrefix | None = None
     regex: Expression | None = None
-    """RE2; the whole value must match."""
+    """RE2 expression that the whole value must match."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -39,15 +39,15 @@ class HeaderMatch(StrictWireModel):
 
 
 class HeaderRule(StrictWireModel):
-    """Requests with all these headers go to one variant; the first rule that matches wins, before the weights."""
+    """Routes requests with all these headers to one variant. The first matching rule applies, before the weights."""
 
     headers: Annotated[dict[HeaderName, HeaderMatch], Field(min_length=1, max_length=10)]
-    """Header name (lower case) to what its value must be; all of them must match."""
+    """Conditions by header name in lower case. All of them must match."""
     variant: DnsLabel
 
 
 class Mirror(StrictWireModel):
-    """A copy of requests is sent to a variant; its answers are discarded."""
+    """Sends a copy of requests to a variant and discards its responses."""
 
     variant: DnsLabel
     percent: Annotated[float, Field(gt=0, le=100)] = 100.0
@@ -58,16 +58,16 @@ class Cookie(StrictWireModel):
 
     name: Annotated[str, StringConstraints(pattern=COOKIE_PATTERN, max_length=200)]
     ttl_seconds: Annotated[int, Field(ge=0)] = 3600
-    """0 is a session cookie."""
+    """Lifetime of the cookie; 0 for a session cookie."""
 
 
 class Sticky(StrictWireModel):
-    """Requests of one client go to the same variant; one of the two."""
+    """Routes requests of one client to the same variant; exactly one of the two."""
 
     header: HeaderName | None = None
-    """Requests with the same value of this header, for as long as the weights stay."""
+    """Clients are identified by the value of this header. Assignments change with the weights."""
     cookie: Cookie | None = None
-    """Requests with the cookie, for as long as the variant has any weight."""
+    """Clients are identified by this cookie. Assignments last while the variant has any weight."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -77,7 +77,7 @@ class Sticky(StrictWireModel):
 
 
 class TrafficChanges(TypedDict, total=False):
-    """What may be replaced in a Traffic."""
+    """Fields of Traffic that can be replaced."""
 
     weights: dict[str, int]
     rules: tuple[HeaderRule, ...]
@@ -86,18 +86,18 @@ class TrafficChanges(TypedDict, total=False):
 
 
 class Traffic(StrictWireModel):
-    """How requests are distributed over the variants."""
+    """Distribution of requests over the variants."""
 
     weights: dict[DnsLabel, Percent] = Field(default_factory=dict)
-    """Variant name to percent; the sum is 100. A variant that is not named gets none. May be left out where there is
-    one variant, which gets everything."""
+    """Percent by variant; the sum is 100. An absent variant gets no traffic. Optional with a single variant, which gets
+    all traffic."""
     rules: Annotated[tuple[HeaderRule, ...], Field(max_length=50)] = ()
-    """In this order, before the weights."""
+    """Rules in their order, evaluated before the weights."""
     mirror: Mirror | None = None
     sticky: Sticky | None = None
 
     def replace(self, **changes: Unpack[TrafficChanges]) -> Self:
-        """The same traffic with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
 
@@ -105,17 +105,17 @@ class Timeouts(StrictWireModel):
     """Timeouts of the ingress."""
 
     request_seconds: Seconds = 300.0
-    """From the end of the request to the end of the answer, including retries; then 504."""
+    """Time from the end of the request to the end of the response, including retries, after which clients get 504."""
     connect_seconds: Annotated[float, Field(ge=0.001, le=60)] = 1.0
 
 
 class Retries(StrictWireModel):
-    """Which requests the ingress retries."""
+    """Retries by the ingress."""
 
     attempts: Annotated[int, Field(ge=0, le=10)] = 3
-    """Tries after the first; 0 where asking twice does harm. A request is sent again, to another replica where there is
-    one, when its server could not be reached or ended before it began to answer, and its body has at most 8 MiB."""
+    """Maximum number of retries; 0 for models that are not idempotent. A request is retried, on another replica if
+    possible, if the server could not be reached or exited before it responded, and the body has at most 8 MiB."""
     on_server_error: bool = False
-    """Also retry when a model server answers 502, 503 or 504."""
+    """Also retry if a model server responds with 502, 503 or 504."""
     per_try_seconds: Seconds | None = None
-    """A try that takes longer is abandoned and retried."""
+    """Time after which an attempt is abandoned and retried."""

@@ -1,4 +1,4 @@
-"""A variant of a serving: part of the document that people write."""
+"""Variants of a serving. Part of the serving document."""
 
 import re
 from enum import StrEnum
@@ -15,7 +15,7 @@ ModelReference = Annotated[
 ]
 WORD_PATTERN = r"^[^\x00]+$"
 Word = Annotated[str, StringConstraints(pattern=WORD_PATTERN, max_length=4000)]
-"""An argument or environment variable: operating systems do not pass zero bytes."""
+"""An argument or environment variable, without zero bytes, which operating systems do not pass."""
 ENV_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PATH_PATTERN = r"^/"
 
@@ -23,7 +23,7 @@ LOADING_CODE = (
     *("LD_", "DYLD_", "GCONV_PATH", "PATH", "HOME", "TMPDIR", "BASH_ENV", "ENV"),
     *("PYTHON", "CLASSPATH", "JAVA", "JDK_", "_JAVA", "MLSERVER_", "MLFLOW_", "TRITON_"),
 )
-"""Prefixes of environment variables that decide what code programs and runtimes load."""
+"""Prefixes of environment variables that determine the code that programs and runtimes load."""
 
 SECRET_NAME = re.compile(r"(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY|_TOKEN)$", re.IGNORECASE)
 """Names of variables that contain secrets."""
@@ -33,41 +33,41 @@ RuntimeName = Literal["kleverserve", "triton", "mlserver", "openscoring"]
 
 
 class Network(StrEnum):
-    """Network access of a model server besides the requests that it answers."""
+    """Network access of a model server, in addition to inference requests."""
 
     NONE = "none"
     EGRESS = "egress"
-    """Every address by TCP and UDP, for models that call other services."""
+    """All addresses by TCP and UDP, for models that call other services."""
 
 
 class Gpu(StrictWireModel):
-    """GPUs of one replica. A platform on one machine has none to allocate and refuses the serving."""
+    """GPUs of one replica. A platform on one machine does not allocate GPUs and rejects the serving."""
 
     count: Annotated[int, Field(ge=1, le=64)] = 1
     type: Annotated[str, StringConstraints(max_length=200)] | None = None
-    """Such as `NVIDIA-A100`; any by default."""
+    """Type of GPU, such as `NVIDIA-A100`; any by default."""
 
 
 class Resources(StrictWireModel):
-    """What one replica may use, as Kubernetes writes quantities."""
+    """Limits of one replica, as Kubernetes quantities."""
 
     cpu: Annotated[str, AfterValidator(lambda text: cores_of(text) and text)] | None = None
     """Cores, such as `500m` or `2`."""
     memory: Annotated[str, AfterValidator(lambda text: bytes_of(text) and text)] | None = None
-    """Bytes, such as `512Mi`; a replica that uses more is stopped and restarted."""
+    """Bytes, such as `512Mi`. A replica that uses more is restarted."""
     gpu: Gpu | None = None
 
 
 class Autoscaling(StrictWireModel):
-    """Replicas follow the requests in flight."""
+    """Adapts the number of replicas to the requests in flight."""
 
     min_replicas: Annotated[int, Field(ge=0, le=64)] = 1
-    """With 0, the last replica is stopped after a while without requests; the next request waits for a new one."""
+    """With 0, the last replica is stopped after a time without requests. The next request waits for a new one."""
     max_replicas: Annotated[int, Field(ge=1, le=64)]
     target_in_flight: Annotated[float, Field(gt=0)] = 4.0
-    """Requests in flight for each replica, on average."""
+    """Average number of requests in flight per replica."""
     scale_down_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """How long fewer replicas must be sufficient before some are stopped."""
+    """Time for which fewer replicas must suffice before some are stopped."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -77,14 +77,14 @@ class Autoscaling(StrictWireModel):
 
 
 class Custom(StrictWireModel):
-    """A custom server: it listens on `$PORT` of `$HOST`, and its model is in `$MODEL_DIR`."""
+    """A custom server. It must listen on `$HOST` and `$PORT`, and finds its model in `$MODEL_DIR`."""
 
     command: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
-    """Program and arguments. `$PORT`, `$HOST`, `$MODEL_DIR` and `$MODEL_NAME` in them are replaced."""
+    """Program and arguments. `$PORT`, `$HOST`, `$MODEL_DIR` and `$MODEL_NAME` are replaced by their values."""
     image: Word | None = None
-    """A container image; only where there is a cluster."""
+    """A container image; only on a cluster."""
     ready_path: Annotated[str, StringConstraints(pattern=PATH_PATTERN, max_length=1000)] = "/"
-    """GET on this path answers 200 once the server is ready."""
+    """Path that responds to GET with 200 once the server is ready."""
 
     @model_validator(mode="after")
     def _something_to_run(self) -> Self:
@@ -94,14 +94,14 @@ class Custom(StrictWireModel):
 
 
 class SecretRef(StrictWireModel):
-    """The value of a secret that the operator has set, which no document holds."""
+    """A reference to a secret that the operator has set. Documents do not contain its value."""
 
     secret: DnsLabel
-    """Its name, in the serving's namespace."""
+    """Name of the secret in the serving's namespace."""
 
 
 class VariantChanges(TypedDict, total=False):
-    """What may be replaced in a Variant."""
+    """Fields of Variant that can be replaced."""
 
     digest: Digest | None
     replicas: int
@@ -115,9 +115,9 @@ class Variant(StrictWireModel):
     model: ModelReference
     """`project/model:version`."""
     digest: Digest | None = None
-    """The manifest to serve; resolved from the tag when the serving is accepted, if absent."""
+    """The manifest to serve; if absent, resolved from the tag when the serving is accepted."""
     runtime: RuntimeName | None = None
-    """The model server; by the model's format if absent."""
+    """The model server; if absent, selected by the model's format."""
     custom: Custom | None = None
     """A custom server, instead of a runtime."""
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
@@ -125,14 +125,14 @@ class Variant(StrictWireModel):
     autoscaling: Autoscaling | None = None
     resources: Resources = Resources()
     env: dict[EnvName, Word | SecretRef] = Field(default_factory=dict, max_length=100)
-    """Environment variables of the model server; secrets by their names."""
+    """Environment variables of the model server; secrets by reference."""
     network: Network = Network.NONE
-    """Network access of its model servers."""
+    """Network access of the model servers."""
     parameters: dict[Word, str | int | float | bool] = Field(default_factory=dict, max_length=50)
     """Options of the runtime, such as `maxBatchRows`."""
 
     def replace(self, **changes: Unpack[VariantChanges]) -> Self:
-        """The same variant with other values for some fields."""
+        """Return a copy with other values for some fields."""
         return self.model_copy(update=changes)
 
     @model_validator(mode="after")
@@ -143,22 +143,22 @@ class Variant(StrictWireModel):
 
     @model_validator(mode="after")
     def _no_secret_in_the_document(self) -> Self:
-        """Everybody who may read a serving would read it."""
+        """Reject plain secrets, which all readers of the serving could read."""
         plain = sorted(name for name, value in self.env.items() if SECRET_NAME.search(name) and isinstance(value, str))
         if plain:
             raise ValueError(
-                f"env holds the value of {', '.join(plain)} for everybody to see: `klever secrets set NAME`, and then "
-                f"env: {{{plain[0]}: {{secret: NAME}}}}"
+                f"env contains the value of {', '.join(plain)}, which all readers of the serving could see: store it "
+                f"with `klever secrets set NAME`, and set env: {{{plain[0]}: {{secret: NAME}}}}"
             )
         return self
 
     @model_validator(mode="after")
     def _no_code_by_environment(self) -> Self:
-        """Whoever may deploy a model may not choose what a server of the platform runs."""
+        """Reject variables that would change the code of a model server: the right to deploy does not include that."""
         chosen = sorted(name for name in self.env if name.upper().startswith(LOADING_CODE))
         if chosen and self.custom is None:
             raise ValueError(
-                f"env may not set {', '.join(chosen)}, which decides what code a model server loads: leave it out, "
-                "or give a server of your own (`custom.command`)"
+                f"env may not set {', '.join(chosen)}, which determines what code a model server loads: remove it, "
+                "or use a custom server (`custom.command`)"
             )
         return self

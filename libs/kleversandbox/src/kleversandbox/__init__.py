@@ -1,1 +1,1 @@
-"""One launcher for everything that touches a model: Landlock, seccomp, limits, and then the program itself."""
+"""A launcher for programs that process models: it applies Landlock, seccomp and limits, and executes the program."""

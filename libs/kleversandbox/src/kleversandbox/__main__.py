@@ -1,9 +1,9 @@
-"""The launcher: `__main__.py DESCRIPTOR PARENT` reads a policy, drops all other rights, and becomes the program.
+"""The launcher: `__main__.py DESCRIPTOR PARENT` reads a policy, drops all other rights, and executes the program.
 
-It is run by its path, with `python -I -S`: looking for packages would cost more than everything else here.
+It is run by its path, with `python -I -S`, because importing packages would take most of its time.
 
-Exit codes: those of the program; 125 if the sandbox is not available, 126 if the program cannot be executed, 127 if
-it does not exist. One line on standard error has the reason.
+Exit codes: those of the program; 125 if the sandbox is not available, 126 if the program cannot be executed, 127 if it
+does not exist. One line on standard error has the reason.
 """
 
 import errno
@@ -25,11 +25,11 @@ _STANDARD = 3
 
 
 class NoSandboxError(Exception):
-    """The program is not run, as it would not be confined."""
+    """The program is not executed, because it would not be confined."""
 
 
 def main(descriptor: int, parent: int, support: SystemSupport) -> int:
-    """Become the program; an exit code where that cannot be."""
+    """Execute the program; returns an exit code if that is not possible."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     with os.fdopen(descriptor, "rb") as file:
         policy = load_policy(file.read())
@@ -41,7 +41,7 @@ def main(descriptor: int, parent: int, support: SystemSupport) -> int:
 
 
 def _confine(policy: "Policy", parent: int, support: SystemSupport) -> None:
-    """Keep only what the policy allows. Raises NoSandboxError, OSError."""
+    """Keep only the rights in the policy. Raises NoSandboxError, OSError."""
     abi, has_filter, missing = support
     if policy.complete and missing:
         raise NoSandboxError("; ".join(missing))

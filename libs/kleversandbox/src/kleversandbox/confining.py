@@ -1,4 +1,4 @@
-"""Giving up, in order, all that a policy does not allow; on Linux."""
+"""Drops all rights that a policy does not contain, in order; on Linux."""
 
 import os
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from .policy import Policy
 
 _READ_WRITE = READ_FILE | WRITE_FILE | TRUNCATE
-_OF_SHARED_MEMORY = _READ_WRITE | READ_DIR | MAKE_FILE | REMOVE_FILE | REFER
-"""Files are made, linked and removed there: shm_overview(7), sem_overview(7)."""
+_SHARED_MEMORY_RIGHTS = _READ_WRITE | READ_DIR | MAKE_FILE | REMOVE_FILE | REFER
+"""Files are created, linked and removed there: shm_overview(7), sem_overview(7)."""
 
 
 def confine(policy: "Policy", parent: int, abi: int, *, has_filter: bool) -> None:
-    """Restrict this process and all that it starts, for good. Raises OSError."""
+    """Restrict this process and all its children permanently. Raises OSError."""
     if policy.dies_with_parent:
         die_with_parent(parent)
     has_own_memory, has_own_processes = private_mounts()
@@ -38,10 +38,10 @@ def confine(policy: "Policy", parent: int, abi: int, *, has_filter: bool) -> Non
 
 
 def _devices(*, shared_memory: bool) -> list[tuple[str, int]]:
-    """What every program gets besides its own paths: devices without effects, and what /proc says of itself."""
+    """Return paths that every program may access: devices without effects, and its own entries in /proc."""
     given = [(f"/dev/{name}", READ_FILE) for name in ("random", "urandom")]
     given += [(f"/dev/{name}", _READ_WRITE) for name in ("null", "zero", "full")]
     given += [(f"/proc/{os.getpid()}", READ_FILE | READ_DIR)]
     if shared_memory:
-        given.append((SHARED_MEMORY, _OF_SHARED_MEMORY))
+        given.append((SHARED_MEMORY, _SHARED_MEMORY_RIGHTS))
     return given

@@ -1,4 +1,4 @@
-"""The home of a program: private, empty when it starts, removed when it has ended."""
+"""The home of a program: private, empty at its start, and removed after its exit."""
 
 import shutil
 import subprocess
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def make_home(path: Path) -> None:
-    """Make the directory anew. Raises OSError."""
+    """Create the directory, and remove an existing one. Raises OSError."""
     remove_home(path)
     path.mkdir(mode=0o700, parents=True)
 
 
 def remove_home(path: Path) -> None:
-    """Remove the directory with everything in it, however deep and whatever its modes; nothing where there is none."""
-    with suppress(RecursionError):  # a program nests directories as deep as it likes
+    """Remove the directory with its content, of any depth and with any modes. Does nothing if it does not exist."""
+    with suppress(RecursionError):  # a program may nest directories to any depth
         shutil.rmtree(path, ignore_errors=True)
     if path.exists():
         subprocess.run(("chmod", "-R", "u+rwX", str(path)), check=False, stderr=subprocess.DEVNULL)

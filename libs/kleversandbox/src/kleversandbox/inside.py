@@ -1,10 +1,10 @@
-"""What a program in the sandbox gives up besides, once it has started."""
+"""Rights that a program in the sandbox drops after its start."""
 
 from .probing import probe
 
 
 def refuse_programs() -> None:
-    """Run no further programs, for good; nothing happens where system calls cannot be filtered. Raises OSError."""
+    """Prevent the execution of further programs permanently. Has no effect without seccomp. Raises OSError."""
     if not probe()[1]:
         return
     from .privileges import install_filter, no_new_privileges  # noqa: PLC0415 - only Linux has what it loads

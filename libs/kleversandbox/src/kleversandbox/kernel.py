@@ -1,4 +1,4 @@
-"""The calls that the C library has no function for, and those of prctl(2)."""
+"""System calls without a function in the C library, and prctl(2)."""
 
 import ctypes
 import os
@@ -12,23 +12,23 @@ _library = ctypes.CDLL(None, use_errno=True)
 
 
 def system_call(number: int, *arguments: object) -> int:
-    """Make a call. Raises OSError."""
+    """Make a system call. Raises OSError."""
     return checked(_library.syscall(ctypes.c_long(number), *arguments))
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """Raises OSError."""
+    """Control this process. Raises OSError."""
     padded = (*arguments, 0, 0, 0, 0)[:4]
     return checked(_library.prctl(option, *(ctypes.c_ulong(each) for each in padded)))
 
 
 def library() -> ctypes.CDLL:
-    """The C library."""
+    """Return the C library."""
     return _library
 
 
 def checked(result: int) -> int:
-    """The result of a call. Raises OSError where it failed."""
+    """Return the result of a call. Raises OSError if it failed."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -1,4 +1,4 @@
-"""Landlock, the Linux security module that a process restricts itself with: docs.kernel.org/userspace-api/landlock."""
+"""Landlock, the Linux security module with which a process restricts itself: docs.kernel.org/userspace-api/landlock."""
 
 import ctypes
 import os
@@ -20,14 +20,14 @@ BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
 ABSTRACT_UNIX_SOCKETS, SIGNALS = 1 << 0, 1 << 1
 
 FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
-"""How many of the rights, in the order of their bits, each ABI has first."""
+"""Number of rights that each ABI has first, in the order of their bits."""
 NETWORK_ABI, SCOPES_ABI = 4, 6
 PATH_RULE, PORT_RULE = 1, 2
 VERSION_FLAG = 1
 
 
 def abi_version() -> int:
-    """What the kernel offers; 0 where it has no Landlock, or it is not enabled."""
+    """Return the ABI version of the kernel; 0 if Landlock is missing or disabled."""
     try:
         return system_call(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(VERSION_FLAG))
     except OSError:
@@ -35,16 +35,16 @@ def abi_version() -> int:
 
 
 def file_rights(abi: int) -> int:
-    """All rights to files that a kernel knows."""
+    """Return all rights to files in an ABI."""
     return (1 << max((count for first, count in FILE_RIGHTS.items() if abi >= first), default=0)) - 1
 
 
 class Ruleset:
-    """Refuses every access to files, TCP ports, abstract sockets and processes outside that is not allowed here.
+    """Denies access to files, TCP ports, abstract sockets and outside processes, except for the rules added here.
 
     Args:
-        abi: of the kernel, at least 1; what it does not have is left out.
-        limits_connections: whether connections are refused too.
+        abi: of the kernel, at least 1; rights of later versions are ignored.
+        limits_connections: whether connections are denied as well.
     """
 
     def __init__(self, abi: int, *, limits_connections: bool) -> None:
@@ -59,9 +59,9 @@ class Ruleset:
         self._descriptor = system_call(LANDLOCK_CREATE_RULESET, attributes, size, ctypes.c_uint32(0))
 
     def allow_path(self, path: str, rights: int) -> None:
-        """Allow these of a file, or of a directory with everything in it; nothing happens where there is none.
+        """Allow these rights to a file, or to a directory with its content. Does nothing if it does not exist.
 
-        Raises OSError: it is there and cannot be opened.
+        Raises OSError: it exists but cannot be opened.
         """
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -76,12 +76,12 @@ class Ruleset:
             os.close(descriptor)
 
     def allow_port(self, port: int, rights: int) -> None:
-        """Allow these of a TCP port."""
+        """Allow these rights to a TCP port."""
         if self._has_network:
             self._add(PORT_RULE, rights.to_bytes(8, "little") + port.to_bytes(8, "little"))
 
     def enforce(self) -> None:
-        """Restrict this thread, and all that it starts, for good."""
+        """Restrict this thread and all its children permanently."""
         system_call(LANDLOCK_RESTRICT_SELF, ctypes.c_int(self._descriptor), ctypes.c_uint32(0))
         os.close(self._descriptor)
 
@@ -91,12 +91,12 @@ class Ruleset:
 
 
 def ruleset_of(policy: "Policy", abi: int, devices: "Iterable[tuple[str, int]]") -> Ruleset:
-    """The rules of a policy. Raises OSError.
+    """Return the rules of a policy. Raises OSError.
 
     Args:
-        policy: what is allowed.
+        policy: the policy.
         abi: of the kernel.
-        devices: paths that every program gets, with the rights to them.
+        devices: paths that every program may access, with the rights to them.
     """
     ruleset = Ruleset(abi, limits_connections=not policy.egress)
     everything = file_rights(abi) & ~(MAKE_CHARACTER_DEVICE | MAKE_BLOCK_DEVICE | MAKE_SOCKET | IOCTL_DEVICE)

@@ -1,4 +1,4 @@
-"""Reading a policy in the launcher, which imports as little as it can: its time is part of every start of a model."""
+"""Reads a policy in the launcher, with few imports, because its time is part of every start of a model."""
 
 import marshal
 
@@ -8,13 +8,13 @@ if TYPE_CHECKING:
 
 
 class _Fields:
-    """An object with these attributes. `Policy` itself would load `typing`, which takes longer than all the rest."""
+    """An object with the attributes of `Policy`, which would import `typing`, slower than all other imports."""
 
     def __init__(self, fields: "dict[str, object]") -> None:
         self.__dict__.update(fields)
 
 
 def load_policy(text: bytes) -> "Policy":
-    """What `dump_policy` has written."""
+    """Parse the output of `dump_policy`."""
     fields = marshal.loads(text)  # noqa: S302 - by the platform itself, through a file that nobody else has
     return _Fields(fields | {"limits": _Fields(fields["limits"])})  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""A mount namespace with a /dev/shm and a /proc of its own, where the system lets the user make one."""
+"""A mount namespace with private /dev/shm and /proc, if the system allows users to create one."""
 
 import ctypes
 import os
@@ -12,10 +12,10 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where Linux keeps it
 
 
 def private_mounts() -> tuple[bool, bool]:
-    """Give this process an empty /dev/shm that nothing outside sees, and a /proc that shows it only what it may trace.
+    """Give this process an empty private /dev/shm, and a /proc that shows only processes that it may trace.
 
-    Landlock lets it trace nothing but what it has started. False for each that the system does not allow; for /proc it
-    wants root. They go with the last process of the namespace.
+    Landlock allows it to trace only its children. The result is False for each that the system does not allow; /proc
+    requires root. Both are removed with the last process of the namespace.
     """
     try:
         _new_mount_namespace()
@@ -35,7 +35,7 @@ def _is_mounted(kind: bytes, target: bytes, options: bytes) -> bool:
 
 
 def _new_mount_namespace() -> None:
-    """With root's rights, or in a user namespace in which the user is who he was. Raises OSError."""
+    """Use root's rights, or a user namespace in which the user keeps its id. Raises OSError."""
     user, group = os.geteuid(), os.getegid()
     try:
         _unshare(CLONE_NEWNS)

@@ -1,4 +1,4 @@
-"""What a program may do; everything else is refused."""
+"""The rights of a program; everything else is denied."""
 
 import marshal
 from typing import NamedTuple
@@ -7,61 +7,69 @@ MEBI = 2**20
 
 
 class Limits(NamedTuple):
-    """What each process of the program may use; None leaves a limit as it is."""
+    """Limits for each process of the program; None does not change a limit."""
 
     memory_bytes: int | None = None
-    """What it may write to. Twice as much and 4 GiB more may be reserved: frameworks and the JVM never touch that."""
+    """Memory that it may write to.
+
+    Twice as much plus 4 GiB may be reserved: frameworks and the JVM do not use all of it.
+    """
     address_bytes: int | None = None
-    """What it may reserve, instead of the above."""
+    """Memory that it may reserve, instead of the above."""
     cpu_seconds: int | None = None
     file_bytes: int | None = None
-    """The size of each file that it writes."""
+    """Maximum size of each file that it writes."""
     processes: int | None = None
-    """Processes and threads, on top of those that the user has when it starts."""
+    """Number of processes and threads, in addition to those of the user when it starts."""
 
 
 class Policy(NamedTuple):
-    """A program, and what it may do.
+    """A program with its rights.
 
-    Paths that do not exist are left out. A path stands for the file or directory that it leads to when the program
-    starts, with everything below it.
+    Paths that do not exist are ignored. A path means the file or directory that it points to when the program starts,
+    with its content.
     """
 
     command: tuple[str, ...]
     environment: dict[str, str]
-    """All of it."""
+    """All environment variables."""
     directory: str
-    """Where it starts."""
+    """Working directory."""
     execute: tuple[str, ...] = ()
-    """What it may read and run."""
+    """Paths that it may read and execute."""
     read: tuple[str, ...] = ()
-    """What it may read."""
+    """Paths that it may read."""
     write: tuple[str, ...] = ()
-    """What it may read, run, write, make and remove."""
+    """Paths that it may read, execute, write, create and remove."""
     make_directories: tuple[str, ...] = ()
-    """Where it may make directories and remove empty ones, and neither list nor read nor write anything."""
+    """Paths where it may create directories and remove empty ones, but not list, read or write anything."""
     listen: tuple[int, ...] = ()
     """TCP ports that it may listen on."""
     connect: tuple[int, ...] = ()
     """TCP ports that it may connect to."""
     egress: bool = False
-    """Whether it may connect to every TCP port and send by UDP."""
+    """Whether it may connect to any TCP port and send UDP."""
     needs_shared_memory: bool = False
-    """Whether it gets the system's /dev/shm where it cannot have one of its own."""
+    """Whether it gets the system's /dev/shm if a private one is not available."""
     needs_processes: bool = False
-    """Whether what it starts has to read its own entries of /proc, where it cannot have a /proc of its own: it may then
-    read, not list, what the kernel shows of processes to those who may not trace them, such as their command lines."""
+    """Whether its children must read their own entries of /proc.
+
+    If a private /proc is not available, it may then read, but not list, the facts that the kernel shows about all
+    processes, such as their command lines.
+    """
     dies_with_parent: bool = False
     limits: Limits = Limits()
     complete: bool = True
-    """Whether it is refused where the system lacks a part of the sandbox; else it runs with what there is."""
+    """Whether it is rejected if the system does not support a part of the sandbox; otherwise it runs with the other
+    parts.
+    """
 
     @property
     def has_network(self) -> bool:
-        """Whether it may use TCP at all."""
+        """Whether it may use TCP."""
         return bool(self.listen or self.connect or self.egress)
 
 
 def dump_policy(policy: Policy) -> bytes:
-    """The policy for the launcher, which the same interpreter runs; see `loading`."""
+    """Serialize the policy for the launcher, which runs in the same interpreter; see `loading`."""
     return marshal.dumps({**policy._asdict(), "limits": policy.limits._asdict(), "has_network": policy.has_network})

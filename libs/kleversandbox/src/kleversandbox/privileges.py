@@ -1,4 +1,4 @@
-"""Giving up what a process has: capabilities, ways to gain some, and the filter of system calls."""
+"""Drops rights of a process: capabilities, ways to gain some, and system calls."""
 
 import ctypes
 import os
@@ -7,10 +7,10 @@ from . import kernel
 from .kernel import prctl
 
 SIGKILL = 9
-"""`signal` would load `enum`."""
+"""importing `signal` would import `enum`"""
 CAPABILITY_VERSION = 0x20080522
 _KEEP_NO_CAPABILITIES = 0x2F
-"""SECBIT_NOROOT, _NO_SETUID_FIXUP and _NO_CAP_AMBIENT_RAISE, each with its lock: root is a user like others."""
+"""SECBIT_NOROOT, _NO_SETUID_FIXUP and _NO_CAP_AMBIENT_RAISE, each with its lock: root has no special rights."""
 _BYTES_OF_INSTRUCTION = 8
 
 
@@ -21,14 +21,14 @@ class _Program(ctypes.Structure):
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent, which had this id, has died. Raises ProcessLookupError."""
+    """Let the kernel kill this process when its parent, which had this id, exits. Raises ProcessLookupError."""
     prctl(kernel.PR_SET_PDEATHSIG, SIGKILL)
     if os.getppid() != parent:
         raise ProcessLookupError("the process that wanted this program has ended")
 
 
 def drop_capabilities() -> None:
-    """Have no capabilities, now and after any execve. Raises OSError."""
+    """Drop all capabilities, now and after any execve. Raises OSError."""
     prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
     if _has_all():
         for capability in range(_last_capability() + 1):
@@ -39,18 +39,18 @@ def drop_capabilities() -> None:
 
 
 def no_new_privileges() -> None:
-    """Nothing that is run from here on has more privileges: neither set-user-ID nor file capabilities count."""
+    """Prevent gaining privileges by execution: set-user-ID and file capabilities have no effect."""
     prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
 
 def install_filter(program: bytes) -> None:
-    """Have the kernel ask this filter at every system call. Raises OSError."""
+    """Let the kernel apply this filter to every system call. Raises OSError."""
     attributes = _Program(len(program) // _BYTES_OF_INSTRUCTION, program)
     prctl(kernel.PR_SET_SECCOMP, kernel.SECCOMP_MODE_FILTER, ctypes.addressof(attributes))
 
 
 def _has_all() -> bool:
-    """Whether the bounding set may be changed: CAP_SETPCAP is in effect."""
+    """Return whether the bounding set may be changed: CAP_SETPCAP is in effect."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
     sets = (ctypes.c_uint32 * 6)()
     kernel.checked(kernel.library().capget(header, sets))

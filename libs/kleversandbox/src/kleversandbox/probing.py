@@ -1,4 +1,4 @@
-"""What the system has of the sandbox."""
+"""Detects the parts of the sandbox that this system supports."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ COMPLETE_ABI = 6
 """Landlock since Linux 6.12: files, TCP ports, abstract sockets and signals."""
 
 SystemSupport = tuple[int, bool, tuple[str, ...]]
-"""Version of Landlock, whether system calls can be filtered, and what is missing; see `support.Support`."""
+"""Version of Landlock, whether system calls can be filtered, and missing parts; see `support.Support`."""
 
 
 def probe() -> SystemSupport:
-    """Ask this system."""
+    """Probe this system."""
     if sys.platform != "linux":
         return 0, False, (f"{sys.platform} has neither Landlock nor seccomp: run Klever on Linux",)
     from .landlock import abi_version  # noqa: PLC0415 - only Linux has what it loads
@@ -24,12 +24,12 @@ def probe() -> SystemSupport:
 
 
 def judge(abi: int, machine: str, *, has_filter: bool) -> SystemSupport:
-    """What these facts mean."""
+    """Derive the support from these facts."""
     missing = []
     if not abi:
         missing.append("Landlock is not enabled in this kernel: add `landlock` to its `lsm=` parameter")
     elif abi < COMPLETE_ABI:
-        missing.append(f"Landlock is of ABI {abi}, and {COMPLETE_ABI} is needed: install Linux 6.12 or newer")
+        missing.append(f"Landlock has ABI {abi}, but {COMPLETE_ABI} is needed: install Linux 6.12 or newer")
     if not has_filter:
         known = " and ".join(AUDIT_ARCHITECTURES)
         missing.append(f"system calls cannot be filtered here ({machine}; needed are seccomp and {known})")

@@ -1,4 +1,4 @@
-"""Limits on what each process of a program may use: setrlimit(2)."""
+"""Resource limits for each process of a program: setrlimit(2)."""
 
 import os
 import resource
@@ -11,7 +11,10 @@ GIBI = 2**30
 
 
 def limit_resources(limits: "Limits") -> None:
-    """Lower the limits; one that is lower already stays. There are no core dumps, which may hold secrets."""
+    """Lower the limits; a limit that is already lower is kept.
+
+    Core dumps are disabled, since they may contain secrets.
+    """
     _limit(resource.RLIMIT_CORE, 0)
     if limits.memory_bytes is not None:
         _limit(resource.RLIMIT_DATA, limits.memory_bytes)
@@ -27,7 +30,7 @@ def limit_resources(limits: "Limits") -> None:
 
 
 def threads_of_user() -> int:
-    """The system counts a user's threads all together, so that a program's own are on top of these."""
+    """Return the number of the user's threads: the system counts all of them together, so the limit is added to it."""
     count = 0
     for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib costs the launcher milliseconds
         if name.isdigit():

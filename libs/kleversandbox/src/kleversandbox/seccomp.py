@@ -1,7 +1,7 @@
-"""The filter of system calls: what Landlock does not cover, as a program for seccomp(2), bpf(4) in its classic form.
+"""The system call filter for all that Landlock does not cover: a program for seccomp(2), in classic bpf(4).
 
-A call that is not named is allowed: engines of models use several hundred. One that newer kernels may add does not
-exist for the program, so that nothing gets past the filter by its novelty.
+Calls that are not listed are allowed, since engines of models use several hundred. Calls that newer kernels may add do
+not exist for the program, so that they cannot bypass the filter.
 """
 
 import errno
@@ -30,13 +30,13 @@ TYPE_MASK = 0xF
 TCP, UDP = 6, 17
 MSG_FASTOPEN = 0x20000000
 NEW_NAMESPACES = 0x7E020000
-"""Every CLONE_NEW… that clone(2) takes."""
+"""All CLONE_NEW… flags of clone(2)."""
 TERMINAL_INPUT, TERMINAL_SELECTION, SET_FLAGS, SET_ATTRIBUTES = 0x5412, 0x541C, 0x40086602, 0x401C5820
 
 ABSENT = """
     io_uring_setup io_uring_enter io_uring_register clone3
 """
-"""For the program the kernel has no such call: libraries then use the older ones, which can be looked into."""
+"""The program sees a kernel without these calls: libraries then use the older ones, which can be inspected."""
 
 REFUSED = """
     ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd kcmp bpf perf_event_open
@@ -47,19 +47,23 @@ REFUSED = """
     iopl vhangup shmget shmat shmctl msgget msgsnd msgrcv msgctl semget semop semtimedop semctl mq_open mq_unlink
     setsid setpgid migrate_pages move_pages setpriority ioprio_set sched_setscheduler sched_setparam sched_setattr
 """
-"""Other processes' memory and shared memory, which Landlock leaves alone; the kernel's insides; namespaces; sessions of
-the program's own, in which it would outlive its end; priorities, also of processes outside."""
+"""Memory and shared memory of other processes, which Landlock does not protect; kernel internals; namespaces; new
+sessions, in which a process would survive the end of the program; priorities, also of outside processes.
+"""
 
 IGNORED = """
     chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat setxattr lsetxattr fsetxattr setxattrat removexattr
     lremovexattr fremovexattr removexattrat file_setattr sched_setaffinity
 """
-"""These succeed and change nothing. Landlock does not cover owners, modes and times of files, so the program could give
-away what it may only read; a refusal would fail every copy that Python makes with `shutil.copy2`."""
+"""These succeed without effect.
+
+Landlock does not cover owners, modes and times of files, so that the program could change files that it may only read;
+an error would fail every copy with Python's `shutil.copy2`.
+"""
 
 
 def compile_filter(policy: "Policy", machine: str | None = None) -> bytes:
-    """The filter, as an array of struct sock_filter. Raises KeyError for a machine that it does not know."""
+    """Return the filter, as an array of struct sock_filter. Raises KeyError for an unknown machine."""
     machine = machine or os.uname().machine
     known = numbers(machine)
     program = [
@@ -73,7 +77,7 @@ def compile_filter(policy: "Policy", machine: str | None = None) -> bytes:
 
 
 def compile_refusal_of_programs(machine: str | None = None) -> bytes:
-    """A filter that refuses to run any further program, for processes that need none."""
+    """Return a filter that denies the execution of programs, for processes that need none."""
     known = numbers(machine or os.uname().machine)
     refused = [_end(ERROR | errno.EPERM)]
     program = [_load(NUMBER)]
@@ -83,7 +87,7 @@ def compile_refusal_of_programs(machine: str | None = None) -> bytes:
 
 
 def _bodies(policy: "Policy") -> dict[str, list[bytes]]:
-    """What to do at each call that is named. Each body ends the filter."""
+    """Return the instructions for each listed call. Each body ends the filter."""
     bodies = {
         name: [_end(ERROR | number)]
         for names, number in ((ABSENT, errno.ENOSYS), (REFUSED, errno.EPERM), (IGNORED, 0))
@@ -96,7 +100,7 @@ def _bodies(policy: "Policy") -> dict[str, list[bytes]]:
 
 
 def _of_times() -> dict[str, list[bytes]]:
-    """As `IGNORED`; but to set the time of a path to now is refused, after which `Path.touch` makes the file."""
+    """Like `IGNORED`; but setting the time of a path to now is denied, after which `Path.touch` creates the file."""
     refused, ignored = [_end(ERROR | errno.EPERM)], [_end(ERROR)]
     older = {
         name: _when_null(place, refused, ignored) for name, place in (("utime", 1), ("utimes", 1), ("futimesat", 2))
@@ -105,10 +109,10 @@ def _of_times() -> dict[str, list[bytes]]:
 
 
 def _of_sockets(policy: "Policy") -> dict[str, list[bytes]]:
-    """TCP as far as the policy goes; pairs of sockets inside the program; nothing else, of any family.
+    """Allow TCP according to the policy, and pairs of sockets inside the program; deny all other families.
 
-    Landlock looks at TCP only, and not at the connections of TCP Fast Open. UNIX sockets lead to services of the
-    system that would run anything for the user.
+    Landlock covers only TCP, without connections of TCP Fast Open. UNIX sockets lead to services of the system that
+    would execute anything for the user.
     """
     bodies = {
         "socketpair": _only((AF_UNIX,), (STREAM, SEQUENCED), (0,)),
@@ -126,7 +130,7 @@ def _of_sockets(policy: "Policy") -> dict[str, list[bytes]]:
 
 
 def _only(families: "Iterable[int]", kinds: "Iterable[int]", protocols: "Iterable[int]") -> list[bytes]:
-    """Allow sockets of these, refuse all others."""
+    """Allow sockets of these kinds, and deny all others."""
     return [
         *(*_argument(0), *_one_of(families)),
         *(*_argument(1), struct.pack("HBBI", AND, 0, 0, TYPE_MASK), *_one_of(kinds)),
@@ -136,7 +140,7 @@ def _only(families: "Iterable[int]", kinds: "Iterable[int]", protocols: "Iterabl
 
 
 def _one_of(values: "Iterable[int]") -> list[bytes]:
-    """Continue if the loaded value is one of these, else refuse."""
+    """Continue if the loaded value is one of these, else deny."""
     listed = tuple(values)
     tests = [_jump(EQUAL, value, len(listed) - place, 0) for place, value in enumerate(listed)]
     return [*tests, _end(ERROR | errno.EACCES)]
@@ -152,7 +156,7 @@ def _refuse_values(argument: int, values: tuple[int, ...]) -> list[bytes]:
 
 
 def _when_null(argument: int, then: list[bytes], otherwise: list[bytes]) -> list[bytes]:
-    """Look at both halves of a pointer."""
+    """Check both halves of a pointer."""
     upper = _load(FIRST_ARGUMENT + 8 * argument + 4)
     halves = [*_argument(argument), _jump(EQUAL, 0, 0, 2), upper, _jump(EQUAL, 0, len(otherwise), 0)]
     return [*halves, *otherwise, *then]

@@ -1,4 +1,4 @@
-"""Starting a program in the sandbox, from the outside."""
+"""Starts a program in the sandbox."""
 
 import os
 import sys
@@ -16,22 +16,25 @@ LAUNCHER = Path(__file__).with_name("__main__.py")
 
 @dataclass(frozen=True)
 class Start:
-    """What to start instead of the program: the launcher, which becomes the program."""
+    """The launcher to start instead of the program. The launcher then executes the program."""
 
     command: tuple[str, ...]
     environment: dict[str, str]
-    """Of the launcher. What the policy sets for the program must not reach it, for the launcher is not confined yet."""
+    """Environment of the launcher.
+
+    It must not contain the policy's variables, since the launcher is not confined yet.
+    """
     descriptors: tuple[int, ...]
-    """Files that it inherits."""
+    """Files that the launcher inherits."""
 
 
 @contextmanager
 def starting(policy: Policy, launcher_environment: Mapping[str, str], python: str = sys.executable) -> Iterator[Start]:
-    """Inside, start the program by what this gives.
+    """Yield the start of the program, valid during the block.
 
     Args:
-        policy: the program and what it may do.
-        launcher_environment: of our own, with nothing that anybody else has chosen.
+        policy: the program with its rights.
+        launcher_environment: of this process, without variables that anybody else has chosen.
         python: runs the launcher.
     """
     with _unnamed_file() as file:
@@ -42,7 +45,7 @@ def starting(policy: Policy, launcher_environment: Mapping[str, str], python: st
 
 
 def _unnamed_file() -> IO[bytes]:
-    """In memory where the system can: a policy has the variables of the program, which may be secrets."""
+    """Return a file in memory if possible: the policy contains variables of the program, which may be secrets."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("policy"), "w+b")
     return TemporaryFile()

@@ -1,4 +1,4 @@
-"""What the system can provide of the sandbox."""
+"""Support of the system for the sandbox."""
 
 from typing import NamedTuple
 
@@ -6,41 +6,41 @@ from .probing import probe
 
 
 class Support(NamedTuple):
-    """What is there, and what is not."""
+    """The supported and the missing parts."""
 
     abi: int = 0
-    """Version of Landlock; 0 where there is none."""
+    """Version of Landlock; 0 without Landlock."""
     has_filter: bool = False
     """Whether system calls can be filtered."""
     missing: tuple[str, ...] = ()
-    """Why the sandbox is not complete, for people; nothing where it is."""
+    """Reasons why the sandbox is not complete, for people; empty if it is complete."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether every promise is kept."""
+        """Whether all parts are supported."""
         return not self.missing
 
     def describe(self) -> str:
-        """What is in force, for people."""
+        """Describe the active parts, for people."""
         parts = [f"Landlock ABI {self.abi}"] if self.abi else []
         parts += ["seccomp"] if self.has_filter else []
         return ", ".join(parts) or "none"
 
 
 def find_support() -> Support:
-    """What this system has."""
+    """Return the support of this system."""
     return Support(*probe())
 
 
 class Confinement(NamedTuple):
-    """What the system provides, and what its operator has decided."""
+    """The support of the system, and the decision of its operator."""
 
     support: Support
     allow_unsandboxed: bool = False
-    """Whether models that may run code are run without a complete sandbox too."""
+    """Whether models that can execute code are run without a complete sandbox."""
 
     def refusal(self, what: str) -> str | None:
-        """Why something that may run code is not run here, as a sentence; None where it is."""
+        """Return the reason why something that can execute code is not run, as a sentence; None if it is run."""
         if self.allow_unsandboxed or self.support.is_complete:
             return None
         return (
@@ -49,10 +49,10 @@ class Confinement(NamedTuple):
         )
 
     def describe(self, network: str) -> str:
-        """What a model server is confined by, for people.
+        """Describe the confinement of a model server, for people.
 
         Args:
-            network: what it may reach.
+            network: the part of the network that it can reach.
         """
         parts = [self.support.describe(), f"network: {network}"]
         return "; ".join([*parts, *(f"incomplete: {missing}" for missing in self.support.missing)])

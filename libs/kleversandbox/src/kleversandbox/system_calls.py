@@ -1,10 +1,10 @@
-"""System calls by number, of the architectures that the filter knows; from the kernel's unistd.h."""
+"""Numbers of system calls for the supported architectures, from the kernel's unistd.h."""
 
 X86_64, AARCH64 = "x86_64", "aarch64"
 AUDIT_ARCHITECTURES = {X86_64: 0xC000003E, AARCH64: 0xC00000B7}
-"""By what `os.uname` calls the machine: AUDIT_ARCH_… of linux/audit.h."""
+"""AUDIT_ARCH_… of linux/audit.h, by the machine name in `os.uname`."""
 FIRST_UNKNOWN = 470
-"""Linux 6.18 has no call with this number or a higher one, on any of these."""
+"""The first number that Linux 6.18 does not use, on all of these architectures."""
 
 _NUMBERS = """
 ptrace 101 117
@@ -124,7 +124,7 @@ file_setattr 469 469
 
 
 def numbers(machine: str) -> dict[str, int]:
-    """Every call of the table that the machine has. Raises KeyError for an unknown one."""
+    """Return all calls of the table that the machine has. Raises KeyError for an unknown machine."""
     column = 1 + list(AUDIT_ARCHITECTURES).index(machine) if machine in AUDIT_ARCHITECTURES else None
     if column is None:
         raise KeyError(machine)

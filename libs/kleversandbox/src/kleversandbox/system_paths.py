@@ -1,4 +1,4 @@
-"""What programs need of the system to run at all, and what belongs to an interpreter."""
+"""Paths of the system that programs need, and paths of a Python interpreter."""
 
 import os
 import shutil
@@ -24,20 +24,20 @@ READABLE = (
     *("/proc/filesystems", "/proc/cgroups", "/proc/sys/kernel", "/proc/sys/vm", "/proc/sys/fs", "/proc/sys/net/core"),
     *("/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/kernel/mm", "/sys/fs/cgroup", "/sys/bus/pci"),
 )
-"""Settings of libraries, and facts about the machine; nothing of /proc is another process's."""
+"""Settings of libraries, and facts about the machine; from /proc only entries that belong to no process."""
 NAME_SERVICE = ("/etc/resolv.conf",)
 """For programs that may connect to other machines."""
 FROM_ENVIRONMENT = ("LD_LIBRARY_PATH", "JAVA_HOME", "SSL_CERT_FILE")
-"""Variables that name further files, which an operator may set."""
+"""Variables with further paths, which an operator may set."""
 _OF_INTERPRETER = ("bin", "lib", "lib64", "lib32", "include", "share")
 
 
 def program_paths(program: str | Path, path: str | None = None) -> tuple[str, ...]:
-    """What a program needs besides the system's own: its file; where it is in one, its virtual environment.
+    """Return the paths of a program: its file, and its virtual environment if it is in one.
 
     Args:
-        program: a path, or a name to be looked for.
-        path: where to look, as PATH has it.
+        program: a path, or a name to search.
+        path: directories to search, in the syntax of PATH.
     """
     executable = shutil.which(program, path=path)
     if executable is None:
@@ -50,13 +50,13 @@ def program_paths(program: str | Path, path: str | None = None) -> tuple[str, ..
 
 
 def interpreter_paths(python: Path) -> tuple[str, ...]:
-    """What a Python interpreter needs: its virtual environment, and the installation that this was made from."""
+    """Return the paths of a Python interpreter: its virtual environment, and its base installation."""
     environment, installation = python.absolute().parents[1], python.resolve().parents[1]
     own = (str(environment),) if (environment / "pyvenv.cfg").is_file() else ()
     return *own, *(str(installation / name) for name in _OF_INTERPRETER)
 
 
 def paths_in(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The files and directories that an operator's variables name."""
+    """Return the files and directories in an operator's variables."""
     texts = (environment.get(name, "") for name in FROM_ENVIRONMENT)
     return tuple(path for text in texts for path in text.split(os.pathsep) if path.startswith("/") and path != "/")

@@ -20,11 +20,11 @@ from .command_line import EXIT_CANNOT_LISTEN, EXIT_CANNOT_LOAD, fail, server_par
 from .errors import ModelLoadError
 from .logs import configure_logging
 from .parameters import Parameters, parse_parameters
-from .trial import try_out
+from .trial import try_model
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     description = "Serve one model with the V2 inference protocol."
     parser = server_parser("kleverserve", description, ADAPTERS)
     parser.add_argument("--parameters", type=_parameters, default=Parameters(), help='such as {"maxBatchRows": 32}')
@@ -32,7 +32,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load, serve, drain; the exit code."""
+    """Load the model, serve it and drain. Returns the exit code."""
     given = parse_arguments(arguments)
     configure_logging()
     trust_only(given.trust)
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     try:
         model = load_model(given.model_dir, format=given.format, threads=options.threads)
-        try_out(model)
+        try_model(model)
         uvloop.run(serve(model, options))
     except ModelLoadError as error:
         return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
@@ -68,7 +68,7 @@ def _parameters(text: str) -> Parameters:
 if __name__ == "__main__":
     exit_code = main(sys.argv[1:])
     logging.shutdown()
-    # A run that outlives the drain sits in a thread which Python would wait for; the process must not.
+    # Python would wait for the thread of a run that outlives the drain; this process must not.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)

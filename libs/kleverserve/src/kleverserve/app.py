@@ -1,4 +1,4 @@
-"""The composition root: a model format's adapter, the HTTP application around it, and its life until SIGTERM."""
+"""The composition root: the adapter of a model format, the HTTP application, and its lifecycle until SIGTERM."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from modelfiles.runtimes import RUNTIMES
 from modelfiles.selection import FileSelectionError
 
 from .access import EVERYBODY, Access
-from .batching import Batcher, rows_at_most
+from .batching import Batcher, allowed_batch_rows
 from .bodies import MOST_BYTES
 from .command_line import MAX_BODY_BYTES
 from .errors import ModelLoadError
@@ -34,34 +34,34 @@ from .routes import Routes
 log = logging.getLogger(__name__)
 
 ADAPTERS = {name: f"kleverserve.adapters.{name.lower()}" for name in RUNTIMES["kleverserve"].served_here}
-"""Format to the module that loads its models."""
-LAST_ANSWERS_SECONDS = 0.5  # for writing answers to clients that are slow to read, after the drain
+"""Modules that load models, by format."""
+LAST_ANSWERS_SECONDS = 0.5  # for writing responses to slow clients after the drain
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How one model is served."""
+    """Options for serving one model."""
 
     name: str
-    """What clients call the model."""
+    """The model's name in requests."""
     version: str
     host: str = "127.0.0.1"
     port: int = 0
-    """0 takes a free one."""
+    """0 is any free port."""
     threads: int = 1
-    """Threads that one run of the model may use; as many runs are in progress at once as the cores allow."""
+    """Number of threads that one run of the model may use. The number of parallel runs is that of the cores."""
     drain_seconds: float = 5.0
-    """How long requests in flight may take to finish after SIGTERM."""
+    """Seconds for requests in flight to finish after SIGTERM."""
     max_body_bytes: int = MAX_BODY_BYTES
-    """Largest body of a request, as it is sent and once it is unpacked."""
+    """Maximum size of the body of a request, both compressed and decompressed."""
     access: Access = EVERYBODY
-    """Who may use the port."""
+    """Authentication of requests."""
     max_batch_rows: int | None = None
-    """Rows that requests are put together to; by the model if None. See `rows_at_most`."""
+    """Maximum number of rows in a batch of requests; None leaves it to the model. See `allowed_batch_rows`."""
 
 
 def load_model(directory: Path, *, format: str, threads: int) -> Model:  # noqa: A002 - the field's word, as in --format
-    """Load what `directory`/model holds with the adapter for this format.
+    """Load the files in `directory`/model with the adapter of a format.
 
     Raises:
         ModelLoadError: the format is unknown, its engine is not installed, or the adapter cannot load the files.
@@ -70,7 +70,7 @@ def load_model(directory: Path, *, format: str, threads: int) -> Model:  # noqa:
         raise ModelLoadError(f"the format {format} cannot be served; the formats are: {', '.join(sorted(ADAPTERS))}")
     files = directory / "model"
     if not files.is_dir():
-        raise ModelLoadError(f"{directory} holds no 'model' directory with the model's files")
+        raise ModelLoadError(f"{directory} contains no 'model' directory with the model's files")
     try:
         load = cast("ModelLoader", import_module(ADAPTERS[format]).load)
     except ImportError as error:
@@ -84,10 +84,10 @@ def load_model(directory: Path, *, format: str, threads: int) -> Model:  # noqa:
 def build_application(
     model: Model, options: ServerOptions, *, lifecycle: Lifecycle, pool: ThreadPoolExecutor
 ) -> web.Application:
-    """The HTTP application for a loaded model, unbound."""
+    """Return the HTTP application for a loaded model. It does not listen yet."""
     metrics = Metrics(model=options.name, version=options.version, in_flight=lambda: lifecycle.in_flight)
     lane = Lane(pool)
-    rows = rows_at_most(model, options.max_batch_rows)
+    rows = allowed_batch_rows(model, options.max_batch_rows)
     at_once = _runs_at_once(options.threads)
     batcher = Batcher(model, lane, max_rows=rows, observe=metrics.observe_rows, runs_at_once=at_once)
     routes = Routes(model, name=options.name, version=options.version, lane=lane, batcher=batcher, lifecycle=lifecycle)
@@ -103,11 +103,11 @@ def build_application(
 
 @asynccontextmanager
 async def serving(model: Model, options: ServerOptions, lifecycle: Lifecycle) -> AsyncIterator[int]:
-    """Serve while inside; gives the bound port.
+    """Serve during the block; yields the port.
 
     Raises:
-        ModelLoadError: more rows a run are asked for than the model may have; see `rows_at_most`.
-        OSError: the address cannot be listened on.
+        ModelLoadError: more rows per run are requested than the model supports; see `allowed_batch_rows`.
+        OSError: the server cannot listen on the address.
     """
     pool = ThreadPoolExecutor(_runs_at_once(options.threads), thread_name_prefix="predict")
     application = build_application(model, options, lifecycle=lifecycle, pool=pool)
@@ -124,15 +124,15 @@ async def serving(model: Model, options: ServerOptions, lifecycle: Lifecycle) ->
 async def serve(model: Model, options: ServerOptions) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
-    While draining, `ready` answers 503 and requests are still taken, so that a router which has not noticed yet loses
-    nothing; the server closes when none is in flight, at the latest after `drain_seconds`.
+    While draining, `ready` responds with 503, but requests are still accepted, because a router may not have noticed
+    yet. The server closes when no request is in flight, or after `drain_seconds`.
 
     Raises:
         ModelLoadError, OSError: see `serving`.
     """
     lifecycle = Lifecycle()
     async with serving(model, options, lifecycle) as port:
-        # Not before: until it listens, a signal ends the process at once, even while the model is tried.
+        # Not before: until the server listens, a signal ends the process at once, even during the trial of the model.
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, lifecycle.stop)
         facts = {"host": options.host, "port": port, "model": options.name, "version": options.version}

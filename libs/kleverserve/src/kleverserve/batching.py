@@ -1,7 +1,7 @@
-"""Requests put together into one run of the model, and its results taken apart again.
+"""Combines requests to one run of the model, and splits the results.
 
-Nothing waits for company: what has arrived while the model was running, or in the same turn of the event loop, goes
-into the next run together. Only for models whose rows are independent of each other.
+The batcher never waits: all requests that arrive while the model runs, or in the same iteration of the event loop, are
+combined to the next run. Only for models whose rows are independent of each other.
 """
 
 import asyncio
@@ -30,18 +30,18 @@ log = logging.getLogger(__name__)
 
 
 class UnsplittableError(ExecutionError):
-    """An output has another number of rows than went in, so that nobody knows whose they are."""
+    """The number of rows of an output differs from that of the inputs, so that they cannot be assigned to requests."""
 
 
-def rows_at_most(model: Model, asked_for: int | None) -> int:
-    """Rows that requests may be put together to; 1 where they must not.
+def allowed_batch_rows(model: Model, asked_for: int | None) -> int:
+    """Return the maximum number of rows of a batch; 1 if requests must not be combined.
 
-    Without a number of the user's only models say so that know their rows to be independent; with one, every model
-    may. Either way the model has to show it, by running rows alone and together; a model that knows it and refuses
-    what is made up for it, is believed.
+    By default, only models that declare their rows independent are batched; with a number from the user, every model
+    is. Both are verified by running rows alone and together. If a model declares independence but rejects the generated
+    rows, the declaration is trusted.
 
     Raises:
-        ModelLoadError: a number was asked for, and rows are not independent, or may not be.
+        ModelLoadError: a number is set, but rows are not independent, or may not be.
     """
     wanted = asked_for or (TABULAR_ROWS if model.row_wise else 1)
     if wanted == 1:
@@ -56,28 +56,28 @@ def rows_at_most(model: Model, asked_for: int | None) -> int:
     return 1
 
 
-def rows_of(request: InferRequest) -> int | None:
-    """How many rows a request has; None where its inputs do not agree."""
+def row_count(request: InferRequest) -> int | None:
+    """Return the number of rows of a request; None if its inputs differ."""
     counts = {array.shape[0] for array in request.inputs.values()}
     return counts.pop() if len(counts) == 1 else None
 
 
-def kind_of(request: InferRequest) -> tuple[object, ...]:
-    """Requests of the same kind can share a run: the shapes of their rows, and the outputs they want, are the same."""
+def batch_key(request: InferRequest) -> tuple[object, ...]:
+    """Return a key of requests that can share a run: equal shapes of rows, and equal outputs."""
     shapes = tuple((name, array.shape[1:]) for name, array in sorted(request.inputs.items()))
     return (*shapes, *(spec.name for spec in request.outputs))
 
 
 def joined(inputs: Sequence[Mapping[str, Array]]) -> Results:
-    """The inputs of one run for those of several requests."""
+    """Concatenate the inputs of several requests."""
     return {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]}
 
 
-def parted(results: Mapping[str, Array], counts: Sequence[int]) -> list[Results]:
-    """The results of each request, in their order.
+def split_results(results: Mapping[str, Array], counts: Sequence[int]) -> list[Results]:
+    """Split the results by request, in order.
 
     Raises:
-        UnsplittableError: an output has another number of rows than went in.
+        UnsplittableError: the number of rows of an output differs from that of the inputs.
     """
     total = sum(counts)
     for name, array in results.items():
@@ -98,14 +98,14 @@ class _Waiting:
 
 
 class Batcher:
-    """Runs a model on requests, several at a time where that can be.
+    """Runs a model on requests, several at a time if possible.
 
     Args:
-        model: what runs.
-        lane: where it runs.
-        max_rows: rows of one run, unless a single request has more; 1 for no company.
+        model: the model.
+        lane: runs the model.
+        max_rows: maximum number of rows of a run with several requests; 1 disables batching.
         observe: called with the number of rows of each run.
-        runs_at_once: how many runs may be in progress at a time, in threads.
+        runs_at_once: maximum number of parallel runs, in threads.
     """
 
     def __init__(
@@ -118,17 +118,17 @@ class Batcher:
         self._waiting: deque[_Waiting] = deque()
         self._runs_at_once = runs_at_once
         self._running = 0
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
+        self._tasks: set[asyncio.Task[None]] = set()  # the event loop keeps only weak references
 
     @property
     def is_on(self) -> bool:
-        """Whether requests are put together at all."""
+        """Whether batching is enabled."""
         return self._max_rows > 1
 
     async def predict(self, request: InferRequest) -> Results:
-        """The outputs that a request wants. Raises ApiError."""
-        rows = rows_of(request)
-        if not rows:  # none that can be distinguished from those of others
+        """Return the requested outputs. Raises ApiError."""
+        rows = row_count(request)
+        if not rows:  # the rows cannot be distinguished from those of other requests
             return await self._lane.run(lambda: run(self._model, request), size=0)
         waiting = _Waiting(request, rows, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -143,10 +143,10 @@ class Batcher:
         runner.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
-        """Until nobody waits; begins a turn of the loop after the first request, with all that came in that turn.
+        """Run until no request waits. Starts one iteration of the loop after the first request, with all that arrived.
 
-        A runner stops counting in the very turn in which it finds nobody waiting. Its task is done only a turn
-        later, and a request that came in between would wait for a runner that never looks again.
+        A runner stops counting in the same iteration in which it finds no request. Its task is done only one iteration
+        later, and a request that arrives in between would wait for a runner that never checks again.
         """
         try:
             while self._waiting:
@@ -156,9 +156,9 @@ class Batcher:
 
     def _next(self) -> list[_Waiting]:
         first = self._waiting.popleft()
-        chosen, rows, kind = [first], first.rows, kind_of(first.request)
+        chosen, rows, kind = [first], first.rows, batch_key(first.request)
         while self._waiting and rows + self._waiting[0].rows <= self._max_rows:
-            if kind_of(self._waiting[0].request) != kind:
+            if batch_key(self._waiting[0].request) != kind:
                 break
             rows += self._waiting[0].rows
             chosen.append(self._waiting.popleft())
@@ -171,16 +171,16 @@ class Batcher:
         except UnsplittableError as error:
             log.warning("requests do not share runs any more: %s", error)
             self._max_rows = 1
-            await self._answer_alone(chosen, error)
+            await self._run_one_by_one(chosen, error)
             return
         except Exception as error:  # noqa: BLE001 - every waiting request must get an outcome, whatever it is
-            await self._answer_alone(chosen, error)
+            await self._run_one_by_one(chosen, error)
             return
         for each, result in zip(chosen, results, strict=True):
             _settle(each, result)
 
-    async def _answer_alone(self, chosen: list[_Waiting], error: Exception) -> None:
-        """One bad request fails no other."""
+    async def _run_one_by_one(self, chosen: list[_Waiting], error: Exception) -> None:
+        """Run the requests one by one, so that one bad request does not fail the others."""
         if len(chosen) == 1:
             _settle(chosen[0], error)
             return
@@ -192,16 +192,16 @@ class Batcher:
         if len(requests) == 1:
             return [run(self._model, requests[0])]
         names = [spec.name for spec in requests[0].outputs]
-        return parted(self._model.predict(joined([request.inputs for request in requests]), names), counts)
+        return split_results(self._model.predict(joined([request.inputs for request in requests]), names), counts)
 
 
 def run(model: Model, request: InferRequest) -> Results:
-    """The outputs of one request. Raises ApiError."""
+    """Return the outputs of one request. Raises ApiError."""
     return model.predict(request.inputs, [spec.name for spec in request.outputs])
 
 
 def _settle(waiting: _Waiting, outcome: Results | Exception) -> None:
-    if waiting.answer.done():  # its client has left
+    if waiting.answer.done():  # the client has disconnected
         return
     if isinstance(outcome, Exception):
         waiting.answer.set_exception(outcome if isinstance(outcome, ApiError) else ExecutionError(str(outcome)))

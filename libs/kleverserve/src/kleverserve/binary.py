@@ -1,7 +1,7 @@
-"""Tensors as raw bytes: the binary tensor data extension of the Open Inference Protocol, as Triton and KServe have it.
+"""Tensors as raw bytes: the binary tensor data extension of the Open Inference Protocol, as in Triton and KServe.
 
-The JSON comes first, `Inference-Header-Content-Length` bytes long; the tensors follow in their order, each row-major
-and little-endian without padding. An element of BYTES is its length, four bytes little-endian, and then its UTF-8 text.
+The body starts with `Inference-Header-Content-Length` bytes of JSON. The tensors follow in order, each row-major and
+little-endian without padding. An element of BYTES is its length, four bytes little-endian, and then its UTF-8 text.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ LENGTH = Struct("<I")
 
 
 class Parts:
-    """The tensors behind the JSON of a request, taken one after the other."""
+    """The tensors after the JSON of a request, read one after the other."""
 
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
         self._offset = 0
 
     def take(self, size: int, name: str) -> memoryview:
-        """The next bytes.
+        """Return the next bytes.
 
         Raises:
-            InvalidRequestError: there are not so many.
+            InvalidRequestError: fewer bytes are left.
         """
         part = self._data[self._offset : self._offset + size]
         if len(part) != size:
@@ -38,17 +38,17 @@ class Parts:
         return part
 
     def finish(self) -> None:
-        """Raises InvalidRequestError where something is left."""
+        """Raise InvalidRequestError if bytes are left."""
         left = len(self._data) - self._offset
         if left:
             raise InvalidRequestError(f"the body has {left} bytes more than the inputs' 'binary_data_size' add up to")
 
 
 def split(body: bytes, header_length: int | None) -> tuple[bytes, Parts]:
-    """The JSON of a request and what follows it; without the header all of it is JSON.
+    """Split a request into its JSON and the bytes after it; without the header, all of it is JSON.
 
     Raises:
-        InvalidRequestError: the body is shorter than the header says.
+        InvalidRequestError: the body is shorter than the header declares.
     """
     if header_length is None:
         return body, Parts(b"")
@@ -60,7 +60,7 @@ def split(body: bytes, header_length: int | None) -> tuple[bytes, Parts]:
 
 
 def decode(part: memoryview, *, name: str, datatype: Datatype, shape: Sequence[int]) -> Array:
-    """The tensor that raw bytes stand for.
+    """Decode raw bytes to a tensor.
 
     Raises:
         InvalidRequestError: the number of bytes does not fit the shape, or text is not UTF-8.
@@ -75,12 +75,12 @@ def decode(part: memoryview, *, name: str, datatype: Datatype, shape: Sequence[i
     if datatype is Datatype.BOOL:
         truths: Array = np.frombuffer(part, np.uint8) != 0
         return truths.reshape(shape)
-    # A copy: engines may write into their inputs, and the bytes of a body cannot be written.
+    # A copy, because engines may write to their inputs, and bytes of a body are read-only.
     return np.frombuffer(part, dtype).astype(NUMPY_TYPES[datatype]).reshape(shape)
 
 
 def encode(array: Array, *, name: str, datatype: Datatype) -> bytes:
-    """A tensor as raw bytes.
+    """Encode a tensor as raw bytes.
 
     Raises:
         ExecutionError: an element of BYTES is neither text nor bytes.
@@ -97,7 +97,7 @@ def _decode_texts(part: memoryview, name: str, count: int) -> Array:
         begin = offset + LENGTH.size
         length = LENGTH.unpack_from(part, offset)[0] if begin <= len(part) else -1
         if length < 0 or begin + length > len(part):
-            raise InvalidRequestError(f"input '{name}' breaks off within element {len(texts)}")
+            raise InvalidRequestError(f"input '{name}' ends within element {len(texts)}")
         try:
             texts.append(str(part[begin : begin + length], "utf-8"))
         except UnicodeDecodeError as error:
@@ -105,7 +105,7 @@ def _decode_texts(part: memoryview, name: str, count: int) -> Array:
         offset = begin + length
     if len(texts) != count:
         raise InvalidRequestError(f"input '{name}' has {len(texts)} elements, but its shape needs {count}")
-    return np.array([*texts, None], object)[:-1]  # the None keeps numpy from making strings of fixed width
+    return np.array([*texts, None], object)[:-1]  # None prevents numpy from creating strings of fixed width
 
 
 def _encode_text(value: object, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Reads the body of an HTTP request, whatever its content coding, up to the server's limit."""
+"""Reads the body of an HTTP request with any content coding, up to the server's limit."""
 
 import asyncio
 from typing import Final
@@ -9,14 +9,14 @@ from .decoding import check_length, content_coding, decoded
 from .errors import InvalidRequestError, TooLargeError
 
 MOST_BYTES: Final = web.AppKey("most_bytes", int)
-"""Where an application keeps its limit, in bytes: of a body as it is sent, and of what it unpacks to."""
+"""Key of the application's limit in bytes, for a body before and after decompression."""
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The plain body. The server leaves unpacking to this function, which never unpacks more than the limit.
+    """Return the decompressed body. The server leaves decompression to this function, which respects the limit.
 
     Raises:
-        ApiError: the body is too large, compressed in an unknown way, or not what its headers say.
+        ApiError: the body is too large, has an unknown compression, or does not match its headers.
     """
     limit = request.app[MOST_BYTES]
     coding = content_coding(request.headers.getall("Content-Encoding", ()))

@@ -1,23 +1,23 @@
-"""Whether an error shows that a model is broken, or only that it did not take some inputs; pure."""
+"""Distinguishes errors of broken models from errors caused by particular inputs; pure."""
 
 import re
 from collections.abc import Iterator
 
 PROGRAMMING = (AttributeError, ImportError, NameError, NotImplementedError)
-"""What Python raises about the code of a model, or of the framework that runs it, and never about values."""
+"""Errors that the code of a model or its framework causes, and that values never cause."""
 DATA = (str, bytes, int, float, complex, list, tuple, dict, set)
 DATA_PACKAGES = frozenset({"numpy", "pandas", "scipy", "polars", "pyarrow"})
 MESSAGES = re.compile(
     r"not implemented|unimplemented|no kernel|no module named|unresolved custom op|select tensorflow op", re.IGNORECASE
 )
-"""Of engines that raise the same class of errors about everything."""
+"""Messages of engines that raise the same class for all errors."""
 
 
 def is_broken(error: BaseException) -> bool:
-    """Whether the model would fail on whatever inputs.
+    """Return whether the model would fail on any inputs.
 
-    A part that the framework misses in the model, or a module that is not installed, is the model's fault; that a
-    number or an array has no method `lower` is the fault of who sent it.
+    A missing part of the framework, or a module that is not installed, is an error of the model. A number or an array
+    without a method `lower` is an error of the sender.
     """
     return any(_shows_breakage(each) for each in _chain(error))
 

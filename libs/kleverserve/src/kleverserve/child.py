@@ -1,4 +1,7 @@
-"""A server as a child process, which is stopped with us, and killed by the kernel when we exit."""
+"""A server as a child process.
+
+It is stopped together with this process, and killed by the kernel when this one exits.
+"""
 
 import ctypes
 import os
@@ -13,9 +16,9 @@ PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """A child process whose output goes to our standard output as it comes.
+    """A child process that inherits standard output.
 
-    Linux only: the kernel kills the child when the thread that started it ends, so start it from the main thread.
+    Linux only. The kernel kills the child when the thread that started it exits, so start it in the main thread.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -29,7 +32,7 @@ class Child:
         )
 
     def wait(self, *, within: float | None) -> int | None:
-        """Its exit code; None if it still runs after so many seconds."""
+        """Return its exit code; None if it still runs after a number of seconds."""
         try:
             return self._process.wait(within)
         except subprocess.TimeoutExpired:
@@ -45,7 +48,7 @@ class Child:
 
 
 class Stop:
-    """Whether the process was stopped, by SIGTERM or SIGINT."""
+    """Records whether the process received SIGTERM or SIGINT."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -58,7 +61,7 @@ class Stop:
 
     @contextmanager
     def calling(self, action: Callable[[], None]) -> Iterator[None]:
-        """Inside, call `action` on a stop signal, and immediately if it was received before."""
+        """Call `action` when a stop signal is received during the block, or immediately if one was received before."""
         self._on_stop = action
         if self.asked:
             action()
@@ -70,7 +73,7 @@ class Stop:
 
 @contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """Inside, SIGTERM and SIGINT only set the `Stop`."""
+    """Let SIGTERM and SIGINT only set the `Stop` during the block."""
     stop = Stop()
     before = {signum: signal.signal(signum, stop) for signum in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -89,7 +92,7 @@ def _die_with(parent: int) -> Callable[[], None]:
 
     def in_child() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it exited before the call
+        if os.getppid() != parent:  # the child exited before the call
             os._exit(1)
 
     return in_child

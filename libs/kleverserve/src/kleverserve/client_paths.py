@@ -1,7 +1,7 @@
-"""The paths and calls of a model server that clients of its model may use: the protocols' own, never its management.
+"""The paths and gRPC methods that clients of a model may use: those of the protocols, without management.
 
-Repository calls (load, unload), shared memory, logging and trace settings of Triton and MLServer are not among them.
-The ingress forwards these paths only, and the servers accept no others. A path is matched as a whole.
+Repository calls (load, unload), shared memory, logging and trace settings of Triton and MLServer are excluded. The
+ingress forwards only these paths, and the servers accept no others. A path is matched as a whole.
 """
 
 import re
@@ -15,13 +15,14 @@ PATHS = (
     rf"/openscoring/model(?:/{NAME}(?:/(?:batch|csv))?)?",
     r"/(?:invocations|ping)",
 )
-"""Expressions in the syntax of RE2: the Open Inference Protocol with the read-only parts of Triton's extensions,
-OpenScoring, and MLflow's scoring paths."""
+"""RE2 expressions: the Open Inference Protocol with the read-only parts of Triton's extensions, OpenScoring, and
+MLflow's scoring paths.
+"""
 CALLS = (
     *("ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata"),
     *("ModelInfer", "ModelStreamInfer", "ModelConfig", "ModelStatistics"),
 )
-"""Of GRPC_SERVICE."""
+"""Methods of GRPC_SERVICE."""
 GRPC_SERVICE = "/inference.GRPCInferenceService/"
 CLOSED = "this path is not for clients of the model"
 _PATH = re.compile("|".join(PATHS))
@@ -29,10 +30,10 @@ _METHODS = frozenset(GRPC_SERVICE + call for call in CALLS)
 
 
 def is_client_path(path: str) -> bool:
-    """Whether clients may use a path, which is without its query and as it was sent."""
+    """Return whether clients may use a path. The path must be as it was sent, without its query."""
     return _PATH.fullmatch(path) is not None
 
 
 def is_client_call(method: str) -> bool:
-    """Whether clients may use a method of gRPC, such as `/inference.GRPCInferenceService/ModelInfer`."""
+    """Return whether clients may use a gRPC method such as `/inference.GRPCInferenceService/ModelInfer`."""
     return method in _METHODS

@@ -1,4 +1,4 @@
-"""Work that must end in time, though nothing can interrupt it."""
+"""A deadline for calls that cannot be interrupted."""
 
 import threading
 from collections.abc import Callable
@@ -9,12 +9,12 @@ ResultT = TypeVar("ResultT")
 
 
 def within(seconds: float, work: Callable[[], ResultT]) -> ResultT:
-    """The result of `work()`; what it raises is raised here.
+    """Return the result of `work()`, or raise its error.
 
-    It runs in its own thread, which continues after the deadline: the process should exit then.
+    It runs in a separate thread, which continues after the deadline: the process should exit then.
 
     Raises:
-        TimeoutError: it did not end within so many seconds.
+        TimeoutError: it did not finish within a number of seconds.
     """
     outcome: Future[ResultT] = Future()
 

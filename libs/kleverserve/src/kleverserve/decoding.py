@@ -1,6 +1,6 @@
-"""What the headers say about a body, and the one reader of compressed bodies; pure.
+"""Checks the headers of a body, and decompresses it; pure.
 
-RFC 9110 has content codings in section 8.4, and 415 with `Accept-Encoding` for those that are not supported in 15.5.16.
+RFC 9110 defines content codings in section 8.4, and status 415 with `Accept-Encoding` in section 15.5.16.
 """
 
 import zlib
@@ -14,17 +14,17 @@ ALIASES = {"x-gzip": "gzip"}
 IDENTITY = "identity"
 SLICE = 16 * 1024
 MOST_MEMBERS = 10_000
-"""Parts of one gzip body; each costs time, however small it is."""
+"""Maximum number of members of a gzip body; each costs time, even if it is small."""
 GZIP, ZLIB, RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"
 TAKEN_AS_JSON = frozenset({JSON, "text/json", "text/plain", OCTETS, "application/x-www-form-urlencoded", "*/*"})
-"""Types that say nothing, or that clients send where they were given none, such as `curl -d` a form."""
+"""Types without information, and types that clients send by default, such as the form type of `curl -d`."""
 
 
 def check_content_type(given: str | None) -> None:
-    """Raises UnsupportedContentError where the type contradicts JSON."""
+    """Raise UnsupportedContentError if the type contradicts JSON."""
     kind = (given or "").partition(";")[0].strip().lower()
     if kind and kind not in TAKEN_AS_JSON and not kind.endswith("+json"):
         raise UnsupportedContentError(
@@ -33,10 +33,10 @@ def check_content_type(given: str | None) -> None:
 
 
 def content_coding(headers: Iterable[str]) -> str | None:
-    """The coding that the values of `Content-Encoding` name; None for a plain body.
+    """Return the coding in the values of `Content-Encoding`; None for a plain body.
 
     Raises:
-        UnsupportedCodingError: it is another than gzip and deflate, or they are several.
+        UnsupportedCodingError: it is neither gzip nor deflate, or there are several.
     """
     named = [name.strip().lower() for value in headers for name in value.split(",")]
     codings = [ALIASES.get(name, name) for name in named if name not in ("", IDENTITY)]
@@ -50,17 +50,17 @@ def content_coding(headers: Iterable[str]) -> str | None:
 
 
 def check_length(length: int | None, limit: int) -> None:
-    """Raises TooLargeError for a body that is announced to be larger than the limit, in bytes."""
+    """Raise TooLargeError if the declared length exceeds the limit, in bytes."""
     if length is not None and length > limit:
-        raise TooLargeError(f"the body has {length} bytes, but at most {limit} are taken")
+        raise TooLargeError(f"the body has {length} bytes, but at most {limit} are accepted")
 
 
 def decoded(body: bytes, coding: str | None, limit: int) -> bytes:
-    """The plain body; never more than `limit` bytes are unpacked.
+    """Return the decompressed body. At most `limit` bytes are decompressed.
 
     Raises:
-        TooLargeError: there are more.
-        InvalidRequestError: the body is not what its coding says, or ends too early.
+        TooLargeError: the body is larger.
+        InvalidRequestError: the body is not valid in its coding, or incomplete.
     """
     check_length(len(body), limit)
     if coding is None:
@@ -72,14 +72,14 @@ def decoded(body: bytes, coding: str | None, limit: int) -> bytes:
 
 
 class _Unpacking:
-    """A body in slices, so that what is left over behind a part of a gzip body is never a copy of all the rest."""
+    """A body in slices, so that the rest after a member of a gzip body is not copied again and again."""
 
     def __init__(self, coding: str, first: bytes, limit: int) -> None:
         self._coding = coding
         self._limit = limit
         self._plain = bytearray()
         self._members = 0
-        # Some clients send deflate without the frame of zlib that RFC 9110 asks for.
+        # Some clients send deflate without the zlib frame that RFC 9110 requires.
         has_frame = bool(first) and first[0] & 0x0F == zlib.DEFLATED
         self._bits = GZIP if coding == "gzip" else ZLIB if has_frame else RAW
         self._part = zlib.decompressobj(self._bits)
@@ -93,7 +93,7 @@ class _Unpacking:
             except zlib.error as error:
                 raise self._invalid() from error
             if len(self._plain) > self._limit:
-                raise TooLargeError(f"the body has more than {self._limit} bytes once it is unpacked")
+                raise TooLargeError(f"the body has more than {self._limit} bytes when decompressed")
             data = self._part.unconsumed_tail or self._part.unused_data
 
     def finish(self) -> bytes:
@@ -102,7 +102,7 @@ class _Unpacking:
         return bytes(self._plain)
 
     def _begin_member(self) -> None:
-        """Only gzip has several (RFC 1952, section 2.2)."""
+        """Start the next member; only gzip has several (RFC 1952, section 2.2)."""
         self._members += 1
         if self._coding != "gzip" or self._members > MOST_MEMBERS:
             raise self._invalid()

@@ -1,22 +1,22 @@
-"""What can go wrong, by what the caller should do next; every message is a sentence for the user."""
+"""Errors by the action that they require. Every message is a sentence for the user."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 
 class ModelLoadError(Exception):
-    """The model cannot be served at all; the process ends with exit code 3."""
+    """The model cannot be served; the process exits with code 3."""
 
 
 class ApiError(Exception):
-    """A request that ends without a prediction; answered as `{"error": message}` with `status`."""
+    """A request without a prediction. The response is `{"error": message}` with `status`."""
 
     status: ClassVar[int] = 500
     headers: ClassVar[Mapping[str, str]] = {}
 
 
 class InvalidRequestError(ApiError):
-    """The request does not fit the protocol or the model; sending it again will not help."""
+    """The request does not fit the protocol or the model. A retry does not help."""
 
     status = 400
 
@@ -28,7 +28,7 @@ class ForbiddenError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """No such model, version or path here."""
+    """The model, version or path does not exist here."""
 
     status = 404
 
@@ -46,25 +46,25 @@ class HeadersTooLargeError(ApiError):
 
 
 class UnsupportedContentError(ApiError):
-    """The body is not JSON by its own headers."""
+    """The headers declare a body that is not JSON."""
 
     status = 415
 
 
 class UnsupportedCodingError(ApiError):
-    """The body is compressed in a way that is not known here."""
+    """The body has an unsupported compression."""
 
     status = 415
     headers: ClassVar[Mapping[str, str]] = {"Accept-Encoding": "gzip, deflate"}
 
 
 class NotReadyError(ApiError):
-    """The server behind this one does not answer: it starts, or has ended."""
+    """The server behind this one does not respond: it is starting, or has exited."""
 
     status = 503
 
 
 class ExecutionError(ApiError):
-    """The model failed on a request that looks right."""
+    """The model failed on a valid request."""
 
     status = 500

@@ -1,7 +1,7 @@
-"""Servers on aiohttp that behave alike towards every client: large headers pass, errors are JSON, logs repeat nothing.
+"""aiohttp servers that behave alike for all clients: large headers, errors in JSON, no input in logs.
 
-As it comes, aiohttp refuses a header of 8 KiB, answers what it cannot read in plain text, and writes the beginning of
-a header that is too long, which may be a token, both into that answer and into its log.
+By default, aiohttp rejects headers over 8 KiB, responds to malformed requests in plain text, and includes the start of
+an oversized header, possibly a token, in this response and in its log.
 """
 
 import logging
@@ -15,36 +15,36 @@ from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError, LineTo
 from typing_extensions import override
 
 HEADER_BYTES = 64 * 1024
-"""Names and values of all headers of one request; 60 KiB from a client, and what the ingress adds."""
+"""Maximum size of the headers of a request: 60 KiB from a client, plus those that the ingress adds."""
 HEADERS = 1100
-"""Headers of one request; 1,000 from a client, and what the ingress adds."""
-OF_SERVERS = frozenset({"request_factory", "handler_cancellation"})
-"""Options that are not for connections."""
+"""Maximum number of headers of a request: 1,000 from a client, plus those that the ingress adds."""
+SERVER_OPTIONS = frozenset({"request_factory", "handler_cancellation"})
+"""Options of the server that are not options of connections."""
 KEPT = frozenset({"Allow", "Retry-After"})
-"""Headers of an error that go with it whatever its form."""
+"""Headers that an error response keeps in any form."""
 FRAMING_BYTES = 16 * 1024
-"""Besides names and values: the request line, and what stands between headers."""
+"""Maximum size of the request line and of all separators between headers."""
 LINGER_SECONDS = 1.0
 TOO_LARGE = f"the request's headers have more than {HEADER_BYTES // 1024} KiB, or are more than {HEADERS}"
 
 Refusal = Callable[[int, str], web.Response]
-"""An answer with this status, made of a sentence."""
+"""Builds a response from a status and a sentence."""
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 log = logging.getLogger(__name__)
 
 
 def json_refusal(status: int, message: str) -> web.Response:
-    """`{"error": message}`."""
+    """Return a response with `{"error": message}`."""
     return web.Response(body=orjson.dumps({"error": message}), status=status, content_type="application/json")
 
 
 class Runner(web.AppRunner):
-    """Runs an application as this module says.
+    """Runs an application with the rules of this module.
 
     Args:
-        application: what answers.
-        refusal: the form of errors that come before any handler.
+        application: the application.
+        refusal: builds the response to errors that occur before any handler.
         options: of `aiohttp.web.Server`.
     """
 
@@ -63,7 +63,10 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
-    """Makes connections of our kind; aiohttp has no other way to choose what is answered to what it cannot read."""
+    """Creates connections of this module's class.
+
+    aiohttp offers no other way to choose the response to malformed requests.
+    """
 
     def __init__(self, handler: Any, refusal: Refusal, **options: Any) -> None:
         super().__init__(handler, **options)
@@ -72,7 +75,7 @@ class _Server(web.Server):
 
     @override
     def __call__(self) -> web.RequestHandler:
-        options = {name: value for name, value in self._options.items() if name not in OF_SERVERS}
+        options = {name: value for name, value in self._options.items() if name not in SERVER_OPTIONS}
         return _Connection(self, self._refusal, loop=self._loop, **options)
 
 
@@ -89,7 +92,7 @@ class _Connection(web.RequestHandler):
 
     @override
     def data_received(self, data: bytes) -> None:
-        """Bounds all headers together while they come; aiohttp bounds each of them, and their number."""
+        """Limit the total size of headers while they arrive. aiohttp limits only their number and the size of each."""
         if self._is_refused:
             return
         waits, known = self._waiter is not None and not self._waiter.done(), self._request_count
@@ -99,7 +102,10 @@ class _Connection(web.RequestHandler):
             self._refuse_head()
 
     def _refuse_head(self) -> None:
-        """Answer without a request; close a little later, since the answer is lost where the client still sends."""
+        """Respond without a request.
+
+        The connection closes later, since the response is lost if the client is still sending.
+        """
         self._is_refused = True
         refused = self._refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE)
         body = cast("bytes", refused.body)
@@ -117,8 +123,8 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
-            raise ConnectionError("an answer was begun already")
-        status, message = _explained(status, exc)
+            raise ConnectionError("the response has already started")
+        status, message = _error_message(status, exc)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception("a request failed", exc_info=exc)
         response = self._refusal(status, message)
@@ -127,13 +133,13 @@ class _Connection(web.RequestHandler):
 
     @override
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Without the message, which may hold what the client has sent."""
+        """Log without the message, which may contain data of the client."""
         error = kw.get("exc_info")
         log.error("%s: %s", args[0] if args else "a connection failed", type(error).__name__)
 
 
 def _guarded(handler: _Handler, refusal: Refusal) -> _Handler:
-    """Refuses headers that are too many together, and gives errors raised around the application the usual form."""
+    """Reject headers that are too large in total, and give errors raised outside of handlers the usual form."""
 
     async def guarded(request: web.BaseRequest) -> web.StreamResponse:
         if sum(len(name) + len(value) for name, value in request.raw_headers) > HEADER_BYTES:
@@ -143,7 +149,7 @@ def _guarded(handler: _Handler, refusal: Refusal) -> _Handler:
         try:
             return await handler(request)
         except web.HTTPClientError as error:
-            if error.content_type != "text/plain":  # the application has chosen a form of its own
+            if error.content_type != "text/plain":  # the application has chosen its own form
                 raise
             response = refusal(error.status, error.reason)
             response.headers.extend((name, value) for name, value in error.headers.items() if name in KEPT)
@@ -152,8 +158,8 @@ def _guarded(handler: _Handler, refusal: Refusal) -> _Handler:
     return guarded
 
 
-def _explained(status: int, error: BaseException | None) -> tuple[int, str]:
-    """Status and sentence for what aiohttp could not handle; never with its own message, which repeats the bytes."""
+def _error_message(status: int, error: BaseException | None) -> tuple[int, str]:
+    """Return status and message for a request that aiohttp cannot handle. Its own message would repeat input."""
     if isinstance(error, LineTooLong) or (isinstance(error, BadHttpMessage) and error.message.startswith("Too many")):
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE
     if isinstance(error, ContentEncodingError):

@@ -1,8 +1,8 @@
-"""Whether a model's rows are independent of each other, found out by running samples alone and beside others.
+"""Determines whether a model's rows are independent of each other, by running samples alone and together.
 
-Metadata does not show this: an output that begins with an open dimension may as well hold what was found in all rows
-(NonZero, NonMaxSuppression), or a share of their sum. What is found here is no proof for every input, but an
-exception would have to hold for none of the rows that are tried, which are of several kinds.
+Metadata does not show this: an output with an open first dimension may contain values collected from all rows (NonZero,
+NonMaxSuppression), or shares of their sum. The result is not a proof for all inputs, but an exception would have to
+apply to none of the tested rows, which are of several kinds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +18,12 @@ from .tensors import Array
 from .trial import samples
 
 SECONDS = 15.0
-"""How long it may take to find out."""
+"""Timeout of the test."""
 ROUNDS, ROWS = 3, 5
 MOST_ROWS = 64
-"""Of the largest run that is tried."""
+"""Number of rows of the largest run."""
 TOLERANCE, TOLERANCE_FP16 = 1e-4, 1e-2
-"""Of an output's largest number: engines round otherwise where they calculate with other sizes."""
+"""Relative to the largest number of an output: engines round differently for different batch sizes."""
 TINY = 1e-6
 
 Tensors = Mapping[str, Array]
@@ -31,16 +31,16 @@ Tensors = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of a model's rows."""
+    """The result of the test."""
 
     independent: bool | None
-    """None where it is not known."""
+    """None if unknown."""
     reason: str = ""
-    """Why they are not, or why it is not known; part of a sentence."""
+    """The reason if they are not independent, or if it is unknown; part of a sentence."""
 
 
 def judge(model: Model, rows: int, seconds: float = SECONDS) -> Verdict:
-    """Whether a row's result is the same whichever rows are beside it, up to so many."""
+    """Determine whether the result of a row is the same beside any other rows, up to a number of rows."""
     for side, specs in (("input", model.inputs), ("output", model.outputs)):
         for spec in specs:
             if not _is_open(spec):
@@ -72,23 +72,23 @@ class _Judge:
         try:
             for sample in samples(self._model):
                 row = {name: array[:1] for name, array in sample.items()}
-                if self._alone(row) is not None and self._shown(row):
+                if self._result_alone(row) is not None and self._has_enough_rows(row):
                     return Verdict(independent=True)
         except _DependentError as error:
             return Verdict(independent=False, reason=str(error))
         except _TimeOverError:
-            return Verdict(independent=None, reason="it runs too slowly to find out at the start")
-        return Verdict(independent=None, reason="the model refuses made-up rows")
+            return Verdict(independent=None, reason="it runs too slowly for the test at the start")
+        return Verdict(independent=None, reason="the model rejects generated rows")
 
-    def _shown(self, row: Tensors) -> bool:
-        """Whether enough rows of a shape were taken. Raises _DependentError, _TimeOverError."""
-        rounds = [self._round(row, first) for first in range(0, ROUNDS * ROWS, ROWS)]
+    def _has_enough_rows(self, row: Tensors) -> bool:
+        """Return whether enough rows of a shape were accepted. Raises _DependentError, _TimeOverError."""
+        rounds = [self._compare_rows(row, first) for first in range(0, ROUNDS * ROWS, ROWS)]
         return any(rounds)
 
-    def _round(self, row: Tensors, first: int) -> bool:
-        """Compare the rows that the model takes alone; whether there were several."""
+    def _compare_rows(self, row: Tensors, first: int) -> bool:
+        """Compare the rows that the model accepts alone. Returns whether there were several."""
         tried = [row, *(varied(row, seed) for seed in range(first, first + ROWS))]
-        pairs = [(each, result) for each in tried if (result := self._alone(each)) is not None]
+        pairs = [(each, result) for each in tried if (result := self._result_alone(each)) is not None]
         if len(pairs) == 1:
             return False
         full = [pairs[at % len(pairs)] for at in range(max(self._rows, len(pairs)))]
@@ -96,8 +96,8 @@ class _Judge:
             self._compare([given for given, _ in company], [result for _, result in company])
         return True
 
-    def _alone(self, row: Tensors) -> Tensors | None:
-        """The result of a row; None where the model does not take it."""
+    def _result_alone(self, row: Tensors) -> Tensors | None:
+        """Return the result of a row; None if the model rejects it."""
         try:
             result = self._run(row)
         except ApiError:
@@ -112,7 +112,7 @@ class _Judge:
         try:
             together = self._run({name: np.concatenate([each[name] for each in rows]) for name in rows[0]})
         except ApiError as error:
-            raise _DependentError(f"it takes one row, but not {count} together ({error})") from error
+            raise _DependentError(f"it accepts one row, but not {count} together ({error})") from error
         for name, array in together.items():
             if array.shape[:1] != (count,):
                 raise _DependentError(f'output "{name}" has the shape {list(array.shape)} for {count} rows')

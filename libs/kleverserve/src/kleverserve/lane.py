@@ -1,4 +1,4 @@
-"""Where a request is worked on: in the event loop while that is quick, in a worker thread otherwise."""
+"""Runs a request in the event loop if that is quick, otherwise in a worker thread."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,11 +14,11 @@ DECAY = 0.9
 
 
 class Lane:
-    """Runs work inline or in the pool, by one rule.
+    """Runs calls inline or in the pool, by one rule.
 
-    Inline if the body is at most 64 KiB and the slowest recent request took at most 1 ms; "recent" is a maximum that
-    loses a tenth with every request, and a new model starts as slow. So a slow model never holds up the event loop,
-    save for the first request after it turned slow, and a tiny one does not pay for the switch to a thread and back.
+    Inline if the body is at most 64 KiB and the slowest recent request took at most 1 ms. "Recent" is a maximum that
+    decays by a tenth with every request, and a new model starts as slow. So a slow model never blocks the event loop,
+    except by the first request after it turned slow, and a tiny one does not pay for switching threads.
 
     Measured with an iris classifier, one row a request, 8 connections, the load generator on the same two cores, four
     alternating runs: 4,600 to 5,300 requests/s by this rule, 4,000 to 5,050 with every request in a thread (processor
@@ -30,11 +30,11 @@ class Lane:
         self._slowest_recent = 10 * INLINE_SECONDS
 
     async def run(self, work: Callable[[], ResultT], *, size: int) -> ResultT:
-        """The result of `work()`; what it raises is raised here.
+        """Return the result of `work()`, or raise its error.
 
         Args:
-            work: what is to be done.
-            size: bytes that it works on.
+            work: the call.
+            size: number of bytes that it processes.
         """
         if size <= INLINE_BYTES and self._slowest_recent <= INLINE_SECONDS:
             return self._timed(work)
@@ -45,5 +45,5 @@ class Lane:
         try:
             return work()
         finally:
-            # Threads may overwrite each other's value; a lost one is soon replaced by the next.
+            # Threads may overwrite each other's value; the next request replaces a lost one.
             self._slowest_recent = max(perf_counter() - started, self._slowest_recent * DECAY)

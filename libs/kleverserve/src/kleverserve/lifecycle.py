@@ -1,4 +1,4 @@
-"""Whether the server takes work, and how much of it is in flight."""
+"""The readiness of the server, and the number of requests in flight."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Lifecycle:
-    """Ready from the start (the model is loaded before the server listens) until it is asked to drain."""
+    """Ready from the start (the model is loaded before the server listens) until the drain begins."""
 
     def __init__(self) -> None:
         self._stopping = asyncio.Event()
@@ -16,7 +16,7 @@ class Lifecycle:
 
     @property
     def ready(self) -> bool:
-        """Whether new work should be sent here."""
+        """Whether new requests should be sent to this server."""
         return not self._stopping.is_set()
 
     @contextmanager
@@ -32,7 +32,7 @@ class Lifecycle:
                 self._idle.set()
 
     def stop(self) -> None:
-        """Be unready from now on."""
+        """Stop being ready."""
         self._stopping.set()
 
     async def stopped(self) -> None:
@@ -40,9 +40,10 @@ class Lifecycle:
         await self._stopping.wait()
 
     async def drained(self, *, within: float) -> bool:
-        """Wait until nothing is in flight; False if that took longer than `within` seconds."""
+        """Wait until no request is in flight; False after a timeout of `within` seconds."""
         try:
-            await asyncio.wait_for(self._idle.wait(), within)
+            async with asyncio.timeout(within):
+                await self._idle.wait()
         except TimeoutError:
             return False
         return True

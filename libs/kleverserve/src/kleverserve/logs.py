@@ -1,4 +1,4 @@
-"""Log lines as JSON objects on standard output, one each; of bounded length, and without what clients sent."""
+"""Logs as JSON objects on standard output, one per line, with limited length and without data of clients."""
 
 import logging
 import sys
@@ -10,12 +10,12 @@ import orjson
 from typing_extensions import override
 
 LONGEST = 2000
-"""Characters of a message."""
+"""Maximum number of characters of a message."""
 MOST_CAUSES, MOST_FRAMES = 4, 12
 
 
 class JsonFormatter(logging.Formatter):
-    """`timestamp`, `level`, `event`, and whatever came as `extra={"facts": {…}}`."""
+    """Formats `timestamp`, `level`, `event`, and the fields in `extra={"facts": {…}}`."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -31,7 +31,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _places(error: BaseException | None) -> list[str]:
-    """What was raised where, with its causes; no messages, as those of libraries repeat what they could not take."""
+    """Return type and location of an error and its causes, without messages, which may repeat input."""
     lines: list[str] = []
     for _ in range(MOST_CAUSES):
         if error is None:
@@ -43,7 +43,7 @@ def _places(error: BaseException | None) -> list[str]:
 
 
 def configure_logging() -> None:
-    """Send every log line of this process to standard output; called once, from `__main__`."""
+    """Send all logs of this process to standard output; called once, from `__main__`."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

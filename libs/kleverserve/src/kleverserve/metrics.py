@@ -1,4 +1,4 @@
-"""What Prometheus learns about inference requests; other requests are not counted."""
+"""Prometheus metrics of inference requests; other requests are not counted."""
 
 from collections.abc import Callable
 
@@ -17,27 +17,27 @@ class Metrics:
         names, values = ("model", "version"), (model, version)
         self._requests = Counter(
             "kleverserve_infer_requests",
-            "Inference requests answered, by HTTP status code.",
+            "Completed inference requests by HTTP status code.",
             (*names, "code"),
             registry=self._registry,
         )
         self._seconds = Histogram(
             "kleverserve_infer_duration_seconds",
-            "Time from the request's headers to its answer.",
+            "Time from the headers of a request to its response.",
             names,
             registry=self._registry,
             buckets=BUCKETS,
         ).labels(*values)
         gauge = Gauge(
             "kleverserve_infer_in_flight",
-            "Inference requests being worked on.",
+            "Inference requests in progress.",
             names,
             registry=self._registry,
         )
         gauge.labels(*values).set_function(in_flight)
         self._rows = Histogram(
             "kleverserve_infer_batch_rows",
-            "Rows of one run of the model, which may be several requests.",
+            "Rows of one run of the model, which may serve several requests.",
             names,
             registry=self._registry,
             buckets=ROWS,
@@ -46,7 +46,7 @@ class Metrics:
         self._by_code: dict[int, Counter] = {}  # `labels` is too slow for every request
 
     def observe(self, *, code: int, seconds: float) -> None:
-        """Record one answered inference request."""
+        """Record a completed inference request."""
         if code not in self._by_code:
             self._by_code[code] = self._requests.labels(*self._labels, str(code))
         self._by_code[code].inc()
@@ -57,5 +57,5 @@ class Metrics:
         self._rows.observe(rows)
 
     def text(self) -> bytes:
-        """All metrics in the Prometheus text format."""
+        """Return all metrics in the Prometheus text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Around every handler: errors as the protocol's JSON, and the count of inference requests."""
+"""Middleware for all handlers: errors in the protocol's JSON, and the metrics of inference requests."""
 
 import logging
 from time import perf_counter
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def make_middleware(lifecycle: Lifecycle, metrics: Metrics, access: Access) -> Middleware:
-    """A middleware that refuses requests without the key, answers errors as `{"error": …}` and counts inferences."""
+    """Return middleware that checks the key, formats errors as `{"error": …}` and counts inference requests."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -32,14 +32,14 @@ def make_middleware(lifecycle: Lifecycle, metrics: Metrics, access: Access) -> M
             response = await _answer(request, handler)
         metrics.observe(code=response.status, seconds=perf_counter() - started)
         if not lifecycle.ready:
-            response.force_close()  # the client's next request should go elsewhere
+            response.force_close()  # the client's next request should use another server
         return response
 
     return middleware
 
 
 def _is_inference(request: web.Request) -> bool:
-    """Also by OpenScoring's paths: whatever makes the model run is waited for when the server stops."""
+    """Return whether a request runs the model, also by OpenScoring's paths. The shutdown waits for such requests."""
     return request.path.endswith("/infer") or (request.method == "POST" and request.path.startswith(OPENSCORING))
 
 

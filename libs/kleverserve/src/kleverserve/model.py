@@ -1,4 +1,4 @@
-"""The port between the server and a model: what a model format must offer to be served."""
+"""The port between the server and a model: the interface that each model format implements."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ class TensorSpec:
     name: str
     datatype: Datatype
     shape: tuple[int, ...] | None
-    """One entry per dimension, -1 where any length will do; None if the model does not say its rank."""
+    """One entry per dimension, -1 for any length; None if the model does not declare its rank."""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """Further facts about the tensor, such as `classes`: a JSON list naming what the last dimension holds."""
+    """Further facts about the tensor, such as `classes`: a JSON list with the names of the last dimension."""
 
 
 class Model(Protocol):
@@ -30,47 +30,47 @@ class Model(Protocol):
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
-        """Every input; all of them are required."""
+        """All inputs; each of them is required."""
         ...
 
     @property
     def outputs(self) -> Sequence[TensorSpec]:
-        """Every output that can be asked for, in the order they are answered."""
+        """All outputs that can be requested, in the order of the response."""
         ...
 
     @property
     def row_wise(self) -> bool:
-        """Whether the first dimension of every tensor is the batch, and rows do not depend on each other."""
+        """Whether the first dimension of every tensor is the batch, and rows are independent of each other."""
         ...
 
     @property
     def example(self) -> Mapping[str, Array] | None:
-        """Inputs that the model should take, where its files contain more about them than the metadata; else None."""
+        """Inputs that the model should accept, if its files contain more about them than the metadata; else None."""
         ...
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
-        """Run the model and return exactly the outputs asked for, each of its declared datatype.
+        """Run the model, and return exactly the requested outputs with their declared datatypes.
 
         Args:
-            inputs: all inputs, already of the declared datatype and of a shape that fits the declared one;
-                BYTES tensors are object arrays of `str`, both ways.
-            outputs: names out of `self.outputs`, each once.
+            inputs: all inputs, with the declared datatypes and shapes that fit the declared ones; BYTES tensors are
+                object arrays of `str`, both ways.
+            outputs: names from `self.outputs`, each at most once.
 
         Raises:
-            InvalidRequestError: the model refuses these inputs.
+            InvalidRequestError: the model rejects these inputs.
             ExecutionError: the model failed for any other reason.
         """
         ...
 
 
 class ModelLoader(Protocol):
-    """What each adapter module offers as `load`."""
+    """The function `load` of each adapter module."""
 
     def __call__(self, directory: Path, *, threads: int) -> Model:
-        """Load the model whose files are in `directory`; one run may use `threads` threads.
+        """Load the model whose files are in `directory`; one run uses at most `threads` threads.
 
         Raises:
             FileSelectionError: none of the files is the model, or more than one.
-            ModelLoadError: the files are broken, or need what this server cannot do.
+            ModelLoadError: the files are broken, or need a feature that this server does not have.
         """
         ...

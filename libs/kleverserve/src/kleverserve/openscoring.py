@@ -1,6 +1,6 @@
-"""OpenScoring's requests and answers over a model of tables: one input and one output for each field; pure.
+"""OpenScoring's requests and responses for models of tables, with one input and one output for each field; pure.
 
-A field that a request leaves out, or gives as null, is a missing value. Follows the REST API of OpenScoring 2.
+A field that a request omits, or that is null, is a missing value. Implements the REST API of OpenScoring 2.
 """
 
 import csv
@@ -31,12 +31,12 @@ KINDS: dict[Datatype, tuple[type, ...]] = {
 NUMBERS = frozenset({Datatype.FP32, Datatype.FP64})
 """Types in which a missing value is NaN."""
 IS_TARGET = {"usage": "target"}
-"""Parameters of an output that is a target field, as PMML has them; the others are output fields."""
+"""Parameters of an output that is a PMML target field; all others are output fields."""
 ID = "id"
 
 
 def schema(model: Model) -> dict[str, Any]:
-    """What goes in and what comes out."""
+    """Return the input fields and output fields."""
     return {
         "inputFields": [_field(spec.name, spec) for spec in model.inputs],
         "targetFields": [_field(spec.name, spec) for spec in model.outputs if spec.parameters == IS_TARGET],
@@ -45,25 +45,25 @@ def schema(model: Model) -> dict[str, Any]:
 
 
 def inputs_of(rows: Sequence[Mapping[str, Any]], model: Model) -> dict[str, Array]:
-    """The inputs of one run for the arguments of several requests.
+    """Return the inputs of one run for the arguments of several requests.
 
     Raises:
-        InvalidRequestError: an argument is of the wrong type.
+        InvalidRequestError: an argument has the wrong type.
     """
     return {spec.name: _column([row.get(spec.name) for row in rows], spec) for spec in model.inputs}
 
 
 def results_of(outputs: Mapping[str, Array], model: Model, count: int) -> list[dict[str, Any]]:
-    """Field to value for each row; what is not a number is null."""
+    """Map fields to values for each row; NaN is null."""
     columns = {spec.name: outputs[spec.name].tolist() for spec in model.outputs}
     return [{name: _plain(values[row]) for name, values in columns.items()} for row in range(count)]
 
 
 def read_csv(text: str, model: Model) -> tuple[list[dict[str, Any]], list[str] | None]:
-    """The arguments of each line, and the ids if there is such a column.
+    """Return the arguments of each line, and the ids if the table has such a column.
 
     Raises:
-        InvalidRequestError: a cell is not what its field takes, or there is no header.
+        InvalidRequestError: a cell does not fit its field, or there is no header.
     """
     reader = csv.DictReader(io.StringIO(text))
     if not reader.fieldnames:
@@ -76,7 +76,7 @@ def read_csv(text: str, model: Model) -> tuple[list[dict[str, Any]], list[str] |
 
 
 def write_csv(results: Sequence[Mapping[str, Any]], ids: Sequence[str] | None) -> str:
-    """A table of results, with the ids of the question."""
+    """Return a table of results, with the ids of the request."""
     text = io.StringIO()
     rows = [{**({"Id": ids[row]} if ids else {}), **result} for row, result in enumerate(results)]
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
@@ -97,7 +97,7 @@ def _column(values: list[Any], spec: TensorSpec) -> Array:
             raise InvalidRequestError(f"argument '{spec.name}' is {value!r:.80}, but the field takes {spec.datatype}")
     if spec.datatype in NUMBERS:
         return np.array([np.nan if value is None else value for value in values], NUMPY_TYPES[spec.datatype])
-    # Only arrays of objects can say that a number is missing; the engine of PMML takes them.
+    # Only arrays of objects can represent missing numbers; the engine of PMML accepts them.
     return np.array(values, object if None in values else NUMPY_TYPES[spec.datatype])
 
 
@@ -110,7 +110,7 @@ def _cell(name: str, datatype: Datatype, text: str | None) -> Any:
         if datatype is Datatype.INT64:
             return int(text)
     except ValueError as error:
-        raise InvalidRequestError(f"'{text:.40}' in column '{name}' is no number") from error
+        raise InvalidRequestError(f"'{text:.40}' in column '{name}' is not a number") from error
     return text.lower() == "true" if datatype is Datatype.BOOL else text
 
 

@@ -1,4 +1,4 @@
-"""OpenScoring's REST API for PMML models, for clients that know no other."""
+"""OpenScoring's REST API for PMML models, for clients that do not support V2."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ BASE = "/openscoring/model"
 
 
 class OpenScoring:
-    """The handlers for one model, called `name` by its clients."""
+    """The handlers for the model `name`."""
 
     def __init__(self, model: Model, *, name: str, lane: Lane) -> None:
         self._model = model
@@ -24,7 +24,7 @@ class OpenScoring:
         self._lane = lane
 
     def table(self) -> list[web.RouteDef]:
-        """The routes, to be added to an application."""
+        """Return the routes of an application."""
         return [
             web.get(BASE, _answered(self.models)),
             web.get(f"{BASE}/{{id}}", _answered(self.one)),
@@ -34,7 +34,7 @@ class OpenScoring:
         ]
 
     async def models(self, _request: web.Request) -> web.Response:
-        """GET the one model."""
+        """GET the list of models."""
         return _json({"models": [self._description()]})
 
     async def one(self, request: web.Request) -> web.Response:
@@ -53,16 +53,16 @@ class OpenScoring:
         """POST several evaluation requests."""
         self._check(request)
         document = _object(await _document(request), "the request")
-        asked = document.get("requests")
-        if not isinstance(asked, list):
+        requests = document.get("requests")
+        if not isinstance(requests, list):
             raise InvalidRequestError("'requests' must be an array of evaluation requests")
-        questions = [_object(each, f"requests[{number}]") for number, each in enumerate(asked)]
+        questions = [_object(each, f"requests[{number}]") for number, each in enumerate(requests)]
         results = await self._scored([_arguments(each) for each in questions])
         responses = [_response(each, result) for each, result in zip(questions, results, strict=True)]
         return _json({**_id(document), "responses": responses})
 
     async def csv(self, request: web.Request) -> web.Response:
-        """POST a table with a header; its answer is a table too."""
+        """POST a table with a header; the response is a table as well."""
         self._check(request)
         rows, ids = read_csv(_text(await read_body(request)), self._model)
         return web.Response(text=write_csv(await self._scored(rows), ids), content_type="text/csv")
@@ -79,11 +79,11 @@ class OpenScoring:
 
     def _check(self, request: web.Request) -> None:
         if (name := request.match_info["id"]) != self._name:
-            raise NotFoundError(f"there is no model '{name:.80}' here, only '{self._name}'")
+            raise NotFoundError(f"model '{name:.80}' not found; this server has '{self._name}'")
 
 
 def _answered(handler: Any) -> Any:
-    """Errors as OpenScoring writes them."""
+    """Convert errors to the form of OpenScoring."""
 
     async def answer(request: web.Request) -> web.Response:
         try:

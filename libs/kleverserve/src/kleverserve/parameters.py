@@ -1,4 +1,4 @@
-"""Options that people give with a serving's variant, as one JSON object."""
+"""Parameters of a serving's variant, as one JSON object."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ NAMES = {"maxBatchRows": "max_batch_rows", "threads": "threads"}
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What was given; None where it was not."""
+    """The given parameters; missing ones are None."""
 
     max_batch_rows: int | None = None
-    """Most rows that requests are put together to."""
+    """Maximum number of rows in a batch of requests."""
     threads: int | None = None
-    """Threads that one run of the model may use."""
+    """Number of threads for one run of the model."""
 
 
 def parse_parameters(text: str) -> Parameters:
-    """Read `{"maxBatchRows": 32}`.
+    """Parse parameters such as `{"maxBatchRows": 32}`.
 
     Raises:
-        ValueError: it is no JSON object, names an unknown option, or a value is no whole number from 1 up.
+        ValueError: it is not a JSON object, has an unknown option, or a value is not a positive integer.
     """
     try:
         given = orjson.loads(text)
@@ -30,8 +30,8 @@ def parse_parameters(text: str) -> Parameters:
     if not isinstance(given, dict):
         raise ValueError("the parameters must be a JSON object")  # noqa: TRY004 - it is about a text
     if unknown := sorted(set(given) - set(NAMES)):
-        raise ValueError(f"there is no parameter {', '.join(unknown)}; there are: {', '.join(sorted(NAMES))}")
+        raise ValueError(f"unknown parameter {', '.join(unknown)}; the parameters are: {', '.join(sorted(NAMES))}")
     for name, value in given.items():
         if type(value) is not int or value < 1:
-            raise ValueError(f"the parameter {name} is {value!r:.40}, but must be a whole number from 1 up")
+            raise ValueError(f"the parameter {name} is {value!r:.40}, but must be an integer of at least 1")
     return Parameters(**{NAMES[name]: value for name, value in given.items()})

@@ -1,4 +1,4 @@
-"""Detects the scikit-learn release that wrote a pickle, and describes the remedy if another release loads it."""
+"""Detects the scikit-learn release that wrote a pickle, and gives advice if another release loads it."""
 
 import bz2
 import gzip
@@ -10,7 +10,7 @@ from pathlib import Path
 
 PACKAGE = "scikit-learn"
 _KEY = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(.{4}))", re.DOTALL)
-"""What the state of every estimator has, and how long its value is, with the opcodes of pickle between them."""
+"""The key of the version in the state of every estimator, and the length of its value, with the opcodes of pickle."""
 _COMPRESSED = (
     (b"\x1f\x8b", gzip.decompress),
     (b"x", zlib.decompress),
@@ -18,11 +18,11 @@ _COMPRESSED = (
     (b"\xfd7zXZ", lzma.decompress),
     (b"]\x00", lzma.decompress),
 )
-"""How joblib may have compressed the file, by its first bytes."""
+"""Compression formats of joblib, by the first bytes."""
 
 
 def sklearn_version(file: Path) -> str | None:
-    """The version of scikit-learn that wrote a pickle or joblib file; None where it does not say."""
+    """Return the version of scikit-learn that wrote a pickle or joblib file; None if it is not recorded."""
     data = _plain(file.read_bytes())
     match = _KEY.search(data)
     if match is None:
@@ -32,11 +32,11 @@ def sklearn_version(file: Path) -> str | None:
 
 
 def remedy(saved_by: str | None, package: str = PACKAGE) -> str:
-    """What to do with a pickle that does not load or run here, with both versions as far as they are known.
+    """Return the advice for a pickle that does not load or run here, with both versions as far as they are known.
 
     Args:
         saved_by: the version of the package that wrote it.
-        package: as the package index calls it.
+        package: its name in the package index.
     """
     here = _installed(package)
     if saved_by is None or saved_by == here:

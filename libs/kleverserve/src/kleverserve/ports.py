@@ -1,15 +1,15 @@
-"""Free ports, for servers that cannot choose one themselves."""
+"""Free ports for servers that cannot choose one themselves."""
 
 import socket
 
 
 def port_or_free(host: str, port: int) -> int:
-    """The port itself, or one that nobody listens on now if it is 0.
+    """Return the port, or any free port if it is 0.
 
-    Another process may take a free one before the server does; the server then ends, as with any taken port.
+    Another process may use a free port before the server does; the server then exits, as for any port in use.
 
     Raises:
-        OSError: nothing can listen on the address.
+        OSError: no server can listen on the address.
     """
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, socket.SOCK_STREAM) as probe:

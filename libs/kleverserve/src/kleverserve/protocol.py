@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (V2) REST bodies: parsing requests and writing answers, without any I/O."""
+"""The Open Inference Protocol (V2) REST bodies: parses requests and writes responses, without I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,39 +16,40 @@ from .tensors import Array, decode, encode
 
 BINARY_SIZE = "binary_data_size"
 MOST_DIMENSIONS, MOST_ELEMENTS = 32, 2**48
-"""Of a tensor, empty dimensions aside; NumPy can hold no more dimensions, and no body so many elements."""
+"""Limits of a tensor, empty dimensions aside; NumPy supports no more dimensions, and no body has so many elements."""
 
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """A request that fits the model it was parsed for."""
+    """A request that is valid for the model."""
 
     id: str | None
     inputs: dict[str, Array]
     outputs: Sequence[TensorSpec]
     binary: frozenset[str] = frozenset()
-    """The outputs that go behind the JSON of the answer, as raw bytes."""
+    """The outputs that follow the JSON of the response as raw bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of an answer."""
+    """The body of a response."""
 
     body: bytes
     header_length: int | None = None
-    """Bytes of JSON at its begin, where raw bytes follow."""
+    """Number of bytes of JSON at the start, if raw bytes follow."""
 
 
 def parse_request(body: bytes, model: Model, header_length: int | None = None) -> InferRequest:
-    """Read an inference request for this model.
+    """Parse an inference request for this model.
 
     Args:
-        body: JSON, and behind it the tensors that are sent as raw bytes.
-        model: what the request has to fit.
-        header_length: bytes of JSON, where raw bytes follow.
+        body: JSON, followed by the tensors that are sent as raw bytes.
+        model: the model.
+        header_length: number of bytes of JSON, if raw bytes follow.
 
     Raises:
-        InvalidRequestError: it is not JSON, not the protocol, or does not fit the model; says what was expected.
+        InvalidRequestError: it is not JSON, violates the protocol, or does not fit the model; the message says what was
+            expected.
     """
     head, parts = split(body, header_length)
     document = _object(_json(head), "the request")
@@ -62,7 +63,7 @@ def parse_request(body: bytes, model: Model, header_length: int | None = None) -
 def encode_response(
     request: InferRequest, results: Mapping[str, Array], *, model_name: str, model_version: str
 ) -> Answer:
-    """The answer to a request: `data` is flat, in row-major order, whatever the request used."""
+    """Return the response to a request. `data` is flat, in row-major order, for all requests."""
     answer: dict[str, Any] = {"model_name": model_name, "model_version": model_version}
     if request.id is not None:
         answer["id"] = request.id
@@ -80,9 +81,9 @@ def encode_response(
 
 
 def model_metadata(model: Model, *, name: str, version: str) -> dict[str, Any]:
-    """The model metadata response.
+    """Return the model metadata.
 
-    `shape` is `[]` for a tensor of unknown rank. `parameters` on a tensor is an addition to the protocol.
+    `shape` is `[]` for a tensor of unknown rank. `parameters` of a tensor is an extension of the protocol.
     """
     return {
         "name": name,
@@ -137,18 +138,18 @@ def _id(document: dict[str, Any]) -> str | None:
 
 def _inputs(tensors: object, specs: Sequence[TensorSpec], parts: Parts) -> dict[str, Array]:
     if not isinstance(tensors, list):
-        raise InvalidRequestError(f"'inputs' must be an array of tensors; this model takes {_named(specs)}")
+        raise InvalidRequestError(f"'inputs' must be an array of tensors; this model has {_named(specs)}")
     known = {spec.name: spec for spec in specs}
     inputs: dict[str, Array] = {}
     for index, item in enumerate(tensors):
         tensor = _object(item, f"inputs[{index}]")
         spec = _known(tensor.get("name"), known, what=f"inputs[{index}]")
         if spec.name in inputs:
-            raise InvalidRequestError(f"input '{spec.name}' is given twice")
+            raise InvalidRequestError(f"input '{spec.name}' appears twice")
         inputs[spec.name] = _input(tensor, spec, parts)
     missing = [spec.name for spec in specs if spec.name not in inputs]
     if missing:
-        raise InvalidRequestError(f"input '{missing[0]}' is missing; this model takes {_named(specs)}")
+        raise InvalidRequestError(f"input '{missing[0]}' is missing; this model has {_named(specs)}")
     return inputs
 
 
@@ -156,7 +157,7 @@ def _input(tensor: dict[str, Any], spec: TensorSpec, parts: Parts) -> Array:
     datatype = tensor.get("datatype")
     if datatype != spec.datatype:
         given = "no datatype" if datatype is None else f"datatype {datatype!r:.40}"
-        raise InvalidRequestError(f"input '{spec.name}' has {given}, but the model takes {spec.datatype}")
+        raise InvalidRequestError(f"input '{spec.name}' has {given}, but the model requires {spec.datatype}")
     shape = _shape(tensor.get("shape"), spec)
     size = _object(tensor.get("parameters", {}), f"'parameters' of input '{spec.name}'").get(BINARY_SIZE)
     if size is not None:
@@ -173,7 +174,7 @@ def _raw_input(tensor: dict[str, Any], spec: TensorSpec, shape: Sequence[int], p
 
 
 def _binary(wanted: object, outputs: Sequence[TensorSpec], parameters: Mapping[str, Any]) -> frozenset[str]:
-    """The outputs that are wanted as raw bytes: each says so, or the request does for all that say nothing."""
+    """Return the outputs requested as raw bytes. The setting of the request is the default for all outputs."""
     default = _flag(parameters.get("binary_data_output", False), "'binary_data_output'")
     if not wanted:
         return frozenset(spec.name for spec in outputs) if default else frozenset()
@@ -193,18 +194,18 @@ def _flag(value: object, what: str) -> bool:
 
 def _shape(shape: object, spec: TensorSpec) -> list[int]:
     if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
-        raise InvalidRequestError(f"input '{spec.name}' needs 'shape', an array of lengths from 0 up")
+        raise InvalidRequestError(f"input '{spec.name}' needs 'shape', an array of non-negative integers")
     if len(shape) > MOST_DIMENSIONS or prod(max(length, 1) for length in shape) > MOST_ELEMENTS:
-        raise InvalidRequestError(f"input '{spec.name}' has a shape that no tensor can have: {shape!s:.80}")
+        raise InvalidRequestError(f"input '{spec.name}' has an impossible shape: {shape!s:.80}")
     if spec.shape is not None and not fits(shape, spec.shape):
         raise InvalidRequestError(
-            f"input '{spec.name}' has shape {shape}, but the model takes {list(spec.shape)} (-1 is any length)"
+            f"input '{spec.name}' has shape {shape}, but the model requires {list(spec.shape)} (-1 is any length)"
         )
     return shape
 
 
 def fits(shape: Sequence[int], wanted: Sequence[int]) -> bool:
-    """Whether a tensor's shape is as declared, where -1 is any length."""
+    """Return whether a shape matches a declared one, where -1 is any length."""
     return len(shape) == len(wanted) and all(length in (-1, given) for given, length in zip(shape, wanted, strict=True))
 
 
@@ -218,7 +219,7 @@ def _outputs(wanted: object, specs: Sequence[TensorSpec]) -> Sequence[TensorSpec
     for index, item in enumerate(wanted):
         spec = _known(_object(item, f"outputs[{index}]").get("name"), known, what=f"outputs[{index}]")
         if spec in chosen:
-            raise InvalidRequestError(f"output '{spec.name}' is asked for twice")
+            raise InvalidRequestError(f"output '{spec.name}' is requested twice")
         chosen.append(spec)
     return chosen
 

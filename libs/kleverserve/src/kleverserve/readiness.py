@@ -1,4 +1,4 @@
-"""Whether a V2 server, on this machine, takes requests for a model."""
+"""Checks the readiness of a V2 server on this machine."""
 
 import urllib.error
 import urllib.request
@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 
 def is_ready(host: str, port: int, model: str) -> bool:
-    """Whether the model's readiness answers 200."""
+    """Return whether the model's readiness endpoint responds with 200."""
     url = f"http://{host}:{port}/v2/models/{model}/ready"
-    # No proxy: the server is here, whatever the environment says.
+    # No proxy, because the server is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=1) as answer:

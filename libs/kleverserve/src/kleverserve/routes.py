@@ -1,4 +1,4 @@
-"""The HTTP surface: Open Inference Protocol (V2) REST paths for one model, and `/metrics`."""
+"""The HTTP routes: Open Inference Protocol (V2) REST paths for one model, and `/metrics`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,12 +23,12 @@ EXTENSIONS = ["binary_tensor_data"]
 
 
 def json_response(document: dict[str, Any], *, status: int = 200) -> web.Response:
-    """An answer as JSON."""
+    """Return a JSON response."""
     return web.Response(body=orjson.dumps(document), status=status, content_type=JSON)
 
 
 class Routes:
-    """The handlers for one model, called `name` in version `version` by its clients."""
+    """The handlers for the model `name` in version `version`."""
 
     def __init__(
         self, model: Model, *, name: str, version: str, lane: Lane, batcher: Batcher, lifecycle: Lifecycle
@@ -41,7 +41,7 @@ class Routes:
         self._lifecycle = lifecycle
 
     def table(self, metrics: Metrics) -> list[web.RouteDef]:
-        """The routes, to be added to an application."""
+        """Return the routes of an application."""
         return [
             web.get("/v2", self.server_metadata),
             web.get("/v2/health/live", self.live),
@@ -59,15 +59,15 @@ class Routes:
         ]
 
     async def server_metadata(self, _request: web.Request) -> web.Response:
-        """GET /v2: what this server is."""
+        """GET /v2: name and extensions of this server."""
         return json_response({"name": "kleverserve", "version": __version__, "extensions": EXTENSIONS})
 
     async def live(self, _request: web.Request) -> web.Response:
-        """GET /v2/health/live: the process answers."""
+        """GET /v2/health/live: 200 while the process responds."""
         return json_response({"live": True})
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """GET /v2/health/ready: 200 while new work is welcome, 503 while draining."""
+        """GET /v2/health/ready: 200 while new requests are accepted, 503 while draining."""
         ready = self._lifecycle.ready
         return json_response({"ready": ready}, status=200 if ready else 503)
 
@@ -77,7 +77,7 @@ class Routes:
         return json_response(model_metadata(self._model, name=self._name, version=self._version))
 
     async def model_ready(self, request: web.Request) -> web.Response:
-        """GET whether the model takes work: as the server."""
+        """GET the readiness of the model, which is that of the server."""
         self._check_model(request)
         ready = self._lifecycle.ready
         return json_response({"name": self._name, "ready": ready}, status=200 if ready else 503)
@@ -102,10 +102,12 @@ class Routes:
     def _check_model(self, request: web.Request) -> None:
         name = request.match_info["model"]
         if name != self._name:
-            raise NotFoundError(f"there is no model '{name:.80}' here, only '{self._name}'")
+            raise NotFoundError(f"model '{name:.80}' not found; this server has '{self._name}'")
         wanted = request.match_info.get("version", self._version)
         if wanted != self._version:
-            raise NotFoundError(f"model '{name}' has no version '{wanted:.80}' here, only '{self._version}'")
+            raise NotFoundError(
+                f"version '{wanted:.80}' of model '{name}' not found; this server has '{self._version}'"
+            )
 
 
 def _metrics_handler(text: Callable[[], bytes]) -> Callable[[web.Request], Any]:
@@ -116,7 +118,7 @@ def _metrics_handler(text: Callable[[], bytes]) -> Callable[[web.Request], Any]:
 
 
 def _header_length(request: web.Request) -> int | None:
-    """Bytes of JSON before raw tensors; None where there are none."""
+    """Return the number of bytes of JSON before raw tensors; None if there are none."""
     text = request.headers.get(BINARY_HEADER)
     if text is None:
         return None

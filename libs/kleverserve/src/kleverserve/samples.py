@@ -1,7 +1,7 @@
-"""Made-up inputs of a model, from its own metadata; pure.
+"""Generates inputs of a model from its metadata; pure.
 
-Metadata leaves much open: lengths, the range of numbers, which texts are known. So there are several samples, small
-ones and those that most models take first. A model may refuse them all and be a good one.
+Metadata leave much open: lengths, ranges of numbers, known texts. So there are several samples, small ones and those
+that most models accept first. A valid model may reject them all.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,16 +13,16 @@ from .model import TensorSpec
 from .tensors import NUMPY_TYPES, Array, Datatype
 
 LENGTHS = ((1, 1), (1, 4), (2, 2), (1, 16), (1, 32), (1, 224), (16, 16))
-"""For open dimensions: of the first one, which often counts rows, and of the others."""
+"""Lengths of open dimensions: of the first one, which is often the batch, and of the others."""
 RANKS = (0, 2, 1, 4, 3)
-"""For tensors of which no rank is known; a scalar has none in the metadata."""
+"""Ranks to try for tensors of unknown rank; the metadata of a scalar have no rank."""
 MOST_ELEMENTS = 2**24
-"""Of a sample, so that it would fit into a request."""
+"""Maximum size of a sample, so that it fits into a request."""
 TEXTS = ("a", "b", "", "0")
 
 
-def made_up(specs: Sequence[TensorSpec]) -> Iterator[dict[str, Array]]:
-    """Zeros and ones (and texts) of one small shape after the other, each shape once."""
+def generated_samples(specs: Sequence[TensorSpec]) -> Iterator[dict[str, Array]]:
+    """Yield inputs of zeros, ones and texts, for one small shape after the other, without repetition."""
     seen = set()
     for rank in RANKS if any(spec.shape is None for spec in specs) else RANKS[:1]:
         for first, other in LENGTHS:
@@ -34,7 +34,7 @@ def made_up(specs: Sequence[TensorSpec]) -> Iterator[dict[str, Array]]:
 
 
 def varied(sample: Mapping[str, Array], seed: int) -> dict[str, Array]:
-    """Other values of the same types and shapes, and the same ones for the same seed."""
+    """Return other values of the same types and shapes; equal seeds give equal values."""
     random = np.random.default_rng(seed)
     return {name: _varied(array, random, seed) for name, array in sample.items()}
 
@@ -53,7 +53,7 @@ def _filled(specs: Sequence[TensorSpec], shapes: Sequence[tuple[int, ...]], *, o
 
 
 def _varied(array: Array, random: np.random.Generator, seed: int) -> Array:
-    """Numbers from 0 to 1 or around 0 in turn, whole ones from 0 to 3, since they may count or be indices."""
+    """Return numbers from 0 to 1 or around 0 in turn; integers are from 0 to 3, since they may be counts or indices."""
     kind = array.dtype.kind
     if kind == "O":
         return array if seed % 2 else random.choice(np.array(TEXTS, object), array.shape)

@@ -1,8 +1,8 @@
-"""Tensors between JSON and numpy, by the datatypes of the Open Inference Protocol.
+"""Converts tensors between JSON and numpy, by the datatypes of the Open Inference Protocol.
 
-JSON has no NaN and no infinity. A `null` in the data of an FP16, FP32 or FP64 input means NaN (a missing value), and
-NaN or an infinity in such an output is written as `null`: one bad number does not cost the caller the rest of the
-batch, and the answer stays valid JSON (Triton writes a bare `NaN`, which most JSON readers refuse).
+JSON supports neither NaN nor infinity. A `null` in the data of an FP16, FP32 or FP64 input means NaN (a missing value),
+and NaN or infinity in such an output is written as `null`: one bad number does not fail the whole batch, and the
+response is valid JSON (Triton writes a bare `NaN`, which most JSON parsers reject).
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ NUMPY_TYPES: dict[Datatype, np.dtype[Any]] = {
     Datatype.BYTES: np.dtype(object),
 }
 
-# What JSON values a kind of numpy type takes, and how an error message calls them.
+# The JSON types accepted for a kind of numpy type, and its name in error messages.
 _ACCEPTED: dict[str, tuple[frozenset[type], str]] = {
     "b": (frozenset({bool}), "true or false"),
     "u": (frozenset({int}), "integers"),
@@ -64,7 +64,7 @@ _ACCEPTED: dict[str, tuple[frozenset[type], str]] = {
 
 
 def decode(data: object, *, name: str, datatype: Datatype, shape: Sequence[int]) -> Array:
-    """The tensor that a request's `data` stands for: flat in row-major order, or nested exactly as `shape`.
+    """Return the tensor for `data` of a request: flat in row-major order, or nested exactly as `shape`.
 
     Raises:
         InvalidRequestError: the data does not fit the datatype or the shape; the message says what was expected.
@@ -78,15 +78,15 @@ def decode(data: object, *, name: str, datatype: Datatype, shape: Sequence[int])
         with np.errstate(over="raise"):
             array = np.array(values, dtype=dtype)
     except FloatingPointError as error:
-        raise InvalidRequestError(f"input '{name}' holds a number too large for {datatype}") from error
+        raise InvalidRequestError(f"input '{name}' contains a number too large for {datatype}") from error
     return array.reshape(shape)
 
 
 def encode(array: Array, *, name: str) -> Array | list[str]:
-    """The flat `data` of a response, ready for orjson with numpy support.
+    """Return the flat `data` of a response, ready for orjson with numpy support.
 
     Raises:
-        ExecutionError: a BYTES output is not UTF-8 text, which JSON cannot carry.
+        ExecutionError: a BYTES output is not UTF-8 text, which JSON cannot represent.
     """
     flat = np.ascontiguousarray(array).ravel()
     if flat.dtype != object:
@@ -94,7 +94,7 @@ def encode(array: Array, *, name: str) -> Array | list[str]:
     try:
         return [value.decode() if isinstance(value, bytes) else str(value) for value in flat.tolist()]
     except UnicodeDecodeError as error:
-        raise ExecutionError(f"output '{name}' holds bytes that are not UTF-8 text") from error
+        raise ExecutionError(f"output '{name}' contains bytes that are not UTF-8 text") from error
 
 
 def _flat(data: object, *, name: str, shape: Sequence[int]) -> list[Any]:
@@ -128,7 +128,7 @@ def _check_types(values: list[Any], *, name: str, datatype: Datatype) -> None:
         return
     index = next(i for i, value in enumerate(values) if type(value) not in accepted)
     raise InvalidRequestError(
-        f"input '{name}' is {datatype} and takes {called}, but value {index} is {values[index]!r:.80}"
+        f"input '{name}' is {datatype} and requires {called}, but value {index} is {values[index]!r:.80}"
     )
 
 
@@ -136,5 +136,5 @@ def _check_integers(values: list[int], *, name: str, datatype: Datatype) -> None
     limits = np.iinfo(NUMPY_TYPES[datatype])
     if values and (min(values) < limits.min or max(values) > limits.max):
         raise InvalidRequestError(
-            f"input '{name}' holds a value outside {datatype}, which goes from {limits.min} to {limits.max}"
+            f"input '{name}' contains a value outside the range of {datatype}, from {limits.min} to {limits.max}"
         )

@@ -1,4 +1,4 @@
-"""A model answers a sample before its server is ready, so that one which loads but cannot run is never ready."""
+"""Runs a model on a sample before its server is ready, so that a model which loads but cannot run is never ready."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -8,33 +8,33 @@ from .breakage import is_broken
 from .deadline import within
 from .errors import ModelLoadError
 from .model import Model
-from .samples import made_up
+from .samples import generated_samples
 from .tensors import Array
 
 log = logging.getLogger(__name__)
 
 SECONDS = 60.0
-"""How long the samples may take, all together."""
+"""Timeout for all samples together."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How a model took what was made up for it."""
+    """The result of the trial."""
 
     sample: Mapping[str, Array] | None = None
-    """Inputs that it has answered; None where it refused them all."""
+    """Inputs that the model accepted; None if it rejected all of them."""
     refusals: list[Exception] = field(default_factory=list)
-    """Why it refused others, in their order."""
+    """The errors of rejected samples, in order."""
 
 
-def try_out(model: Model, seconds: float = SECONDS) -> Trial:
-    """Have the model answer one of some small samples.
+def try_model(model: Model, seconds: float = SECONDS) -> Trial:
+    """Run the model on small samples until it accepts one.
 
-    That it refuses what was made up is no fault of the model: its author may check values, or shapes that the metadata
-    leaves open. Where it refuses all of them, the server may be ready, with a warning in its log.
+    A model may reject generated inputs: its author may check values, or shapes that the metadata leave open. If it
+    rejects all of them, the server becomes ready with a warning in its log.
 
     Raises:
-        ModelLoadError: it answers none, and one failure shows that it is broken; or it takes too long.
+        ModelLoadError: it accepts none, and an error shows that it is broken; or the timeout expired.
     """
     try:
         trial = within(seconds, lambda: _try(model))
@@ -48,15 +48,15 @@ def try_out(model: Model, seconds: float = SECONDS) -> Trial:
     if broken := next((each for each in trial.refusals if is_broken(each)), None):
         raise ModelLoadError(f"the model was loaded but fails when it is run: {broken}") from broken
     last = trial.refusals[-1] if trial.refusals else "its inputs are larger than a request"
-    log.warning("the model was not tried out: no made-up sample fits it (%s)", last)
+    log.warning("the model was not tested: it accepts no generated sample (%s)", last)
     return trial
 
 
 def samples(model: Model) -> Iterator[Mapping[str, Array]]:
-    """What the model should take by its own files, and then what was made up."""
+    """Yield the example in the model's files, and then generated inputs."""
     if model.example is not None:
         yield model.example
-    yield from made_up(model.inputs)
+    yield from generated_samples(model.inputs)
 
 
 def _try(model: Model) -> Trial:

@@ -1,1 +1,1 @@
-"""Turning a model of one format into another: plan a route, run each step in its own environment, check the result."""
+"""Converts a model of one format to another: plans a route, runs each step in its toolchain, and checks the result."""

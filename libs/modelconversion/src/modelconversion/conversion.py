@@ -1,4 +1,4 @@
-"""Convert a model: the steps of the cheapest route, then the check of the result against the source."""
+"""Converts a model: runs the steps of the cheapest route, and checks the result against the source."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -35,11 +35,12 @@ async def convert(  # noqa: PLR0913  # what, from what, to what, and where it is
     on_line: Callable[[str], None],
     trust: tuple[str, ...] = (),
 ) -> ConversionRecord:
-    """Write the model in another format into `destination`, an empty directory, and describe how it was made.
+    """Convert the model into `destination`, an empty directory, and describe the conversion.
 
-    `signature` is the source's: shapes and names that its files do not contain come from it. `samples` are inputs to
-    check the result with, by name; without any they are made from the signature. Pickles may name what is in `trust`
-    besides the known classes and functions. Raises ConversionError; the content of `destination` is then incomplete.
+    `signature` is that of the source: shapes and names that its files do not contain are taken from it. `samples` are
+    inputs for the verification, by name; by default they are generated from the signature. Pickles may load the classes
+    and functions in `trust` besides the known ones. Raises ConversionError; the content of `destination` is then
+    incomplete.
     """
     workshop = Workshop(toolchains, limits, on_line, trust=trust)
     return await convert_along(
@@ -57,7 +58,7 @@ async def convert_along(
     workshop: Workshop,
     programs: Programs = Programs(),  # noqa: B008  # immutable
 ) -> ConversionRecord:
-    """Do the steps of a route one after the other, and check the last one's result against the source."""
+    """Run the steps of a route in order, and verify the last result against the source."""
     started = time.monotonic()
     check_empty(destination)
     steps = []
@@ -85,7 +86,7 @@ async def convert_along(
 
 
 def _signature(format_name: str, directory: Path) -> Signature:
-    """The signature of the result; empty where its format is not parsed."""
+    """Return the signature of the result; empty if its format cannot be parsed."""
     if format_name not in KNOWN_FORMATS:
         return Signature()
     try:
@@ -112,6 +113,6 @@ async def _step(pair: Pair, source: Subject, destination: Path, workshop: Worksh
 
 
 def loosest(tolerances: Iterable[Tolerance]) -> Tolerance:
-    """What a whole route may differ by: its least exact step's."""
+    """Return the tolerance of a whole route: that of its least exact step."""
     every = tuple(tolerances)
     return Tolerance(max(each.relative for each in every), absolute=max(each.absolute for each in every))

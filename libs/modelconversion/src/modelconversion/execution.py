@@ -1,4 +1,4 @@
-"""Run a program of a toolchain as a subprocess: in the sandbox, within limits, killed as a group."""
+"""Runs a program of a toolchain as a subprocess, in the sandbox and within limits."""
 
 import json
 import os
@@ -31,37 +31,40 @@ from .errors import ConversionError, failed_tool
 from .process_groups import End, run_group
 
 PROGRAMS = Path(__file__).parent / "programs"
-"""The programs that ship with this package."""
+"""The programs of this package."""
 
 READERS = Path(modelfiles.__file__).parent
-"""The package with which programs read files: the only one of Klever that they can import besides their own."""
+"""The package with which programs read files.
+
+Besides their own package, it is the only one of Klever that they can import.
+"""
 
 _CODES = (UNSUPPORTED_OPERATOR, INVALID_MODEL, INPUT_SHAPE_NEEDED)
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "OutOfMemoryError", "Failed to allocate")
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "LD_LIBRARY_PATH")
 _READ = ("source", "samples")
 _WRITTEN = ("destination", "results")
-"""Of a request. What a program may write is there before it is run."""
+"""Fields of a request with paths that a program may write to. They exist before it starts."""
 _REPORT_BYTES = 2**20
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one program may use."""
+    """Limits of one program."""
 
     cpu_seconds: int = 1800
     wall_seconds: float = 1200
     memory_bytes: int = 8 * 2**30
     """Of one process."""
     file_bytes: int = 16 * 2**30
-    """The size of each file it writes."""
+    """Maximum size of each file that it writes."""
     processes: int = 512
-    """Processes and threads."""
+    """Maximum number of processes and threads."""
     needs_sandbox: bool = True
-    """Whether a program is refused where the system lacks a part of the sandbox."""
+    """Whether a program is rejected if the system does not support a part of the sandbox."""
 
 
-async def run_program(  # what to run, on what, within what
+async def run_program(  # the program, its input, and its limits
     python: Path,
     program: str,
     request: Mapping[str, Any],
@@ -70,10 +73,11 @@ async def run_program(  # what to run, on what, within what
     on_line: Callable[[str], None],
     programs: Path = PROGRAMS,
 ) -> dict[str, str]:
-    """Run one program on a request (see programs/program.py; `report` is added here). The versions it reports.
+    """Run a program on a request (see programs/program.py; `report` is added here).
 
-    Raises ConversionError with the program's own code and message, or out_of_memory, timed_out, disk_full,
-    toolchain_failed when it ended in another way than by a report. A cancelled call kills it.
+    Returns the versions that it reports. Raises ConversionError with the program's own code and message, or
+    out_of_memory, timed_out, disk_full, toolchain_failed if it exits without a report. If the call is cancelled, the
+    program is killed.
     """
     scratch, home, code = _places(programs)
     report = home / "report.json"
@@ -89,7 +93,7 @@ async def run_program(  # what to run, on what, within what
 
 
 def _places(programs: Path) -> tuple[Path, Path, Path]:
-    """A new directory; in it, a home, and one from which the programs and the readers can be imported."""
+    """Return a new directory; in it, a home, and a directory from which programs and readers can be imported."""
     scratch = Path(mkdtemp(prefix="klever-conversion-"))
     home, code = scratch / "home", scratch / "code"
     home.mkdir()
@@ -102,7 +106,10 @@ def _places(programs: Path) -> tuple[Path, Path, Path]:
 def _policy(
     command: tuple[str, ...], home: Path, request: Mapping[str, Any], limits: Limits, code: tuple[Path, ...]
 ) -> Policy:
-    """It reads the model, writes what it is asked for, and reaches nothing else: neither files nor the network."""
+    """Return the policy: the program reads the model and writes the result.
+
+    It can access no other files, and no network.
+    """
     environment = _environment(home, code[0], limits)
     return Policy(
         command=command,
@@ -123,7 +130,7 @@ def _policy(
 
 
 def _environment(home: Path, code: Path, limits: Limits) -> dict[str, str]:
-    """An environment without secrets: a few variables of this process, and settings that frameworks need."""
+    """Return an environment without secrets: some variables of this process, and settings that frameworks need."""
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
         "HOME": str(home),
         "TMPDIR": str(home),
@@ -139,7 +146,7 @@ def _environment(home: Path, code: Path, limits: Limits) -> dict[str, str]:
 
 
 def _read_report(path: Path) -> dict[str, Any] | None:
-    """The program's report; None when there is none that can be read. A model's code may have written it."""
+    """Return the program's report; None if there is no readable one. Code of a model may have written it."""
     try:
         with path.open("rb") as file:
             report = json.loads(file.read(_REPORT_BYTES))
@@ -151,7 +158,7 @@ def _read_report(path: Path) -> dict[str, Any] | None:
 def _outcome(ended: End, report: dict[str, Any] | None) -> dict[str, str]:
     problem = None if report is None else report.get("problem")
     if ended.timed_out or -ended.status == signal.SIGXCPU:
-        raise ConversionError(TIMED_OUT, "the conversion took longer than it may; ask for a higher limit")
+        raise ConversionError(TIMED_OUT, "the conversion exceeded its time limit; ask for a higher limit")
     if isinstance(problem, dict):
         raise _reported(str(problem.get("code")), str(problem.get("message")))
     versions = None if report is None else report.get("versions")
@@ -170,16 +177,17 @@ def _reported(code: str, message: str) -> ConversionError:
 
 
 def _died(ended: End) -> ConversionError:
-    """Why a program ended without a report."""
-    # Nothing here sends SIGKILL to a program that still runs, other than for time: it is the system's, for memory.
+    """Return the error for a program that exited without a report."""
+    # This module sends SIGKILL to a running program only after a timeout: otherwise it comes from the system, for
+    # memory.
     if ended.status == -signal.SIGKILL or any(sign in line for line in ended.last_lines for sign in _OUT_OF_MEMORY):
         return _out_of_memory()
     how = (
         f"was terminated by {signal.Signals(-ended.status).name}" if ended.status < 0 else f"exited with {ended.status}"
     )
-    last = ended.last_lines[-1] if ended.last_lines else "it printed nothing"
+    last = ended.last_lines[-1] if ended.last_lines else "it has no output"
     return failed_tool(f"the converter {how} without a report; its last line: {last}")
 
 
 def _out_of_memory() -> ConversionError:
-    return ConversionError(OUT_OF_MEMORY, "the conversion needs more memory than it may use; ask for a higher limit")
+    return ConversionError(OUT_OF_MEMORY, "the conversion exceeded its memory limit; ask for a higher limit")

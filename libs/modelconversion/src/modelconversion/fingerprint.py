@@ -1,4 +1,4 @@
-"""What a conversion's result depends on besides the model: for answering the same request again without work."""
+"""Fingerprints of everything besides the model that affects the result of a conversion, for caching results."""
 
 import hashlib
 import json
@@ -10,18 +10,19 @@ from .pairs import HINTS, RUNNERS, Pair
 from .toolchains.recipes import RECIPES, read_recipe
 
 CODE = frozenset({".py", ".txt"})
-"""Modules, and the lists of what pickles may name."""
+"""Suffixes of modules, and of the lists of classes and functions that pickles may load."""
 
 
 def fingerprint(
     route: tuple[Pair, ...], options: Mapping[str, str], *, programs: Path = PROGRAMS, recipes: Path = RECIPES
 ) -> str:
-    """sha256 (hex) over all that a result depends on.
+    """Return the sha256 digest (hex) of everything that affects a result.
 
     That is the programs and the readers of files that they import, the pinned packages of their toolchains, the route,
     its tolerances and options.
 
-    Another one means that the conversion may give another result. Raises ConversionError for an unknown toolchain.
+    A different fingerprint means that the conversion may have another result. Raises ConversionError for an unknown
+    toolchain.
     """
     ends = {route[0].source, route[-1].target} & set(RUNNERS)
     toolchains = {pair.toolchain for pair in route} | {RUNNERS[name].toolchain for name in ends}
@@ -36,6 +37,6 @@ def fingerprint(
 
 
 def _digests(package: Path) -> dict[str, str]:
-    """Path of each file of a package, below it, to its sha256."""
+    """Map the relative path of each file of a package to its sha256 digest."""
     files = (path for path in package.rglob("*") if path.suffix in CODE)
     return {str(path.relative_to(package)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -1,29 +1,29 @@
-"""The table of conversions: which program, in which toolchain, turns a format into another; and which one runs it."""
+"""The table of conversions with their programs and toolchains, and of the programs that run a model."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a converted model's outputs may be from the source's.
+    """The maximum difference between the outputs of a converted model and of its source.
 
-    A difference counts in parts of the output's range, from its smallest to its largest value over the samples: what is
-    small beside a large offset may still be all the information of the output. The rounding of float32 is added,
-    which grows with the values.
+    Differences are relative to the range of the output, from its smallest to its largest value over the samples: a
+    small difference beside a large offset may still be all the information of the output. The rounding of float32 is
+    added, which grows with the values.
     """
 
     relative: float = 1e-4
-    """In parts of the range."""
+    """Relative to the range."""
     absolute: float = 1e-6
-    """For outputs whose range is almost nothing."""
+    """For outputs with a range near zero."""
 
     def allowed(self, spread: float, largest: float) -> float:
-        """The largest difference of an output with this range and this largest absolute value."""
+        """Return the maximum difference of an output with this range and this largest absolute value."""
         return self.absolute + self.relative * spread + FLOAT32 * largest
 
 
 FLOAT32 = 1e-6
-"""Some units in the last place of a float32, in parts of the value: what every conversion may differ by."""
+"""Some units in the last place of a float32, relative to the value: the tolerance of every conversion."""
 EXACT = Tolerance(1e-5)
 """The same arithmetic in another container."""
 TREES = Tolerance(1e-4, absolute=1e-5)
@@ -31,32 +31,32 @@ TREES = Tolerance(1e-4, absolute=1e-5)
 HALF = Tolerance(1e-2)
 """float16 has 11 bits of mantissa."""
 INT8 = Tolerance(1.5e-1)
-"""Weights and activations of 8 bits; published losses of accuracy come with differences of this size."""
+"""8-bit weights and activations; published losses of accuracy correspond to differences of this size."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One conversion that a program does in one step."""
+    """A conversion in one step of a program."""
 
     source: str
     target: str
     program: str
-    """Module under `programs`, such as sklearn.to_onnx."""
+    """Module in `programs`, such as sklearn.to_onnx."""
     toolchain: str
     cost: int = 1
-    """What a planner adds up: 1 for a step that keeps everything, more where it is slow or may lose something."""
+    """Cost for the planner: 1 for a lossless step, more for slow steps and for steps that may lose something."""
     options: frozenset[str] = frozenset()
-    """Names of the options that the program understands."""
+    """Names of the options that the program supports."""
     tolerance: Tolerance = Tolerance()
     writes_tables: bool = False
     """Whether the result has ONNX's operators for tables (the domain ai.onnx.ml: trees, encoders, scalers)."""
     takes_tables: bool = True
-    """Whether it can convert those."""
+    """Whether it can convert such operators."""
 
 
 @dataclass(frozen=True)
 class Runner:
-    """The program that runs a model of a format once, to check a conversion."""
+    """The program that runs a model of a format once, for verification."""
 
     program: str
     toolchain: str
@@ -119,10 +119,10 @@ HINTS: dict[str, Runner] = {
     "LightGBM": Runner("lightgbm.hints", "sklearn"),
     "CatBoost": Runner("catboost.hints", "sklearn"),
 }
-"""The programs that read what samples are drawn from."""
+"""The programs that read hints for samples."""
 
 
 def tolerance_of(pair: Pair, options: dict[str, str]) -> Tolerance:
-    """What the result of a step may differ by, with the options it was run with."""
+    """Return the tolerance of a step with its options."""
     halved = options.get("quantize") == "fp16" or options.get("compress_to_fp16") == "true"
     return HALF if halved else pair.tolerance

@@ -1,4 +1,4 @@
-"""The cheapest route from a format to another over the table of conversions."""
+"""Finds the cheapest route from one format to another in the table of conversions."""
 
 from collections.abc import Collection, Iterable
 from heapq import heappop, heappush
@@ -8,15 +8,15 @@ from .pairs import PAIRS, Pair
 
 
 def plan(source: str, target: str, options: Collection[str] = (), pairs: Iterable[Pair] = PAIRS) -> tuple[Pair, ...]:
-    """The conversions to do, in order, of least cost; of equal ones the shortest, then the first in the table.
+    """Return the conversions in order, with the lowest cost; of equal ones the shortest, then the first in the table.
 
-    `options` are the names of the options asked for: each must be understood by a step of the route.
-    Raises NoRouteError, which names what can be reached.
+    `options` are the names of the requested options: each must be supported by a step of the route. Raises
+    NoRouteError, which names the reachable formats.
     """
     table = tuple(pairs)
     routes = _cheapest_routes(source, table)
     if target not in routes:
-        raise NoRouteError(_what_can_be_reached(source, target, routes))
+        raise NoRouteError(_describe_reachable(source, target, routes))
     refinements = tuple(
         pair for pair in table if pair.source == pair.target == target and pair.options.intersection(options)
     )
@@ -28,7 +28,7 @@ def plan(source: str, target: str, options: Collection[str] = (), pairs: Iterabl
 
 
 def reachable(source: str, pairs: Iterable[Pair] = PAIRS) -> tuple[str, ...]:
-    """The formats that a source can be converted to, by name; itself only where there is a step within it."""
+    """Return the formats that a source can be converted to, by name; itself only if there is a step within it."""
     table = tuple(pairs)
     within = {pair.source for pair in table if pair.source == pair.target}
     return tuple(sorted(name for name in _cheapest_routes(source, table) if name != source or name in within))
@@ -51,11 +51,11 @@ def _cheapest_routes(source: str, pairs: tuple[Pair, ...]) -> dict[str, tuple[Pa
 
 
 def _takes(pair: Pair, before: tuple[Pair, ...]) -> bool:
-    """Whether a conversion can go on from what those before it write."""
+    """Return whether a conversion can convert the result of the previous ones."""
     return pair.takes_tables or not any(each.writes_tables for each in before)
 
 
-def _what_can_be_reached(source: str, target: str, routes: dict[str, tuple[Pair, ...]]) -> str:
+def _describe_reachable(source: str, target: str, routes: dict[str, tuple[Pair, ...]]) -> str:
     names = sorted(name for name in routes if name != source)
     if not names:
         return f"{source} cannot be converted to {target}, nor to any other format"
@@ -63,9 +63,9 @@ def _what_can_be_reached(source: str, target: str, routes: dict[str, tuple[Pair,
 
 
 def _check_options(route: tuple[Pair, ...], options: Collection[str]) -> None:
-    understood = {name for pair in route for name in pair.options}
+    supported = {name for pair in route for name in pair.options}
     for name in options:
-        if name not in understood:
+        if name not in supported:
             steps = " -> ".join((route[0].source, *(pair.target for pair in route)))
-            known = ", ".join(sorted(understood)) or "none"
+            known = ", ".join(sorted(supported)) or "none"
             raise NoRouteError(f"the conversion {steps} has no option {name!r}; its options: {known}")

@@ -1,4 +1,4 @@
-"""A subprocess with everything it starts: ended together, its output passed on by line."""
+"""Runs a subprocess and its children, which are terminated together, and passes its output on line by line."""
 
 import asyncio
 import os
@@ -24,18 +24,18 @@ _LAST_OUTPUT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class End:
-    """How a process ended."""
+    """The exit of a process."""
 
     status: int
-    """Exit status; minus the signal that killed it."""
+    """Exit status, or the negative number of the signal that killed it."""
     timed_out: bool
     last_lines: tuple[str, ...]
 
 
 async def run_group(start: Start, directory: Path, seconds: float, on_line: Callable[[str], None]) -> End:
-    """Run a program in a session of its own, and kill the whole session when it ends or time is up.
+    """Run a program in a separate session, and kill the whole session when it exits or the time is up.
 
-    Raises ConversionError when its launcher cannot be run. A cancelled call kills it.
+    Raises ConversionError if its launcher cannot be run. If the call is cancelled, the session is killed.
     """
     kept: deque[str] = deque(maxlen=_KEPT_LINES)
     async with _output_to(kept, on_line) as output:
@@ -52,17 +52,17 @@ async def run_group(start: Start, directory: Path, seconds: float, on_line: Call
 
 @asynccontextmanager
 async def session_of(*command: str, **options: Any) -> AsyncIterator[Process]:
-    """A command in a session of its own; everything in the session is killed, and has ended, when the block ends.
+    """Run a command in a separate session. At the end of the block, the whole session is killed, and has exited.
 
-    That holds for a block that is cancelled while the command starts, too: what asyncio then ends is only the
-    command itself, not what it has started.
+    This also applies if the block is cancelled while the command starts: asyncio then terminates only the command
+    itself, not its children.
 
     Args:
         command: program and arguments.
-        options: as `asyncio.create_subprocess_exec` takes them.
+        options: of `asyncio.create_subprocess_exec`.
 
     Raises:
-        ConversionError: there is no such command.
+        ConversionError: the command does not exist.
     """
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
@@ -93,9 +93,9 @@ async def _kill(process: Process) -> None:
 
 @asynccontextmanager
 async def _output_to(kept: deque[str], on_line: Callable[[str], None]) -> AsyncIterator[int]:
-    """A descriptor to write to, whose lines are passed on until its last holder has exited.
+    """Yield a descriptor to write to; its lines are passed on until its last holder has exited.
 
-    A pipe of asyncio's own would make it wait for whoever holds the pipe instead of for the process.
+    With a pipe of asyncio, asyncio would wait for the holders of the pipe instead of for the process.
     """
     reader = asyncio.StreamReader()
     read_end, write_end = os.pipe()
@@ -108,15 +108,16 @@ async def _output_to(kept: deque[str], on_line: Callable[[str], None]) -> AsyncI
     finally:
         os.close(write_end)
         try:
-            # Where the sandbox is not complete, a process of another session is not killed, and may hold the pipe.
+            # If the sandbox is not complete, a process of another session is not killed, and may hold the pipe.
             with suppress(TimeoutError):
-                await asyncio.wait_for(pump, _LAST_OUTPUT_SECONDS)
+                async with asyncio.timeout(_LAST_OUTPUT_SECONDS):
+                    await pump
         finally:
             transport.close()
 
 
 async def _pass_on(stream: asyncio.StreamReader, kept: deque[str], on_line: Callable[[str], None]) -> None:
-    """Pass each line on; one that is too long is cut into several, so that memory stays bounded."""
+    """Pass each line on. Long lines are split, so that memory use is limited."""
     rest = b""
     while chunk := await stream.read(_LINE_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")

@@ -1,4 +1,4 @@
-"""Where programs are run: the toolchains there are, and the limits of each run."""
+"""Runs programs in their toolchains, with limits."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -19,23 +19,23 @@ class Toolchains(Protocol):
     """Environments by name; see `toolchains.ToolchainStore`."""
 
     async def ensure(self, name: str, on_line: Callable[[str], None]) -> Path:
-        """The Python of a toolchain, made first where it has to be."""
+        """Return the Python of a toolchain, which is installed if necessary."""
         ...
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """What it takes to run a program on a model."""
+    """The toolchains and limits for running programs."""
 
     toolchains: Toolchains
     limits: Limits
     on_line: Callable[[str], None]
     programs: Path = PROGRAMS
     trust: tuple[str, ...] = ()
-    """What pickles may name beside the known classes and functions, as module:Name."""
+    """Classes and functions that pickles may load besides the known ones, as module:Name."""
 
     async def run(self, toolchain: str, program: str, request: Mapping[str, Any]) -> dict[str, str]:
-        """Run a program in its toolchain; the versions it reports. Raises ConversionError."""
+        """Run a program in its toolchain. Returns the versions that it reports. Raises ConversionError."""
         python = await self.toolchains.ensure(toolchain, self.on_line)
         return await run_program(
             python,
@@ -54,9 +54,9 @@ def request_for(
     options: Mapping[str, str],
     destination: Path = Path(os.devnull),
 ) -> dict[str, Any]:
-    """The part of every request that describes the model (see programs/program.py).
+    """Return the part of all requests that describes the model (see programs/program.py).
 
-    Raises ConversionError: a file of the model is missing, or more than one could be it.
+    Raises ConversionError: a file of the model is missing, or several files match.
     """
     try:
         files = model_files(format_name, source.absolute())
@@ -78,15 +78,15 @@ def _described(tensor: Tensor) -> dict[str, Any]:
 
 
 def check_empty(directory: Path) -> None:
-    """Refuse to write among other files. Raises ConversionError."""
+    """Check that a directory is empty, so that no other files are overwritten. Raises ConversionError."""
     if any(directory.iterdir()):
-        raise ConversionError(TOOLCHAIN_FAILED, f"{directory} is not empty: give a new directory")
+        raise ConversionError(TOOLCHAIN_FAILED, f"{directory} is not empty: choose a new directory")
 
 
 def check_result(directory: Path, program: str) -> None:
-    """Refuse a result without files, or with links that lead out of it. Raises ConversionError."""
+    """Check that a result has files, and no links that point outside. Raises ConversionError."""
     paths = sorted(directory.rglob("*"))
     if any(path.is_symlink() or not (path.is_file() or path.is_dir()) for path in paths):
-        raise ConversionError(TOOLCHAIN_FAILED, f"{program} left something else than files behind")
+        raise ConversionError(TOOLCHAIN_FAILED, f"{program} wrote entries that are not regular files")
     if not any(path.is_file() for path in paths):
         raise ConversionError(TOOLCHAIN_FAILED, f"{program} wrote no files")

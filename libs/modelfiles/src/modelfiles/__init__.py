@@ -1,5 +1,5 @@
-"""How the files of models are selected, recognised and read without their frameworks, and which servers take them.
+"""Selects, recognises and reads the files of models without their frameworks, and lists the servers for each format.
 
-Parsers, model servers and programs of conversions share it. It runs in every toolchain: it needs the standard library,
+Shared by parsers, model servers and conversion programs. It runs in every toolchain: it needs the standard library,
 NumPy for `unpickling`, and protobuf for `protobuf.messages`.
 """

@@ -1,4 +1,4 @@
-"""Files that may be compressed, read up to a limit: a few bytes can unpack to more than any memory holds."""
+"""Reads files that may be compressed, up to a limit: a few bytes can decompress to more than any memory."""
 
 import bz2
 import gzip
@@ -11,7 +11,7 @@ CHUNK = 1024 * 1024
 
 
 class BoundedStream:
-    """A stream that never reads further than its end, however much is asked for."""
+    """A stream that never reads beyond its limit, regardless of the requested size."""
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
         self._stream = stream
@@ -19,7 +19,7 @@ class BoundedStream:
         self._read = 0
 
     def read(self, size: int) -> bytes:
-        """Exactly so many bytes. Raises ValueError when fewer are left, or the limit is passed."""
+        """Return exactly this number of bytes. Raises ValueError if fewer are left, or the limit is exceeded."""
         if size < 0:
             raise ValueError("the stream asks for a negative number of bytes")
         self._count(size)
@@ -33,19 +33,19 @@ class BoundedStream:
         return b"".join(parts)
 
     def readline(self) -> bytes:
-        """One line, of bounded length."""
+        """Return one line, of limited length."""
         line = self._stream.readline(CHUNK)
         self._count(len(line))
         return line
 
     def readinto(self, buffer: bytearray) -> int:
-        """Fill the buffer; pickle asks for it when a bytearray follows."""
+        """Fill the buffer; pickle calls this for a bytearray."""
         data = self.read(len(buffer))
         buffer[:] = data
         return len(data)
 
     def skip(self, size: int) -> None:
-        """Pass over bytes, holding no more than a chunk of them. Raises as `read`."""
+        """Skip bytes, with at most one chunk of them in memory. Raises the errors of `read`."""
         if size < 0:
             raise ValueError("an array has a negative size")
         for begin in range(0, size, CHUNK):
@@ -54,11 +54,11 @@ class BoundedStream:
     def _count(self, size: int) -> None:
         self._read += size
         if self._read > self._limit:
-            raise ValueError(f"the file unpacks to more than {self._limit} bytes")
+            raise ValueError(f"the file decompresses to more than {self._limit} bytes")
 
 
 def unpacked(file: BinaryIO) -> BinaryIO:
-    """Joblib compresses whole files; the first bytes show with what."""
+    """Return the decompressed stream of a file. Joblib compresses whole files; the first bytes show the method."""
     magic = file.read(6)
     file.seek(0)
     if magic.startswith(b"\x1f\x8b"):
@@ -75,7 +75,7 @@ def unpacked(file: BinaryIO) -> BinaryIO:
 
 
 class _Zlib(io.RawIOBase):
-    """A zlib stream, unpacked as it is read."""
+    """A zlib stream, decompressed while it is read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -83,11 +83,11 @@ class _Zlib(io.RawIOBase):
         self._packed = b""
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Unpack at most as much as fits."""
+        """Decompress at most as much as fits."""
         while not self._unpacker.eof:
             self._packed = self._packed or self._file.read(CHUNK)
             data = self._unpacker.decompress(self._packed, len(buffer))

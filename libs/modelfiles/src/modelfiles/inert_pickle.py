@@ -1,6 +1,6 @@
-"""Reads pickles without running them: every global becomes an inert class that only remembers what it was given.
+"""Reads pickles without running them: every global becomes an inert class that only records its arguments.
 
-Understands the arrays that joblib writes between pickle opcodes, and skips their bytes unless they are few.
+Supports the arrays that joblib writes between pickle opcodes, and skips their bytes unless they are few.
 """
 
 import pickle
@@ -11,29 +11,29 @@ from typing import Any, BinaryIO, ClassVar, Self, cast
 from .bounded_stream import BoundedStream, unpacked
 
 SMALL_ARRAY = 64 * 1024
-"""Bytes up to which an array's values are kept, to read labels from."""
+"""Size in bytes up to which the values of an array are kept, to read labels."""
 UNPACKED_LIMIT = 4 * 1024**3
-"""Bytes a compressed file may unpack to."""
+"""Maximum number of bytes to which a compressed file may decompress."""
 PERSISTENT = "<elsewhere>"
-"""What stands for an object outside the pickle was made by."""
+"""Name of the class of objects outside the pickle."""
 MAX_GLOBALS = 10_000
-"""Different classes and functions that one file may name; real models name some dozens."""
+"""Maximum number of different classes and functions in one file; models have some dozens."""
 
 
 class Inert:
-    """Stands for an object of any class.
+    """Represents an object of any class.
 
     Attributes:
-        made_by: dotted name of the global that would have made it.
-        arguments: what it would have been called with.
-        state: what it would have been set to.
-        items: what would have been appended to it or set in it.
+        made_by: dotted name of the global that would have created it.
+        arguments: arguments of that call.
+        state: the state that would have been set.
+        items: items that would have been added to it.
     """
 
     made_by = ""
 
     def __new__(cls, *arguments: Any, **_named: Any) -> Self:
-        """Remember the arguments; pickle makes objects in more than one way."""
+        """Record the arguments; pickle creates objects in several ways."""
         made = super().__new__(cls)
         made.arguments = arguments
         made.state = None
@@ -51,15 +51,15 @@ class Inert:
         self.state = state
 
     def append(self, item: Any) -> None:
-        """What a list subclass is given."""
+        """Record an item of a list."""
         self.items.append(item)
 
     def extend(self, items: Any) -> None:
-        """What a list subclass is given at once."""
+        """Record items of a list."""
         self.items.extend(items)
 
     def add(self, item: Any) -> None:
-        """What a set subclass is given."""
+        """Record an item of a set."""
         self.items.append(item)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -69,7 +69,7 @@ class Inert:
         return id(self)
 
     def attribute(self, name: str) -> Any:
-        """An attribute from the state, or None."""
+        """Return an attribute from the state, or None."""
         state = self.state[0] if isinstance(self.state, tuple) and self.state else self.state
         return state.get(name) if isinstance(state, dict) else None
 
@@ -79,30 +79,30 @@ Globals = dict[tuple[str, str], type[Inert]]
 
 
 def read_pickle(path: Path, *, limit: int = UNPACKED_LIMIT) -> Any:
-    """The object graph of a pickle or joblib file, inert.
+    """Return the object graph of a pickle or joblib file, with inert objects.
 
     Args:
         path: the file.
-        limit: bytes that it may unpack to.
+        limit: maximum number of bytes to which it may decompress.
 
     Raises:
-        ValueError: the file ends early, or unpacks to too much.
-        Exception: whatever the pickle module raises on a stream that is none.
+        ValueError: the file is incomplete, or decompresses to more than the limit.
+        Exception: any error of the pickle module on an invalid stream.
     """
     with path.open("rb") as file:
         return _Reader(BoundedStream(unpacked(file), limit)).load()
 
 
 def read_pickles(file: BinaryIO, count: int, *, limit: int = UNPACKED_LIMIT) -> list[Any]:
-    """The object graphs of so many pickles, one behind the other, inert; fewer where the file has no more.
+    """Return the object graphs of consecutive pickles with inert objects; fewer than `count` if the file has no more.
 
-    Raises as `read_pickle`, for the first one.
+    Raises the errors of `read_pickle` for the first one.
     """
     stream, objects = BoundedStream(unpacked(file), limit), list[Any]()
     for _ in range(count):
         try:
             objects.append(_Reader(stream).load())
-        except Exception:  # the pickle module raises anything where no pickle begins
+        except Exception:  # the pickle module raises any exception on other data
             if not objects:
                 raise
             break
@@ -110,7 +110,7 @@ def read_pickles(file: BinaryIO, count: int, *, limit: int = UNPACKED_LIMIT) -> 
 
 
 def class_name(value: Any) -> str | None:
-    """The dotted name of an inert object's class."""
+    """Return the dotted name of an inert object's class."""
     if not isinstance(value, Inert):
         return None
     if value.made_by == "copyreg._reconstructor" and value.arguments:
@@ -122,7 +122,7 @@ _PythonUnpickler: Any = pickle._Unpickler  # noqa: SLF001 - its dispatch can be 
 
 
 class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know it
-    """Resolves no global; takes joblib's arrays out of the stream."""
+    """An unpickler that resolves no global, and reads joblib's arrays from the stream."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(_PythonUnpickler.dispatch)
 
@@ -132,10 +132,10 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         self._globals: Globals = {} if known is None else known
 
     def find_class(self, module: str, name: str) -> Any:
-        """An inert class in place of the real one, the same each time: a class takes a kilobyte."""
+        """Return an inert class in place of the real one. Classes are reused, because each takes a kilobyte."""
         made_by = f"{module}.{name}"
         if not made_by.isprintable():
-            raise ValueError(f"the pickle names {made_by!r}, which can be no class")
+            raise ValueError(f"the pickle names {made_by!r}, which cannot be a class")
         if (module, name) not in self._globals:
             if len(self._globals) == MAX_GLOBALS:
                 raise ValueError(f"the pickle names more than {MAX_GLOBALS} classes and functions")
@@ -143,9 +143,9 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         return self._globals[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
-        """An object that lies elsewhere; what it is known by are its arguments.
+        """Return an object that represents one outside the pickle; its arguments identify it.
 
-        Before PyTorch 1.6 a module's class is written so, with its source: ("module", class, file, source).
+        Before PyTorch 1.6, the class of a module is written this way with its source: ("module", class, file, source).
         """
         if isinstance(pid, tuple) and pid[:1] == ("module",) and len(pid) > 1 and isinstance(pid[1], type):
             return pid[1]
@@ -154,18 +154,18 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         return made
 
     def get_extension(self, _code: int) -> None:
-        """Extension registries name globals of this process."""
-        raise ValueError("the pickle uses extension codes, which no model does")
+        """Reject extension codes, which are registered in this process."""
+        raise ValueError("the pickle uses extension codes, which no model needs")
 
     def load_bytearray8(self) -> None:
-        """Read before making room: `pickle` allocates what the file declares before it checks that the bytes exist."""
+        """Read before allocating: `pickle` allocates the declared size before it checks that the bytes exist."""
         (size,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(size)))
 
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def load_build(self) -> None:
-        """Set an object's state; an array of joblib's is followed by its bytes."""
+        """Set an object's state. A joblib array is followed by its bytes."""
         super().load_build()
         made = self.stack[-1]
         if class_name(made) in _ARRAY_WRAPPERS and isinstance(made, Inert):
@@ -176,7 +176,7 @@ class _Reader(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
     def _take_array(self, wrapper: Inert) -> None:
         typestr = dtype_string(wrapper.attribute("dtype"))
         if typestr is None or typestr.lstrip("<>|=").startswith("O"):
-            wrapper.items.append(_Reader(self._stream, self._globals).load())  # objects follow as a pickle of their own
+            wrapper.items.append(_Reader(self._stream, self._globals).load())  # objects follow as a separate pickle
             return
         if wrapper.attribute("numpy_array_alignment_bytes") is not None:
             self._stream.skip(self._stream.read(1)[0])
@@ -195,7 +195,7 @@ _ARRAY_WRAPPERS = {"joblib.numpy_pickle.NumpyArrayWrapper", "sklearn.externals.j
 
 
 def dtype_string(dtype: Any) -> str | None:
-    """The string that an inert numpy dtype was made with, such as `f8` or `U10`; `>f8` with swapped bytes."""
+    """Return the string that created an inert numpy dtype, such as `f8` or `U10`; `>f8` with swapped bytes."""
     if not isinstance(dtype, Inert) or not dtype.arguments:
         return None
     typestr: str = dtype.arguments[0]

@@ -1,7 +1,7 @@
-"""The one table of model servers: which runtime serves which format, where, from which files, and in what batches.
+"""The table of model servers: for each runtime, its formats, environments, images, directory layouts and batch sizes.
 
-The deployer chooses by it, the launchers of the servers take their formats from it, and `ormb-storage-initializer`
-takes the layouts of directories from it.
+The deployer selects runtimes from it, the launchers of the servers read their formats from it, and
+`ormb-storage-initializer` reads the directory layouts.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from enum import StrEnum
 from types import MappingProxyType
 
 BUILT_IN = "built-in"
-"""The environment of the platform itself, which needs no toolchain."""
+"""The environment of the platform, which needs no toolchain."""
 REPOSITORY = "ghcr.io/kleveross"
-"""Where the container images of Klever are."""
+"""Repository of Klever's container images."""
 
 
 class DirectoryLayout(StrEnum):
-    """How a runtime's container image expects the files of a model in its directory."""
+    """The directory layout that a runtime's container image expects."""
 
     PLAIN = "plain"
     """As exported: ormbfile.yaml, and the model's files in `model/`."""
@@ -30,23 +30,23 @@ class DirectoryLayout(StrEnum):
 
 @dataclass(frozen=True)
 class Support:
-    """How a runtime serves a format."""
+    """The support of a runtime for a format."""
 
     environment: str | None = None
-    """The toolchain that it runs in on this machine, or BUILT_IN; None where it is served on clusters only."""
+    """The toolchain in which it runs on this machine, or BUILT_IN; None if the format is served only on clusters."""
     image: str | None = None
-    """Repository of the container image on a cluster, without a tag; None where it is served on this machine only."""
+    """Repository of the container image on clusters, without a tag; None if the format is served only here."""
     layout: DirectoryLayout = DirectoryLayout.PLAIN
-    """Of the directory that the image reads."""
+    """Layout of the directory that the image reads."""
     implementation: str = ""
-    """What the image calls its part for the format: a platform of Triton, or a class of MLServer."""
+    """The image's name for the implementation of the format: a platform of Triton, or a class of MLServer."""
     place: str = ""
-    """Where the image looks for the model's file or directory, from its directory; as exported if empty."""
+    """Path of the model's file or directory that the image expects; empty if it is the exported path."""
     batch_rows: int = 1
-    """Most rows of a run that several requests share unless a variant sets another number; 1 where they share none.
+    """Default maximum number of rows in a run shared by several requests; 1 disables batching.
 
-    Greater only for formats of tabular models, whose rows are independent of each other: the rows of a graph (ONNX,
-    SavedModel) may not be, which its file does not show. Models of the former are tested as well when they are loaded.
+    It is greater only for formats of tabular models, whose rows are independent of each other: the rows of a graph
+    (ONNX, SavedModel) may not be, which its file does not show. Tabular models are tested as well when they are loaded.
     """
 
 
@@ -56,15 +56,15 @@ class Runtime:
 
     name: str
     module: str
-    """What `python -m` starts on this machine."""
+    """The module that `python -m` starts on this machine."""
     formats: Mapping[str, Support]
     has_grpc: bool = False
     takes_parameters: bool = False
-    """Whether it takes the `parameters` of a variant."""
+    """Whether it supports the `parameters` of a variant."""
 
     @property
     def served_here(self) -> tuple[str, ...]:
-        """The formats that it serves on this machine."""
+        """Return the formats that it serves on this machine."""
         return tuple(name for name, support in self.formats.items() if support.environment is not None)
 
 
@@ -74,7 +74,7 @@ def _kleverserve(environment: str, batch_rows: int = 1) -> Support:
 
 
 def _triton(platform: str, file: str, environment: str | None = None) -> Support:
-    """By one of Triton's own backends on a cluster, and by an adapter in its python backend on this machine."""
+    """Describe a format served by a backend of Triton on clusters, and by an adapter in its python backend here."""
     return Support(environment, "nvcr.io/nvidia/tritonserver", DirectoryLayout.TRITON, platform, f"1/{file}")
 
 
@@ -84,7 +84,7 @@ def _mlserver(implementation: str) -> Support:
 
 TABULAR_ROWS = 64
 _TABULAR_ROWS_IN_TRITON = 65_536
-"""Triton limits single requests by the same number, so that it cannot be small."""
+"""Large, because Triton applies the same limit to single requests."""
 
 _KLEVERSERVE = Runtime(
     "kleverserve",
@@ -136,7 +136,7 @@ _MLSERVER = Runtime(
 )
 _OPENSCORING = Runtime(
     "openscoring",
-    "kleverserve",  # whose server has OpenScoring's REST API for PMML
+    "kleverserve",  # the server also has OpenScoring's REST API for PMML
     {
         "PMML": Support(
             "pmml", f"{REPOSITORY}/openscoring", DirectoryLayout.OPENSCORING, "", "1/model.pmml", TABULAR_ROWS
@@ -152,7 +152,7 @@ RUNTIMES: Mapping[str, Runtime] = MappingProxyType(
 
 
 def supports(layout: DirectoryLayout) -> dict[str, Support]:
-    """The formats that images with a directory layout of their own serve."""
+    """Return the formats that images with this directory layout serve."""
     return {
         name: support
         for runtime in RUNTIMES.values()
@@ -162,7 +162,7 @@ def supports(layout: DirectoryLayout) -> dict[str, Support]:
 
 
 def usual_layout(model_format: str | None) -> DirectoryLayout:
-    """The layout for the image that a format is mostly served by outside Klever; PLAIN where there is none."""
+    """Return the directory layout of the server most used for a format outside Klever; PLAIN if there is none."""
     runtimes = (runtime.formats.get(model_format or "") for runtime in RUNTIMES.values())
     return next(
         (support.layout for support in runtimes if support and support.layout is not DirectoryLayout.PLAIN),

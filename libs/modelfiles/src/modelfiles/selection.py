@@ -1,4 +1,4 @@
-"""Which file of a model's directory is the model: the one rule, for parsers, model servers and conversions.
+"""Selects the file of a model in its directory, with the same rule in parsers, model servers and conversions.
 
 Model files are at the top of the directory.
 """
@@ -10,55 +10,55 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 SHOWN = 5
-"""Files that an error names."""
+"""Maximum number of files that an error names."""
 ZIP_MAGIC = b"PK\x03\x04"
 
 
 class FileSelectionError(Exception):
-    """The directory holds no file that is the model, or more than one; the message names what it holds."""
+    """The directory contains no file of the model, or more than one; the message names the files."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How the file of a format is chosen.
+    """The rule that selects the file of a format.
 
-    Where `is_certain`, content decides, and usual names decide between several files of the right content; a file that
-    only has a usual name is chosen where no content is right, so that the loader reports the problem. Otherwise
-    every file of a usual name or the right content counts, and there must be one.
+    If `is_certain`, content decides, and usual names decide between several files with the right content; a file with
+    only a usual name is selected if no file has the right content, so that the loader reports the problem. Otherwise
+    every file with a usual name or the right content counts, and there must be exactly one.
     """
 
     format: str
     names: tuple[str, ...]
-    """Usual names, as patterns; upper and lower case are the same."""
+    """Usual names as patterns; case is ignored."""
     looks_like: Callable[[Path], bool]
-    """Whether a file begins as the format does."""
+    """Returns whether a file begins like the format."""
     is_certain: bool = True
-    """Whether every file of the format looks like it; compressed ones, for instance, do not."""
+    """Whether all files of the format look like it; compressed files, for example, do not."""
 
     def named(self, directory: Path) -> list[Path]:
-        """The files that have a usual name."""
+        """Return the files with a usual name."""
         return files_matching(directory, *self.names)
 
     def alike(self, directory: Path) -> list[Path]:
-        """The files that look like the format, whatever they are called."""
+        """Return the files that look like the format, with any name."""
         return [path for path in files_matching(directory, "*") if self.looks_like(path)]
 
     def is_followed(self, directory: Path) -> bool:
-        """Whether a file has a usual name, or exactly one looks like the format."""
+        """Return whether a file has a usual name, or exactly one looks like the format."""
         return bool(self.named(directory)) or len(self.alike(directory)) == 1
 
     def candidates(self, directory: Path) -> list[Path]:
-        """The files that may be the model, in order."""
+        """Return the files that may be the model, in order."""
         named, alike = self.named(directory), self.alike(directory)
         if not self.is_certain:
             return sorted({*named, *alike})
         return sorted({*alike} & {*named}) or alike or named
 
     def file(self, directory: Path) -> Path:
-        """The model's file.
+        """Return the model's file.
 
         Raises:
-            FileSelectionError: there is none, or more than one; names what is there.
+            FileSelectionError: there is none, or more than one; the message names the files.
         """
         candidates, wanted = self.candidates(directory), " or ".join(self.names)
         if not candidates:
@@ -71,21 +71,21 @@ class Rule:
 
 @dataclass(frozen=True)
 class Fixed:
-    """The rule of a format that prescribes where its main file is."""
+    """The rule of a format that prescribes the path of its main file."""
 
     format: str
     places: tuple[str, ...]
-    """Paths from the model's directory, the first that is there counts."""
+    """Paths relative to the model's directory; the first existing one is used."""
 
     def is_followed(self, directory: Path) -> bool:
-        """Whether there is such a file."""
+        """Return whether such a file exists."""
         return bool(self._present(directory))
 
     def file(self, directory: Path) -> Path:
-        """The model's file.
+        """Return the model's file.
 
         Raises:
-            FileSelectionError: there is none.
+            FileSelectionError: it does not exist.
         """
         present = self._present(directory)
         if not present:
@@ -97,14 +97,14 @@ class Fixed:
 
 
 def only(candidates: Sequence[Path], wanted: str) -> Path:
-    """The one candidate.
+    """Return the only candidate.
 
     Args:
         candidates: files or directories.
-        wanted: what they are called in the message.
+        wanted: their description in the message.
 
     Raises:
-        FileSelectionError: there is none, or more than one; names them.
+        FileSelectionError: there is none, or more than one; the message names them.
     """
     if not candidates:
         raise FileSelectionError(f"there is no {wanted}")
@@ -115,9 +115,9 @@ def only(candidates: Sequence[Path], wanted: str) -> Path:
 
 
 def files_matching(directory: Path, *patterns: str) -> list[Path]:
-    """The regular files at the top of a directory whose names match a pattern, in order; none where it cannot be read.
+    """Return the regular files at the top of a directory whose names match a pattern, in order.
 
-    Upper and lower case are the same.
+    Empty if the directory cannot be read. Case is ignored.
     """
     try:
         present = sorted(directory.iterdir())
@@ -132,7 +132,7 @@ def files_matching(directory: Path, *patterns: str) -> list[Path]:
 
 
 def head(path: Path, size: int) -> bytes:
-    """The first bytes of a file; empty when it cannot be read."""
+    """Return the first bytes of a file; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(size)
@@ -141,7 +141,7 @@ def head(path: Path, size: int) -> bytes:
 
 
 def member_names(path: Path) -> list[str]:
-    """The names in a zip archive; empty where the file is none that can be read."""
+    """Return the names in a zip archive; empty if the file is not a readable archive."""
     if head(path, len(ZIP_MAGIC)) != ZIP_MAGIC:
         return []
     try:

@@ -1,6 +1,6 @@
 """Universal Binary JSON (ubjson.org, draft 12) as XGBoost writes it, read without its numbers.
 
-Long arrays of numbers are passed over: the structure of a model is small, its numbers are not.
+Long arrays of numbers are skipped: the structure of a model is small, but its numbers are not.
 """
 
 import struct
@@ -10,15 +10,15 @@ from typing import Any, BinaryIO
 NUMBERS = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q", b"d": ">f", b"D": ">d"}
 WORDS = {b"Z": None, b"T": True, b"F": False}
 KEPT = 64
-"""Numbers up to which an array's values are kept."""
+"""Maximum length of arrays of numbers whose values are kept."""
 DEEPEST = 100
 LONGEST_TEXT = 16 * 1024 * 1024
 
 
 def read_ubjson(path: Path, *, counted: frozenset[str] = frozenset()) -> Any:
-    """The value of a file; of the arrays under the keys in `counted` only the length, long arrays of numbers as None.
+    """Return the value of a file. Long arrays of numbers are None; arrays under the keys in `counted` are their length.
 
-    Raises ValueError: the file ends early, nests too deeply or has bytes that are not UBJSON.
+    Raises ValueError: the file is incomplete, nests too deeply or is not UBJSON.
     """
     with path.open("rb") as file:
         return _Reader(file, path.stat().st_size, counted).value(0)
@@ -29,7 +29,7 @@ class _Reader:
         self._file, self._size, self._counted = file, size, counted
 
     def value(self, depth: int) -> Any:
-        """The value that begins here."""
+        """Return the value at the current position."""
         return self._value(self._take(1), depth)
 
     def _value(self, marker: bytes, depth: int) -> Any:
@@ -45,7 +45,7 @@ class _Reader:
             return self._object(depth)
         if marker == b"[":
             return self._array(depth)
-        raise ValueError(f"byte {marker!r} begins no value")
+        raise ValueError(f"byte {marker!r} is not the start of a value")
 
     def _object(self, depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -60,7 +60,7 @@ class _Reader:
         if marker == b"$":
             return self._numbers(self._take(1))
         if marker == b"#":
-            # Not allocated by the length that the file declares: each value is read before the next finds room.
+            # Not allocated with the declared length: each value is read before the next one is appended.
             return [self.value(depth + 1) for _ in range(self._length(self._take(1)))]
         made = []
         while marker != b"]":
@@ -70,7 +70,7 @@ class _Reader:
 
     def _numbers(self, kind: bytes) -> list[Any] | None:
         if kind not in NUMBERS or self._take(1) != b"#":
-            raise ValueError(f"an array of {kind!r} is none of numbers")
+            raise ValueError(f"an array of {kind!r} is not an array of numbers")
         count = self._length(self._take(1))
         width = struct.calcsize(NUMBERS[kind])
         self._there(count * width)
@@ -91,7 +91,7 @@ class _Reader:
 
     def _length(self, marker: bytes) -> int:
         if marker not in NUMBERS or marker in b"dD":
-            raise ValueError(f"byte {marker!r} begins no length")
+            raise ValueError(f"byte {marker!r} is not the start of a length")
         length = int(self._number(marker))
         if length < 0:
             raise ValueError(f"a length is {length}")

@@ -1,13 +1,13 @@
-"""Zip archives of models: members found by the end of their name, and read up to a limit."""
+"""Zip archives of models: finds members by the end of their name, and reads them up to a limit."""
 
 from zipfile import ZipFile
 
 MEMBERS_LIMIT = 200_000
-"""A member for each weight, as PyTorch writes them, and more than any model has."""
+"""Maximum number of members: PyTorch writes one for each weight, and no model has as many."""
 
 
 def find(archive: ZipFile, end: str) -> str | None:
-    """The first member whose name ends so, at the top or in the archive's one directory.
+    """Return the first member whose name has this end, at the top or in the archive's only directory.
 
     Raises ValueError: the archive has too many members.
     """
@@ -18,7 +18,10 @@ def find(archive: ZipFile, end: str) -> str | None:
 
 
 def read_member(archive: ZipFile, name: str, limit: int) -> bytes:
-    """The bytes of a member. Raises ValueError where there are more than the limit, whatever the archive declares."""
+    """Return the bytes of a member.
+
+    Raises ValueError if there are more than the limit, regardless of the declared size.
+    """
     with archive.open(name) as member:
         content = member.read(limit + 1)
     if len(content) > limit:

@@ -1,4 +1,4 @@
-"""One file per model format: detect, validate, extract a signature, without any framework."""
+"""Model formats, one module for each: detection, validation and signature, without any framework."""
 
 from .catalogue import KNOWN_FORMATS, detect_format, extract_signature, validate_layout
 from .errors import InvalidModelError, UnsupportedFormatError

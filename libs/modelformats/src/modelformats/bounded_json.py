@@ -1,4 +1,4 @@
-"""JSON from an untrusted source, parsed within limits of size, depth and number of values."""
+"""Parses JSON from untrusted sources within limits of size, depth and number of values."""
 
 import json
 import re
@@ -7,21 +7,24 @@ from typing import Any, Final
 MOST_BYTES: Final = 4 * 1024 * 1024
 MOST_DEPTH: Final = 64
 MOST_VALUES: Final = 250_000
-"""Of all arrays and objects together; some 25 MiB in memory."""
+"""Maximum number of values in all arrays and objects, which need some 25 MiB of memory."""
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-"""A string to its end, or to that of the text: there is no second way to match one, so that the time is linear."""
+"""A string up to its end, or up to the end of the text.
+
+There is only one way to match it, so that the time is linear.
+"""
 _NO_BRACKET = re.compile(r"[^][{}]++")
 
 
 def load_json(content: bytes | str, *, most_bytes: int = MOST_BYTES) -> Any:
-    """The document in a JSON text (RFC 8259), which is UTF-8.
+    """Parse a JSON text (RFC 8259) in UTF-8.
 
     Args:
         content: the text.
-        most_bytes: limit of its size.
+        most_bytes: maximum size.
 
     Raises:
-        ValueError: it is not JSON, or exceeds a limit; the message names it.
+        ValueError: it is not JSON, or exceeds a limit; the message names the limit.
     """
     if len(content) > most_bytes:
         raise ValueError(f"it has {len(content)} bytes, more than {most_bytes}")
@@ -37,7 +40,10 @@ _TOO_DEEP = f"it is nested more than {MOST_DEPTH} levels deep"
 
 
 def _check_shape(text: str) -> None:
-    """Brackets and commas are counted with those in strings first: few are few."""
+    """Check the limits.
+
+    Brackets and commas in strings are counted as well at first, since a low count is sufficient.
+    """
     if _opened(text) <= MOST_DEPTH and _opened(text) + text.count(",") <= MOST_VALUES:
         return
     plain = _STRING.sub("", text)

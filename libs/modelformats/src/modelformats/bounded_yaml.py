@@ -1,4 +1,4 @@
-"""YAML from an untrusted source, parsed within limits of size, depth and number of values, aliases written out."""
+"""Parses YAML from untrusted sources within limits of size, depth and number of values, with aliases expanded."""
 
 from typing import Any, Final
 
@@ -7,24 +7,24 @@ import yaml
 MOST_BYTES: Final = 256 * 1024
 MOST_DEPTH: Final = 64
 MOST_VALUES: Final = 50_000
-"""Keys, values and entries, counted as often as aliases repeat them ("billion laughs")."""
+"""Maximum number of keys, values and entries, counted for each alias ("billion laughs")."""
 
 
 def load_yaml(text: str, *, most_bytes: int = MOST_BYTES) -> Any:
-    """The one document in a YAML text, of plain types only.
+    """Parse the only document of a YAML text, with plain types only.
 
     Args:
         text: the YAML.
-        most_bytes: limit of its size.
+        most_bytes: maximum size.
 
     Raises:
-        ValueError: it is not YAML, or exceeds a limit; the message names it.
+        ValueError: it is not YAML, or exceeds a limit; the message names the limit.
     """
     if len(text.encode(errors="surrogatepass")) > most_bytes:
         raise ValueError(f"it has more than {most_bytes} bytes")
     loader = yaml.CSafeLoader(text)
     try:
-        _check_events(text)  # the loader is recursive in C, where too deep a nesting ends the process
+        _check_events(text)  # the loader is recursive in C, where deep nesting crashes the process
         node = loader.get_single_node()
         if node is None:
             return None
@@ -36,8 +36,8 @@ def load_yaml(text: str, *, most_bytes: int = MOST_BYTES) -> Any:
         loader.dispose()
 
 
-_TOO_DEEP = f"it is nested more than {MOST_DEPTH} levels deep, or holds itself"
-_TOO_MANY = f"it has more than {MOST_VALUES} values, aliases written out"
+_TOO_DEEP = f"it is nested more than {MOST_DEPTH} levels deep, or contains itself"
+_TOO_MANY = f"it has more than {MOST_VALUES} values with aliases expanded"
 
 
 def _check_events(text: str) -> None:
@@ -54,11 +54,11 @@ def _check_events(text: str) -> None:
 
 
 class _Measure:
-    """Counts the values of a document. A part that aliases repeat is looked at once, and counted each time."""
+    """Counts the values of a document. A part that aliases repeat is visited once, but counted for each alias."""
 
     def __init__(self) -> None:
         self._sizes: dict[int, tuple[int, int]] = {}
-        """Of each node looked at: its values, and the levels in it."""
+        """For each visited node, its number of values and its depth."""
 
     def size(self, node: yaml.Node, depth: int) -> tuple[int, int]:
         if depth > MOST_DEPTH:

@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol, version 2, cannot carry: tensors of types that it has no datatype for."""
+"""Tensors that the Open Inference Protocol, version 2, cannot represent, because it has no datatype for them."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ CARRIED = frozenset(
 )
 
 
-def uncarried(signature: Signature) -> Iterator[str]:
-    """A sentence for each input and output that cannot be sent, with the remedy."""
+def unsupported_tensors(signature: Signature) -> Iterator[str]:
+    """Yield a sentence for each input and output that cannot be sent, with the remedy."""
     for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
         for tensor in tensors:
             if tensor.dtype in BITS and tensor.dtype not in CARRIED:

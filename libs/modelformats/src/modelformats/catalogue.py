@@ -1,11 +1,11 @@
-"""The formats there are, and the three questions that one can ask about a model directory."""
+"""The supported formats, and the operations on a model directory."""
 
 from pathlib import Path
 
 from kleverproto.formats import UnknownFormatError, known_format
 from kleverproto.signatures import Signature
 
-from .carrying import uncarried
+from .carrying import unsupported_tensors
 from .errors import InvalidModelError, UnsupportedFormatError
 from .format import Format
 from .formats.caffe import CAFFE_MODEL
@@ -66,22 +66,25 @@ FORMATS: tuple[Format, ...] = (
     PICKLE,
     OTHERS,
 )
-"""In the order in which they are tried; MLflow is first, as it packs files of the others; Pickle is behind
-what knows more of the same files."""
+"""In the order of detection.
+
+MLflow is first, because it contains files of other formats; Pickle comes after formats that know more about the same
+files.
+"""
 
 KNOWN_FORMATS: tuple[str, ...] = tuple(sorted(known.name for known in FORMATS))
 
 
 def detect_format(directory: Path) -> str | None:
-    """The format of the files in a model's directory, or None when nothing is recognised."""
+    """Return the format of the files in a model's directory, or None if it is unknown."""
     return next((known.name for known in FORMATS if known.detect(directory)), None)
 
 
 def validate_layout(format_name: str, directory: Path) -> None:
-    """Check that the files of a format are there.
+    """Check that the files of a format exist.
 
     Raises:
-        InvalidModelError: a file is missing, there are too many, or the format has no such name.
+        InvalidModelError: a file is missing, there are too many, or the format is unknown.
     """
     try:
         known = _find(known_format(format_name))
@@ -92,16 +95,16 @@ def validate_layout(format_name: str, directory: Path) -> None:
     try:
         known.validate(directory)
     except InvalidModelError as error:
-        raise _with_what_it_looks_like(error, known.name, directory) from error
+        raise _with_detected_format(error, known.name, directory) from error
 
 
 def extract_signature(format_name: str, directory: Path) -> Signature:
-    """Parse a model, without a framework and without running anything of it.
+    """Parse a model, without a framework and without running any part of it.
 
     Raises:
         InvalidModelError: the files do not follow the format.
-        UnsupportedFormatError: nothing here parses this format.
-        MemoryError: the model is larger than this process may grow.
+        UnsupportedFormatError: Klever cannot parse the format.
+        MemoryError: the model needs more memory than the limit of this process.
     """
     known = _find(format_name)
     if known is None:
@@ -110,15 +113,15 @@ def extract_signature(format_name: str, directory: Path) -> Signature:
     try:
         signature = known.extract(directory)
     except InvalidModelError as error:
-        refuse_pointers(directory)  # the better reason, where there are any
-        raise _with_what_it_looks_like(error, known.name, directory) from error
+        refuse_pointers(directory)  # a better reason, if there is one
+        raise _with_detected_format(error, known.name, directory) from error
     pointers = pointers_in(directory)
-    warnings = (*signature.warnings, *uncarried(signature), *([pointers] if pointers else []))
+    warnings = (*signature.warnings, *unsupported_tensors(signature), *([pointers] if pointers else []))
     return signature.model_copy(update={"format": known.name, "warnings": warnings})
 
 
-def _with_what_it_looks_like(error: InvalidModelError, declared: str, directory: Path) -> InvalidModelError:
-    """The error itself, or the better one where the files are plainly of another format than ormbfile.yaml declares."""
+def _with_detected_format(error: InvalidModelError, declared: str, directory: Path) -> InvalidModelError:
+    """Return the error, or a better one if the files are clearly of another format than ormbfile.yaml declares."""
     detected = detect_format(directory)
     if detected in {None, declared}:
         return error

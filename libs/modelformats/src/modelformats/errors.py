@@ -1,9 +1,9 @@
-"""What can be wrong with a model's files."""
+"""Errors in the files of a model."""
 
 
 class InvalidModelError(Exception):
-    """The files do not follow the format; the message names what was expected and what is there."""
+    """The files do not follow the format; the message names what was expected and what was read."""
 
 
 class UnsupportedFormatError(Exception):
-    """The format is known, but nothing here can parse it."""
+    """The format is known, but Klever cannot parse it."""

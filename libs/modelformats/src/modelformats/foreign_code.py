@@ -1,4 +1,4 @@
-"""Formats whose files are data: what loads them here runs nothing that the file brings."""
+"""Formats whose files are data: their loaders run no code from the file."""
 
 DATA_ONLY = frozenset(
     {
@@ -16,11 +16,11 @@ DATA_ONLY = frozenset(
         "XGBoost",
     }
 )
-"""What is not here may run code: pickles and what is made of them, Keras with its lambdas, TensorFlow's graphs, whose
-operators read and write files, MLflow, and every format that is new.
+"""All other formats may run code: pickles and formats based on them, Keras with its lambdas, TensorFlow's graphs, whose
+operators read and write files, MLflow, and new formats.
 """
 
 
 def may_run_code(format_name: str) -> bool:
-    """Whether loading or running a model of this format may run code that the model brings."""
+    """Return whether loading or running a model of this format may run code of the model."""
     return format_name not in DATA_ONLY

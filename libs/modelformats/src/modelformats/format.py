@@ -1,4 +1,4 @@
-"""What a format file offers, and small readings that several formats share."""
+"""The interface of a format, and functions that several formats share."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,48 +11,51 @@ from modelfiles.selection import FileSelectionError, Fixed, Rule, files_matching
 from .errors import InvalidModelError
 
 PROTOBUF_OUT_OF_MEMORY = "Arena alloc failed"
-"""Protobuf reports it as an error in the message."""
+"""Protobuf reports it as an error with this message."""
 
-__all__ = ["Format", "files_matching", "head", "model_file", "reading", "single_file", "the_only"]
+__all__ = ["Format", "files_matching", "head", "model_file", "only_candidate", "reading", "single_file"]
 
 
 class Format(Protocol):
-    """One model format; each file under `formats` ends in an instance of it."""
+    """A model format. Each module in `formats` ends with an instance."""
 
     name: str
-    """The name that ormbfile.yaml uses."""
+    """The name in ormbfile.yaml."""
 
     def detect(self, directory: Path) -> bool:
-        """Whether the files look like this format, by content or by name. Never raises on strange files."""
+        """Return whether the files look like this format, by content or by name.
+
+        Never raises errors on invalid files.
+        """
         ...
 
     def validate(self, directory: Path) -> None:
-        """Check which files are there. Raises InvalidModelError."""
+        """Check that the files exist. Raises InvalidModelError."""
         ...
 
     def extract(self, directory: Path) -> Signature:
-        """Parse the files, statically. Raises InvalidModelError."""
+        """Parse the files, without running them. Raises InvalidModelError."""
         ...
 
 
 def single_file(directory: Path, *patterns: str) -> Path:
-    """The one file that matches. Raises InvalidModelError when there is none, or more than one."""
-    return the_only(files_matching(directory, *patterns), " or ".join(patterns))
+    """Return the only file that matches. Raises InvalidModelError if there is none, or more than one."""
+    return only_candidate(files_matching(directory, *patterns), " or ".join(patterns))
 
 
-def the_only(candidates: Sequence[Path], wanted: str) -> Path:
-    """The one candidate. Raises InvalidModelError when there is none, or more than one.
+def only_candidate(candidates: Sequence[Path], wanted: str) -> Path:
+    """Return the only candidate. Raises InvalidModelError if there is none, or more than one.
 
     Args:
         candidates: files or directories.
-        wanted: what they are called in the message.
+        wanted: their description in the message.
     """
     with _selecting():
         return only(candidates, wanted)
 
 
 def model_file(rule: Rule | Fixed, directory: Path) -> Path:
-    """The file that a rule chooses. Raises InvalidModelError when there is none, or more than one."""
+    """Return the file that a rule selects. Raises InvalidModelError if there is none, or more than one."""
     with _selecting():
         return rule.file(directory)
 
@@ -67,15 +70,15 @@ def _selecting() -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a parser raises on bad bytes into InvalidModelError; running out of memory stays what it is."""
+    """Convert any error of a parser on invalid bytes to InvalidModelError; errors of memory are not changed."""
     try:
         yield
     except (InvalidModelError, MemoryError):
         raise
     except Exception as error:
         if PROTOBUF_OUT_OF_MEMORY in str(error):
-            raise MemoryError(f"{path.name} is larger than this process may grow") from error
-        # Third-party parsers raise anything on hostile bytes; for the caller each means the same.
+            raise MemoryError(f"{path.name} needs more memory than this process may use") from error
+        # Third-party parsers raise any exception on hostile bytes; all of them mean the same to the caller.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InvalidModelError(
             f"{path.name} is not a readable {what} ({reason}): it is damaged, truncated or of another format"

@@ -1,8 +1,8 @@
 """HDF5 files by their headers: attributes that are text, groups, and data sets by type and shape.
 
-A reader of our own, since the HDF5 library runs without end on some damaged files. Follows the HDF5 File Format
-Specification 3.0, for what its library writes unless asked otherwise: attributes and links in object headers, and
-groups with a symbol table. Everything is little-endian.
+A separate implementation, since the HDF5 library does not terminate on some damaged files. Follows the HDF5 File Format
+Specification 3.0, for the library's default output: attributes and links in object headers, and groups with a symbol
+table. All numbers are little-endian.
 """
 
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from .weights import BITS, unknown_type
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 READ_LIMIT = 64 * 1024**2
-"""Bytes of headers and text in one file, however often it names them."""
+"""Maximum number of bytes of headers and text to read from one file, including repeated reads."""
 READ_COST = 128
-"""A small read counts as so many bytes, or a file that leads in circles is followed for minutes."""
+"""Minimum number of bytes that a read counts, because a file with cycles could take minutes."""
 OBJECTS_LIMIT = 200_000
 DATASPACE, DATATYPE, LINK, ATTRIBUTE, CONTINUATION, SYMBOL_TABLE = 0x01, 0x03, 0x06, 0x0C, 0x10, 0x11
 LINK_INFO, ATTRIBUTE_INFO = 0x02, 0x15
 INTEGER, FLOAT, STRING, OPAQUE, REFERENCE, ENUMERATION, VARIABLE = 0, 1, 3, 5, 7, 8, 9
 CLASSES = {2: "time", 4: "bit field", OPAQUE: "opaque", 6: "compound", ENUMERATION: "enumeration", 10: "array"}
-"""Of data types, where they are not plain numbers."""
+"""Classes of data types that are not plain numbers."""
 NO_NUMBERS = {STRING, REFERENCE, VARIABLE}
 NOTED = "dtype"
-"""The attribute in which Keras notes the type of what HDF5 has no type for."""
+"""The attribute in which Keras stores a type that HDF5 does not support."""
 BFLOAT_EXPONENT = 8
 NOWHERE = b"\xff" * 8
 
@@ -34,7 +34,7 @@ Object = list[tuple[int, bytes]]
 
 @dataclass(frozen=True)
 class DataSet:
-    """Its path in the file, numpy type (None where it holds no numbers), shape, and bytes of one element."""
+    """Path in the file, numpy type (None if it is not numeric), shape, and bytes of one element."""
 
     path: str
     dtype: str | None
@@ -43,7 +43,7 @@ class DataSet:
 
 
 class Hdf5:
-    """An HDF5 file that begins at `begin` of a stream. Reading raises ValueError on whatever is damaged."""
+    """An HDF5 file that begins at `begin` of a stream. Reading raises ValueError for damaged data."""
 
     def __init__(self, stream: BinaryIO, begin: int = 0) -> None:
         self._stream = stream
@@ -62,7 +62,7 @@ class Hdf5:
         self.root = self._number(self._read(table + places * self._address_size, self._address_size))
 
     def text(self, name: str) -> str | None:
-        """An attribute of the root group, or None when there is none of that name."""
+        """Return an attribute of the root group; None if it does not exist."""
         for kind, content in self._object(self.root):
             if kind == ATTRIBUTE and (attribute := self._attribute(content, name)) is not None:
                 return attribute
@@ -71,7 +71,7 @@ class Hdf5:
         return None
 
     def data_sets(self) -> Iterator[DataSet]:
-        """All data sets that groups hold; links to other places and files are not followed."""
+        """Yield all data sets in groups; links to other places and files are not followed."""
         waiting, seen = [("", self.root)], set[int]()
         while waiting:
             path, address = waiting.pop()
@@ -79,7 +79,7 @@ class Hdf5:
                 continue
             seen.add(address)
             if len(seen) > OBJECTS_LIMIT:
-                raise ValueError(f"it holds more than {OBJECTS_LIMIT} objects")
+                raise ValueError(f"it contains more than {OBJECTS_LIMIT} objects")
             messages = self._object(address)
             waiting += [(f"{path}/{name}", member) for name, member in self._members(messages)]
             contents = dict(messages)
@@ -88,7 +88,7 @@ class Hdf5:
                 yield DataSet(path, self._dtype(kind, messages), shape, _element_size(kind))
 
     def _dtype(self, kind: bytes, messages: Object) -> str | None:
-        """By the data type, or the attribute where Keras notes it: bfloat16 is opaque to HDF5."""
+        """Return the type of a data set, or the type that Keras stores in an attribute: bfloat16 is opaque to HDF5."""
         dtype = numpy_name(kind)
         if kind[0] & 15 != OPAQUE:
             return dtype
@@ -103,7 +103,7 @@ class Hdf5:
         self._stream.seek(self._base + at)
         content = self._stream.read(size)
         if len(content) < size:
-            raise ValueError("it names a place behind its end")
+            raise ValueError("it names a position beyond its end")
         return content
 
     def _number(self, content: bytes) -> int:
@@ -133,7 +133,7 @@ class Hdf5:
         return messages
 
     def _new_object(self, address: int, start: bytes) -> Object:
-        """Version 2: smaller messages, a checksum at each end."""
+        """Read an object of version 2: smaller messages, and a checksum at each end."""
         flags = start[5]
         at = address + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
         width = 1 << (flags & 3)
@@ -174,7 +174,7 @@ class Hdf5:
         raise ValueError(f"its attribute {wanted} is not text")
 
     def _heap_text(self, reference: bytes) -> str:
-        """Text of variable length, which is in a heap for the whole file."""
+        """Return text of variable length, which is in a heap of the file."""
         size, collection = self._number(reference[:4]), self._address(reference, 4)
         index = self._number(reference[4 + self._address_size : 8 + self._address_size])
         start = self._read(collection, 8 + self._length_size)
@@ -188,7 +188,7 @@ class Hdf5:
             if entry[:2] == b"\0\0":
                 break
             at += header + -(-length // 8) * 8
-        raise ValueError("a text is not where it should be")
+        raise ValueError("a text is not at its position")
 
     def _dimensions(self, space: bytes) -> tuple[int, ...]:
         at = 8 if space[0] == 1 else 4
@@ -213,7 +213,7 @@ class Hdf5:
         size = self._number(content[at : at + width])
         end = at + width + size
         if flags & 8 and content[2] != 0:
-            return None  # a link to a path or another file
+            return None  # a link to a path or to another file
         return content[at + width : end].decode(), self._address(content, end)
 
     def _symbols(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
@@ -246,7 +246,7 @@ def _element_size(kind: bytes) -> int:
 
 
 def numpy_name(kind: bytes) -> str | None:
-    """The numpy name of a data type as files write it, or that of an unknown one; None where it holds no numbers."""
+    """Return the numpy name of a data type, or that of an unknown one; None if it is not numeric."""
     number, bits = kind[0] & 15, 8 * _element_size(kind)
     if number in NO_NUMBERS:
         return None

@@ -1,4 +1,4 @@
-"""NumPy arrays inside inert pickles: what they are made of, and their values where they are few."""
+"""NumPy arrays inside inert pickles: type and shape, and the values of small ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from modelfiles.inert_pickle import SMALL_ARRAY, Inert, class_name, dtype_string
 PLAIN_KINDS = set("biufUS")
 """Booleans, integers, floats, text, bytes: the first letters of NumPy's dtype strings."""
 INTEGER_BITS = 64
-"""NumPy has no wider integers."""
+"""The widest integers of NumPy."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class InertArray:
 
     Attributes:
         typestr: NumPy's string for the dtype, such as `<f8`.
-        shape: its dimensions, where they are known.
-        content: its bytes, or the list of its objects; None where it is large.
+        shape: its dimensions, if known.
+        content: its bytes, or the list of its objects; None if it is large.
     """
 
     typestr: str
@@ -28,9 +28,9 @@ class InertArray:
     content: bytes | list[Any] | None
 
     def values(self) -> list[Any] | None:
-        """The values as JSON holds them; None where they were not kept, or are neither numbers nor text.
+        """Return the values in the types of JSON; None if they were not kept, or are neither numbers nor text.
 
-        Raises ValueError where the bytes do not fit the dtype, or a value is neither a number nor text.
+        Raises ValueError if the bytes do not fit the dtype, or a value is neither a number nor text.
         """
         import numpy as np  # noqa: PLC0415 - only for labels
 
@@ -42,7 +42,7 @@ class InertArray:
 
 
 def inert_array(value: Any) -> InertArray | None:
-    """The array that an object stands for; None where it is none."""
+    """Return the array that an object represents; None if it represents none."""
     if not isinstance(value, Inert):
         return None
     name = (class_name(value) or "").rpartition(".")[2]
@@ -51,14 +51,14 @@ def inert_array(value: Any) -> InertArray | None:
 
 
 def _joblib(value: Inert) -> InertArray | None:
-    """Joblib's wrapper: the bytes follow it in the stream, objects as a pickle of their own."""
+    """Read joblib's wrapper: the bytes follow it in the stream, objects as a separate pickle."""
     objects = inert_array(value.items[0]) if value.items else None
     content = objects.content if objects else value.array_bytes
     return _array(value.attribute("dtype"), value.attribute("shape"), content)
 
 
 def _reconstructed(value: Inert) -> InertArray | None:
-    """`ndarray.__reduce__`: the state is version, shape, dtype, order, data."""
+    """Read `ndarray.__reduce__`: the state is version, shape, dtype, order, data."""
     if not isinstance(value.state, tuple) or len(value.state) != 5:  # noqa: PLR2004 - see above
         return None
     _, shape, dtype, _, data = value.state
@@ -66,7 +66,7 @@ def _reconstructed(value: Inert) -> InertArray | None:
 
 
 def _scalar(value: Inert) -> InertArray | None:
-    """A single number, made with dtype and data."""
+    """Read a single number, created from dtype and data."""
     if len(value.arguments) != 2:  # noqa: PLR2004 - see above
         return None
     dtype, data = value.arguments
@@ -74,7 +74,7 @@ def _scalar(value: Inert) -> InertArray | None:
 
 
 def _from_buffer(value: Inert) -> InertArray | None:
-    """Pickle protocol 5: made with data, dtype, shape, order."""
+    """Read an array of pickle protocol 5, created from data, dtype, shape, order."""
     if len(value.arguments) < 3:  # noqa: PLR2004 - see above
         return None
     data, dtype, shape = value.arguments[:3]
@@ -98,14 +98,14 @@ def _array(dtype: Any, shape: Any, data: Any) -> InertArray | None:
 
 def _content(data: Any) -> bytes | list[Any] | None:
     if isinstance(data, Inert) and data.made_by == "_codecs.encode" and isinstance(data.arguments[0], str):
-        data = data.arguments[0].encode("latin1")  # how protocols before 3 write bytes
+        data = data.arguments[0].encode("latin1")  # the form of bytes in protocols before 3
     if isinstance(data, bytes | bytearray):
         return bytes(data) if len(data) <= SMALL_ARRAY else None
     return data if isinstance(data, list) else None
 
 
 def _plain(value: Any) -> bool | float | str | None:
-    """One value in JSON's terms. A container is refused: written out, few bytes of a pickle can become many."""
+    """Return a value in a type of JSON. Containers are rejected, because few bytes of a pickle can expand to many."""
     if isinstance(value, bytes):
         value = value.decode("latin1")
     if isinstance(value, str):

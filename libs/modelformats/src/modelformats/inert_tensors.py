@@ -1,8 +1,8 @@
-"""PyTorch tensors inside inert pickles: names, types and shapes; their numbers lie elsewhere and stay there.
+"""PyTorch tensors inside inert pickles: names, types and shapes. Their numbers are elsewhere and are not read.
 
-What is called: torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, …), _rebuild_parameter(tensor, …); a
-storage is a persistent id ("storage", class, key, device, size), as torch/serialization.py writes it. Types without a
-class of storages have _rebuild_tensor_v3, whose seventh argument is the type, and storages measured in bytes.
+The pickle calls torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, …), _rebuild_parameter(tensor, …); a
+storage is a persistent id ("storage", class, key, device, size), as written by torch/serialization.py. Types without a
+class of storages use _rebuild_tensor_v3, whose seventh argument is the type, and storages measured in bytes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,16 +36,16 @@ DTYPES = {
     **{f"Float8_{kind}": f"float8_{kind}" for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")},
     "Float4_e2m1fn_x2": "float4_e2m1fn_x2",
 }
-"""Storage class, without its ending, to numpy's name."""
+"""Storage class without its suffix, to numpy's name."""
 TYPED = "_rebuild_tensor_v3"
 REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", TYPED, "_rebuild_qtensor")
 WRAPPED = ("_rebuild_parameter", "_rebuild_parameter_with_state")
 SUBCLASSED = "_rebuild_from_type_v2"
-"""Called with a function of the others, a class of tensors, what the function is called with, and a state."""
+"""Its arguments are another of these functions, a class of tensors, the arguments of that function, and a state."""
 UNTYPED = "Untyped"
 LARGEST = 2**62
 NAMES_LIMIT = 4096
-"""Characters of a dotted name."""
+"""Maximum number of characters of a dotted name."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class InertTensor:
     dtype: str
     shape: tuple[int, ...]
     storage: Any
-    """Equal for tensors that are the same part of the same numbers, such as tied weights."""
+    """Equal for tensors that share the same part of the same numbers, such as tied weights."""
     key: str | None
-    """Names its storage in the archive."""
+    """Name of its storage in the archive."""
     size: int | None
-    """Bytes of its storage, where the pickle has them."""
+    """Size of its storage in bytes, if the pickle contains it."""
 
     def weight(self, sizes: Mapping[str, int]) -> Weight:
-        """What it counts as; of an unknown type it has the bytes of its storage.
+        """Return its weight; for an unknown type, its size is that of its storage.
 
         Args:
             sizes: bytes of storages by their keys.
@@ -73,7 +73,7 @@ class InertTensor:
 
 
 def tensors_in(root: Any) -> Iterator[InertTensor]:
-    """Every tensor in an object graph, each once, by the path of attributes and keys that leads to it."""
+    """Yield every tensor in an object graph once, by the path of attributes and keys to it."""
     waiting: list[tuple[str, Any]] = [("", root)]
     seen = set[int]()
     while waiting:
@@ -85,11 +85,14 @@ def tensors_in(root: Any) -> Iterator[InertTensor]:
         if tensor is not None:
             yield tensor
         else:
-            waiting.extend(reversed([(_joined(name, key), inner) for key, inner in inner_of(value)]))
+            waiting.extend(reversed([(_joined(name, key), inner) for key, inner in content_of(value)]))
 
 
-def inner_of(value: Any) -> Iterator[tuple[Any, Any]]:
-    """What a container holds, or an object's state, by key; the dictionaries of a module are not part of names."""
+def content_of(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the content of a container, or an object's state, by key.
+
+    Dictionaries of a module are not part of names.
+    """
     if isinstance(value, dict):
         yield from value.items()
     elif isinstance(value, list | tuple):
@@ -99,9 +102,9 @@ def inner_of(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(value.arguments)  # such as the two tensors of a sparse one
         if isinstance(value.state, tuple):  # such as the packed weights of a quantized layer
             yield from enumerate(value.state)
-        for key, inner in inner_of(value.state) if isinstance(value.state, dict) else ():
+        for key, inner in content_of(value.state) if isinstance(value.state, dict) else ():
             if key in {"_parameters", "_buffers", "_modules"}:
-                yield from inner_of(inner)
+                yield from content_of(inner)
             else:
                 yield key, inner
 
@@ -141,10 +144,10 @@ def _bare(dotted: str | None) -> str:
 @dataclass(frozen=True)
 class _Storage:
     kind: str
-    """Of its class, without its ending."""
+    """Of its class, without the suffix."""
     key: Any
     size: int | None
-    """Bytes, where that is what the pickle gives."""
+    """In bytes, if the pickle contains it in that unit."""
 
 
 def _storage(written: Any) -> _Storage:

@@ -1,4 +1,4 @@
-"""Which files of a directory are the model, as its parser chooses them: for those who load or convert it."""
+"""Returns the files of a model as its parser selects them, for programs that load or convert it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,10 +21,10 @@ SEVERAL: Mapping[str, Callable[[Path], tuple[Path, ...]]] = {
 
 
 def model_files(format_name: str, directory: Path) -> tuple[Path, ...]:
-    """The model's file, or its files in the order of their parser; none where nothing loads the format.
+    """Return the model's files in the order of their parser; empty if no program loads the format.
 
     Raises:
-        InvalidModelError: a file is missing, or more than one could be it.
+        InvalidModelError: a file is missing, or several files match.
     """
     if format_name in SEVERAL:
         return SEVERAL[format_name](directory)

@@ -1,7 +1,7 @@
-"""MXNet's .params files: a list of arrays and their names, read without the arrays' values.
+"""MXNet's .params files: a list of arrays with names, read without the arrays' values.
 
-The layout is that of `NDArray::Save` and `NDArray::Load` in MXNet (src/ndarray/ndarray.cc), of all its versions;
-everything is little-endian.
+The layout is that of `NDArray::Save` and `NDArray::Load` in MXNet (src/ndarray/ndarray.cc), of all its versions. All
+numbers are little-endian.
 """
 
 import os
@@ -16,7 +16,7 @@ from .weights import size_in_bytes
 MAGIC = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 AUXILIARY = {1: 1, 2: 2}
-"""Storage type to further arrays: indices of a row-sparse array; indices and pointers of a compressed one."""
+"""Number of further arrays by storage type: indices of a row-sparse array; indices and pointers of a compressed one."""
 ARRAYS_LIMIT = 200_000
 NAME_LIMIT = 4096
 DIMENSIONS_LIMIT = 32
@@ -40,7 +40,7 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class NDArray:
-    """One array: its name (empty where the list has none), numpy type and shape."""
+    """An array: its name (empty if the list has none), numpy type and shape."""
 
     name: str
     dtype: str
@@ -48,11 +48,11 @@ class NDArray:
 
 
 def read_arrays(path: Path) -> list[NDArray]:
-    """The arrays of a file. Raises ValueError where it is damaged."""
+    """Return the arrays of a file. Raises ValueError if it is damaged."""
     with path.open("rb") as file:
         reader = _Reader(file)
         if reader.number("<Q") != MAGIC:
-            raise ValueError("it does not begin as lists of arrays do")
+            raise ValueError("it does not begin like a list of arrays")
         reader.number("<Q")
         arrays = [reader.array() for _ in range(reader.count(ARRAYS_LIMIT))]
         names = [reader.name() for _ in range(reader.count(ARRAYS_LIMIT))]
@@ -86,7 +86,7 @@ class _Reader:
         stored = self._shape() if storage in AUXILIARY else None
         shape = self._shape()
         if shape is None or (not shape and version != V3):
-            return "float32", (0,)  # an array that was never made: nothing follows
+            return "float32", (0,)  # an uninitialized array: no data follows
         if storage in AUXILIARY:
             return self._sparse(AUXILIARY[storage], stored or (), shape)
         return self._values(shape)
@@ -104,7 +104,7 @@ class _Reader:
         return dtype, shape
 
     def _dtype(self) -> str:
-        self._read(8)  # the device that the array was on
+        self._read(8)  # the device of the array
         flag = self.number("<i")
         if flag not in DTYPES:
             raise ValueError(f"an array has the unknown type {flag}")
@@ -136,5 +136,5 @@ class _Reader:
 
 
 def named(arrays: list[NDArray]) -> Iterator[str]:
-    """Names of parameters: a checkpoint says before a colon whether one is an argument or an auxiliary state."""
+    """Yield names of parameters without the prefix for arguments and auxiliary states that checkpoints have."""
     return (array.name.rpartition(":")[2] for array in arrays if array.name)

@@ -1,4 +1,7 @@
-"""Data that a model's file keeps in other files of its directory: whether it is all there. Nothing of it is read."""
+"""Checks that the data which a model's file stores in other files of its directory is complete.
+
+The data is not read.
+"""
 
 import posixpath
 import re
@@ -10,33 +13,33 @@ from pathlib import Path
 from .errors import InvalidModelError
 
 SHOWN = 3
-"""Files that an error names; the rest are counted."""
+"""Maximum number of files that an error names; the rest is counted."""
 LONGEST_NUMBER = 18
-"""Digits of any number of bytes."""
+"""Maximum number of digits of a size in bytes."""
 NUMBERED = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\..+)", re.DOTALL)
-"""How the files of a split model are called by Hugging Face's libraries and by llama.cpp."""
+"""Names of files of a split model in Hugging Face's libraries and llama.cpp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the model's file declares about one piece of its data."""
+    """The declaration of one piece of data in the model's file."""
 
     what: str
-    """For people, such as `the weights 'w'`."""
+    """Description for people, such as `the weights 'w'`."""
     file: str
-    """Path from the directory of the model's file, with slashes, as it is written there."""
+    """Path relative to the directory of the model's file, with slashes, as written there."""
     end: int = 0
-    """Bytes that the file has at least."""
+    """Minimum size of the file in bytes."""
 
 
 def whole_bytes(text: str | None) -> int:
-    """A number of bytes that a file writes as text; 0 where it is none."""
+    """Parse a number of bytes; 0 if it is invalid."""
     is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
     return int(text) if text is not None and is_number else 0
 
 
 def check_parts(model: Path, parts: Iterable[Part]) -> None:
-    """Check that the files are there, and as long as the model's file declares.
+    """Check that the files exist, and have the size that the model's file declares.
 
     Raises:
         InvalidModelError: a file is missing, too short, or outside the model's directory.
@@ -65,7 +68,7 @@ def _problem(model: Path, part: Part) -> str | None:
 
 
 def check_numbered(files: Iterable[Path]) -> None:
-    """Check that files called `…-00001-of-00003.…` are all there, as split models are.
+    """Check that all files named `…-00001-of-00003.…` of a split model exist.
 
     Raises:
         InvalidModelError: some of them are missing.

@@ -7,29 +7,29 @@ MOST = 2**31
 
 
 def text(value: Any) -> str | None:
-    """A text that can be shown and sent on, else None."""
+    """Return a text that can be displayed and transferred, else None."""
     return value if isinstance(value, str) and value.isprintable() else None
 
 
 def texts(values: Any) -> list[str]:
-    """The texts of a list, in order."""
+    """Return the texts of a list, in order."""
     return [value for value in values if text(value) is not None] if isinstance(values, list) else []
 
 
 def whole(value: Any) -> int | None:
-    """A number of things, written as a number or as text; else None."""
+    """Return a non-negative integer from a number or text; else None."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < len(str(MOST)):
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST else None
 
 
 def table(value: Any, *path: str) -> dict[str, Any]:
-    """The object at the end of a path of keys; empty when there is none."""
+    """Return the object at the end of a path of keys; empty if there is none."""
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
 
 
 def listed(value: Any) -> list[Any]:
-    """A list; empty when it is none."""
+    """Return a list; empty if the value is not a list."""
     return value if isinstance(value, list) else []

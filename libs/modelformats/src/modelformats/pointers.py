@@ -1,4 +1,4 @@
-"""Files that Git extensions leave in place of large files: they name the data, which is elsewhere."""
+"""Pointer files that Git extensions store in place of large files."""
 
 import os
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from .errors import InvalidModelError
 from .format import head
 
 LARGEST = 1024
-"""Bytes; the specification of Git LFS (docs/spec.md) allows no more, and the others need less."""
+"""In bytes; the specification of Git LFS (docs/spec.md) allows no more, and the others need less."""
 SHOWN = 3
-"""Files that an error names; the rest are counted."""
+"""Maximum number of files that an error names; the rest is counted."""
 LFS, ANNEX, XET = "Git LFS", "git-annex", "Xet"
 STARTS = {
     b"version https://git-lfs.github.com/spec/": LFS,
@@ -27,17 +27,17 @@ REMEDIES = {
 
 
 def refuse_pointers(directory: Path) -> None:
-    """Check that every file of a model is there itself.
+    """Check that no file of a model is a pointer.
 
     Raises:
-        InvalidModelError: some are pointers; the message names them and what fetches the data.
+        InvalidModelError: some are pointers; the message names them and the command that downloads the data.
     """
     if sentence := pointers_in(directory):
         raise InvalidModelError(sentence)
 
 
 def pointers_in(directory: Path) -> str | None:
-    """A sentence that names the files which are pointers, with the remedy; None where there are none."""
+    """Return a sentence that names pointer files, with the remedy; None if there are none."""
     kinds = dict(_pointers(directory))
     if not kinds:
         return None
@@ -52,7 +52,7 @@ def pointers_in(directory: Path) -> str | None:
 
 
 def _pointers(directory: Path) -> Iterator[tuple[str, str]]:
-    """Path from the directory, and what the pointer is of."""
+    """Yield the path relative to the directory, and the kind of pointer."""
     for folder, _, names in os.walk(directory):
         for name in names:
             path = Path(folder, name)

@@ -1,7 +1,7 @@
-"""Every pickle in a file, whatever the file is called: as it is, behind compression, and in archives inside archives.
+"""Finds every pickle in a file of any name: directly, compressed, and in nested archives.
 
-What is called like a pickle must be one that can be read to its end. Anything else counts as a pickle where it can be,
-or where it calls something before it cannot.
+A file with the name of a pickle must be one that can be parsed to its end. Any other file counts as a pickle if it can
+be parsed, or if it calls a function before the error.
 """
 
 import io
@@ -23,14 +23,14 @@ from modelfiles.zips import MEMBERS_LIMIT
 from .scanned_pickles import Opens, Reference, pickles_in
 
 PICKLED = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt"}
-"""Names that promise a pickle."""
+"""Suffixes of pickles."""
 NUMPY_START, ZIP_START = b"\x93NUMPY", b"PK\x03\x04"
 MAX_DEPTH = 4
-"""Of archives and compressed files in each other."""
+"""Maximum depth of nested archives and compressed files."""
 IN_MEMORY = 16 * 1024**2
-"""Bytes of a compressed archive that are kept without a file."""
+"""Maximum size in bytes of compressed archives that are kept in memory."""
 Named = tuple[str, Reference]
-"""The name of a file, and what is in it."""
+"""The name of a file, and a name in it."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Item:
     """A file, or a member of an archive.
 
     Attributes:
-        name: path inside the model's directory; `!` leads into an archive.
+        name: path inside the model's directory; `!` separates an archive from its member.
         opens: opens it at its start.
-        size: of a file on disk, which can be read from anywhere; None for what lies inside another.
-        depth: how many others it lies in.
+        size: of a file on disk, which is seekable; None for a nested one.
+        depth: number of archives around it.
     """
 
     name: str
@@ -51,24 +51,24 @@ class Item:
 
     @property
     def promises(self) -> bool:
-        """Whether its name promises a pickle."""
+        """Return whether its name is that of a pickle."""
         return PurePosixPath(self.name.rpartition("!")[2]).suffix.lower() in PICKLED
 
     def inner(self, opens: Opens, name: str = "") -> "Item":
-        """What lies in it: a member, or what is behind its compression."""
+        """Return an item inside it: a member, or the decompressed content."""
         return replace(
             self, name=f"{self.name}!{name}" if name else self.name, opens=opens, size=None, depth=self.depth + 1
         )
 
 
 def scan_item(item: Item) -> Iterator[Named]:
-    """What a file would run, and problems of reading it. A file of two formats at once is scanned as both."""
+    """Yield what a file would run, and errors of reading it. A file of two formats is scanned as both."""
     try:
         if item.depth > MAX_DEPTH:
-            raise LimitError(f"more than {MAX_DEPTH} archives lie inside each other")  # noqa: TRY301
+            raise LimitError(f"more than {MAX_DEPTH} archives are nested")  # noqa: TRY301
         with item.opens() as stream:
             start = stream.read(tarfile.BLOCKSIZE)
-            # To look for an archive at the end of a member is to read the whole of it: of weights, the whole model.
+            # Searching an archive at the end of a member requires reading all of it: for weights, the whole model.
             is_zip = start.startswith(ZIP_START) or (item.size is not None and zipfile.is_zipfile(stream))
         yield from _scan(item, start, is_zip=is_zip)
     except MemoryError:
@@ -86,7 +86,7 @@ def _scan(item: Item, start: bytes, *, is_zip: bool) -> Iterator[Named]:
     ]
     for scan in scans:
         yield from scan(item)
-    if not start.startswith((ZIP_START, NUMPY_START)):  # where unpicklers find nothing that they understand
+    if not start.startswith((ZIP_START, NUMPY_START)):  # unpicklers reject it at once
         yield from _scan_pickles(item, promised=item.promises and not scans)
 
 
@@ -99,7 +99,7 @@ def _scan_packed(item: Item) -> Iterator[Named]:
     inner = item.inner(lambda: _opened(item, lambda stream: unpacked(stream, closes=True)))
     with item.opens() as stream:
         surely = item.promises or not is_perhaps_packed(stream.read(3))
-    if surely or _unpacks(inner):  # a text may begin so, too
+    if surely or _unpacks(inner):  # text can also begin this way
         yield from scan_item(inner)
     else:
         yield from _scan_pickles(inner, promised=False)
@@ -115,7 +115,7 @@ def _unpacks(item: Item) -> bool:
 
 
 def _scan_array(item: Item) -> Iterator[Named]:
-    """A *.npy file: an array of objects is a pickle behind the header."""
+    """Scan a *.npy file: for an array of objects, a pickle follows the header."""
     with item.opens() as stream:
         has_objects = _read_header(stream)
     if has_objects:
@@ -128,7 +128,7 @@ def _behind_header(stream: BinaryIO) -> BinaryIO:
 
 
 def _opened(item: Item, then: Callable[[BinaryIO], BinaryIO]) -> BinaryIO:
-    """What is made of the opened item, which is closed where that fails."""
+    """Return a stream based on the opened item, which is closed if that fails."""
     stream = item.opens()
     try:
         return then(stream)
@@ -138,7 +138,7 @@ def _opened(item: Item, then: Callable[[BinaryIO], BinaryIO]) -> BinaryIO:
 
 
 def _read_header(stream: BinaryIO) -> bool:
-    """Whether the array has objects."""
+    """Return whether the array has objects."""
     from numpy.lib import format as npy  # noqa: PLC0415 - only such files need it
 
     read = npy.read_array_header_1_0 if npy.read_magic(stream) == (1, 0) else npy.read_array_header_2_0
@@ -169,13 +169,13 @@ def _opener(opens: Callable[..., object], member: object) -> Opens:
 
 def _check(members: int, unpacked_size: int, size: int) -> None:
     if members > MEMBERS_LIMIT:
-        raise LimitError(f"the archive holds more than {MEMBERS_LIMIT} files")
+        raise LimitError(f"the archive contains more than {MEMBERS_LIMIT} files")
     if unpacked_size > max(UNPACKED_LIMIT, 2 * size):
-        raise LimitError(f"the archive unpacks to more than {UNPACKED_LIMIT} bytes")
+        raise LimitError(f"the archive decompresses to more than {UNPACKED_LIMIT} bytes")
 
 
 def _seekable(item: Item) -> BinaryIO:
-    """The stream, or a copy of what lies inside another."""
+    """Return the stream, or a copy of a nested one."""
     stream = item.opens()
     if item.size is not None:
         return stream
@@ -185,7 +185,7 @@ def _seekable(item: Item) -> BinaryIO:
         while data := stream.read(CHUNK):
             written += copy.write(data)
             if written > UNPACKED_LIMIT:
-                raise LimitError(f"an archive inside another unpacks to more than {UNPACKED_LIMIT} bytes")
+                raise LimitError(f"an archive inside another decompresses to more than {UNPACKED_LIMIT} bytes")
     copy.seek(0)
     return copy
 

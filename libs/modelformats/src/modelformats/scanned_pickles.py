@@ -1,18 +1,18 @@
-"""What the pickles of one stream would run, without running them: the parser of the model servers reads them."""
+"""Determines what the pickles of a stream would run, without running them, with the parser of the model servers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from modelfiles.unpickling.allowlist import Allowlist, Use
-from modelfiles.unpickling.reading import BYTES_BEHIND, Report, examine
+from modelfiles.unpickling.reading import TRAILING_BYTES, Report, examine
 from modelfiles.unpickling.streams import UNPACKED_LIMIT, StrictStream
 
 PICKLES_IN_A_FILE = 100
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-"""The first pickle of what PyTorch before 1.6 wrote."""
+"""The first pickle of files written by PyTorch before 1.6."""
 LEGACY_PICKLES = 5
-"""How many there are, before the bytes of tensors: torch/serialization.py, _legacy_save."""
+"""Number of pickles before the bytes of tensors: torch/serialization.py, _legacy_save."""
 NOTHING_TRUSTED = Allowlist()
 REFUSED = {Use.UNKNOWN, Use.DANGEROUS}
 Opens = Callable[[], BinaryIO]
@@ -21,12 +21,12 @@ Opens = Callable[[], BinaryIO]
 
 @dataclass(frozen=True)
 class Reference:
-    """What a pickle names, or why it cannot be read.
+    """A name in a pickle, or the reason why it cannot be parsed.
 
     Attributes:
-        use: what the class or function may be used for; None for a problem.
+        use: the allowed use of the class or function; None for a problem.
         what: module and name; empty for a problem.
-        problem: why the file is not understood.
+        problem: the reason why the file cannot be parsed.
     """
 
     use: Use | None
@@ -35,12 +35,12 @@ class Reference:
 
 
 def pickles_in(opens: Opens, *, promised: bool, size: int | None = None) -> Iterator[Reference]:
-    """What the pickles name that stand one behind the other in a stream, and the problems of reading them.
+    """Yield the names in consecutive pickles of a stream, and errors of reading them.
 
     Args:
-        opens: the stream, unpacked.
-        promised: the file declares that it is a pickle. Otherwise other bytes are no finding.
-        size: of the stream, if that is known: it may be larger than what compressed files may unpack to.
+        opens: the decompressed stream.
+        promised: the file has the name of a pickle. Otherwise, other bytes are not a finding.
+        size: of the stream, if known: it may exceed the limit for compressed files.
     """
     with opens() as opened:
         reports = _reports(StrictStream(opened, max(size or 0, UNPACKED_LIMIT)))
@@ -53,12 +53,12 @@ def pickles_in(opens: Opens, *, promised: bool, size: int | None = None) -> Iter
 
 
 def counts(report: Report) -> bool:
-    """Whether the bytes were a pickle rather than text or numbers that look like the start of one."""
+    """Return whether the bytes were a pickle, and not text or numbers that look like the start of one."""
     return report.calls or report.is_limited or (report.problem is None and bool(report.named))
 
 
 def _reports(stream: StrictStream) -> list[Report]:
-    """Each pickle, up to one that cannot be read."""
+    """Report on each pickle, up to one that cannot be parsed."""
     reports: list[Report] = []
     while len(reports) < PICKLES_IN_A_FILE:
         reports.append(examine(stream, NOTHING_TRUSTED))
@@ -68,11 +68,11 @@ def _reports(stream: StrictStream) -> list[Report]:
 
 
 def _is_legacy(reports: list[Report]) -> bool:
-    """Whether these are all the pickles of what PyTorch wrote; the bytes of tensors follow."""
+    """Return whether these are all pickles of a file of PyTorch; the bytes of tensors follow."""
     return reports[0].value == TORCH_MAGIC and len(reports) == LEGACY_PICKLES
 
 
 def _problem(reports: list[Report]) -> str | None:
     if len(reports) == 1 or _is_legacy(reports):
         return reports[-1].problem
-    return BYTES_BEHIND
+    return TRAILING_BYTES

@@ -1,7 +1,7 @@
-"""Scans a model for what would run on loading. Nothing is unpickled.
+"""Scans a model for code that would run on loading. Nothing is unpickled.
 
-Every file is read by the parser that model servers load with (`modelfiles.unpickling`), whatever it is called, and
-what it names is looked up in their list.
+Every file, with any name, is read by the parser of the model servers (`modelfiles.unpickling`), and names in it are
+looked up in their allowlist.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,18 +23,18 @@ from .scanned_pickles import Reference
 SCANNER = "klever"
 VERSION = version("modelformats")
 MOST_FINDINGS = 100
-"""Of the worst; a hostile file may name a million things."""
+"""Maximum number of findings, the worst first; a hostile file may have a million names."""
 MOST_UNTRUSTED = 100
-"""Unknown classes and functions; a file that names more is not a model."""
+"""Maximum number of unknown classes and functions; a file with more is not a model."""
 WORST_FIRST: tuple[Severity, ...] = ("dangerous", "failed", "untrusted")
 
 
 def scan_directory(directory: Path) -> Scan:
-    """Scan every file, in subdirectories, archives and behind compression too.
+    """Scan all files, including subdirectories, archives and compressed files.
 
-    Raises OSError when a file cannot be opened. A file that cannot be understood is a finding.
+    Raises OSError if a file cannot be opened. A file that cannot be parsed is a finding.
     """
-    findings: dict[Finding, None] = {}  # in order, each once
+    findings: dict[Finding, None] = {}  # in order, without repetition
     untrusted: set[str] = set()
     for name, reference in _references(directory):
         findings[_finding(name, reference)] = None
@@ -64,7 +64,7 @@ def _references(directory: Path) -> Iterator[tuple[str, Reference]]:
 
 
 def _carried(directory: Path) -> Iterator[Finding]:
-    """What else than pickles holds code."""
+    """Yield findings about code outside pickles."""
     for path in _files(directory):
         name = path.relative_to(directory).as_posix()
         try:
@@ -95,9 +95,12 @@ def _finding(name: str, reference: Reference) -> Finding:
         reason = "loading the file can run commands, or read and write files, through it"
         return Finding(file=name, what=what, severity="dangerous", reason=reason)
     if reference.what[0] == SCRIPT:
-        reason = "a script or notebook defines it, which nothing else can load: move it into a module and save again"
+        reason = (
+            "it is defined in a script or notebook, which other processes cannot load: move it into a module and save "
+            "again"
+        )
         return Finding(file=name, what=what, severity="failed", reason=reason)
-    reason = f"it is not among what models are known to need; a project can trust it as {':'.join(reference.what)}"
+    reason = f"it is not a known class or function of models; a project can trust it as {':'.join(reference.what)}"
     return Finding(file=name, what=what, severity="untrusted", reason=reason)
 
 

@@ -1,7 +1,7 @@
-"""What the tensors of models of tables are called, whose files name columns and no tensors.
+"""Names of tensors for models of tables, whose files name columns instead of tensors.
 
-As the model servers call them, which share no code with us: one matrix comes in, or a tensor for each column, and an
-output is called as the method that gives it.
+The model servers, which share no code with this library, use the same names: the input is one matrix, or a tensor for
+each column, and an output has the name of its method.
 """
 
 INPUT = "input"

@@ -1,4 +1,4 @@
-"""Waiting for what cannot be cancelled: blocking calls in threads, and processes that were sent a SIGKILL."""
+"""Waits for operations that cannot be cancelled: blocking calls in threads, and processes after SIGKILL."""
 
 import asyncio
 import contextvars
@@ -13,17 +13,17 @@ ParamsT = ParamSpec("ParamsT")
 async def in_thread(call: Callable[ParamsT, ResultT], *args: ParamsT.args, **kwargs: ParamsT.kwargs) -> ResultT:
     """Run a blocking call in a thread.
 
-    Unlike `asyncio.to_thread`, a cancelled caller gets its cancellation only when the thread has ended: until then
-    the call may still write, so no other caller may use its files, locks and directories.
+    Unlike `asyncio.to_thread`, a cancelled caller receives its cancellation only after the thread has finished: until
+    then the call may still write, so no other caller may use its files, locks and directories.
     """
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
-    # A future and no task: the end of an event loop cancels every task, and with it would go the waiting.
+    # A future instead of a task: the end of an event loop cancels all tasks, which would end the wait.
     return await until_ended(loop.run_in_executor(None, partial(context.run, partial(call, *args, **kwargs))))
 
 
 async def until_ended(pending: "asyncio.Future[ResultT]") -> ResultT:
-    """Wait for the end of something that continues when it is cancelled; a cancellation is raised after that."""
+    """Wait for an operation that continues when the caller is cancelled. The cancellation is raised after its end."""
     try:
         return await asyncio.shield(pending)
     except asyncio.CancelledError:
@@ -36,6 +36,6 @@ async def _ended(pending: "asyncio.Future[ResultT]") -> None:
         try:
             await asyncio.wait({pending})
         except asyncio.CancelledError:
-            continue  # cancelled once more: the call has still not ended
+            continue  # cancelled again: the call has still not finished
     if not pending.cancelled():
         pending.exception()  # retrieved, so that asyncio does not log it as never retrieved; the caller was cancelled

@@ -1,4 +1,4 @@
-"""What PyTorch's zip archives have in common (caffe2/serialize/inline_container.h in PyTorch)."""
+"""Shared by PyTorch's zip archives (caffe2/serialize/inline_container.h in PyTorch)."""
 
 from collections.abc import Mapping
 from zipfile import ZipFile
@@ -10,9 +10,9 @@ ORDERS = {"little": "little-endian", "big": "big-endian"}
 
 
 def byte_order(archive: ZipFile) -> str | None:
-    """The order of the bytes in an archive's numbers; None where it is not declared, as before PyTorch 2.1.
+    """Return the byte order of an archive's numbers; None if it is not declared, as before PyTorch 2.1.
 
-    Raises ValueError where it declares one that PyTorch does not know.
+    Raises ValueError for an order that PyTorch does not support.
     """
     member = find(archive, BYTE_ORDER)
     if member is None:
@@ -24,8 +24,8 @@ def byte_order(archive: ZipFile) -> str | None:
 
 
 def member_sizes(archive: ZipFile, directory: str) -> Mapping[str, int]:
-    """Bytes of the members of a directory by their names in it, none larger than the whole archive."""
-    limit = archive.start_dir  # where the members end
+    """Map names of members in a directory to their sizes in bytes, none larger than the archive."""
+    limit = archive.start_dir  # the end of the members
     return {
         member.filename.removeprefix(directory): min(member.file_size, limit)
         for member in archive.infolist()

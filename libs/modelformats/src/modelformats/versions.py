@@ -1,6 +1,6 @@
-"""The versions of frameworks that load a model here, beside the one that wrote it.
+"""Compares the version of the framework that wrote a model with the version that loads it here.
 
-The versions are those of the toolchains, which are above this library; a test of `modelconversion` compares them.
+The versions are those of the toolchains, which depend on this library; a test of `modelconversion` compares them.
 """
 
 import re
@@ -13,30 +13,30 @@ LOADERS = MappingProxyType(
         ("scikit-learn", "mlserver"): "1.9.1",
     }
 )
-"""Package and toolchain to the version that is installed there."""
+"""The installed version by package and toolchain."""
 RELEASE = re.compile(r"(\d+)\.(\d+)")
 
 
 def other_version(package: str, toolchain: str, written_by: str | None) -> Iterator[str]:
-    """A warning where a pickle was written by another release of a framework than the one that loads it.
+    """Yield a warning if a pickle was written by another release of a framework than the one that loads it.
 
-    Pickles hold a framework's own objects, which change with its releases; a patch version changes none.
+    Pickles contain internal objects of a framework, which change with its releases, but not with patch versions.
 
     Args:
-        package: the framework as the package index calls it.
+        package: name of the framework in the package index.
         toolchain: the environment in which models of the format are loaded.
-        written_by: the version in the file; None where it has none.
+        written_by: the version in the file; None if it has none.
     """
     here = LOADERS[package, toolchain]
     if written_by is None or _release(written_by) == _release(here):
         return
     yield (
-        f"the model was saved by {package} {written_by} and is loaded by {here}, which may fail or give other answers: "
+        f"the model was saved by {package} {written_by} and is loaded by {here}, which may fail or change results: "
         f"train and save it again with {here}, or convert it to ONNX where {written_by} is installed"
     )
 
 
 def _release(version: str) -> tuple[str, ...] | None:
-    """Major and minor version; None where the text is none."""
+    """Return major and minor version; None if the text is not a version."""
     release = RELEASE.match(version)
     return release.groups() if release else None

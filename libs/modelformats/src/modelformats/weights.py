@@ -1,4 +1,4 @@
-"""Weights counted by their types and shapes, without their values."""
+"""Counts weights by their types and shapes, without their values."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from kleverproto.signatures import UNKNOWN_TYPE, Parameters
 
 MAX_ELEMENTS = 2**48
-"""More than any tensor has; a shape beyond it is damage."""
+"""No tensor has as many elements; a larger shape indicates damage."""
 LONGEST_TYPE = 40
-"""Characters of an unknown type's name that are shown."""
+"""Maximum number of characters of an unknown type's name."""
 SHOWN = 5
-"""So many unknown types are named."""
+"""Maximum number of unknown types that are named."""
 NEWER = "newer than this version of Klever"
 BITS = {
     "bool": 8,
@@ -29,43 +29,44 @@ BITS = {
     "bfloat16": 16,
     **{f"complex{bits}": bits for bits in (32, 64, 128)},
 }
-"""Bits of one element, by the name of numpy or ml_dtypes, or of the framework where these have none; types below a byte
-are packed. Strings have no size."""
+"""Bits of one element, by the name in numpy or ml_dtypes, or in the framework if these have none; types below a byte
+are packed. Strings have no size.
+"""
 
 
 class Weight(NamedTuple):
-    """One tensor of weights."""
+    """A tensor of weights."""
 
     dtype: str | None
-    """The name of numpy or ml_dtypes, or what `unknown_type` gives; None where there is none, as for strings."""
+    """The name in numpy or ml_dtypes, or the result of `unknown_type`; None if there is none, as for strings."""
     shape: Sequence[int]
     size: int | None = None
-    """Bytes, where the file declares them; otherwise they follow from type and shape."""
+    """In bytes, if the file declares it; otherwise it follows from type and shape."""
 
 
 def unknown_type(written: object) -> str:
-    """What weights of a type that is newer than this reader are counted as: the type as the file writes it."""
+    """Return the name under which weights of a newer type are counted: the type as written in the file."""
     text = str(written)
     return f"{UNKNOWN_TYPE} {text[:LONGEST_TYPE] if text.isprintable() else '?'}"
 
 
 def named_type(names: Mapping[Any, str], written: Any) -> str:
-    """The name of the type that a file writes so, by the format's table of types, or what `unknown_type` gives."""
+    """Return the name of a written type from the format's table of types, or the result of `unknown_type`."""
     return names.get(written) or unknown_type(written)
 
 
 def unknown_elements(written: object) -> str:
-    """Why an input or output has no type: that which the file writes is newer than this reader."""
+    """Return the reason why an input or output has no type: its written type is newer than this version of Klever."""
     return f"its elements are of {unknown_type(written)}: {NEWER}"
 
 
 def unknown_tensors(names: Mapping[Any, str], written: Iterable[tuple[str, Any]]) -> dict[str, str]:
-    """`unknown_elements` for those inputs and outputs, by name, whose types a format's table lacks."""
+    """Map inputs and outputs with types missing in a format's table to the reason, see `unknown_elements`."""
     return {name: unknown_elements(kind) for name, kind in written if kind not in names}
 
 
 def newer_types(weights: Iterable[Weight]) -> dict[str, str]:
-    """Why some weights are counted as of an unknown type, for `Signature.unknown`; empty where none are."""
+    """Return the reason why weights count as an unknown type, for `Signature.unknown`; empty if there are none."""
     newer = [weight for weight in weights if (weight.dtype or "").startswith(UNKNOWN_TYPE)]
     if not newer:
         return {}
@@ -76,7 +77,10 @@ def newer_types(weights: Iterable[Weight]) -> dict[str, str]:
 
 
 def size_in_bytes(dtype: str | None, shape: Sequence[int]) -> int | None:
-    """Bytes of a tensor, packed without gaps; None where a type has no size. Raises ValueError as `element_count`."""
+    """Return the size of a tensor without gaps; None for a type without a size.
+
+    Raises the errors of `element_count`.
+    """
     bits = BITS.get(dtype or "")
     return None if bits is None else -(-element_count(shape) * bits // 8)
 
@@ -97,7 +101,7 @@ def counted(weights: Iterable[Weight | tuple[str | None, Sequence[int]]]) -> Par
 
 
 def element_count(shape: Sequence[int]) -> int:
-    """The product of the dimensions. Raises ValueError when no tensor can have it."""
+    """Return the product of the dimensions. Raises ValueError if they are impossible."""
     elements = 1
     for size in shape:
         elements *= size

@@ -1,4 +1,4 @@
-"""XML without trust: no entities, no network, no DTD."""
+"""Parses untrusted XML: no entities, no network, no DTD."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from .errors import InvalidModelError
 
 
 def parse_xml(path: Path, root_name: str) -> Any:
-    """The root element of a document, which has this name.
+    """Return the root element of a document, which must have this name.
 
     Raises:
         InvalidModelError: another root, or a DTD.
@@ -16,7 +16,7 @@ def parse_xml(path: Path, root_name: str) -> Any:
     from lxml import etree  # noqa: PLC0415 - only two formats need it
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    with path.open("rb") as file:  # given a name, libxml2 would unpack what is compressed
+    with path.open("rb") as file:  # with a file name, libxml2 would decompress the content
         tree = etree.parse(file, parser)
     if tree.docinfo.internalDTD is not None:
         raise InvalidModelError(f"{path.name} declares a DTD, which {root_name} does not need: remove it")

@@ -14,7 +14,7 @@ from .copying import Copier
 from .digest import digest_bytes, hexadecimal
 from .errors import RegistryError
 from .exporting import Unpacker, exported_format, is_exported, staged
-from .fetching import fetch_manifest, understood
+from .fetching import fetch_manifest, parse_fetched
 from .info import ModelInfo
 from .known_digests import KnownDigests
 from .layout import STORE, LocalLayout, default_root
@@ -22,7 +22,7 @@ from .layouts.modelpack import MODELPACK
 from .manifest import Descriptor, ModelManifest
 from .own_registry import OwnRegistry
 from .packed import Content, PackedModel
-from .packing import pack, with_way_out
+from .packing import pack, with_advice
 from .packing_archive import archives_directory
 from .ports import Progress, Registry, Silent
 from .reference import Reference
@@ -258,7 +258,7 @@ class OrmbClient:
         try:
             await self._registry.put_manifest(reference, manifest, mediatypes.OCI_MANIFEST)
         except RegistryError as error:
-            raise with_way_out(error, len(contents) - 1) from error
+            raise with_advice(error, len(contents) - 1) from error
 
     async def _fetch_manifest(self, reference: Reference) -> tuple[ModelInfo, bytes]:
         parsed, manifest = await fetch_manifest(self._registry, reference)
@@ -276,7 +276,7 @@ class OrmbClient:
 
 def _packed_info(reference: Reference, packed: PackedModel) -> ModelInfo:
     config = packed.config.source
-    return _info(reference, understood(reference, packed.manifest, config if isinstance(config, bytes) else None))
+    return _info(reference, parse_fetched(reference, packed.manifest, config if isinstance(config, bytes) else None))
 
 
 def _info(reference: Reference, manifest: ModelManifest) -> ModelInfo:

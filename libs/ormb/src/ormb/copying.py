@@ -68,7 +68,7 @@ class Copier:
         kind = document.get("mediaType") or media_type
         is_listed = await self._registry.put_manifest(target.at(digest), manifest, kind)
         if "subject" in document and not is_listed:
-            entry = {"mediaType": kind, "digest": digest, "size": len(manifest), **_about(document)}
+            entry = {"mediaType": kind, "digest": digest, "size": len(manifest), **_listed_fields(document)}
             await self._referrers.list_by_tag(target, document["subject"]["digest"], entry)
         if self._with_referrers:
             await self._copy_referrers(source, target, digest)
@@ -120,7 +120,7 @@ class Copier:
 
     async def _blob(self, source: Reference, target: Reference, descriptor: Descriptor) -> None:
         async with self._slots:
-            if await self._is_there(source, target, descriptor.digest):
+            if await self._has_blob_or_mounts(source, target, descriptor.digest):
                 self._progress.advanced(descriptor.size)
                 return
             with tempfile.TemporaryDirectory(dir=self._scratch) as directory:
@@ -129,14 +129,14 @@ class Copier:
                 self._progress.advanced(-descriptor.size)  # progress counts bytes that arrive at the target
                 await self._transfer.upload(target, [Content(descriptor, path)], self._progress)
 
-    async def _is_there(self, source: Reference, target: Reference, digest: str) -> bool:
+    async def _has_blob_or_mounts(self, source: Reference, target: Reference, digest: str) -> bool:
         """Return whether the target has the blob, or its registry mounts it from the source."""
         if await self._registry.has_blob(target, digest):
             return True
         return source.host == target.host and await self._registry.mount_blob(target, digest, source.repository)
 
 
-def _about(document: dict[str, Any]) -> dict[str, Any]:
+def _listed_fields(document: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that a list of referrers adds to a descriptor (distribution-spec 1.1, referrers tag schema)."""
     kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType")
     about = {"artifactType": kind, "annotations": document.get("annotations")}

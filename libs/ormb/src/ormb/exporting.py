@@ -104,17 +104,17 @@ class Unpacker:
                 part of the model.
         """
         roles = {path: layer.role for layer in self._planned.layers for path in self._unpacked(layer)}
-        roles |= self._completed()
+        roles |= self._write_links()
         shutil.rmtree(self._archives, ignore_errors=True)
         if not self._planned.is_model_directory and self._has_model(roles.values()):
-            arrange(self._stage, roles, self._planned.model_path, self._said().format)
+            arrange(self._stage, roles, self._planned.model_path, self._read_modelfile().format)
         model = self._stage / MODEL
         if not model.is_dir() or not any(model.iterdir()):
             raise UnsupportedArtifactError(self._without_model())
         if not (self._stage / FILE_NAME).exists():
             (self._stage / FILE_NAME).write_text(dump_modelfile(self._modelfile(model)))
 
-    def _completed(self) -> dict[PurePosixPath, Role]:
+    def _write_links(self) -> dict[PurePosixPath, Role]:
         """Write the links and empty directories after unpacking.
 
         Returns new files of another tool's tree, with roles.
@@ -150,12 +150,12 @@ class Unpacker:
             )
         return "the artifact holds no model: of a container image only what is under /models is exported"
 
-    def _said(self) -> ModelFile:
+    def _read_modelfile(self) -> ModelFile:
         return self._manifest.modelfile or ModelFile()
 
     def _modelfile(self, model: Path) -> ModelFile:
-        said = self._said()
-        return said if said.format else said.replace(format=modelformats.detect_format(model))
+        modelfile = self._read_modelfile()
+        return modelfile if modelfile.format else modelfile.replace(format=modelformats.detect_format(model))
 
     def _path(self, layer: LayerFiles) -> Path:
         if layer.is_final:

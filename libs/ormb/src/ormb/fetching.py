@@ -5,7 +5,7 @@ from .errors import DigestMismatchError, UnsupportedArtifactError
 from .limits import CONFIG_LIMIT
 from .manifest import Descriptor, ModelManifest
 from .ports import Registry
-from .reading import chosen_of_index, config_wanted, parse_manifest
+from .reading import needed_config, parse_manifest, select_from_index
 from .reference import Reference
 
 
@@ -18,14 +18,14 @@ async def fetch_manifest(registry: Registry, reference: Reference) -> tuple[Mode
         DigestMismatchError: the bytes do not match the digest.
     """
     manifest = await _verified(registry, reference)
-    if (selected := chosen_of_index(manifest)) is not None:
+    if (selected := select_from_index(manifest)) is not None:
         manifest = await _verified(registry, reference.at(selected))
-    descriptor = config_wanted(manifest)
+    descriptor = needed_config(manifest)
     config = await _blob(registry, reference, descriptor) if descriptor else None
-    return understood(reference, manifest, config), manifest
+    return parse_fetched(reference, manifest, config), manifest
 
 
-def understood(reference: Reference, manifest: bytes, config: bytes | None) -> ModelManifest:
+def parse_fetched(reference: Reference, manifest: bytes, config: bytes | None) -> ModelManifest:
     """Parse a manifest. Raises UnsupportedArtifactError if it is not a model's."""
     parsed = parse_manifest(manifest, config)
     if parsed is None:

@@ -16,9 +16,9 @@ from .errors import DamagedStoreError, DigestMismatchError, NotFoundError, OrmbE
 from .locks import shared_lock, try_lock
 from .manifest import ModelManifest
 from .packed import Content, PackedModel
-from .reading import blobs_named, config_wanted, parse_manifest
+from .reading import blob_digests, needed_config, parse_manifest
 from .reference import Reference
-from .space import gone_unless_whole, writing_to
+from .space import remove_on_error, writing_to
 from .stored import StoredModel
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class LocalLayout:
             "annotations": {mediatypes.REF_NAME: str(reference)},
         }
         with self.in_use():
-            if missing := [part for part in blobs_named(manifest) if not self.has_blob(part)]:
+            if missing := [part for part in blob_digests(manifest) if not self.has_blob(part)]:
                 raise DamagedStoreError(f"{', '.join(missing)} of {reference} is not in {self._directory}: try again")
             self._write_blob(digest, manifest)
             with self._index() as manifests:
@@ -123,7 +123,7 @@ class LocalLayout:
         """Return the manifest that a reference names. Raises NotFoundError."""
         entry = self._read_index().get(str(reference))
         if entry is None:
-            raise _not_here(reference)
+            raise _not_found(reference)
         return self.blob_path(str(entry["digest"])).read_bytes()
 
     def manifest(self, reference: Reference) -> ModelManifest:
@@ -157,10 +157,7 @@ class LocalLayout:
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """Yield a directory for incomplete blobs.
-
-        It contains those of an earlier process, unless one is using them now.
-        """
+        """Yield a directory for incomplete blobs; with those of an earlier process that has exited."""
         directory = self.staging() / "partial"
         directory.mkdir(exist_ok=True)
         with try_lock(directory / ".lock") as is_ours:
@@ -203,7 +200,7 @@ class LocalLayout:
         target = self.blob_path(digest)
         with self.in_use(), writing_to(self._directory):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.staging(), delete=False) as file, gone_unless_whole(file.name):
+            with tempfile.NamedTemporaryFile(dir=self.staging(), delete=False) as file, remove_on_error(file.name):
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -228,7 +225,7 @@ class LocalLayout:
             "manifests": [manifests[name] for name in sorted(manifests)],
         }
         new = self._directory / "index.json.new"
-        with gone_unless_whole(new), new.open("w") as file:
+        with remove_on_error(new), new.open("w") as file:
             file.write(json.dumps(index, indent=2))
             file.flush()
             os.fsync(file.fileno())
@@ -258,7 +255,7 @@ class LocalLayout:
         needed: set[str] = set()
         for name, entry in manifests.items():
             try:
-                needed.update((entry["digest"], *blobs_named(self.blob_path(entry["digest"]).read_bytes())))
+                needed.update((entry["digest"], *blob_digests(self.blob_path(entry["digest"]).read_bytes())))
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise DamagedStoreError(
                     f"the manifest of {name} in {self._directory} is missing or damaged, so no blob was removed: "
@@ -286,7 +283,7 @@ class LocalLayout:
         return StoredModel(Reference.parse(name), self._parsed(name, path.read_bytes()), path.stat().st_mtime)
 
     def _parsed(self, name: str, manifest: bytes) -> ModelManifest:
-        config = config_wanted(manifest)
+        config = needed_config(manifest)
         has_config = config is not None and self.has_blob(config.digest)
         content = self.blob_path(config.digest).read_bytes() if config and has_config else None
         parsed = parse_manifest(manifest, content)
@@ -295,7 +292,7 @@ class LocalLayout:
         return parsed
 
 
-def _not_here(reference: Reference) -> NotFoundError:
+def _not_found(reference: Reference) -> NotFoundError:
     return NotFoundError(
         f"{reference} is not in the local store: `ormb save DIR {reference}` or `ormb pull {reference}` first; "
         "`ormb models` lists what is there"

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 from kleverproto.models import ModelMetadata
 from kleverproto.signatures import Signature as FoundSignature
 from kleverproto.signatures import Tensor as FoundTensor
@@ -140,7 +140,7 @@ def load_modelfile(text: str, *, source: str = FILE_NAME) -> ModelFile:
     try:
         return ModelFile.model_validate(data)
     except ValidationError as error:
-        raise InvalidModelFileError(f"{source}: {worded(error, ModelFile)}") from error
+        raise InvalidModelFileError(f"{source}: {describe_mistakes(error, ModelFile)}") from error
 
 
 def lenient_modelfile(data: dict[str, Any]) -> ModelFile:

@@ -48,7 +48,7 @@ def pack(directory: Path, archives: Path | None = None, *, digest: Callable[[Pat
     """
     root = _checked(directory)
     contents = contents_of(root / MODEL)
-    with _said_of_the_directory():
+    with _describe_directory():
         modelformats.refuse_pointers(root / MODEL)
     modelfile, text = _modelfile(root)
     _validate(modelfile.format or "", root / MODEL)
@@ -64,7 +64,7 @@ def pack(directory: Path, archives: Path | None = None, *, digest: Callable[[Pat
     return packed
 
 
-def with_way_out(error: RegistryError, layers: int) -> RegistryError:
+def with_advice(error: RegistryError, layers: int) -> RegistryError:
     """Return the error for a rejected manifest, with a solution if the cause may be the number of layers."""
     if layers < MANY_LAYERS or error.status not in REFUSALS:
         return error
@@ -126,12 +126,12 @@ def _modelfile(root: Path) -> tuple[ModelFile, bytes]:
 
 
 def _validate(format_name: str, directory: Path) -> None:
-    with _said_of_the_directory():
+    with _describe_directory():
         modelformats.validate_layout(format_name, directory)
 
 
 @contextmanager
-def _said_of_the_directory() -> Iterator[None]:
+def _describe_directory() -> Iterator[None]:
     try:
         yield
     except modelformats.InvalidModelError as error:

@@ -22,7 +22,7 @@ def parse_model_manifest(manifest: bytes, config: bytes | None = None) -> ModelM
 
     Args:
         manifest: its bytes.
-        config: its config blob, if `config_wanted` returned one and it was fetched.
+        config: its config blob, if `needed_config` returned one and it was fetched.
     """
     with suppress(UnsupportedArtifactError):
         parsed = parse_manifest(manifest, config)
@@ -46,7 +46,7 @@ def parse_manifest(manifest: bytes, config: bytes | None = None) -> ModelManifes
         raise UnsupportedArtifactError(f"the manifest is of the layout {layout.name}, but {_why(error)}") from error
 
 
-def config_wanted(manifest: bytes) -> Descriptor | None:
+def needed_config(manifest: bytes) -> Descriptor | None:
     """Return the descriptor of the config blob if the metadata of the manifest is incomplete without it."""
     document = _document(manifest)
     layout = layout_of(document) if document else None
@@ -58,7 +58,7 @@ def config_wanted(manifest: bytes) -> Descriptor | None:
         return None
 
 
-def chosen_of_index(manifest: bytes) -> str | None:
+def select_from_index(manifest: bytes) -> str | None:
     """Return the digest to select from an index: of the usual platform, else the first; None if it is not an index."""
     try:
         entries: list[dict[str, Any]] = load_json(manifest)["manifests"]
@@ -98,7 +98,7 @@ def _read(layout: Layout, document: dict[str, Any], digest: str, config: bytes |
     )
 
 
-def blobs_named(manifest: bytes) -> list[str]:
+def blob_digests(manifest: bytes) -> list[str]:
     """Return the digests of a manifest's config and layers. Raises ValueError, KeyError, TypeError if it is invalid."""
     document = load_json(manifest)
     return [part["digest"] for part in (document["config"], *document["layers"])]

@@ -35,7 +35,7 @@ def writing_to(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def gone_unless_whole(path: Path | str) -> Iterator[None]:
+def remove_on_error(path: Path | str) -> Iterator[None]:
     """Remove a file if it was not written completely."""
     try:
         yield

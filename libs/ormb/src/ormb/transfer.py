@@ -62,7 +62,7 @@ class Transfer:
                 await self._registry.put_blob(reference, content, progress, mount_from=mount_from)
                 return True
 
-        return sum(await _all(send(digest, content) for digest, content in distinct.items()))
+        return sum(await _gather(send(digest, content) for digest, content in distinct.items()))
 
     async def download(
         self, reference: Reference, targets: Iterable[tuple[Descriptor, Path]], progress: Progress
@@ -78,7 +78,7 @@ class Transfer:
             async with slots:
                 await self._fetch_with_retries(reference, descriptor, path, progress)
 
-        await _all(fetch(descriptor, path) for descriptor, path in targets)
+        await _gather(fetch(descriptor, path) for descriptor, path in targets)
 
     async def _fetch_with_retries(
         self, reference: Reference, descriptor: Descriptor, path: Path, progress: Progress
@@ -98,14 +98,14 @@ class Transfer:
     async def _fetch(self, reference: Reference, descriptor: Descriptor, path: Path, progress: Progress) -> None:
         received = _Received(progress)
         try:
-            hasher = await in_thread(_take_up, path, descriptor, received)
+            hasher = await in_thread(_hash_partial, path, descriptor, received)
             # Not in threads: if this task is cancelled, a handle that is opened or closed in a thread leaks.
             with writing_to(path.parent), path.open("ab") as file:
                 await self._receive(reference, descriptor, hasher, file, received)
         except DigestMismatchError as error:
             path.unlink()  # noqa: ASYNC240 - see above
             received.undo()
-            if received.taken_up:
+            if received.resumed:
                 raise _DamagedStartError from error
             raise
         except BaseException:
@@ -138,7 +138,7 @@ class _Received:
 
     progress: Progress
     size: int = 0
-    taken_up: int = 0
+    resumed: int = 0
     """Number of bytes of an earlier attempt."""
 
     def add(self, count: int) -> None:
@@ -149,7 +149,7 @@ class _Received:
         self.progress.advanced(-self.size)
 
 
-def _take_up(path: Path, descriptor: Descriptor, received: _Received) -> Hasher:
+def _hash_partial(path: Path, descriptor: Descriptor, received: _Received) -> Hasher:
     """Hash the bytes of an earlier attempt. Restart if there are too many."""
     hasher = hasher_for(descriptor.digest)
     if path.exists() and path.stat().st_size > descriptor.size:
@@ -159,7 +159,7 @@ def _take_up(path: Path, descriptor: Descriptor, received: _Received) -> Hasher:
             while chunk := file.read(CHUNK):
                 hasher.update(chunk)
                 received.add(len(chunk))
-    received.taken_up = received.size
+    received.resumed = received.size
     return hasher
 
 
@@ -168,7 +168,7 @@ def _take(write: TakeBytes, update: TakeBytes, chunk: bytes) -> None:
     update(chunk)
 
 
-async def _all(calls: Iterable[Awaitable[ResultT]]) -> list[ResultT]:
+async def _gather(calls: Iterable[Awaitable[ResultT]]) -> list[ResultT]:
     """Await all calls. If one fails, cancel the others and raise its error."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:

@@ -83,7 +83,7 @@ async def _lead(
 
 async def _stop_if_last(runtime: Runtime, settings: DeployerSettings, home: HomeLock, backend: LocalBackend) -> None:
     """Stops model servers and Envoy, unless the process has failed or another deployer can take over."""
-    with home.left() as is_last:
+    with home.leave() as is_last:
         if settings.stop_on_exit and is_last and runtime.exit_reason is None:
             await backend.stop()
 

@@ -33,7 +33,8 @@ class GatewaySettings(ServiceSettings):
     open: bool = False
     """Disable authentication: every request that reaches the gateway is allowed."""
     allow_commands: bool = False
-    """Accept servings with `custom.command`: whoever may deploy then runs programs as the deployer's user."""
+    """Accept servings with `custom.command`. Users with the right to deploy can then run programs as the deployer's
+    user."""
     model_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
     """Longest wait of a request for a model version that was just pushed."""
     decision_seconds: Annotated[float, Field(ge=0)] = 3.0

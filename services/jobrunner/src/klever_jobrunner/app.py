@@ -1,4 +1,4 @@
-"""The jobrunner, put together."""
+"""The assembly of the jobrunner."""
 
 import asyncio
 import shutil
@@ -75,7 +75,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     deletions = Deletions(ledger)
     add_metrics(runtime.metrics, deletions)
     adoption = Adoption(jobs, claims, {JobKind.CONVERT})
-    runtime.loops += [monitor.run, adoption.run, _once(jobs, NatsBacklog(runtime.client)), deletions.run]
+    runtime.loops += [monitor.run, adoption.run, _recovery_loop(jobs, NatsBacklog(runtime.client)), deletions.run]
     runtime.health.add("workers", holds(pool.is_ready, "no worker process is ready yet"))
     runtime.health.add("disk", disk.check)
     return runtime
@@ -111,18 +111,18 @@ def _trusted(runtime: Runtime) -> Trusted:
 
 
 def _resources(scratch: Path, client: OrmbClient, pool: WorkerPool) -> Callable[[web.Application], AsyncIterator[None]]:
-    """What must be there before the first message comes and until the last one is handled."""
+    """The resources that are open from before the first message until after the last one."""
 
     async def hold(_application: web.Application) -> AsyncIterator[None]:
-        await in_thread(shutil.rmtree, scratch, ignore_errors=True)  # what a killed process has left
+        await in_thread(shutil.rmtree, scratch, ignore_errors=True)  # files of a process that was killed
         async with client, pool:
             yield
 
     return hold
 
 
-def _once(jobs: Jobs, backlog: Backlog) -> Loop:
-    """Recovery runs at start; the loop then waits for the end."""
+def _recovery_loop(jobs: Jobs, backlog: Backlog) -> Loop:
+    """A loop that recovers jobs once, at start."""
 
     async def recover() -> None:
         await jobs.recover(backlog)

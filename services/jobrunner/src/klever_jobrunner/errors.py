@@ -1,4 +1,4 @@
-"""Why a job fails."""
+"""Errors of jobs."""
 
 from kleverkit.errors import PermanentError
 from kleverproto.codes import (
@@ -30,9 +30,9 @@ class JobError(PermanentError):
     """The job cannot succeed; `code` is one of the stable codes below.
 
     Args:
-        message: what went wrong and what to do.
-        code: for programs.
-        result: what was found out before.
+        message: what failed and what to do.
+        code: the stable code.
+        result: the partial result.
     """
 
     def __init__(self, message: str, *, code: str, result: JobResult | None = None) -> None:
@@ -41,7 +41,7 @@ class JobError(PermanentError):
 
     @property
     def problem(self) -> Problem:
-        """As it is written into the document."""
+        """The error in the form that the document records."""
         return Problem(code=self.code, message=str(self))
 
 
@@ -58,7 +58,7 @@ DECIDED_BY_THE_MODEL = frozenset(
         ),
     }
 )
-"""Failures that the model alone decides: another attempt with the same model fails in the same way."""
+"""Failures that the model itself causes: a retry with the same model fails in the same way."""
 
 __all__ = [
     "DECIDED_BY_THE_MODEL",

@@ -1,4 +1,4 @@
-"""Messages in: pushes, requests, cancellations, deletions, and models that were parsed."""
+"""Handlers of incoming messages: pushes, requests, cancellations, deletions, and parsed models."""
 
 from faststream.nats import NatsRouter
 from faststream.nats.annotations import NatsMessage

@@ -1,4 +1,4 @@
-"""What the jobrunner counts of itself, for alarms."""
+"""The jobrunner's own metrics, for alerts."""
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -6,10 +6,10 @@ from .service.deletions import Deletions
 
 
 def add_metrics(registry: CollectorRegistry, deletions: Deletions) -> None:
-    """Add what should be zero."""
+    """Add the gauges that are zero in normal operation."""
     unreadable = Gauge(
         "klever_jobrunner_unreadable_jobs",
-        "Jobs whose documents cannot be read; they are left alone, and the log names them",
+        "Jobs whose documents cannot be read; they are not changed, and the log contains their keys",
         registry=registry,
     )
     unreadable.set_function(lambda: len(deletions.unreadable))

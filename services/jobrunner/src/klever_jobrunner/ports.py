@@ -1,4 +1,4 @@
-"""What the use cases need of the world."""
+"""The ports: the interfaces through which the use cases reach the outside."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,35 +20,35 @@ class FetchedModel:
     """A model's files on this machine."""
 
     directory: Path
-    """Holds what the artifact has under `model/`."""
+    """Directory with the files that the artifact has under `model/`."""
     format: str | None
-    """The model's format, where the artifact names it."""
+    """The model's format, if the artifact names it."""
     modelfile: ModelFile | None = None
-    """The author's description."""
+    """The author's metadata."""
 
 
 OnLine = Callable[[str], None]
-"""Takes a line for the job's log; never waits."""
+"""Adds a line to the job's log; does not block."""
 Samples = Mapping[str, Any]
 """Inputs by name: arrays, or nested lists of numbers or strings."""
 TrustedNames = tuple[str, ...]
-"""Classes and functions that pickles may name beside the known ones, as module:Name."""
+"""Classes and functions that pickles may refer to besides the known ones, as module:Name."""
 
 
 class Operation(Protocol):
-    """What is done for jobs of one kind."""
+    """Runs jobs of one kind."""
 
     async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """Run the job.
 
         Args:
-            job: what is requested.
+            job: the job.
             scratch: an empty directory, removed afterwards.
-            on_line: takes each line of the job's log.
+            on_line: called with each line of the job's log.
 
         Raises:
-            JobError: the job has failed; another attempt would not help.
-            TransientError: another attempt may help.
+            JobError: the job has failed; a retry does not help.
+            TransientError: a retry may succeed.
         """
         ...
 
@@ -57,28 +57,28 @@ class ModelSource(Protocol):
     """Fetches models."""
 
     async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
-        """Write the model's files, those that the job needs, below a directory that does not exist yet.
+        """Write the files that the job needs to a directory that does not exist yet.
 
         Raises:
-            JobError: `model_not_found`, `pull_failed` or `unsupported_format`; trying again would not help.
+            JobError: `model_not_found`, `pull_failed` or `unsupported_format`; a retry does not help.
             TransientError: the registry is not available.
         """
         ...
 
 
 class SampleSource(Protocol):
-    """Fetches inputs for checks."""
+    """Fetches sample inputs for the verification of conversions."""
 
     async def fetch_samples(self, spec: JobSpec, digest: str, scratch: Path) -> Samples:
-        """Read the .npz file that is attached to the model of a job under this digest.
+        """Read the .npz file that is attached to a job's model.
 
         Args:
-            spec: names the model.
-            digest: of the artifact that holds the samples.
-            scratch: an existing directory, which takes the file.
+            spec: the spec of the job, which names the model.
+            digest: the digest of the artifact with the samples.
+            scratch: an existing directory for the file.
 
         Raises:
-            JobError: `invalid_samples`: there is no such artifact, or one that holds no samples; or `pull_failed`.
+            JobError: `invalid_samples` if the artifact does not exist or has no samples; `pull_failed`.
             TransientError: the registry is not available.
         """
         ...
@@ -88,7 +88,7 @@ class JobExecutor(Protocol):
     """Parses and scans models in isolation."""
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
-        """The signature of the model in a directory; without a format, it is detected from the files.
+        """Extract the signature of the model in a directory; if no format is given, it is detected from the files.
 
         Raises:
             JobError: `invalid_model`, `unsupported_format`, `signature_too_large`, `out_of_memory`, `timed_out` or
@@ -97,7 +97,7 @@ class JobExecutor(Protocol):
         ...
 
     async def scan(self, directory: Path) -> Scan:
-        """What the pickles among the files of a directory would run when they are loaded.
+        """Scan the pickles in a directory for code that runs when they are loaded.
 
         Raises:
             JobError: `out_of_memory`, `timed_out` or `worker_died`.
@@ -107,27 +107,27 @@ class JobExecutor(Protocol):
 
 @dataclass(frozen=True)
 class ConversionSource:
-    """A model that is to be converted."""
+    """A model to convert."""
 
     directory: Path
     format: str
     signature: Signature
-    """What is known of its inputs and outputs."""
+    """Its inputs and outputs, as far as they are known."""
     samples: Samples = field(default_factory=dict)
-    """Inputs to check the result with; where there are none, the converter generates some."""
+    """Inputs for the verification; if there are none, the converter generates some."""
     trust: TrustedNames = ()
-    """What its pickles may name."""
+    """Names that its pickles may refer to."""
 
 
 Trusted = Callable[[str], Awaitable[TrustedNames]]
-"""What a project trusts. Raises TransientError."""
+"""Returns the names that a project trusts. Raises TransientError."""
 
 
 class Converter(Protocol):
-    """Turns models of one format into another."""
+    """Converts models from one format to another."""
 
     def fingerprint(self, format_name: str, wanted: Conversion) -> str:
-        """Text that differs where the same bytes may be converted to others: by other tools, or other options.
+        """A text that identifies the tools and options on which the result of a conversion depends.
 
         Raises:
             JobError: `unsupported_conversion`.
@@ -137,7 +137,7 @@ class Converter(Protocol):
     async def convert(
         self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
     ) -> ConversionRecord:
-        """Write the result's files into an empty directory, checked against the source.
+        """Convert a model, verify the result against the source, and write it to an empty directory.
 
         Raises:
             JobError: `unsupported_conversion`, `unsupported_operator`, `invalid_model`, `toolchain_failed`,
@@ -157,19 +157,19 @@ class StoredResult:
 
 
 class ModelSink(Protocol):
-    """Where converted models are stored."""
+    """Stores converted models."""
 
     async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
         """Push a model directory with its conversion record attached; return its digest.
 
         Raises:
-            JobError: `push_failed`; another attempt would not help.
+            JobError: `push_failed`; a retry does not help.
             TransientError: the registry is not available.
         """
         ...
 
     async def republish(self, ref: ModelRef, registry: str, result: StoredResult) -> bool:
-        """Publish a stored result under another name; False where the registry does not hold it any more.
+        """Publish a stored result under another name; return False if the registry no longer holds it.
 
         Raises as `publish`.
         """
@@ -177,10 +177,10 @@ class ModelSink(Protocol):
 
 
 class ResultIndex(Protocol):
-    """Finds the result of an earlier conversion, whichever jobrunner ran it."""
+    """Finds the results of earlier conversions by all jobrunners."""
 
     async def find(self, spec: JobSpec, key: str) -> StoredResult | None:
-        """The result of a conversion of these bytes with this key, if one is known.
+        """The recorded result of a conversion of this model with this key, if there is one.
 
         Raises:
             TransientError: the registry is not available.
@@ -188,21 +188,21 @@ class ResultIndex(Protocol):
         ...
 
     async def record(self, spec: JobSpec, key: str, result: StoredResult) -> None:
-        """Let later conversions find a result. A failure is logged: the result itself is stored already."""
+        """Record a result for later conversions. A failure is only logged, since the result itself is stored."""
         ...
 
 
 class Backlog(Protocol):
-    """Requests that were delivered to an earlier process of this service, which exited before it acknowledged them."""
+    """Requests that were delivered to an earlier process, which exited before it acknowledged them."""
 
     async def unfinished(self) -> list[Request]:
-        """Requests that were delivered and may not have been acknowledged, oldest first. Raises TransientError."""
+        """Delivered requests that may not be acknowledged, oldest first. Raises TransientError."""
         ...
 
 
 class Withdrawals(Protocol):
-    """The cancellations and deletions that the stream of requests holds."""
+    """The cancellations and deletions in the stream of requests."""
 
     async def is_withdrawn(self, request: Request) -> bool:
-        """Whether the job was cancelled or deleted after it was requested. Raises TransientError."""
+        """Return whether the job was cancelled or deleted after it was requested. Raises TransientError."""
         ...

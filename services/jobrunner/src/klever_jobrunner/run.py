@@ -7,8 +7,8 @@ pulled from the registry of the spec by its digest. A converted model is pushed 
 directory of `--output`. The outcome is JSON: `{"result": ..., "problem": ...}`. Each line of the job's log is
 `{"line": "..."}` on standard error, or on the descriptor of `--progress-fd`.
 
-Limits, toolchains and the registry's password are the settings of the jobrunner (`KLEVER_JOBRUNNER_…`), and models are
-confined as there. Exit codes: 0 done, 2 bad request, 10 failed for good, 70 internal error, 75 try again later.
+Limits, toolchains, the sandbox and the registry's password are configured by the settings of the jobrunner
+(`KLEVER_JOBRUNNER_…`). Exit codes: 0 success, 2 bad request, 10 permanent failure, 70 internal error, 75 retry later.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from kleverkit.settings import explain
 from kleverproto.documents import Problem
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobKind
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 from ormb.client import OrmbClient
 from ormb.layout import default_root
 from ormb.own_registry import OwnRegistry
@@ -49,11 +49,11 @@ from .settings import JobrunnerSettings
 
 
 class BadRequestError(Exception):
-    """The request cannot be understood; the message says why."""
+    """The request is not valid; the message contains the reason."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit code."""
+    """Run the command, and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         settings = JobrunnerSettings()
@@ -83,7 +83,7 @@ def read_request(path: str, stdin: BinaryIO) -> RunRequest:
     try:
         return RunRequest.model_validate_json(content)
     except ValidationError as error:
-        raise BadRequestError(f"the request is not valid: {worded(error, RunRequest)}") from error
+        raise BadRequestError(f"the request is not valid: {describe_mistakes(error, RunRequest)}") from error
 
 
 async def _run_until_signal(

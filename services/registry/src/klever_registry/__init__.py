@@ -1,1 +1,1 @@
-"""Turns pushes into events; the model catalogue; the embedded OCI registry."""
+"""The embedded OCI registry, the model catalogue, and the events of pushes."""

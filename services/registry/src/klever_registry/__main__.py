@@ -8,5 +8,5 @@ from .app import build
 from .settings import RegistrySettings
 
 if __name__ == "__main__":
-    os.umask(0o077)  # models and accounts are for nobody else on this machine, also where files were made readable
+    os.umask(0o077)  # no other user of this machine may read models and accounts
     main("registry", RegistrySettings, build)

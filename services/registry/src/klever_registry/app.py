@@ -1,4 +1,4 @@
-"""The registry, put together."""
+"""Assembles the registry."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +17,7 @@ from kleverkit.loops import Loop
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverkit.tokens import Token
+from kleverproto import subjects
 from kleverproto.envelope import utc_now
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
@@ -28,14 +29,15 @@ from .adapters.local import (
     AccountsFile,
     Layout,
     LocalBlobs,
+    LocalCopies,
     LocalInventory,
     LocalLocks,
     LocalManifests,
-    LocalPolicyCopies,
     LocalUploads,
     NoAccounts,
     verify_bcrypt,
 )
+from .adapters.nats_announcements import NatsAnnouncements
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .domain.clocks import SteadyClock
 from .domain.logins import LoginLimits
@@ -43,10 +45,10 @@ from .handlers import build_router
 from .ports import (
     AccountSource,
     BlobStore,
+    Copies,
     Inventory,
     Locks,
     ManifestStore,
-    PolicyCopies,
     SignatureStore,
     Space,
     Uploads,
@@ -58,6 +60,7 @@ from .service.announcing import Announcer
 from .service.authorization import Authorization
 from .service.blobs import Blobs
 from .service.collecting import Collector, purge_uploads
+from .service.copies import ModelCopies
 from .service.deletions import Deletions
 from .service.distribution import Distribution
 from .service.embedded import Embedded
@@ -72,26 +75,27 @@ from .service.usage import ServedModels
 from .settings import RegistrySettings
 
 ANNOUNCERS = 8
-"""Tags that are announced at a time."""
+"""Number of tags that are announced concurrently."""
 
 
 @dataclass(frozen=True)
 class Stores:
-    """Where artifacts are kept."""
+    """The stores of artifacts."""
 
     blobs: BlobStore
     uploads: Uploads
     manifests: ManifestStore
     inventory: Inventory
     space: Space
-    policies: PolicyCopies
+    models: Copies[ModelDocument]
+    policies: Copies[ProjectDocument]
     locks: Locks
     problem: Callable[[], Awaitable[str | None]]
-    """Why nothing can be stored now, if so."""
+    """Returns the problem while nothing can be stored, or None."""
 
 
 def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> Stores:
-    """Artifacts on this machine's disk, whose age is judged by a clock that does not jump."""
+    """Create the stores on this machine's disk. Their ages are measured with a clock that does not jump."""
     layout = Layout(settings.data_dir)
     inventory = LocalInventory(layout)
     return Stores(
@@ -100,14 +104,23 @@ def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> S
         manifests=LocalManifests(layout),
         inventory=inventory,
         space=inventory,
-        policies=LocalPolicyCopies(layout.disk, settings.data_dir / "projects"),
+        models=LocalCopies(layout.disk, settings.data_dir / "catalogue", ModelDocument, _key_of_model),
+        policies=LocalCopies(layout.disk, settings.data_dir / "projects", ProjectDocument, _key_of_project),
         locks=LocalLocks(settings.data_dir / "locks" / "repositories"),
         problem=partial(layout.disk.problem, settings.min_free_bytes),
     )
 
 
+def _key_of_model(document: ModelDocument) -> str:
+    return document.spec.ref.key
+
+
+def _key_of_project(document: ProjectDocument) -> str:
+    return subjects.escape(document.spec.name)
+
+
 def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
-    """The service, ready to run."""
+    """Build the service."""
     accounts, check_accounts = _accounts(settings)
     runtime = _runtime(settings, accounts)
     steady = SteadyClock(clock)
@@ -115,12 +128,14 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     alarms = Alarms(runtime.metrics)
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
-    records = Records(documents, runtime.publisher, runtime.events, clock)
+    copies = ModelCopies(documents, stores.models, stores.locks)
+    announcements = NatsAnnouncements(runtime.client, runtime.publisher)
+    records = Records(documents, copies, runtime.publisher, announcements, runtime.events, clock)
     embedded = Embedded(stores.manifests, stores.blobs)
     announcer = Announcer(manifests=embedded, records=records, signatures=signatures, address=settings.address)
     lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
     external, scanners, scans = _follow(runtime, settings, records, alarms)
-    policies, restorer = _policies(runtime, settings, stores, scanners, documents, clock)
+    policies, restorer = _policies(runtime, settings, stores, scanners, records)
     reconciler = Reconciler(
         manifests=stores.manifests,
         records=records,
@@ -136,7 +151,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
     add_catalogue(runtime.web, reconciler)
     extractions = Extractions(records=records, signatures=signatures, external=external)
-    deletions = Deletions(distribution, documents, settings.address)
+    deletions = Deletions(distribution, records, settings.address)
     runtime.serve([build_router(extractions, policies, deletions)])
     runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS]
     compare = partial(reconciler.run, settings.reconcile_seconds)
@@ -163,13 +178,13 @@ def _policies(
     settings: RegistrySettings,
     stores: Stores,
     scanners: Sequence[Scanner],
-    models: NatsDocuments[ModelDocument],
-    clock: Callable[[], datetime],
+    records: Records,
 ) -> tuple[Policies, Restorer]:
     documents = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
-    policies = Policies(documents, runtime.publisher, runtime.events, clock, stores.policies, stores.locks)
+    policies = Policies(documents, runtime.publisher, runtime.events, records.clock, stores.policies, stores.locks)
     return policies, Restorer(
-        models=RememberedBucket(settings.data_dir / "buckets" / f"{MODELS_BUCKET.name}.json", models),
+        records=records,
+        models=RememberedBucket(settings.data_dir / "buckets" / f"{MODELS_BUCKET.name}.json", records.documents),
         policies=policies,
         scanners=scanners,
     )
@@ -191,12 +206,12 @@ def _limits(settings: RegistrySettings) -> Limits:
 
 
 def _accounts(settings: RegistrySettings) -> tuple[AccountSource | None, Check]:
-    """Who may use the registry; None where everybody may."""
+    """Return the accounts and their readiness check; None for a registry without authentication."""
     if settings.open:
         return None, _always_well
     if settings.accounts is None:
         return NoAccounts(), _always_well
-    source = AccountsFile(settings.accounts, may_come_later=settings.platform_password_file is not None)
+    source = AccountsFile(settings.accounts, is_optional=settings.platform_password_file is not None)
     return source, source.check
 
 
@@ -216,7 +231,7 @@ async def _always_well() -> str | None:
 def _follow(
     runtime: Runtime, settings: RegistrySettings, records: Records, alarms: Alarms
 ) -> tuple[dict[str, SignatureStore], list[Scanner], list[Loop]]:
-    """Keep the catalogue in step with the external registries: where the signatures of each are, and its scans."""
+    """Keep the catalogue up to date with the external registries. Returns their signatures, scanners and scan loops."""
     connection = RemoteConnection(default_root())
     runtime.web.cleanup_ctx.append(connection.opened)
     announcers: dict[str, Announcer] = {}
@@ -225,9 +240,9 @@ def _follow(
     scans: list[Loop] = []
     for host in settings.external_hosts:
         manifests = RemoteManifests(connection, host)
-        signatures[host] = beside = RemoteSignatures(connection, manifests)
+        signatures[host] = store = RemoteSignatures(connection, manifests)
         announcers[host] = announcer = Announcer(
-            manifests=manifests, records=records, signatures=beside, address=host, owns_names=False
+            manifests=manifests, records=records, signatures=store, address=host, owns_names=False
         )
         scanners.append(scanner := Scanner(host, manifests, announcer, records, alarms))
         runtime.loops += [announcer.run] * ANNOUNCERS
@@ -239,7 +254,7 @@ def _follow(
 def _sweepers(
     settings: RegistrySettings, stores: Stores, clock: Callable[[], datetime], lease: Lease
 ) -> tuple[Loop, Loop]:
-    """What removes things from the disk."""
+    """Return the loops that remove unused blobs and expired uploads."""
     collector = Collector(
         inventory=stores.inventory,
         manifests=stores.manifests,

@@ -1,4 +1,4 @@
-"""Errors of the distribution API: each has the code and the HTTP status that the OCI specification gives it."""
+"""Errors of the distribution API, with the codes and HTTP statuses of the OCI specification."""
 
 import math
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class DistributionError(PermanentError):
-    """A request that the registry refuses.
+    """A rejected request.
 
     Args:
-        message: what happened and what to do.
-        detail: data for programs, put into the error's `detail`.
-        headers: response headers that go with the refusal.
+        message: the problem and its remedy.
+        detail: data for programs, in the error's `detail`.
+        headers: headers of the response.
     """
 
     default_code = "unsupported"
@@ -33,61 +33,61 @@ class DistributionError(PermanentError):
 
 
 class NameInvalidError(DistributionError):
-    """The repository's name breaks the rules."""
+    """The name of the repository is invalid."""
 
     oci_code = "NAME_INVALID"
 
 
 class NameUnknownError(DistributionError):
-    """The registry has no such repository."""
+    """The repository does not exist."""
 
     oci_code = "NAME_UNKNOWN"
     status = 404
 
 
 class DigestInvalidError(DistributionError):
-    """A digest cannot be read, or the bytes are not what it says."""
+    """A digest is invalid, or does not match the bytes."""
 
     oci_code = "DIGEST_INVALID"
 
 
 class SizeInvalidError(DistributionError):
-    """More or fewer bytes came than were announced or are allowed."""
+    """The number of received bytes is not the announced or permitted one."""
 
     oci_code = "SIZE_INVALID"
 
 
 class TooLargeError(SizeInvalidError):
-    """A manifest or a blob is larger than this registry takes."""
+    """A manifest or blob exceeds the maximum size."""
 
     status = 413
 
 
 class BlobUnknownError(DistributionError):
-    """The repository has no such blob."""
+    """The blob does not exist in the repository."""
 
     oci_code = "BLOB_UNKNOWN"
     status = 404
 
 
 class UploadUnknownError(DistributionError):
-    """There is no such upload: it ended, was given up, or never began."""
+    """The upload does not exist: it is complete, was cancelled or removed, or never began."""
 
     oci_code = "BLOB_UPLOAD_UNKNOWN"
     status = 404
 
 
 class UploadInvalidError(DistributionError):
-    """A chunk cannot be read."""
+    """A chunk is invalid."""
 
     oci_code = "BLOB_UPLOAD_INVALID"
 
 
 class ChunkOutOfOrderError(UploadInvalidError):
-    """A chunk does not begin where the last one ended.
+    """A chunk does not start at the end of the last one.
 
     Args:
-        offset: bytes that the upload holds.
+        offset: number of bytes in the upload.
     """
 
     status = 416
@@ -98,43 +98,43 @@ class ChunkOutOfOrderError(UploadInvalidError):
 
 
 class RangeNotSatisfiableError(DistributionError):
-    """The part of the blob that was asked for does not exist."""
+    """The requested range of the blob does not exist."""
 
     oci_code = "SIZE_INVALID"
     status = 416
 
 
 class ManifestUnknownError(DistributionError):
-    """The repository has no such manifest or tag."""
+    """The manifest or tag does not exist in the repository."""
 
     oci_code = "MANIFEST_UNKNOWN"
     status = 404
 
 
 class ManifestInvalidError(DistributionError):
-    """The manifest cannot be read."""
+    """The manifest is invalid."""
 
     oci_code = "MANIFEST_INVALID"
 
 
 class ManifestBlobUnknownError(DistributionError):
-    """The manifest names something that the repository does not have."""
+    """The manifest refers to content that is not in the repository."""
 
     oci_code = "MANIFEST_BLOB_UNKNOWN"
 
 
 class UnsupportedError(DistributionError):
-    """The operation is not possible on this."""
+    """The operation is not supported."""
 
     status = 405
 
 
 class PageInvalidError(DistributionError):
-    """A list was asked for with a page size that is no number."""
+    """The page size of a list is not a number."""
 
 
 class UnauthorizedError(DistributionError):
-    """Nobody may do this without logging in, or the name or password is wrong."""
+    """The request requires a login, or the name or password is wrong."""
 
     oci_code = "UNAUTHORIZED"
     status = 401
@@ -144,11 +144,11 @@ class UnauthorizedError(DistributionError):
 
 
 class TooManyRequestsError(DistributionError):
-    """Too many were made, or are still open; another may succeed later.
+    """Too many requests were made, or too many uploads are open.
 
     Args:
-        message: what happened and what to do.
-        pause: seconds until then.
+        message: the problem and its remedy.
+        pause: seconds after which to retry.
     """
 
     oci_code = "TOOMANYREQUESTS"
@@ -159,34 +159,34 @@ class TooManyRequestsError(DistributionError):
 
 
 class DeniedError(DistributionError):
-    """The account may not do this."""
+    """The account does not have the right."""
 
     oci_code = "DENIED"
     status = 403
 
 
 class QuotaExceededError(DistributionError):
-    """The project may have no more."""
+    """The quota of the project is used up."""
 
     oci_code = "DENIED"
     status = 403
 
 
 class UnsupportedEncodingError(DistributionError):
-    """The body is compressed for the transfer, which the distribution API has no need of."""
+    """The body has a Content-Encoding, which the distribution API does not use."""
 
     status = 415
 
 
 class InUseError(DistributionError):
-    """What is to be deleted is served."""
+    """The version to be deleted is served."""
 
     oci_code = "DENIED"
     status = 409
 
 
 class UsageUnknownError(TransientError):
-    """Which models are served was not read yet, so that none can be deleted."""
+    """The served models are not known yet, so that no version can be deleted."""
 
     default_code = USAGE_UNKNOWN
     oci_code: ClassVar[str] = "UNAVAILABLE"
@@ -194,7 +194,7 @@ class UsageUnknownError(TransientError):
 
 
 class StorageError(TransientError):
-    """The registry's disk does not do what it should; nothing that a client does helps."""
+    """The registry's disk has failed. The client cannot solve the problem."""
 
     default_code = STORAGE
     oci_code: ClassVar[str] = "UNAVAILABLE"
@@ -202,23 +202,23 @@ class StorageError(TransientError):
 
 
 class StorageFullError(StorageError):
-    """The disk takes no more: it is full, read-only, or a quota is used up."""
+    """The disk is full or read-only, or its quota is used up."""
 
     oci_code = "INSUFFICIENT_STORAGE"
     status = 507
 
 
 class StorageLostError(StorageError):
-    """Something that was stored is not there, or cannot be read; nobody deleted it."""
+    """Stored content is missing or unreadable without a deletion."""
 
 
 class NotificationInvalidError(PermanentError):
-    """What another registry sent cannot be read."""
+    """A notification of another registry cannot be parsed."""
 
     default_code = UNKNOWN_PAYLOAD
 
 
 class NotificationRefusedError(PermanentError):
-    """A notification came without the secret that both sides must know."""
+    """A notification does not have the shared secret."""
 
     default_code = WRONG_SECRET

@@ -1,4 +1,4 @@
-"""Messages in: what became of jobs, what people want of projects and models."""
+"""Handlers of messages: outcomes of jobs, and requests for projects and models."""
 
 from typing import Any
 
@@ -20,23 +20,23 @@ from .service.policies import Policies
 
 
 def build_router(extractions: Extractions, policies: Policies, deletions: Deletions) -> NatsRouter:
-    """The handlers of this service."""
+    """Build the router with the handlers of this service."""
     router = NatsRouter()
 
     async def on_job_completed(event: Event[JobCompleted], message: NatsMessage) -> None:
-        await extractions.completed(event, _intent(event, message))
+        await extractions.record_result(event, _intent(event, message))
 
     async def on_job_failed(event: Event[JobFailed], message: NatsMessage) -> None:
-        await extractions.failed(event, _intent(event, message))
+        await extractions.record_failure(event, _intent(event, message))
 
     async def on_policy_requested(event: Event[ProjectPolicyRequested], message: NatsMessage) -> None:
-        await policies.requested(event, _intent(event, message))
+        await policies.handle_request(event, _intent(event, message))
 
     subscribe(router, streams.REGISTRY_COMPLETED, on_job_completed)
     subscribe(router, streams.REGISTRY_FAILED, on_job_failed)
 
     async def on_model_delete_requested(event: Event[ModelDeleteRequested]) -> None:
-        await deletions.requested(event.data)
+        await deletions.handle_request(event.data)
 
     subscribe(router, streams.REGISTRY_POLICIES, on_policy_requested)
     subscribe(router, streams.REGISTRY_DELETE, on_model_delete_requested)
@@ -44,6 +44,6 @@ def build_router(extractions: Extractions, policies: Policies, deletions: Deleti
 
 
 def _intent(event: Event[Any], message: NatsMessage) -> Intent:
-    """The event's place in its stream: what is handled later may have been sent before."""
+    """Return the event's ids and sequence. The sequence orders events, which may be handled in another order."""
     sequence = Delivery.of(message).sequence
     return Intent(sequence=sequence, event_id=event.id, correlation_id=event.correlation_id or event.id)

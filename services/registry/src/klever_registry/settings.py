@@ -1,4 +1,4 @@
-"""What an operator may set for the registry."""
+"""Settings of the registry."""
 
 import ipaddress
 from pathlib import Path
@@ -17,44 +17,44 @@ class RegistrySettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="KLEVER_REGISTRY_", extra="ignore", use_attribute_docstrings=True)
 
     port: Annotated[int, Field(ge=0, le=65535)] = 5000
-    """Port on which the registry is served; 0 lets the system choose and needs `public_address`."""
+    """Port on which the registry is served; 0 lets the system choose and requires `public_address`."""
     data_dir: Path = Field(default_factory=lambda: home_directory() / "registry")
-    """Where blobs and manifests lie. One file system, since blobs are shared by hard links."""
+    """Directory of blobs and manifests. It must be a single file system, because blobs are shared by hard links."""
     min_free_mib: Annotated[float, Field(ge=0)] = 64.0
-    """With less free space at `data_dir` the registry is not ready: pushes are about to fail."""
+    """Minimum free space at `data_dir`. With less, the registry is not ready, because pushes are about to fail."""
     public_address: str | None = None
-    """host:port under which the platform's services pull from here; host and port of this service by default."""
+    """host:port from which the platform's services pull; by default host and port of this service."""
     accounts: Path | None = None
-    """File of those who may pull and push, which `klever registry account add` writes. It must be there at the start,
-    unless there is a `platform_password_file`; then the first account counts as soon as it is added."""
+    """File of the accounts, which `klever registry account add` writes. It must exist at the start, unless
+    `platform_password_file` is set; accounts that are added later are valid immediately."""
     platform_password_file: Path | None = None
-    """File with the password of the user `klever`, which may do everything: the platform's own, as `klever up` makes
+    """File with the password of the user `klever`, the platform's own account with all rights. `klever up` creates
     it."""
     open: bool = False
-    """Let everybody pull, push and delete; only loopback is served. Without this there must be `accounts` or a
-    `platform_password_file`."""
+    """Disable authentication: all requests may pull, push and delete. Only loopback is served. Otherwise `accounts` or
+    `platform_password_file` is required."""
     reconcile_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Pause between two comparisons of the registry with the catalogue."""
     max_manifest_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
-    """Largest manifest that is taken; each is held in memory."""
+    """Maximum size of a manifest. Manifests are held in memory."""
     max_blob_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**3
-    """Largest blob that is taken."""
+    """Maximum size of a blob."""
     max_uploads: Annotated[int, Field(ge=1)] = 1000
-    """Uploads of a project that may be open at a time."""
+    """Maximum number of open uploads of a project."""
     project_quota_bytes: Annotated[int, Field(gt=0)] | None = None
-    """What each project may have that the accounts give no quota of its own; without it as much as the disk takes."""
+    """Quota of each project that has none in `accounts`; unlimited by default."""
     upload_ttl_hours: Annotated[float, Field(gt=0)] = 24.0
-    """An upload to which nothing was added for this long is removed."""
+    """Time without new bytes after which an upload is removed."""
     collect_seconds: Annotated[float, Field(gt=0)] = 3600.0
     """Pause between two rounds of garbage collection."""
     collect_grace_hours: Annotated[float, Field(gt=0)] = 24.0
-    """A blob that no manifest names is removed when nobody used it for this long; longer than any push takes."""
+    """Time without a use after which an unreferenced blob is removed. It must be longer than any push."""
     external_registries: str = ""
-    """host or host:port of other registries whose models belong to the catalogue too, comma-separated."""
+    """host or host:port of external registries whose models are in the catalogue, too, comma-separated."""
     external_scan_seconds: Annotated[float, Field(gt=0)] = 300.0
     """Pause between two comparisons of an external registry with the catalogue."""
     webhook_secret: SecretStr | None = None
-    """What external registries send as Authorization header with their notifications; none are taken without."""
+    """Authorization header of external registries' notifications. Without it, no notifications are accepted."""
 
     @model_validator(mode="after")
     def _open_only_where_asked_for(self) -> Self:
@@ -62,8 +62,8 @@ class RegistrySettings(ServiceSettings):
         if self.open == has_logins:
             raise ValueError(
                 "set KLEVER_REGISTRY_ACCOUNTS=<file>, which `klever registry account add` writes, or "
-                "KLEVER_REGISTRY_PLATFORM_PASSWORD_FILE=<file>, or both; or else KLEVER_REGISTRY_OPEN=1, which lets "
-                "everybody on this machine pull, push and delete"
+                "KLEVER_REGISTRY_PLATFORM_PASSWORD_FILE=<file>, or both; or else KLEVER_REGISTRY_OPEN=1, with which "
+                "all users of this machine may pull, push and delete"
             )
         return self
 
@@ -71,7 +71,7 @@ class RegistrySettings(ServiceSettings):
     def _open_only_on_loopback(self) -> Self:
         if self.open and not _is_loopback(self.host):
             raise ValueError(
-                f"the registry is not open to everybody on {self.host}, which others may reach: set "
+                f"KLEVER_REGISTRY_OPEN disables authentication, and other machines may reach {self.host}: set "
                 "KLEVER_REGISTRY_HOST=127.0.0.1, or KLEVER_REGISTRY_ACCOUNTS=<file> in place of KLEVER_REGISTRY_OPEN"
             )
         return self
@@ -86,7 +86,7 @@ class RegistrySettings(ServiceSettings):
 
     @property
     def address(self) -> str:
-        """host:port that is written into events and documents."""
+        """host:port in events and documents."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_address or f"{host}:{self.port}"
 

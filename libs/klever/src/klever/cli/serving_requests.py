@@ -84,7 +84,7 @@ def request_change(options: RequestOptions, name: str, send: SendRequest) -> Ser
             requested = await send(client)
         except ApiError as error:
             if error.code == NOT_FOUND:
-                raise nothing_served(name, options.namespace) from error
+                raise serving_not_found(name, options.namespace) from error
             raise
         if options.within is None:
             return requested
@@ -102,12 +102,12 @@ def find_serving(server: str | None, name: str, namespace: str) -> ServingDocume
     async def find(client: "KleverClient") -> ServingDocument:
         serving = await client.serving(name, namespace)
         if serving is None:
-            raise nothing_served(name, namespace)
+            raise serving_not_found(name, namespace)
         return serving
 
     return call(server, find)
 
 
-def nothing_served(name: str, namespace: str) -> InputError:
+def serving_not_found(name: str, namespace: str) -> InputError:
     """Return the error for a serving that does not exist."""
     return InputError(f"serving {name} not found in namespace {namespace}. List servings with `klever get`")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from klever.progress import UNTAKEN
+from klever.progress import ACCEPTED
 
 PATIENCE_SECONDS = 3.0
 """Waiting for the deployer is not shown if it is shorter than this."""
@@ -32,7 +32,7 @@ class Steps:
 
     def __call__(self, step: str) -> None:
         """Show the step that the serving waits for."""
-        if self._quiet or (step == UNTAKEN and self._clock() - self._began < PATIENCE_SECONDS):
+        if self._quiet or (step == ACCEPTED and self._clock() - self._began < PATIENCE_SECONDS):
             return
         self._spin(step)
         kind = _kind(step)

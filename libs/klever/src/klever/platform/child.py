@@ -31,7 +31,7 @@ class Child:
         self.part = part
         self.process = process
         self.begun = time.monotonic()
-        self.running = Running.of(process.pid, part.url)
+        self.running = Running.from_pid(process.pid, part.url)
         self._log = log
 
     @classmethod

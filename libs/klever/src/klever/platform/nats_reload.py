@@ -46,10 +46,10 @@ def admitted(url: str, seed: str, request: str, reload: Callable[[], object], wi
         reload: lets the server reload its configuration.
         within: timeout in seconds.
     """
-    return asyncio.run(_admitted(url, seed, request, reload, time.monotonic() + within))
+    return asyncio.run(_retry_connection(url, seed, request, reload, time.monotonic() + within))
 
 
-async def _admitted(url: str, seed: str, request: str, reload: Callable[[], object], deadline: float) -> bool:
+async def _retry_connection(url: str, seed: str, request: str, reload: Callable[[], object], deadline: float) -> bool:
     while time.monotonic() < deadline:
         try:
             await _ask(url, seed, request)
@@ -66,11 +66,11 @@ async def _admitted(url: str, seed: str, request: str, reload: Callable[[], obje
 async def _ask(url: str, seed: str, request: str) -> None:
     client = Client()
     try:
-        await client.connect(url, nkeys_seed_str=seed, allow_reconnect=False, error_cb=_raised_anyway)
+        await client.connect(url, nkeys_seed_str=seed, allow_reconnect=False, error_cb=_ignore_error)
         await client.request(request, timeout=2)
     finally:
         await client.close()
 
 
-async def _raised_anyway(_error: Exception) -> None:
+async def _ignore_error(_error: Exception) -> None:
     """Ignore the error: `connect` raises it as well."""

@@ -25,7 +25,7 @@ class Running:
     """The reason if it cannot be restarted; retries continue."""
 
     @classmethod
-    def of(cls, pid: int, url: str = "") -> "Running":
+    def from_pid(cls, pid: int, url: str = "") -> "Running":
         """Return the process with this id. If it has exited, the result matches no process."""
         return cls(pid, identity(pid) or "", url)
 

@@ -85,8 +85,8 @@ class Supervisor:
             keepers: list[asyncio.Task[None]] = []
             try:
                 await self._start_all()
-                keepers = [asyncio.create_task(self._keep(part)) for part in self._parts]
-                keepers.append(asyncio.create_task(self._look_after_files()))
+                keepers = [asyncio.create_task(self._keep_running(part)) for part in self._parts]
+                keepers.append(asyncio.create_task(self._maintain_files()))
                 yield
             finally:
                 for keeper in keepers:
@@ -124,7 +124,7 @@ class Supervisor:
         self._write_state()
         return child
 
-    async def _keep(self, part: Part) -> None:
+    async def _keep_running(self, part: Part) -> None:
         """Restart the process whenever it exits, with increasing pauses if it exits soon."""
         pause = FIRST_PAUSE
         while True:
@@ -155,7 +155,7 @@ class Supervisor:
             with suppress(OSError):
                 self._reporter.ready(part, time.monotonic() - started)
 
-    async def _look_after_files(self) -> None:
+    async def _maintain_files(self) -> None:
         """Rotate large logs, and retry to write the state if the disk was full."""
         while True:
             for log in self._home.logs.glob("*.log"):
@@ -179,7 +179,7 @@ class Supervisor:
             name: replace(child.running, failure=self._failures.get(name, "")) for name, child in self._children.items()
         }
         try:
-            supervisor = Running.of(os.getpid())
+            supervisor = Running.from_pid(os.getpid())
             state = PlatformState(supervisor, self._urls, running, self._ready, self._allow_commands)
             state.write(self._home.state)
         except OSError:

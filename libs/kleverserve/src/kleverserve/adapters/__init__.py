@@ -1,1 +1,1 @@
-"""One module per model format, each with a `load`; imported only when its format is chosen."""
+"""One module for each model format, with a function `load`. A module is imported only if its format is served."""

@@ -1,10 +1,11 @@
 """CatBoost models, `.cbm` or JSON.
 
-Models of numbers take one matrix; those with features of categories or text take one input for each feature.
+Models with only numerical features have one matrix as input. Models with features of categories or text have one input
+for each feature.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,10 +28,10 @@ LABELS, PROBABILITIES = "predict", "predict_proba"
 
 
 def load(directory: Path, *, threads: int) -> "CatBoostModel":
-    """Load the CatBoost model in `directory`; one run may use `threads` threads.
+    """Load the CatBoost model in `directory`; one run uses at most `threads` threads.
 
     Raises:
-        ModelLoadError: there is not exactly one, or CatBoost cannot load it.
+        ModelLoadError: there is not exactly one model file, or CatBoost cannot load it.
     """
     file = CATBOOST.file(directory)
     kind = "json" if file.read_bytes()[:1] == b"{" else "cbm"
@@ -45,7 +46,7 @@ def load(directory: Path, *, threads: int) -> "CatBoostModel":
 
 
 class CatBoostModel:
-    """A CatBoost model as a `Model`: numbers FP32, in which NaN is a missing value, categories and text BYTES."""
+    """A CatBoost model as a `Model`. Numbers are FP32, where NaN is a missing value; categories and text are BYTES."""
 
     platform = "catboost_model"
     row_wise = True
@@ -81,7 +82,7 @@ class CatBoostModel:
     def _run(self, method: str, rows: Array) -> Array:
         with running():
             values = np.asarray(getattr(self._model, method)(rows, thread_count=self._threads))
-        # Labels of several classes come as a column.
+        # labels of several classes are a column
         return values[:, 0] if method == LABELS and values.ndim > 1 and values.shape[1] == 1 else values
 
     def _trial_columns(self) -> Array:

@@ -1,6 +1,6 @@
-"""What the user says of a model's inputs and outputs: `signature` in the ormbfile.yaml beside the model's directory.
+"""The inputs and outputs that the user declares: `signature` in the ormbfile.yaml beside the model's directory.
 
-Some formats keep no names, types or shapes of tensors, so that only the user can declare them.
+Some formats contain no names, types or shapes of tensors, so that users must declare them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,27 +23,27 @@ _TEXT = frozenset({"str", "string", "object", "bytes"})
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One tensor as the user declares it; None for what is left out."""
+    """A declared tensor; omitted fields are None."""
 
     name: str
     datatype: Datatype | None = None
     shape: tuple[int, ...] | None = None
-    """-1 where any length will do."""
+    """-1 is a dimension of any length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """All that is declared; empty where nothing is."""
+    """The declared signature; empty if nothing is declared."""
 
     inputs: tuple[Declared, ...] = ()
     outputs: tuple[Declared, ...] = ()
 
 
 def declared_signature(directory: Path) -> Signature:
-    """The signature in the ormbfile.yaml beside the model's `directory`; an empty one where there is no such file.
+    """Read the signature in the ormbfile.yaml beside the model's `directory`; empty if the file does not exist.
 
     Raises:
-        ModelLoadError: the file is not YAML, or its signature is no list of tensors with names.
+        ModelLoadError: the file is not YAML, or its signature is not a list of named tensors.
     """
     file = directory.parent / FILE_NAME
     if not file.is_file():
@@ -72,7 +72,7 @@ def _tensors(entries: object, where: str) -> tuple[Declared, ...]:
 
 
 def _tensor(entry: Mapping[str, Any], where: str) -> Declared:
-    # The platform writes dType and size, as its predecessors did; their users wrote dtype too.
+    # The platform and its predecessors write dType and size; users also write dtype.
     dtype, size = entry.get("dType", entry.get("dtype")), entry.get("size", entry.get("shape"))
     name = entry["name"]
     return Declared(

@@ -1,7 +1,7 @@
-"""Programs of torch.export (.pt2), run by PyTorch on the CPU; names, types and shapes are those of the export."""
+"""Programs of torch.export (.pt2), run by PyTorch on the CPU, with the names, types and shapes of the export."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +21,10 @@ from .torch_model import DATATYPES, TorchModel, flattened, use_threads
 
 
 def load(directory: Path, *, threads: int) -> TorchModel:
-    """Load the exported program in `directory`; one run may use `threads` threads.
+    """Load the exported program in `directory`; one run uses at most `threads` threads.
 
     Raises:
-        ModelLoadError: there is not exactly one, PyTorch cannot load it, or V2 cannot carry what it takes.
+        ModelLoadError: there is not exactly one, PyTorch cannot load it, or V2 cannot represent its inputs.
     """
     file = EXPORTED_PROGRAM.file(directory)
     use_threads(threads)
@@ -43,7 +43,7 @@ def load(directory: Path, *, threads: int) -> TorchModel:
 
 
 def _without_repeats(call: Callable[..., Any], names: list[str]) -> Callable[..., list[Any]]:
-    """A result that is returned twice is one output: it has one name."""
+    """Merge results that are returned twice: they have the same name, and are one output."""
     places = [names.index(name) for name in dict.fromkeys(names)]
 
     def distinct(*inputs: Any) -> list[Any]:
@@ -55,6 +55,6 @@ def _without_repeats(call: Callable[..., Any], names: list[str]) -> Callable[...
 
 def _spec(name: str, value: Any) -> TensorSpec:
     if not isinstance(value, torch.Tensor) or value.dtype not in DATATYPES:
-        raise ModelLoadError(f"'{name}' is no tensor of a type that V2 has, so the program cannot be served")
+        raise ModelLoadError(f"'{name}' is not a tensor of a type that V2 supports, so the program cannot be served")
     shape = tuple(length if isinstance(length, int) else -1 for length in value.shape)
     return TensorSpec(name, DATATYPES[value.dtype], shape)

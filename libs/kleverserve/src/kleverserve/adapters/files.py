@@ -1,4 +1,4 @@
-"""A model's file for engines that go by its name, and what an engine said in many lines in one."""
+"""File names with the suffix that an engine requires, and error messages on one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 @contextmanager
 def called(file: Path, suffix: str) -> Iterator[Path]:
-    """Inside, a path to the file whose name ends in `suffix`: the file's own, or a link in a private directory."""
+    """Yield a path to the file that ends in `suffix`: its own path, or a link in a private directory."""
     if file.name.endswith(suffix):
         yield file
         return
@@ -19,5 +19,5 @@ def called(file: Path, suffix: str) -> Iterator[Path]:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, without its line breaks; its type where it says nothing."""
+    """Return the message of an error without line breaks, or its type if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__

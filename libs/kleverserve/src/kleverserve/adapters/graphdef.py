@@ -1,6 +1,6 @@
 """Frozen TensorFlow graphs, run by OpenVINO without TensorFlow.
 
-Inputs and outputs are called as their nodes: the placeholders, and the nodes that no other node takes.
+Inputs and outputs have the names of nodes: inputs are the placeholders, outputs the nodes that no other node uses.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from .openvino_model import OpenVinoModel, compiled
 
 
 def load(directory: Path, *, threads: int) -> OpenVinoModel:
-    """Load the graph in `directory`; one run may use `threads` threads.
+    """Load the graph in `directory`; one run uses at most `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or OpenVINO cannot run it.

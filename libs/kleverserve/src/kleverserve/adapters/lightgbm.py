@@ -1,7 +1,7 @@
-"""LightGBM boosters in their text format; the output is what `Booster.predict` gives."""
+"""LightGBM boosters in their text format; the output is the result of `Booster.predict`."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ OUTPUT = "predict"
 
 
 def load(directory: Path, *, threads: int) -> "LightGbmModel":
-    """Load the booster in `directory`; one run may use `threads` threads.
+    """Load the booster in `directory`; one run uses at most `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or LightGBM cannot load it.
@@ -58,7 +58,10 @@ class LightGbmModel:
 
 
 class _Silent:
-    """LightGBM writes to stdout, where the server's log goes; what matters it raises."""
+    """A logger that discards messages: LightGBM writes them to stdout, the log of the server.
+
+    Errors are raised anyway.
+    """
 
     def info(self, message: str) -> None:
         """Discard the message."""

@@ -1,4 +1,4 @@
-"""What models of tables share: a matrix of features comes in, and outputs whose shapes one trial run shows."""
+"""Shared by models of tables: the input is a matrix of features, and the shapes of outputs come from a trial run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,37 +14,37 @@ _BY_KIND = {"b": Datatype.BOOL, "i": Datatype.INT64, "u": Datatype.INT64, "f": D
 
 
 def names_parameter(key: str, names: Sequence[object]) -> dict[str, str]:
-    """A parameter that lists names, as JSON text: the protocol's parameters are scalars."""
+    """Return a parameter with a list of names as JSON text, since the protocol's parameters are scalars."""
     return {key: orjson.dumps(list(names), option=orjson.OPT_SERIALIZE_NUMPY, default=str).decode()}
 
 
 def matrix_input(columns: int, datatype: Datatype, names: Sequence[str] | None = None) -> TensorSpec:
-    """One row for each instance; `features` names the columns where the model knows names."""
+    """Describe a matrix with one row for each instance; `features` contains the names of the columns, if known."""
     parameters = names_parameter("features", names) if names else {}
     return TensorSpec(INPUT, datatype, (-1, columns), parameters)
 
 
 def observed_output(name: str, values: Array, parameters: Mapping[str, str] | None = None) -> TensorSpec:
-    """How to declare an output of which `values` are the result for some rows."""
+    """Describe an output from its `values` in a trial run."""
     return TensorSpec(name, datatype_of(values), (-1, *values.shape[1:]), parameters or {})
 
 
 def datatype_of(values: Array) -> Datatype:
-    """The protocol's type for an engine's numbers or labels; what is neither goes as text."""
+    """Return the protocol's datatype for numbers or labels of an engine; BYTES for anything else."""
     if values.dtype == np.float32:
         return Datatype.FP32
     return _BY_KIND.get(values.dtype.kind, Datatype.BYTES)
 
 
 def as_declared(values: Array, spec: TensorSpec) -> Array:
-    """An engine's result as the output was declared.
+    """Convert a result of an engine to the declared type.
 
     Raises:
-        ExecutionError: it has another type than in the trial run.
+        ExecutionError: its type differs from the type in the trial run.
     """
     try:
         if spec.datatype is Datatype.BYTES:
             return values.astype(str).astype(object)
         return values.astype(NUMPY_TYPES[spec.datatype], copy=False)
     except (TypeError, ValueError) as error:
-        raise ExecutionError(f"output '{spec.name}' is no {spec.datatype}: {error}") from error
+        raise ExecutionError(f"output '{spec.name}' is not {spec.datatype}: {error}") from error

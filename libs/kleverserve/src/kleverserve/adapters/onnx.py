@@ -1,9 +1,9 @@
 """ONNX models, run by onnxruntime on the CPU.
 
 Classifiers converted by skl2onnx end in a ZipMap: their probabilities are a sequence with one map from class to number
-per row. They are served as one FP32 tensor [-1, number of classes]; the parameter `classes` names its columns as a
-JSON list, learned from one run on zeros when the model is loaded. Other outputs that are no tensors cannot be
-expressed in the protocol: they are left out, with a warning in the log, as long as another output remains.
+per row. They are served as one FP32 tensor [-1, number of classes]; the parameter `classes` is a JSON list with the
+names of its columns, from one run on zeros when the model is loaded. The protocol cannot represent other outputs that
+are not tensors: they are omitted with a warning in the log if at least one output remains.
 """
 
 import logging
@@ -24,7 +24,7 @@ from modelfiles.recognition import ONNX
 
 log = logging.getLogger(__name__)
 
-FATAL_ONLY = 4  # onnxruntime repeats on stderr what it raises; we report what it raises
+FATAL_ONLY = 4  # onnxruntime also prints the errors that it raises, and those are reported
 
 DATATYPES = {
     "tensor(bool)": Datatype.BOOL,
@@ -47,10 +47,10 @@ ClassKeys: TypeAlias = list[int] | list[str]
 
 
 def load(directory: Path, *, threads: int) -> "OnnxModel":
-    """Load the model in `directory`; one run may use `threads` threads.
+    """Load the model in `directory`; one run uses at most `threads` threads.
 
     Raises:
-        ModelLoadError: there is not exactly one, onnxruntime refuses it, or the protocol cannot express it.
+        ModelLoadError: there is not exactly one, onnxruntime rejects it, or the protocol cannot represent its tensors.
     """
     return OnnxModel(_session(ONNX.file(directory), threads))
 
@@ -59,12 +59,12 @@ class OnnxModel:
     """An onnxruntime session as a `Model`.
 
     Raises:
-        ModelLoadError: an input, or every output, is something the protocol cannot express.
+        ModelLoadError: the protocol cannot represent an input, or any of the outputs.
     """
 
     platform = "onnxruntime_onnx"
     row_wise = False
-    """A graph does not show what its first dimension means."""
+    """A graph does not show the meaning of its first dimension."""
     example = None
 
     def __init__(self, session: ort.InferenceSession) -> None:
@@ -84,8 +84,8 @@ class OnnxModel:
         try:
             return list(self._session.run(outputs, inputs))
         except (InvalidArgument, ValueError) as error:
-            raise InvalidRequestError(f"the model refuses the inputs: {one_line(error)}") from error
-        except Exception as error:  # onnxruntime's errors share no base class
+            raise InvalidRequestError(f"the model rejects the inputs: {one_line(error)}") from error
+        except Exception as error:  # onnxruntime's errors have no common base class
             raise ExecutionError(f"the model failed: {one_line(error)}") from error
 
     def _learn_classes(self) -> dict[str, ClassKeys]:
@@ -107,7 +107,7 @@ class OnnxModel:
             elif node.type in DATATYPES:
                 specs.append(TensorSpec(node.name, DATATYPES[node.type], _shape(node.shape)))
             else:
-                log.warning("output '%s' is a %s and is not served: V2 has only tensors", node.name, node.type)
+                log.warning("output '%s' is a %s and is not served: V2 supports only tensors", node.name, node.type)
         if not specs:
             raise ModelLoadError("none of the model's outputs is a tensor, so nothing can be served")
         return specs
@@ -119,26 +119,29 @@ def _session(file: Path, threads: int) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = FATAL_ONLY
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # whatever the file is called
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # regardless of the name of the file
     try:
         return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no base class
+    except Exception as error:  # onnxruntime's errors have no common base class
         raise ModelLoadError(f"onnxruntime cannot load {file}: {one_line(error)}") from error
 
 
 def _input(node: ort.NodeArg) -> TensorSpec:
     if node.type not in DATATYPES:
-        raise ModelLoadError(f"input '{node.name}' is a {node.type}, which V2 cannot carry: it has only tensors")
+        raise ModelLoadError(f"input '{node.name}' is a {node.type}, but V2 supports only tensors")
     return TensorSpec(node.name, DATATYPES[node.type], _shape(node.shape))
 
 
 def _shape(shape: Sequence[int | str | None]) -> tuple[int, ...] | None:
-    """Symbolic and open dimensions are -1; onnxruntime gives `[]` for scalars and for unknown rank alike."""
+    """Return a shape in which symbolic and open dimensions are -1.
+
+    None for `[]`, which is a scalar or an unknown rank.
+    """
     return tuple(length if isinstance(length, int) else -1 for length in shape) or None
 
 
 def _class_output(name: str, classes: ClassKeys) -> TensorSpec:
-    # The protocol's parameters are strings, numbers or booleans, so the list goes as JSON text.
+    # parameters of the protocol are scalars, so the list is JSON text
     names = orjson.dumps(classes).decode()
     return TensorSpec(name, Datatype.FP32, (-1, len(classes)), {"classes": names})
 
@@ -147,7 +150,7 @@ def _probabilities(rows: Any, classes: ClassKeys, *, name: str) -> Array:
     try:
         table = [[row[key] for key in classes] for row in rows]
     except KeyError as error:
-        raise ExecutionError(f"a row of output '{name}' lacks the class {error}") from error
+        raise ExecutionError(f"a row of output '{name}' has no value for class {error}") from error
     return np.array(table, dtype=np.float32).reshape(len(table), len(classes))
 
 

@@ -1,4 +1,4 @@
-"""Models in OpenVINO's own format: an `.xml` with the weights in a `.bin` beside it."""
+"""Models in OpenVINO's own format: an `.xml` file, and a `.bin` file with the weights."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from .openvino_model import OpenVinoModel, compiled
 
 
 def load(directory: Path, *, threads: int) -> OpenVinoModel:
-    """Load the model in `directory`; one run may use `threads` threads.
+    """Load the model in `directory`; one run uses at most `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or OpenVINO cannot run it.

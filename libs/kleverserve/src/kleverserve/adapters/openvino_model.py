@@ -1,10 +1,10 @@
-"""What the formats that OpenVINO reads share: a model compiled for the CPU, in full float32.
+"""Shared by the formats that OpenVINO reads: a model compiled for the CPU, with float32 precision.
 
-Without the hint for the precision some processors compute in bfloat16, which changes the fourth digit of an answer.
+Without the hint for the precision, some processors compute in bfloat16, which changes the fourth digit of results.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import os
 import threading
@@ -40,21 +40,21 @@ DATATYPES = {
 }
 
 SINK = "/sink_port_"
-"""Between the name of a result and its number, in the name of its node."""
+"""The text between the name of a result and its number in the name of its node."""
 
 PLACES = 2
-"""The output of Unique that says where among the unique values each of the given ones is."""
+"""The output of Unique with the position of each value among the unique values."""
 
 Name = Callable[[str], str]
-"""From OpenVINO's name of a tensor to the one that clients of the original know."""
+"""Maps OpenVINO's name of a tensor to the name in the original model."""
 
 
 def compiled(file: Path, directory: Path, *, threads: int, name: Name = str) -> "tuple[Any, Name, int]":
-    """Read a model and compile it; one run may use `threads` threads, and the cores limit how many run at once.
+    """Read and compile a model.
 
-    The number says how many outputs are the model's own; what OpenVINO has to compute besides comes after them.
-
-    An input whose rank the file leaves open gets the shape that ormbfile.yaml declares.
+    One run uses at most `threads` threads, and the cores limit the number of parallel runs. The result contains the
+    number of outputs of the model itself; OpenVINO needs additional outputs after them. An input of unknown rank gets
+    the shape that ormbfile.yaml declares.
 
     Raises:
         ModelLoadError: OpenVINO cannot read or run the model.
@@ -70,17 +70,17 @@ def compiled(file: Path, directory: Path, *, threads: int, name: Name = str) -> 
         model = core.read_model(str(file))
         _give_ranks(model, declared_signature(directory).inputs, name)
         outputs = len(model.outputs)
-        _have_places_computed(model)
+        _output_unique_positions(model)
         return core.compile_model(model, "CPU", hints), name, outputs
     except RuntimeError as error:
         raise ModelLoadError(f"OpenVINO cannot load {file}: {one_line(error)}") from error
 
 
 class OpenVinoModel:
-    """A compiled model as a `Model`; each thread that predicts has an infer request of its own.
+    """A compiled model as a `Model`. Each thread that predicts has a separate infer request.
 
     Raises:
-        ModelLoadError: an input or output has an element type that the protocol lacks.
+        ModelLoadError: the protocol does not support the element type of an input or output.
     """
 
     row_wise = False
@@ -117,7 +117,7 @@ def _give_ranks(model: Any, declared: Sequence[Declared], name: Name) -> None:
         shape = known.get(called)
         if shape is None:
             raise ModelLoadError(
-                f"the file does not contain how many dimensions input '{called}' has: "
+                f"the number of dimensions of input '{called}' is not in the file: "
                 f"declare its name and size in {FILE_NAME}, under signature.inputs"
             )
         shapes[port] = openvino.PartialShape(list(shape))
@@ -125,15 +125,15 @@ def _give_ranks(model: Any, declared: Sequence[Declared], name: Name) -> None:
         model.reshape(shapes)
 
 
-def _have_places_computed(model: Any) -> None:
-    """Ask every Unique for the place of each value: where nothing does, the values that OpenVINO gives are wrong."""
+def _output_unique_positions(model: Any) -> None:
+    """Make the positions of each Unique an output: if they are unused, OpenVINO computes wrong values."""
     places = [node.output(PLACES) for node in model.get_ops() if node.get_type_name() == "Unique"]
     if unused := [port for port in places if not port.get_target_inputs()]:
         model.add_outputs(unused)
 
 
 def _name(port: Any, name: Name) -> str:
-    """Of several names of a tensor, the one that its node has too; a result's node has it with a number."""
+    """Return the tensor's name that is also the name of its node, without the number that nodes of results have."""
     node, names = str(port.get_node().get_friendly_name()), {str(each) for each in port.get_names()}
     own = node.rpartition(SINK)[0] or node
     return name(own if own in names else min(names, default=node))
@@ -142,7 +142,7 @@ def _name(port: Any, name: Name) -> str:
 def _describe(port: Any, name: Name) -> TensorSpec:
     kind, called = port.get_element_type().get_type_name(), _name(port, name)
     if kind not in DATATYPES:
-        raise ModelLoadError(f"'{called}' holds elements of type {kind}, which V2 does not have")
+        raise ModelLoadError(f"'{called}' holds elements of type {kind}, which V2 does not support")
     shape = port.get_partial_shape()
     if shape.rank.is_dynamic:
         return TensorSpec(called, DATATYPES[kind], None)

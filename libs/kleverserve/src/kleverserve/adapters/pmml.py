@@ -1,13 +1,13 @@
-"""PMML documents, scored by PMML4S in a JVM inside this process, so that it ends when the process ends, however.
+"""PMML documents, scored by PMML4S in a JVM inside this process, so that both always exit together.
 
-One input for each active field, one value for each row; null in a field of numbers is a missing value. Outputs are the
-document's own: the fields that it declares as outputs, and the targets that none of these shows. What PMML4S adds to
-them (the probability of the winner, of each class where the document declares none) is served only where the document
-names neither outputs nor targets.
+There is one input for each active field, with one value for each row; null in a numeric field is a missing value.
+Outputs are the output fields that the document declares, and the targets that none of these fields shows. PMML4S adds
+further outputs (the probability of the winner, and of each class if the document declares none). They are served only
+if the document declares neither outputs nor targets.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import os
 import re
@@ -37,13 +37,13 @@ DATATYPES = {
     "integer": Datatype.INT64,
     "boolean": Datatype.BOOL,
 }
-"""What is not here, such as dates, goes as text."""
+"""All other types, such as dates, are text."""
 VALUE = "predictedValue"
 """The feature of an output that shows a target."""
 PREDICTED = "predicted_"
-"""Before the name of a target: how PMML4S calls what it predicts of it."""
+"""PMML4S's prefix for the prediction of a target."""
 JVM_OPTIONS = ("-Xrs",)
-"""Leaves the signals to the server."""
+"""Leaves signals to the server."""
 
 
 def load(directory: Path, *, threads: int) -> "PmmlModel":  # noqa: ARG001 - PMML4S scores in the caller's thread
@@ -88,7 +88,7 @@ class PmmlModel:
         }
 
     def _score(self, rows: Sequence[Sequence[object]]) -> dict[str, list[Any]]:
-        # One call with all rows as JSON: a call into Java for each value costs more than scoring it.
+        # One call with all rows as JSON, since a call into Java for each value costs more than scoring it.
         question = orjson.dumps({"columns": [spec.name for spec in self.inputs], "data": rows}).decode()
         with running():
             answer = orjson.loads(str(self._model.predict(question)))
@@ -100,15 +100,15 @@ def _start_jvm() -> None:
         return
     try:
         PMMLContext.getOrCreate(gateway="jpype", java_opts=list(JVM_OPTIONS))
-    except Exception as error:  # whatever stands in the way of Java, it is the same to the user
+    except Exception as error:  # all causes look the same to the user
         home = os.environ.get("JAVA_HOME", "not set")
         raise ModelLoadError(f"Java cannot be started (JAVA_HOME is {home}): {one_line(error)}") from error
 
 
 def _outputs(model: Any, document: str) -> Mapping[str, TensorSpec]:
-    """What PMML4S calls each output, and how it is served: what the document declares, then its targets.
+    """Map PMML4S's names of the outputs to tensors: the declared output fields, then the targets.
 
-    Where the document declares none, PMML4S lists what it adds as if it were declared.
+    If the document declares none, PMML4S lists its additional outputs as if they were declared.
     """
     predicted = {PREDICTED + str(target): str(target) for target in model.targetNames}
     declared = {str(field.name): field for field in model.outputFields}
@@ -141,7 +141,9 @@ def _column(values: Sequence[Any], spec: TensorSpec) -> Array:
         return np.array([np.nan if value is None else value for value in values], NUMPY_TYPES[spec.datatype])
     if None in values:
         row = values.index(None)
-        raise InvalidRequestError(f"the model gives no '{spec.name}' for row {row}: a value is missing or invalid")
+        raise InvalidRequestError(
+            f"the model has no value of '{spec.name}' for row {row}: a value is missing or invalid"
+        )
     if spec.datatype is Datatype.BYTES:
         return np.array([str(value) for value in values], object)
     return np.array(values, NUMPY_TYPES[spec.datatype])

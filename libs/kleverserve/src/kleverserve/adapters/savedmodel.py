@@ -1,6 +1,6 @@
 """TensorFlow SavedModels, run by OpenVINO without TensorFlow.
 
-Inputs and outputs are called as in the signature that TensorFlow's own servers use, `serving_default`.
+Inputs and outputs have the names of the signature `serving_default`, like in TensorFlow Serving.
 """
 
 from pathlib import Path
@@ -11,10 +11,10 @@ from .openvino_model import OpenVinoModel, compiled
 
 
 def load(directory: Path, *, threads: int) -> OpenVinoModel:
-    """Load the SavedModel in `directory`; one run may use `threads` threads.
+    """Load the SavedModel in `directory`; one run uses at most `threads` threads.
 
     Raises:
-        ModelLoadError: there is no `saved_model.pb`, or OpenVINO cannot run the model.
+        ModelLoadError: `saved_model.pb` is missing, or OpenVINO cannot run the model.
     """
     folder = SAVED_MODEL.file(directory).parent
     return OpenVinoModel(*compiled(folder, directory, threads=threads), platform="openvino_savedmodel")

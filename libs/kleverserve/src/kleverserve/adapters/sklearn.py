@@ -1,11 +1,11 @@
-"""scikit-learn estimators and pipelines from joblib or pickle files, which may name only what is known or trusted.
+"""scikit-learn estimators and pipelines from joblib or pickle files, which may load only known or trusted classes.
 
-Outputs are called as the methods: `predict`, `predict_proba` where the estimator has it, and `transform` for those
-that predict nothing. Their types and shapes are seen in a run on two made-up rows when the model is loaded.
+Outputs have the names of methods: `predict`, `predict_proba` if the estimator has it, and `transform` for estimators
+without `predict`. Their types and shapes come from a run on two generated rows when the model is loaded.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import logging
 import threading
@@ -43,10 +43,10 @@ PROBABILITIES = "predict_proba"
 
 
 def load(directory: Path, *, threads: int) -> "SklearnModel":
-    """Load the estimator in `directory`; one run may use `threads` threads.
+    """Load the estimator in `directory`; one run uses at most `threads` threads.
 
     Raises:
-        ModelLoadError: there is not exactly one, this scikit-learn cannot load it, or it is not fitted.
+        ModelLoadError: there is not exactly one, this version of scikit-learn cannot load it, or it is not fitted.
     """
     file = SKLEARN.file(directory)
     with warnings.catch_warnings(record=True) as said:
@@ -55,7 +55,7 @@ def load(directory: Path, *, threads: int) -> "SklearnModel":
             estimator = load_pickle(file, Allowlist.from_environment())
         except RefusedPickleError as error:
             raise ModelLoadError(f"{file} is not loaded: {error}") from error
-        except Exception as error:  # unpickling raises anything
+        except Exception as error:  # unpickling can raise any exception
             raise ModelLoadError(
                 f"{file} cannot be loaded ({_named(error)}): {remedy(sklearn_version(file))}"
             ) from error
@@ -74,8 +74,9 @@ class SklearnModel:
     """A fitted estimator as a `Model`.
 
     Raises:
-        ModelLoadError: it neither predicts nor transforms, or it refuses made-up rows and does not say what it gives.
-        ApiError: it is broken: it fails on whatever rows, as when it is not fitted.
+        ModelLoadError: it neither predicts nor transforms, or it rejects generated rows and does not describe its
+            outputs.
+        ApiError: it is broken: it fails on any rows, for example because it is not fitted.
     """
 
     platform = "sklearn_estimator"
@@ -113,19 +114,22 @@ class SklearnModel:
                 kind = type(self._estimator).__name__
                 raise ModelLoadError(f"the file holds a {kind}, which has neither predict nor transform")
             return ["transform"]
-        # Several targets have a table of probabilities each, which is not one tensor.
+        # With several targets, there are several tables of probabilities, which are not one tensor.
         several = isinstance(getattr(self._estimator, "classes_", None), list)
         return ["predict", PROBABILITIES] if hasattr(self._estimator, PROBABILITIES) and not several else ["predict"]
 
     def _columns(self, method: str) -> dict[str, str]:
-        """The classes that the columns of probabilities are of."""
+        """Return the classes of the columns of probabilities."""
         classes = getattr(self._estimator, "classes_", None)
         if method == PROBABILITIES and isinstance(classes, np.ndarray):
             return names_parameter("classes", classes.tolist())
         return {}
 
     def _trial(self, method: str) -> Array:
-        """What made-up rows give; where they are refused, no row of what it gives by its own attributes."""
+        """Return the result for generated rows.
+
+        If the estimator rejects them, an empty array described by its attributes.
+        """
         refusal: ApiError | None = None
         for number in (0, 1):
             example = trial_inputs(self._layout, self._estimator, number)
@@ -141,7 +145,7 @@ class SklearnModel:
         expected = self._expected(method)
         if expected is None:
             raise ModelLoadError(
-                f"the estimator cannot be run on a row of zeros or known categories, and does not say what it gives: "
+                "the estimator cannot be run on a row of zeros or known categories, and does not describe its outputs: "
                 f"{refusal}"
             ) from refusal
         return expected
@@ -159,7 +163,7 @@ class SklearnModel:
         return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
 
     def _limit_threads(self) -> None:
-        # OpenMP keeps the number of its threads for each thread that calls it.
+        # OpenMP stores the number of threads for each calling thread.
         if not getattr(self._limited, "done", False):
             self._limited.limit = self._pools.limit(limits=self._threads)
             self._limited.done = True

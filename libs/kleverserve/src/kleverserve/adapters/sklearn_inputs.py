@@ -1,7 +1,7 @@
 """Describes the input that a scikit-learn estimator was fitted on: a matrix, named columns, or texts."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ from .files import one_line
 from .matrices import INPUT
 
 MOST_COLUMNS = 2000
-"""Columns that are inputs of their own, as in the catalogue; more are one matrix."""
+"""Maximum number of columns that are separate inputs, as in the catalogue; more columns are one matrix."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How rows of a request become what the estimator takes."""
+    """Converts the rows of a request to the input of the estimator."""
 
     specs: Sequence[TensorSpec]
     rows: Callable[[Mapping[str, Array]], Any]
 
 
 def layout_of(estimator: Any, declared: Sequence[Declared]) -> Layout:
-    """The inputs of an estimator; what is declared of their names and types comes first.
+    """Return the inputs of an estimator. Declared names and types take precedence.
 
     Raises:
-        ModelLoadError: more or fewer inputs are declared than it takes.
+        ModelLoadError: the number of declared inputs differs from that of the estimator.
     """
     if _is_text_vectorizer(_first(estimator)):
         return _single(_spec(INPUT, Datatype.BYTES, (-1,), declared))
@@ -56,21 +56,21 @@ def _single(spec: TensorSpec) -> Layout:
 
 
 def _wide(matrix: Array, names: Any, texts: set[int]) -> Any:
-    """A matrix of all columns as a table; beside columns of texts, numbers come as text."""
+    """Convert a matrix of all columns to a table. If it has columns of text, numbers are text as well."""
     frame = pd.DataFrame(matrix, columns=names)
     numbers = [column for index, column in enumerate(frame) if index not in texts]
     try:
         frame = frame.astype(dict.fromkeys(numbers, float)) if texts else frame
     except ValueError as error:
-        raise InvalidRequestError(f"a column of numbers holds text: {one_line(error)}") from error
+        raise InvalidRequestError(f"a column of numbers contains text: {one_line(error)}") from error
     return frame if names is not None else frame.to_numpy()
 
 
 def _spec(name: str, datatype: Datatype, shape: tuple[int, ...], declared: Sequence[Declared]) -> TensorSpec:
     if len(declared) > 1:
         raise ModelLoadError(f"the model takes one input, but {FILE_NAME} declares {len(declared)}")
-    said = declared[0] if declared else Declared(name)
-    return TensorSpec(said.name, said.datatype or datatype, shape)
+    declaration = declared[0] if declared else Declared(name)
+    return TensorSpec(declaration.name, declaration.datatype or datatype, shape)
 
 
 def _table(columns: Sequence[str], texts: set[int], declared: Sequence[Declared], *, is_named: bool) -> Layout:
@@ -81,9 +81,9 @@ def _table(columns: Sequence[str], texts: set[int], declared: Sequence[Declared]
         known = dict(zip(columns, declared, strict=False))
     specs = []
     for index, column in enumerate(columns):
-        said = known.get(column, Declared(column))
+        declaration = known.get(column, Declared(column))
         usual = Datatype.BYTES if index in texts else Datatype.FP64
-        specs.append(TensorSpec(said.name, said.datatype or usual, (-1,)))
+        specs.append(TensorSpec(declaration.name, declaration.datatype or usual, (-1,)))
 
     def rows(inputs: Mapping[str, Array]) -> Any:
         arrays = [inputs[spec.name] for spec in specs]
@@ -98,7 +98,7 @@ def _table(columns: Sequence[str], texts: set[int], declared: Sequence[Declared]
 
 
 def trial_inputs(layout: Layout, estimator: Any, number: int) -> dict[str, Array]:
-    """Two rows that the estimator should take: one number throughout, and categories that it knows."""
+    """Return two rows that the estimator should accept: one number in all columns, and known categories."""
     known = dict(_categories(estimator, _names(estimator)))
     inputs = {}
     for index, spec in enumerate(layout.specs):
@@ -121,7 +121,7 @@ def _text_columns(estimator: Any, names: list[str] | None) -> Iterator[int]:
 
 
 def _categories(step: Any, names: list[str] | None, columns: Sequence[int] | None = None) -> Iterator[tuple[int, str]]:
-    """Columns in which encoders learned text, and one text that they know."""
+    """Yield columns in which encoders learned text, and one text that they know."""
     if hasattr(step, "transformers_"):
         for _, part, chosen in step.transformers_:
             if not isinstance(part, str):
@@ -130,7 +130,7 @@ def _categories(step: Any, names: list[str] | None, columns: Sequence[int] | Non
         for _, part in step.steps:
             yield from _categories(part, names, columns)
             if hasattr(part, "transformers_"):
-                return  # what comes after sees other columns
+                return  # later steps receive other columns
     elif _is_text_vectorizer(step):
         yield from ((index, "a") for index in columns or ())
     else:

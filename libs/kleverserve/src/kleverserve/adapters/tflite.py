@@ -1,10 +1,10 @@
-"""TensorFlow Lite models run by LiteRT on the CPU, which has kernels for all operators of the format.
+"""TensorFlow Lite models, run by LiteRT on the CPU, which has kernels for all operators of the format.
 
-OpenVINO reads the format too, but answers some models otherwise (UNIQUE) and says nothing (docs/performance.md).
+OpenVINO also reads the format, but silently returns wrong results for some models (UNIQUE; see docs/performance.md).
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ DATATYPES = {kind: datatype for datatype, kind in NUMPY_TYPES.items() if datatyp
 
 
 def load(directory: Path, *, threads: int) -> "LiteRtModel":
-    """Load the model in `directory`; one run may use `threads` threads.
+    """Load the model in `directory`; one run uses at most `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or LiteRT cannot run it.
@@ -36,10 +36,10 @@ def load(directory: Path, *, threads: int) -> "LiteRtModel":
 
 
 class LiteRtModel:
-    """A model as a `Model`; each thread that predicts has an interpreter of its own over the same mapped file.
+    """A model as a `Model`. Each thread that predicts has a separate interpreter for the same mapped file.
 
     Raises:
-        ModelLoadError: LiteRT cannot run it, or an input or output has an element type that the protocol lacks.
+        ModelLoadError: LiteRT cannot run it, or the protocol does not support an element type.
     """
 
     platform = "litert_tflite"
@@ -51,7 +51,9 @@ class LiteRtModel:
         self._threads = threads
         self._own = threading.local()
         try:
-            interpreter = self._interpreter()  # not kept: it packs weights of its own, and other threads predict
+            interpreter = (
+                self._interpreter()
+            )  # not kept: it has packed its own weights, and predictions run in other threads
             self.inputs = [_describe(detail) for detail in interpreter.get_input_details()]
             self._allocate(interpreter)
         except (RuntimeError, ValueError) as error:
@@ -63,11 +65,11 @@ class LiteRtModel:
         interpreter = self._own.__dict__.pop("interpreter", None) or self._interpreter()
         with running():
             results = _run(interpreter, inputs, outputs)
-        self._own.interpreter = interpreter  # one that failed is not used again: it repeats what it complained about
+        self._own.interpreter = interpreter  # an interpreter that failed is discarded, because it repeats its error
         return results
 
     def _allocate(self, interpreter: Any) -> None:
-        """Have LiteRT find its kernels; open dimensions are 1 here, which a model need not take."""
+        """Let LiteRT select its kernels. Open dimensions are 1 here, which the model need not accept."""
         try:
             interpreter.allocate_tensors()
         except RuntimeError as error:
@@ -95,6 +97,6 @@ def _run(interpreter: Any, inputs: Mapping[str, Array], outputs: Sequence[str]) 
 def _describe(detail: Mapping[str, Any]) -> TensorSpec:
     name, kind = str(detail["name"]), np.dtype(detail["dtype"])
     if kind not in DATATYPES:
-        raise ModelLoadError(f"'{name}' holds elements of type {kind}, which LiteRT or V2 does not have here")
+        raise ModelLoadError(f"'{name}' holds elements of type {kind}, which LiteRT or V2 does not support")
     declared = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
     return TensorSpec(name, DATATYPES[kind], tuple(int(length) for length in declared))

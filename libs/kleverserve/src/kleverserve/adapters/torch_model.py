@@ -1,7 +1,7 @@
-"""What TorchScript and exported programs share: running a module, and its outputs by position."""
+"""Shared by TorchScript and exported programs: running a module, and its outputs by position."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ DATATYPES = {
 
 
 def use_threads(threads: int) -> None:
-    """How many threads one run may use."""
+    """Set the number of threads that one run may use."""
     torch.set_num_threads(threads)
 
 
@@ -58,7 +58,7 @@ class TorchModel:
         """Run the module; see `Model.predict`."""
         results = run(self._call, [inputs[spec.name] for spec in self.inputs])
         if len(results) != len(self.outputs):
-            raise ExecutionError(f"the model gave {len(results)} tensors, expected {len(self.outputs)}")
+            raise ExecutionError(f"the model returned {len(results)} tensors, expected {len(self.outputs)}")
         return {name: self._as_declared(results[self._positions[name]], name) for name in outputs}
 
     def _as_declared(self, values: Array, name: str) -> Array:
@@ -73,10 +73,10 @@ class TorchModel:
 
 
 def run(call: Callable[..., Any], arrays: Sequence[Array]) -> list[Array]:
-    """The tensors that the module gives for these, in order; tuples, lists and dictionaries are laid flat.
+    """Return the tensors that the module returns, in order. Tuples, lists and dictionaries are flattened.
 
     Raises:
-        InvalidRequestError: it refuses their shapes or types.
+        InvalidRequestError: the module rejects shapes or types.
         ExecutionError: it fails in any other way.
     """
     with running(), torch.inference_mode():
@@ -84,7 +84,7 @@ def run(call: Callable[..., Any], arrays: Sequence[Array]) -> list[Array]:
 
 
 def _writable(array: Array) -> Array:
-    """PyTorch warns of arrays that it must not write to."""
+    """Return a writable copy: PyTorch warns about arrays that are not writable."""
     return array if array.flags.writeable and array.flags.c_contiguous else np.array(array, order="C")
 
 
@@ -94,7 +94,7 @@ def _array(tensor: Any) -> Array:
 
 
 def flattened(result: Any) -> list[Any]:
-    """The tensors of a result, however they are nested."""
+    """Return the tensors of a nested result."""
     if isinstance(result, torch.Tensor):
         return [result]
     values = result.values() if isinstance(result, dict) else result if isinstance(result, list | tuple) else ()

@@ -1,11 +1,11 @@
 """TorchScript, run by PyTorch on the CPU.
 
-The archive keeps neither types nor shapes of tensors: what ormbfile.yaml declares counts, by position; where it says
-nothing, tensors are FP32 of any shape, inputs are called as the arguments of forward(), outputs output_0, output_1 ….
+The archive contains neither types nor shapes of tensors; ormbfile.yaml declares them by position. Undeclared tensors
+are FP32 of any shape. Their names are the arguments of forward(), and output_0, output_1 ….
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,10 +28,10 @@ from .torch_model import DATATYPES, TorchModel, run, use_threads
 
 
 def load(directory: Path, *, threads: int) -> TorchModel:
-    """Load the TorchScript archive in `directory`; one run may use `threads` threads.
+    """Load the TorchScript archive in `directory`; one run uses at most `threads` threads.
 
     Raises:
-        ModelLoadError: there is not exactly one, PyTorch cannot load it, or it does not fit what is declared of it.
+        ModelLoadError: there is not exactly one, PyTorch cannot load it, or it contradicts the declaration.
     """
     file = TORCHSCRIPT.file(directory)
     use_threads(threads)
@@ -56,7 +56,7 @@ def _inputs(module: Any, declared: Sequence[Declared]) -> list[TensorSpec]:
         )
     strange = next((each for each in arguments[:count] if str(each.type) not in ("Tensor", "Optional[Tensor]")), None)
     if strange is not None:
-        raise ModelLoadError(f"the model's input '{strange.name}' is a {strange.type}, which V2 cannot carry")
+        raise ModelLoadError(f"the model's input '{strange.name}' is a {strange.type}, which V2 does not support")
     entries = declared or [Declared(argument.name) for argument in arguments[:count]]
     return [TensorSpec(entry.name, entry.datatype or Datatype.FP32, entry.shape) for entry in entries]
 
@@ -75,7 +75,7 @@ def _outputs(module: Any, inputs: Sequence[TensorSpec], declared: Sequence[Decla
 
 
 def _trial(module: Any, inputs: Sequence[TensorSpec]) -> list[Array] | None:
-    """What zeros give; None where a shape is not known, or where zeros are nothing that the model takes."""
+    """Return the results for zeros; None if a shape is unknown, or the model rejects zeros."""
     if any(spec.shape is None for spec in inputs):
         return None
     zeros = [np.zeros([max(n, 1) for n in spec.shape or ()], NUMPY_TYPES[spec.datatype]) for spec in inputs]
@@ -96,6 +96,6 @@ def _count(module: Any) -> int:
     if result.type.kind() == "TupleType":
         return len(result.type.elements())
     raise ModelLoadError(
-        f"the model gives a {result.type}, whose length the file does not contain: "
+        f"the model returns a {result.type}, whose length is not in the file: "
         f"declare each output with its name in {FILE_NAME}, under signature.outputs"
     )

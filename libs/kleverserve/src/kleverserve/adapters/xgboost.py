@@ -1,10 +1,10 @@
-"""XGBoost boosters: JSON, UBJSON, and the old binary format as far as the installed XGBoost still reads it.
+"""XGBoost boosters: JSON, UBJSON, and the old binary format if the installed XGBoost still reads it.
 
-The output is what `Booster.predict` gives: probabilities of classes, labels or numbers, as the objective has it.
+The output is the result of `Booster.predict`: probabilities of classes, labels or numbers, depending on the objective.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import json
 import threading
@@ -29,7 +29,7 @@ LINEAR = "gblinear"
 
 
 def load(directory: Path, *, threads: int) -> "XGBoostModel":
-    """Load the booster in `directory`; one run may use `threads` threads.
+    """Load the booster in `directory`; one run uses at most `threads` threads.
 
     Raises:
         ModelLoadError: there is not exactly one, or XGBoost cannot load it.
@@ -58,7 +58,7 @@ class XGBoostModel:
         self._booster = booster
         self._threads = threads
         learner = json.loads(booster.save_config())["learner"]
-        # Trees may be walked by many threads at once; XGBoost does not promise that of linear boosters.
+        # Trees can be used by many threads at once; XGBoost does not guarantee that for linear boosters.
         self._lock = threading.Lock() if learner["gradient_booster"]["name"] == LINEAR else nullcontext()
         self.inputs = [matrix_input(booster.num_features(), Datatype.FP32, booster.feature_names)]
         trial = self._run(np.zeros((2, booster.num_features()), np.float32))

@@ -1,1 +1,1 @@
-"""Serving by MLServer and its own runtimes for MLflow, scikit-learn and XGBoost."""
+"""Serving with MLServer and its runtimes for MLflow, scikit-learn and XGBoost."""

@@ -1,4 +1,4 @@
-"""`python -m kleverserve.mlserver`: serve one model by MLServer until SIGTERM.
+"""`python -m kleverserve.mlserver`: serve one model with MLServer until SIGTERM.
 
 Run by the Python of the toolchain `mlserver`. Exit codes: see `kleverserve.command_line`.
 """
@@ -32,23 +32,25 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
 GRPC_SETTINGS = {"grpc.max_metadata_size": HEADER_BYTES, "grpc.absolute_max_metadata_size": HEADER_BYTES}
 OUR_LOGGING = {"version": 1, "disable_existing_loggers": False}
-"""Leaves the handlers alone, so that MLServer and uvicorn write JSON lines as we do."""
+"""Keeps the handlers, so that MLServer and uvicorn also log JSON lines."""
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
-    parser = server_parser("kleverserve.mlserver", "Serve one model by MLServer.", IMPLEMENTATIONS)
-    parser.add_argument("--grpc-port", type=int, default=0, help="MLServer always serves gRPC; 0 takes a free port")
+    """Parse the command line."""
+    parser = server_parser("kleverserve.mlserver", "Serve one model with MLServer.", IMPLEMENTATIONS)
+    parser.add_argument(
+        "--grpc-port", type=int, default=0, help="port for gRPC, which MLServer always serves; 0 is any free port"
+    )
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Find the model, run MLServer in this process; the exit code."""
+    """Find the model, and run MLServer in this process. Returns the exit code."""
     given = parse_arguments(arguments)
     configure_logging()
     trust_only(given.trust)
     access = Access.from_environment(os.environ)
-    os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read when the engines are imported
+    os.environ["OMP_NUM_THREADS"] = str(given.threads)  # the engines read it when they are imported
     try:
         artifact = find_artifact(given.model_dir, given.format)
         given.port = port_or_free(given.host, given.port)
@@ -57,11 +59,11 @@ def main(arguments: Sequence[str]) -> int:
     except ModelLoadError as error:
         return fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)
     except ImportError as error:
-        message = f"cannot load the model: {error}: run this by the Python of the toolchain 'mlserver'"
+        message = f"cannot load the model: {error}: run it with the Python of the toolchain 'mlserver'"
         return fail(message, EXIT_CANNOT_LOAD)
     except OSError as error:
         return fail(f"cannot listen on {given.host}:{given.port}: {error}", EXIT_CANNOT_LISTEN)
-    except SystemExit as error:  # by our runtime, which has said why
+    except SystemExit as error:  # raised by a runtime, which has logged the reason
         return int(str(error.code))
 
 
@@ -87,14 +89,14 @@ async def _serve(given: argparse.Namespace, artifact: Path, access: Access) -> i
     model = ModelSettings(
         name=given.name,
         implementation=IMPLEMENTATIONS[given.format],
-        max_batch_size=0,  # never by a variable of the environment: rows of a model may depend on each other
+        max_batch_size=0,  # never from environment variables, because rows of a model may depend on each other
         max_batch_time=0.0,
         parameters=ModelParameters(uri=str(artifact), version=given.version, extra=_extra(given)),
     )
     server = MLServer(settings)
     prepare(server._rest_server._app, limit=given.max_body_bytes, access=access)  # noqa: SLF001
     server._grpc_server = ClientsServer(server._grpc_server, access)  # noqa: SLF001
-    logging.getLogger("mlserver").handlers.clear()  # else each line is written twice
+    logging.getLogger("mlserver").handlers.clear()  # otherwise each line is written twice
     stopping = _stop_on_signals(server, given.drain_seconds)
     announcing = asyncio.create_task(_announce(given, server))
     await server.start([model])
@@ -103,15 +105,18 @@ async def _serve(given: argparse.Namespace, artifact: Path, access: Access) -> i
 
 
 def _extra(given: argparse.Namespace) -> dict[str, str | int]:
-    """What our runtimes take beside MLServer's own parameters."""
+    """Return the parameters of Klever's runtimes that MLServer does not have."""
     return {"directory": str(given.model_dir / "model"), "threads": given.threads}
 
 
 def _stop_on_signals(server: "MLServer", drain_seconds: float) -> asyncio.Event:
-    """Let MLServer drain on SIGTERM and SIGINT, and end the process when that takes too long; set once asked."""
+    """Let MLServer drain on SIGTERM and SIGINT, and exit after a timeout.
+
+    Returns an event that is set by the signal.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    timer = Timer(drain_seconds, _end_now)
+    timer = Timer(drain_seconds, _exit_now)
     timer.daemon = True
     tasks = []
 
@@ -126,15 +131,15 @@ def _stop_on_signals(server: "MLServer", drain_seconds: float) -> asyncio.Event:
     return stopping
 
 
-def _end_now() -> None:
-    """A run in progress cannot be interrupted, and MLServer would wait for it."""
+def _exit_now() -> None:
+    """Exit at once: a run in progress cannot be interrupted, and MLServer would wait for it."""
     log.warning("closing with requests in flight")
     sys.stdout.flush()
     os._exit(0)
 
 
 async def _announce(given: argparse.Namespace, server: "MLServer") -> None:
-    # MLServer itself does not say it. Asking by HTTP would be a connection, which the sandbox refuses.
+    # MLServer does not announce it. A request over HTTP would need a connection, which the sandbox rejects.
     while not await _is_ready(server):  # noqa: ASYNC110
         await asyncio.sleep(POLL_SECONDS)
     facts = {"host": given.host, "port": given.port, "grpc_port": given.grpc_port}
@@ -142,7 +147,7 @@ async def _announce(given: argparse.Namespace, server: "MLServer") -> None:
 
 
 async def _is_ready(server: "MLServer") -> bool:
-    """Whether it listens and has loaded its model."""
+    """Return whether the server listens and has loaded its model."""
     rest = getattr(server._rest_server, "_server", None)  # noqa: SLF001  # None before it is started
     models = await server._model_registry.get_models()  # noqa: SLF001
     return rest is not None and rest.started and bool(models) and all(model.ready for model in models)
@@ -153,4 +158,4 @@ if __name__ == "__main__":
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(exit_code)  # gRPC complains at length about an event loop that ended before it
+    os._exit(exit_code)  # gRPC logs many errors if the event loop ends first

@@ -1,4 +1,4 @@
-"""Models under MLServer by the built-in server's adapters: the same tensors and answers whichever of them serves."""
+"""Models in MLServer with the adapters of the built-in server: both have the same tensors and results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +11,16 @@ from mlserver.types import InferenceRequest, InferenceResponse, MetadataTensor, 
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.errors import ApiError, InvalidRequestError, ModelLoadError
 from kleverserve.model import Model, ModelLoader, TensorSpec
-from kleverserve.trial import try_out
+from kleverserve.trial import try_model
 from modelfiles.selection import FileSelectionError
 
 from .tensors import arrays, output
 
 
 class Adapted(MLModel):
-    """The base of a runtime, which says by what its models are loaded.
+    """The base of a runtime, which names the adapter that loads its models.
 
-    Without `outputs` in a request the first output is answered, as by MLServer's own runtimes.
+    Without `outputs` in a request, the response contains the first output, as in MLServer's own runtimes.
     """
 
     loader: ClassVar[ModelLoader]
@@ -28,11 +28,11 @@ class Adapted(MLModel):
     outputs: list[MetadataTensor] | None
 
     async def load(self) -> bool:
-        """Load the model and have it answer a sample, or end the process: MLServer would continue without it."""
+        """Load the model and run it on a sample, or exit: MLServer would continue without it."""
         given = self.settings.parameters.extra
         try:
             self._model: Model = type(self).loader(Path(given["directory"]), threads=given["threads"])
-            try_out(self._model)
+            try_model(self._model)
         except (FileSelectionError, ModelLoadError) as error:
             raise SystemExit(fail(f"cannot load the model: {error}", EXIT_CANNOT_LOAD)) from error
         self.inputs, self.outputs = _described(self._model.inputs), _described(self._model.outputs)
@@ -66,5 +66,5 @@ def _wanted(payload: InferenceRequest, specs: Sequence[TensorSpec]) -> list[str]
     wanted = [each.name for each in payload.outputs or ()] or known[:1]
     for name in wanted:
         if name not in known:
-            raise InvalidRequestError(f"there is no output '{name:.80}'; this model has {', '.join(known)}")
+            raise InvalidRequestError(f"output '{name:.80}' does not exist; this model has {', '.join(known)}")
     return wanted

@@ -1,4 +1,4 @@
-"""Which file or folder of a model MLServer is to load, and by which of our runtimes."""
+"""Selects the file or directory of a model for MLServer, and the runtime."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from modelfiles.runtimes import RUNTIMES
 from modelfiles.selection import FileSelectionError
 
 IMPLEMENTATIONS = {name: f"kleverserve.mlserver.{name.lower()}.{name}" for name in RUNTIMES["mlserver"].served_here}
-"""Format to our runtime, as MLServer's settings name it."""
+"""Runtimes by format, as named in MLServer's settings."""
 
 
 def find_artifact(directory: Path, model_format: str) -> Path:
-    """What MLServer's runtime for the format loads in `directory`/model: a file, or for MLflow a folder.
+    """Return the path in `directory`/model that MLServer's runtime loads: a file, or for MLflow a directory.
 
     Raises:
-        ModelLoadError: the format is not served by MLServer, or there is not exactly one such file.
+        ModelLoadError: MLServer does not serve the format, or there is not exactly one such file.
     """
     if model_format not in IMPLEMENTATIONS:
         raise ModelLoadError(

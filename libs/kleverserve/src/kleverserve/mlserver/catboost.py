@@ -1,4 +1,4 @@
-"""CatBoost models under MLServer."""
+"""CatBoost models in MLServer."""
 
 from kleverserve.adapters.catboost import load
 
@@ -6,6 +6,6 @@ from .adapted import Adapted
 
 
 class CatBoost(Adapted):
-    """Models that CatBoost saved."""
+    """Models saved by CatBoost."""
 
     loader = staticmethod(load)

@@ -1,4 +1,4 @@
-"""What our runtimes add to MLServer's: metadata that is true, 400 for bad input, and an end when nothing loads."""
+"""Extends MLServer's runtimes: correct metadata, status 400 for bad input, and exit if the model does not load."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from kleverserve.breakage import is_broken
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.deadline import within
 from kleverserve.model import TensorSpec
-from kleverserve.samples import made_up
+from kleverserve.samples import generated_samples
 from kleverserve.tensors import Datatype
 from kleverserve.trial import SECONDS
 from modelfiles.unpickling.allowlist import Allowlist
@@ -22,31 +22,31 @@ log = logging.getLogger(__name__)
 
 
 class Described(MLModel):
-    """Comes before one of MLServer's runtimes among the bases of a class.
+    """A mixin to use before one of MLServer's runtimes.
 
-    MLServer's runtimes publish no outputs, or other names than they answer with (MLflow). Here the metadata's outputs
-    are what a sample is answered with; if the model refuses every sample, they stay as they were.
+    MLServer's runtimes publish no outputs, or names that differ from those in responses (MLflow). This class publishes
+    the outputs of a response to a sample. If the model rejects all samples, the metadata do not change.
     """
 
     refusals: tuple[type[Exception], ...] = (ValueError, TypeError)
-    """What the model raises about inputs that it does not take; MLServer would answer 500."""
+    """Errors that the model raises for invalid inputs, to which MLServer would respond with 500."""
 
     inputs: list[MetadataTensor] | None
     outputs: list[MetadataTensor] | None
 
     async def load(self) -> bool:
-        """Load the model, or end the process: it serves nothing else, and MLServer would continue without it."""
+        """Load the model, or exit: it is the only model, and MLServer would continue without it."""
         try:
-            with guarded(Allowlist.from_environment()):  # MLServer's runtimes unpickle without our loader
+            with guarded(Allowlist.from_environment()):  # MLServer's runtimes unpickle without the restricted loader
                 loaded = await super().load()
-        except Exception as error:  # whatever the framework raises
-            raise self._end(f"{type(error).__name__}: {error}") from error
+        except Exception as error:  # any error of the framework
+            raise self._exit(f"{type(error).__name__}: {error}") from error
         if self.inputs:
             await self._learn_outputs()
         return bool(loaded)
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """See `MLModel.predict`; what the model refuses is answered with 400."""
+        """See `MLModel.predict`; rejected inputs have status 400."""
         try:
             return await super().predict(payload)
         except MLServerError:
@@ -54,18 +54,18 @@ class Described(MLModel):
         except self.refusals as error:
             if is_broken(error):
                 raise
-            raise InferenceError(f"the model refuses the inputs: {' '.join(str(error).split()):.500}") from error
+            raise InferenceError(f"the model rejects the inputs: {' '.join(str(error).split()):.500}") from error
 
     def remedy(self) -> str:
-        """What to do with a model that does not load or run."""
+        """Return the advice for a model that does not load or run."""
         return ""
 
     async def _learn_outputs(self) -> None:
-        """Have the model answer a sample, as its server would. Raises SystemExit where it is broken, or too slow."""
+        """Run the model on a sample, as the server would. Raises SystemExit if it is broken or too slow."""
         try:
             answer, refusals = within(SECONDS, lambda: asyncio.run(self._answer()))
         except TimeoutError as error:
-            raise self._end(f"the model did not answer a small sample within {SECONDS:g} s") from error
+            raise self._exit(f"the model did not answer a small sample within {SECONDS:g} s") from error
         if answer is not None:
             self.outputs = [
                 MetadataTensor(name=output.name, datatype=output.datatype, shape=[-1, *output.shape[1:]])
@@ -74,11 +74,11 @@ class Described(MLModel):
             return
         if broken := next((each for each in refusals if is_broken(each)), None):
             reason = f"the model was loaded but fails when it is run ({type(broken).__name__}: {broken})"
-            raise self._end(reason) from broken
-        log.warning("the model was not tried out, and its outputs are not described: it refuses %s", refusals[-1:])
+            raise self._exit(reason) from broken
+        log.warning("the model was not tested, and its outputs are not described: it rejects %s", refusals[-1:])
 
     async def _answer(self) -> tuple[InferenceResponse | None, list[Exception]]:
-        """What the model answers to the first sample that it takes, and why it refused those before."""
+        """Return the response to the first sample that the model accepts, and the errors of rejected samples."""
         refusals: list[Exception] = []
         for inputs in _samples(self.inputs or ()):
             try:
@@ -87,14 +87,14 @@ class Described(MLModel):
                 refusals.append(error)
         return None, refusals
 
-    def _end(self, reason: str) -> SystemExit:
+    def _exit(self, reason: str) -> SystemExit:
         remedy = self.remedy()
         return SystemExit(fail(f"cannot load the model: {reason}{': ' if remedy else ''}{remedy}", EXIT_CANNOT_LOAD))
 
 
 def _samples(tensors: Sequence[MetadataTensor]) -> Iterator[list[RequestInput]]:
     specs = [TensorSpec(each.name, Datatype(each.datatype), tuple(each.shape)) for each in tensors]
-    for sample in made_up(specs):
+    for sample in generated_samples(specs):
         yield [
             RequestInput(
                 name=each.name,

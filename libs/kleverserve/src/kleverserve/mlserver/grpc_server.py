@@ -1,4 +1,4 @@
-"""MLServer's gRPC server without its management of models, for those who have the key."""
+"""MLServer's gRPC server without management of models, for clients with the key."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,8 +19,8 @@ class ClientsServer(GRPCServer):
     """Serves the inference protocol without repository calls, and without MLServer's ModelRepositoryService.
 
     Args:
-        server: what this takes the place of.
-        access: who may call.
+        server: the server that this one replaces.
+        access: authentication of callers.
     """
 
     def __init__(self, server: GRPCServer, access: Access) -> None:
@@ -36,7 +36,7 @@ class ClientsServer(GRPCServer):
 
 
 class Guard(aio.ServerInterceptor):
-    """Refuses calls that are not for clients, and callers without the key."""
+    """Rejects calls that are not for clients, and callers without the key."""
 
     def __init__(self, access: Access) -> None:
         self._access = access

@@ -1,4 +1,4 @@
-"""LightGBM models under MLServer."""
+"""LightGBM models in MLServer."""
 
 from kleverserve.adapters.lightgbm import load
 
@@ -6,6 +6,6 @@ from .adapted import Adapted
 
 
 class LightGBM(Adapted):
-    """Boosters that LightGBM saved."""
+    """Boosters saved by LightGBM."""
 
     loader = staticmethod(load)

@@ -1,7 +1,7 @@
-"""Middleware for MLServer's REST API, so that it accepts and refuses requests as the built-in server does.
+"""Middleware for MLServer's REST API, so that it accepts and rejects requests like the built-in server.
 
-MLServer itself parses JSON only under its own content type, and takes every other body for an input of the wrong type,
-which it then writes into its answer and its log; it unpacks gzip without a limit, and deflate not at all.
+MLServer parses JSON only with its own content type. It treats any other body as an input of the wrong type, which it
+includes in its response and its log. It decompresses gzip without a limit, and does not support deflate.
 """
 
 import asyncio
@@ -38,12 +38,12 @@ log = logging.getLogger(__name__)
 
 
 class RequestMiddleware:
-    """ASGI middleware: passes on plain JSON below a limit, and responds to every failure with JSON.
+    """ASGI middleware: passes on uncompressed JSON below a limit, and responds to every failure with JSON.
 
     Args:
-        app: what comes next.
-        limit: bytes of a body, as it is sent and once it is unpacked.
-        access: who may use the port.
+        app: the next application.
+        limit: maximum size of a body in bytes, both compressed and decompressed.
+        access: authentication of requests.
     """
 
     def __init__(self, app: Application, limit: int, access: Access) -> None:
@@ -71,19 +71,19 @@ class RequestMiddleware:
             await sending.refuse(ExecutionError(f"the server failed: {type(error).__name__}"))
 
     def _check_access(self, scope: Message) -> None:
-        """Raises ApiError."""
+        """Check the key of a request. Raises ApiError."""
         if not is_client_path(scope["path"]):
             raise NotFoundError(CLOSED)
         key = next(iter(_values(scope["headers"], HEADER.encode())), None)
         self._access.check_request(scope["path"], key)
 
     async def _plain(self, headers: Iterable[Header], receive: Receive) -> bytes:
-        """The body as it was before it was compressed. Raises ApiError."""
+        """Return the decompressed body. Raises ApiError."""
         coding = content_coding(_values(headers, b"content-encoding"))
         check_content_type(next(iter(_values(headers, b"content-type")), None))
         if _values(headers, RAW_TENSORS):
             raise UnsupportedContentError(
-                "MLServer takes no raw tensors by HTTP: send them as JSON or by gRPC, or choose the runtime kleverserve"
+                "MLServer accepts no raw tensors over HTTP: use JSON, gRPC or the runtime kleverserve"
             )
         check_length(next((int(value) for value in _values(headers, b"content-length")), None), self._limit)
         body = await self._read(receive)
@@ -106,7 +106,7 @@ class RequestMiddleware:
 
 
 class _Sending:
-    """An answer, unless another was begun."""
+    """Sends a response, unless another one has started."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -117,7 +117,7 @@ class _Sending:
         await self._send(message)
 
     async def refuse(self, error: ApiError) -> None:
-        """Answer with an error; the connection is not used again, as some of the body may be left."""
+        """Send an error. The connection is not reused, since a part of the body may not have been read."""
         if self._begun:
             return
         body = error_body(str(error))
@@ -128,7 +128,7 @@ class _Sending:
 
 
 class _Replay:
-    """The body in one message, and then what the client says next."""
+    """Replays the body as one message, and then the client's further messages."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body
@@ -142,15 +142,15 @@ class _Replay:
 
 
 def _check(headers: Iterable[Header]) -> None:
-    """What h11 lets pass. Raises ApiError."""
+    """Check requests that h11 accepts although they are invalid. Raises ApiError."""
     if sum(len(name) + len(value) for name, value in headers) > HEADER_BYTES:
         raise HeadersTooLargeError(TOO_LARGE)
     if _values(headers, b"transfer-encoding") and _values(headers, b"content-length"):
-        raise InvalidRequestError("the request is not valid HTTP: it has two lengths")
+        raise InvalidRequestError("the request is not valid HTTP: it declares two lengths")
 
 
 def error_body(message: str) -> bytes:
-    """An error as every server here writes it."""
+    """Return the body of an error, in the form of all model servers."""
     return orjson.dumps({"error": message})
 
 

@@ -1,4 +1,4 @@
-"""MLflow models under MLServer."""
+"""MLflow models in MLServer."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,20 +18,20 @@ from kleverserve.pickles import remedy
 from .described import Described
 
 UNNAMED = "input-0"
-"""What the only input of a model without a signature is called, as one that its signature gives no name."""
+"""Name of the only input of a model without a signature, or of an input without a name."""
 
 
 class MLflow(Described, MLflowRuntime):
-    """MLServer's runtime; tensors have the names of the model's signature, and columns and results their true shapes.
+    """MLServer's runtime, with the names of the model's signature, and true shapes of columns and results.
 
-    A model saved without a signature takes one tensor, unless a request says otherwise by its `content_type`. Where the
-    framework inside knows how many columns that has, the metadata say so, and the model is tried with a sample.
+    A model saved without a signature has one input tensor, unless a request sets another `content_type`. If the
+    framework knows its number of columns, the metadata contain it, and the model is tested with a sample.
     """
 
     refusals = (ValueError, TypeError, KeyError, MlflowException)
 
     def encode_response(self, payload: Any, default_codec: Any = None) -> InferenceResponse:
-        """See `MLModel.encode_response`; a column is no matrix of one column, and is called as in the signature."""
+        """See `MLModel.encode_response`; a column is not a matrix of one column, and has its name in the signature."""
         response = super().encode_response(payload, default_codec)
         for output, shape in zip(response.outputs, _shapes(payload), strict=False):
             output.shape = list(shape)
@@ -44,7 +44,7 @@ class MLflow(Described, MLflowRuntime):
     def _sync_metadata(self) -> None:
         super()._sync_metadata()
         if not self.settings.parameters.content_type:
-            # Else MLServer hands the model the request itself.
+            # otherwise MLServer passes the request itself to the model
             self.settings.parameters.content_type = NumpyRequestCodec.ContentType
         if not self._signature and (columns := _columns_of(self._model)):
             self.inputs = [MetadataTensor(name=UNNAMED, datatype="FP64", shape=[-1, columns])]
@@ -52,27 +52,27 @@ class MLflow(Described, MLflowRuntime):
             self.inputs = [tensor.model_copy(update={"shape": [-1]}) for tensor in self.inputs or ()]
 
     def remedy(self) -> str:
-        """With the version of scikit-learn that the model says it was saved by."""
+        """Return the advice with the version of scikit-learn that saved the model, if it is known."""
         try:
-            said = yaml.safe_load((Path(self.settings.parameters.uri) / "MLmodel").read_text())
+            document = yaml.safe_load((Path(self.settings.parameters.uri) / "MLmodel").read_text())
         except (yaml.YAMLError, UnicodeDecodeError):
             return ""
-        saved_by = said.get("flavors", {}).get("sklearn", {}).get("sklearn_version")
+        saved_by = document.get("flavors", {}).get("sklearn", {}).get("sklearn_version")
         return remedy(saved_by) if saved_by else ""
 
 
 def _columns_of(model: PyFuncModel) -> int | None:
-    """How many columns an estimator of scikit-learn, or a booster, was fitted on; None where that is not known."""
+    """Return the number of columns of a scikit-learn estimator or a booster; None if it is unknown."""
     try:
         raw = model.get_raw_model()
-    except NotImplementedError:  # code of the author's own
+    except NotImplementedError:  # user-defined code
         return None
     known = getattr(raw, "n_features_in_", None) or getattr(raw, "num_features", None)
     return int(known() if callable(known) else known) if known else None
 
 
 def _names(outputs: Any) -> list[str]:
-    """As the catalogue has them: one without a name has its place, from 1 on."""
+    """Return the names as in the catalogue: an output without a name is named by its position, from 1."""
     return [spec.name or f"output-{place}" for place, spec in enumerate(outputs.inputs if outputs else (), 1)]
 
 

@@ -1,4 +1,4 @@
-"""MLServer's REST server with our middleware, and with errors as JSON."""
+"""MLServer's REST server with Klever's middleware, and with errors as JSON."""
 
 import sys
 from collections.abc import Sequence
@@ -19,24 +19,26 @@ BAD_REQUEST, TOO_LARGE_STATUS = 400, 431
 
 
 class Protocol(H11Protocol):
-    """HTTP whose own errors are JSON."""
+    """HTTP with errors in JSON."""
 
     _is_refused = False
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes, unless the answer is an error already."""
+        """Process received data, unless the response is already an error."""
         if not self._is_refused:
             super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, or has too large headers; without uvicorn's own message."""
+        """Respond to malformed HTTP or oversized headers, without uvicorn's own message."""
         del msg
         status = getattr(sys.exc_info()[1], "error_status_hint", BAD_REQUEST)
         body = error_body(TOO_LARGE if status == TOO_LARGE_STATUS else "the request is not valid HTTP")
         head = f"HTTP/1.1 {status} Refused\r\ncontent-type: {JSON}\r\ncontent-length: {len(body)}\r\n"
         self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
         self._is_refused = True
-        self.loop.call_later(LINGER_SECONDS, self.transport.close)  # else it is lost where the client still sends
+        self.loop.call_later(
+            LINGER_SECONDS, self.transport.close
+        )  # otherwise the response is lost if the client is still sending
 
 
 SERVER_SETTINGS: dict[str, Any] = {
@@ -44,18 +46,18 @@ SERVER_SETTINGS: dict[str, Any] = {
     "h11_max_incomplete_event_size": HEADER_BYTES,
     "server_header": False,
 }
-"""For MLServer's `_custom_rest_server_settings`: what it hands to uvicorn."""
+"""MLServer's `_custom_rest_server_settings`, which it passes to uvicorn."""
 
 
 def prepare(app: FastAPI, *, limit: int, access: Access) -> None:
-    """Add our middleware to the application, before it starts."""
-    app.add_exception_handler(RequestValidationError, _not_the_protocol)
+    """Add the middleware to the application before it starts."""
+    app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _refused)
     app.add_middleware(RequestMiddleware, limit=limit, access=access)
 
 
-async def _not_the_protocol(_request: Request, error: Exception) -> Response:
-    """Without the input, which FastAPI would repeat."""
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    """Respond without the input, which FastAPI would repeat."""
     problems = cast("RequestValidationError", error).errors()
     sentences = [f"{_path(each['loc'])}: {each['msg']}" for each in problems[:3]]
     return _json(BAD_REQUEST, "; ".join(sentences))

@@ -1,4 +1,4 @@
-"""scikit-learn models under MLServer."""
+"""scikit-learn models in MLServer."""
 
 from kleverserve.adapters.sklearn import load
 

@@ -1,4 +1,4 @@
-"""XGBoost models under MLServer."""
+"""XGBoost models in MLServer."""
 
 from kleverserve.adapters.xgboost import load
 
@@ -6,6 +6,6 @@ from .adapted import Adapted
 
 
 class XGBoost(Adapted):
-    """Boosters; `predict` is what `Booster.predict` gives, of a classifier too."""
+    """Boosters; `predict` is the result of `Booster.predict`, also for a classifier."""
 
     loader = staticmethod(load)

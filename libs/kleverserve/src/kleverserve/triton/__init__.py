@@ -1,4 +1,4 @@
-"""Serving by Triton Inference Server: its python backend runs our adapters.
+"""Serving with Triton Inference Server, whose python backend runs Klever's adapters.
 
-Triton and its python backend come from the `nvidia-pytriton` wheel, in an environment of their own with numpy 1.
+Triton and its python backend come from the `nvidia-pytriton` wheel, in a separate environment with numpy 1.
 """

@@ -1,4 +1,4 @@
-"""`python -m kleverserve.triton`: serve one model by Triton Inference Server until SIGTERM.
+"""`python -m kleverserve.triton`: serve one model with Triton Inference Server until SIGTERM.
 
 Run by the Python of the toolchain `triton`. Exit codes: see `kleverserve.command_line`.
 """
@@ -34,22 +34,24 @@ log = logging.getLogger(__name__)
 FORMATS = RUNTIMES["triton"].served_here
 LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.05
-LAST_SECONDS = 2.0  # for Triton to stop its model processes, after the drain
+LAST_SECONDS = 2.0  # time for Triton to stop its model processes after the drain
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
-    parser = server_parser("kleverserve.triton", "Serve one model by Triton Inference Server.", FORMATS)
-    parser.add_argument("--grpc-port", type=int, help="serve gRPC too, on this port; 0 takes a free one")
-    parser.add_argument("--inner-port", type=int, default=0, help="where Triton itself listens; 0 takes a free port")
+    """Parse the command line."""
+    parser = server_parser("kleverserve.triton", "Serve one model with Triton Inference Server.", FORMATS)
+    parser.add_argument("--grpc-port", type=int, help="port for gRPC; 0 is any free port")
+    parser.add_argument("--inner-port", type=int, default=0, help="port of Triton itself; 0 is any free port")
     given = parser.parse_args(arguments)
     if re.fullmatch(r"\w[\w.-]*", given.name, re.ASCII) is None:
-        parser.error("--name must be letters, digits, '_', '.' and '-', as Triton keeps the model in a folder of it")
+        parser.error(
+            "--name must consist of letters, digits, '_', '.' and '-', because Triton uses it as a directory name"
+        )
     return given
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Describe the model, run Triton; the exit code."""
+    """Describe the model, and run Triton. Returns the exit code."""
     given = parse_arguments(arguments)
     configure_logging()
     trust_only(given.trust)
@@ -68,10 +70,10 @@ class Launcher:
 
     Args:
         given: the command line.
-        folder: for the model repository; the caller removes it.
-        installation: where Triton is.
+        folder: directory for the model repository; the caller removes it.
+        installation: the paths of Triton.
         stop: set by SIGTERM and SIGINT.
-        access: who may use the port for HTTP.
+        access: authentication of HTTP requests.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Launcher:
         self._grpc_port = None if given.grpc_port is None else port_or_free(given.host, given.grpc_port)
 
     def run(self) -> int:
-        """Run until Triton exits; the exit code."""
+        """Run until Triton exits. Returns the exit code."""
         config, sample = self._folder / "config.pbtxt", self._folder / "sample"
         describing = self._start(
             [sys.executable, "-m", "kleverserve.triton.describe", *self._described(config, sample)]
@@ -141,7 +143,7 @@ class Launcher:
         ]
 
     def _watch(self, server: Child, proxy: Proxy, sample: Path) -> int:
-        """Announce readiness; wait until it exits, and kill it when it was stopped and does not exit in time."""
+        """Announce readiness, and wait for Triton's exit. It is killed if it does not exit in time after a stop."""
         while (code := server.wait(within=POLL_SECONDS)) is None and not self._stop.asked:
             if is_ready(LOOPBACK, self._own_port, self._given.name):
                 if failure := self._failure(sample):
@@ -164,7 +166,7 @@ class Launcher:
         return fail(f"Triton exited with code {code}: see its log", EXIT_CANNOT_LISTEN)
 
     def _failure(self, sample: Path) -> str | None:
-        """Why Triton fails on a sample that the model itself answered; None where it does not, or was stopped."""
+        """Return the reason if Triton fails on a sample that the model itself accepts; None if it succeeds."""
         url = f"http://{LOOPBACK}:{self._own_port}/v2/models/{self._given.name}/infer"
         failure = refusal(sample, url) if sample.is_file() else None
         return None if self._stop.asked else failure

@@ -1,4 +1,4 @@
-"""The model as Triton's python backend runs it: each instance is a process that Triton starts, with its own copy."""
+"""The model in Triton's python backend. Each instance is a process of Triton with a separate copy of the model."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-# Only there inside the backend's own process.
+# available only in a process of the backend
 import triton_python_backend_utils as triton
 
 from kleverserve.app import load_model
@@ -18,7 +18,7 @@ from .batching import Result, Work, run_all
 
 
 class TritonPythonModel:
-    """What the python backend expects to find in `model.py`."""
+    """The class in `model.py` that the python backend requires."""
 
     def initialize(self, given: dict[str, str]) -> None:
         """Load the model that the parameters of the configuration name."""
@@ -31,7 +31,7 @@ class TritonPythonModel:
         self._outputs = [spec.name for spec in self._model.outputs]
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
-        """Answer each request; what goes wrong with one is answered to that one."""
+        """Return a response to each request; an error affects only its own request."""
         works: list[Work | InvalidRequestError] = [self._work(request) for request in requests]
         results = iter(run_all(self._model, [work for work in works if isinstance(work, Work)], may_join=self._joined))
         return [_response(next(results) if isinstance(work, Work) else work) for work in works]
@@ -54,7 +54,7 @@ def _text(array: Array, name: str) -> Array:
     try:
         values = [value.decode() for value in array.ravel().tolist()]
     except UnicodeDecodeError as error:
-        raise InvalidRequestError(f"input '{name}' holds bytes that are not UTF-8 text") from error
+        raise InvalidRequestError(f"input '{name}' contains bytes that are not UTF-8 text") from error
     return np.array(values, dtype=object).reshape(array.shape)
 
 

@@ -1,10 +1,10 @@
-"""Several requests in one run of a model, where a row's result does not depend on the other rows."""
+"""Combines several requests to one run of a model whose rows are independent of each other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kleverserve.batching import UnsplittableError, joined, parted
+from kleverserve.batching import UnsplittableError, joined, split_results
 from kleverserve.errors import ApiError
 from kleverserve.model import Model
 from kleverserve.tensors import Array
@@ -12,7 +12,7 @@ from kleverserve.tensors import Array
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One request: all inputs, and the names of the outputs asked for."""
+    """One request: all inputs, and the names of the requested outputs."""
 
     inputs: Mapping[str, Array]
     outputs: Sequence[str]
@@ -22,10 +22,10 @@ Result: TypeAlias = dict[str, Array] | ApiError
 
 
 def run_all(model: Model, works: Sequence[Work], *, may_join: bool) -> list[Result]:
-    """The result of each request; requests share a run if they `may_join`.
+    """Return the result of each request; requests share a run if they `may_join`.
 
-    A joined run that fails, or whose results cannot be split, is repeated request by request: one bad request does not
-    spoil the others.
+    If a joined run fails, or its results cannot be split, the requests run one by one: one bad request does not fail
+    the others.
     """
     if may_join and len(works) > 1 and _fit_together(works):
         results = _run_joined(model, works)
@@ -57,7 +57,7 @@ def _run_joined(model: Model, works: Sequence[Work]) -> list[Result] | None:
         return None
     first = next(iter(works[0].inputs))
     try:
-        parts = parted(whole, [len(work.inputs[first]) for work in works])
+        parts = split_results(whole, [len(work.inputs[first]) for work in works])
     except UnsplittableError:
         return None
     return [{name: part[name] for name in work.outputs} for work, part in zip(works, parts, strict=True)]

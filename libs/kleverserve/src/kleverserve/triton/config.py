@@ -1,31 +1,32 @@
-"""The model configuration that Triton reads, generated from what a loaded model says of itself.
+"""Generates Triton's model configuration from the metadata of a loaded model.
 
 The format is the text form of the protocol buffer `inference.ModelConfig`.
 """
 
 from collections.abc import Mapping, Sequence
 
-from kleverserve.batching import rows_at_most
+from kleverserve.batching import allowed_batch_rows
 from kleverserve.errors import ModelLoadError
 from kleverserve.model import Model, TensorSpec
 from kleverserve.tensors import Datatype
 
 TRITON_VERSION = 1
-"""Triton knows only numbers as versions; the version that clients know is the parameter `version`."""
+"""Triton's versions are numbers; the version in requests is the parameter `version`."""
 
 
 def model_config(model: Model, *, name: str, instances: int, batch_rows: int, parameters: Mapping[str, str]) -> str:
-    """The configuration of a model that `instances` processes run, each with its own copy.
+    """Return the configuration of a model with `instances` processes, each with a separate copy.
 
     Requests share a run of up to `batch_rows`, which then limits a single request as well, only if a row's result does
-    not depend on the other rows (see `rows_at_most`), and if every tensor is [-1, …] with at least one more dimension:
-    Triton would show a tensor [-1] of such a model as [-1, 1], and a model has the same shapes in every server.
+    not depend on the other rows (`allowed_batch_rows`), and if every tensor is [-1, …] with at least one more
+    dimension: Triton would show a tensor [-1] of such a model as [-1, 1], and a model has the same shapes in every
+    server.
 
     Measured with an iris classifier, one row a request, the load generator on the same two cores: 7,900 requests/s
     joined and 6,600 not with 16 connections, 11,100 and 7,400 with 64, 3,000 and 3,500 with one.
 
     Raises:
-        ModelLoadError: Triton cannot express a tensor of the model.
+        ModelLoadError: Triton cannot represent a tensor of the model.
     """
     joined = batch_rows > 1 and _can_be_joined(model)
     lines = [
@@ -44,7 +45,7 @@ def model_config(model: Model, *, name: str, instances: int, batch_rows: int, pa
 
 
 def quoted(text: str) -> str:
-    """A string of the protocol buffers' text format; anything but plain ASCII goes as octal escapes."""
+    """Return a string of the protocol buffers' text format; non-ASCII bytes are octal escapes."""
     return '"' + "".join(_escaped(byte) for byte in text.encode()) + '"'
 
 
@@ -56,7 +57,7 @@ def _escaped(byte: int) -> str:
 
 def _can_be_joined(model: Model) -> bool:
     tensors = [*model.inputs, *model.outputs]
-    return all(_has_rows(spec.shape) for spec in tensors) and rows_at_most(model, None) > 1
+    return all(_has_rows(spec.shape) for spec in tensors) and allowed_batch_rows(model, None) > 1
 
 
 def _has_rows(shape: Sequence[int] | None) -> bool:

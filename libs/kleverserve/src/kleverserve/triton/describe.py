@@ -1,6 +1,6 @@
-"""Writes a model's Triton configuration; its own process, so that the launcher does not keep the engine in memory.
+"""Writes a model's Triton configuration, in a separate process so that the launcher does not load the engine.
 
-Exit codes: 0, or 3 when the model cannot be loaded, with one line that says why.
+Exit codes: 0, or 3 when the model cannot be loaded, with the reason on one line.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 from kleverserve.app import load_model
 from kleverserve.command_line import EXIT_CANNOT_LOAD, fail
 from kleverserve.errors import ModelLoadError
-from kleverserve.trial import try_out
+from kleverserve.trial import try_model
 from modelfiles.runtimes import RUNTIMES
 
 from .config import model_config
@@ -20,7 +20,7 @@ from .sample import write_sample
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the model and try it out; write the file `--to`, and a sample that it answers to `--sample-to`."""
+    """Load and test the model. Writes the configuration to `--to`, and an accepted sample to `--sample-to`."""
     parser = argparse.ArgumentParser("kleverserve.triton.describe")
     for name in ("--model-dir", "--format", "--name", "--version", "--threads", "--to", "--sample-to"):
         parser.add_argument(name, required=True)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         rows = _batch_rows(given.format)
         model = load_model(Path(given.model_dir), format=given.format, threads=threads)
-        sample = try_out(model).sample
+        sample = try_model(model).sample
         if sample is not None:
             write_sample(Path(given.sample_to), sample, model.inputs)
         instances = max(1, len(os.sched_getaffinity(0)) // threads)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _batch_rows(model_format: str) -> int:
-    """Most rows of a run that requests share. Raises ModelLoadError where Triton does not serve the format here."""
+    """Return the maximum number of rows of a batch. Raises ModelLoadError if Triton does not serve the format here."""
     triton = RUNTIMES["triton"]
     if model_format not in triton.served_here:
         formats = ", ".join(sorted(triton.served_here))

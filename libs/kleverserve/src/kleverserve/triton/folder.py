@@ -1,4 +1,4 @@
-"""A folder for one run of Triton, and the removal of what a killed launcher could not remove itself."""
+"""A temporary directory for one run of Triton, and the removal of directories that killed launchers left."""
 
 import fcntl
 import os
@@ -12,14 +12,14 @@ from pathlib import Path
 PREFIX = "klever-triton-"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where Linux keeps it; we choose the prefix of Triton's segments
 NEW_SECONDS = 60
-"""A folder this young may not be locked yet."""
+"""A directory younger than this may not be locked yet."""
 
 
 @contextmanager
 def run_folder(root: Path | None = None, shared_memory: Path = SHARED_MEMORY) -> Iterator[Path]:
-    """A new folder below `root`, removed at the end; its name is the prefix for names in shared memory.
+    """Yield a new directory below `root`, which is removed at the end. Its name prefixes names in shared memory.
 
-    It is locked as long as this process lives, so that the next launcher recognises what a killed one left.
+    It is locked while this process runs, so that the next launcher detects directories of killed ones.
     """
     root = root or Path(tempfile.gettempdir())
     remove_leftovers(root, shared_memory)
@@ -34,11 +34,11 @@ def run_folder(root: Path | None = None, shared_memory: Path = SHARED_MEMORY) ->
 
 
 def remove_leftovers(root: Path, shared_memory: Path) -> None:
-    """Remove the folders and shared memory of launchers that were killed."""
+    """Remove the directories and shared memory of killed launchers."""
     for folder in root.glob(f"{PREFIX}*"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:  # somebody else's, or just removed
+        except OSError:  # owned by another user, or just removed
             continue
         try:
             if time.time() - os.fstat(lock).st_mtime > NEW_SECONDS:

@@ -1,4 +1,4 @@
-"""Triton as the `nvidia-pytriton` wheel brings it, and what its python backend needs from this machine."""
+"""Finds Triton in the `nvidia-pytriton` wheel, and the libraries that its python backend needs."""
 
 import os
 import sys
@@ -17,26 +17,26 @@ LIBPYTHON = f"libpython{PYTHON}.so.1.0"
 
 @dataclass(frozen=True)
 class Installation:
-    """Where the parts are."""
+    """The paths of Triton's parts."""
 
     server: Path
     backend: Path
     """Directory of the python backend, without its stub."""
     stub: Path
-    """The program that runs a model; it is made for one version of Python."""
+    """The program that runs a model; it is built for one version of Python."""
     libraries: tuple[Path, ...]
-    """Where the dynamic linker finds what the server and the stub need."""
+    """Directories of shared libraries that the server and the stub need."""
 
 
 def find_installation() -> Installation:
-    """The Triton of this environment.
+    """Find Triton in this environment.
 
     Raises:
-        ModelLoadError: something is missing; the message says what to install.
+        ModelLoadError: a part is missing; the message says what to install.
     """
     package = find_spec("pytriton")
     if package is None or package.origin is None:
-        raise ModelLoadError("Triton is not installed here: run this by the Python of the toolchain 'triton'")
+        raise ModelLoadError("Triton is not installed here: run it with the Python of the toolchain 'triton'")
     root = Path(package.origin).parent / "tritonserver"
     libpython = libpython_folders(_own_libraries(), is_known=_can_be_loaded)
     installation = Installation(
@@ -55,9 +55,9 @@ def find_installation() -> Installation:
 
 
 def child_environment(installation: Installation, given: Mapping[str, str], *, threads: int) -> dict[str, str]:
-    """The environment variables that Triton and its model processes need.
+    """Return the environment variables for Triton and its model processes.
 
-    The stub embeds the Python whose `python3` is first in PATH, which is how it finds this environment's packages.
+    The stub embeds the Python whose `python3` is first in PATH, and thereby finds the packages of this environment.
     """
     libraries = [*map(str, installation.libraries), *filter(None, [given.get("LD_LIBRARY_PATH")])]
     return {
@@ -69,9 +69,9 @@ def child_environment(installation: Installation, given: Mapping[str, str], *, t
 
 
 def libpython_folders(candidates: Sequence[Path], *, is_known: Callable[[str], bool]) -> tuple[Path, ...]:
-    """The first folder that has this version of Python as a shared library, or none where the system knows one.
+    """Return the first directory with the shared library of this Python version; empty if the system knows one.
 
-    The one of this very Python goes before the system's, whose patch release may be another.
+    The library of this Python takes precedence over the system's, whose patch release may differ.
 
     Raises:
         ModelLoadError: there is none.

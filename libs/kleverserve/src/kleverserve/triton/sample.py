@@ -1,4 +1,4 @@
-"""A sample that the model itself answered, kept in a file until Triton can be tested with it."""
+"""A sample that the model itself accepted, stored in a file to test Triton with it."""
 
 import urllib.error
 import urllib.request
@@ -35,9 +35,9 @@ def write_sample(file: Path, inputs: Mapping[str, Array], specs: Sequence[Tensor
 
 
 def refusal(file: Path, url: str) -> str | None:
-    """Why the server at an inference URL fails on the sample; None where it answers it, or calls it a bad request.
+    """Return the error of a server on the sample; None if it accepts the sample, or responds with a client error.
 
-    A bad request may be so by a rule of the server's own, such as one about empty texts.
+    Client errors may come from rules of the server itself, such as one about empty texts.
     """
     length, _, body = file.read_bytes().partition(b"\n")
     headers = {BINARY_HEADER: length.decode(), "Content-Type": "application/octet-stream"}

@@ -1,4 +1,4 @@
-"""The differences between what two models gave on the same inputs."""
+"""Compares the outputs of two models for the same inputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,19 +13,19 @@ from modelconversion.pairs import Tolerance
 
 _ALMOST_ZERO = 1e-6
 _ALMOST_CONSTANT = 1e-6
-"""Of the spread of an output, in parts of its largest value."""
+"""Limit of the spread of an output, relative to its largest value."""
 
 Outputs = Mapping[str, NDArray[Any]]
 
 
 def compare(source: Outputs, result: Outputs, tolerance: Tolerance) -> tuple[Difference, ...]:
-    """The difference of each output of the source.
+    """Return the difference of each output of the source.
 
-    Outputs are matched by name where the names agree, else by position. Raises ConversionError
-    (verification_failed) when one is beyond tolerance or has another size.
+    Outputs are matched by name if the names agree, else by position. Raises ConversionError (verification_failed) if
+    one exceeds the tolerance or has another size.
     """
     if len(source) != len(result):
-        raise _failed(f"it gives {len(result)} outputs, the source {len(source)}")
+        raise _failed(f"it has {len(result)} outputs, the source {len(source)}")
     others = [result[name] for name in source] if set(source) == set(result) else list(result.values())
     return tuple(
         _compared(name, value, other, tolerance) for (name, value), other in zip(source.items(), others, strict=True)
@@ -52,7 +52,7 @@ def _compared(name: str, source: NDArray[Any], result: NDArray[Any], tolerance: 
 
 def _numeric_difference(name: str, source: NDArray[np.float64], result: NDArray[np.float64]) -> Difference:
     finite = np.isfinite(source)
-    # Where one is not finite, the other has to be the very same.
+    # a value that is not finite must be equal in both
     agree = np.array_equal(source[~finite], result[~finite], equal_nan=True) and bool(np.isfinite(result[finite]).all())
     gap = np.abs(source[finite] - result[finite])
     absolute = (float(gap.max()) if gap.size else 0.0) if agree else float("inf")
@@ -71,7 +71,7 @@ def _numeric_difference(name: str, source: NDArray[np.float64], result: NDArray[
 
 
 def _label_difference(name: str, source: NDArray[Any], result: NDArray[Any]) -> Difference:
-    """Whole numbers and strings are labels or counts: they agree or they do not."""
+    """Compare integers and strings, which are labels or counts: they are equal or not."""
     if source.dtype.kind != result.dtype.kind and "U" in {source.dtype.kind, result.dtype.kind}:
         source, result = source.astype(str), result.astype(str)
     share = float(np.mean(source != result)) if source.size else 0.0
@@ -80,7 +80,7 @@ def _label_difference(name: str, source: NDArray[Any], result: NDArray[Any]) -> 
 
 
 def _weakness(values: NDArray[np.float64], largest: float) -> str | None:
-    """Why such values do not show whether two models compute the same."""
+    """Return the reason why such values do not show whether two models compute the same."""
     if not values.size:
         return "it has no finite value: agreement proves nothing"
     if largest < _ALMOST_ZERO:
@@ -91,4 +91,4 @@ def _weakness(values: NDArray[np.float64], largest: float) -> str | None:
 
 
 def _failed(what: str) -> ConversionError:
-    return ConversionError(VERIFICATION_FAILED, f"the converted model does not do what the source does: {what}")
+    return ConversionError(VERIFICATION_FAILED, f"the converted model differs from the source: {what}")

@@ -1,7 +1,7 @@
-"""What a model's files contain about the values that it distinguishes: sizes of vocabularies, thresholds, categories.
+"""Values that a model distinguishes, from its files: sizes of vocabularies, thresholds, categories.
 
-Programs read them (`programs/<family>/hints.py`), each in its format's toolchain, and write an .npz file: the array
-`limit/<input>` with one integer, `values/<column>` and `odd/<column>` with the values of a column of a table.
+Programs read them (`programs/<family>/hints.py`), each in the toolchain of its format, and write an .npz file: the
+array `limit/<input>` with one integer, and `values/<column>` and `odd/<column>` with the values of a column of a table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ class Column:
     """A column of a table."""
 
     values: tuple[Any, ...] = ()
-    """On either side of each threshold, or each category."""
+    """Values on both sides of each threshold, or each category."""
     odd: tuple[Any, ...] = ()
-    """What the model takes besides: a missing value, a category that it does not know."""
+    """Further values that the model accepts: a missing value, an unknown category."""
 
     @property
     def is_text(self) -> bool:
@@ -31,19 +31,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Hints:
-    """What to draw samples from."""
+    """Hints for drawing samples."""
 
     limits: Mapping[str, int] = field(default_factory=dict)
-    """Input to the number of entries that its integers are indices into."""
+    """Input to the number of entries of the table that its integers index."""
     columns: Mapping[int, Column] = field(default_factory=dict)
-    """Position of a column in the table to what is known of it."""
+    """Position of a column in the table to its values."""
 
     def with_more(self, other: "Hints") -> "Hints":
-        """Both; of what both know, the other's."""
+        """Return both hints combined; the other's take precedence."""
         return Hints({**self.limits, **other.limits}, {**self.columns, **other.columns})
 
     def renamed(self, known: Sequence[str], wanted: Sequence[str]) -> "Hints":
-        """The limits by the wanted names, where a converter has given the inputs others."""
+        """Return the limits with the wanted names, because a converter may have renamed the inputs."""
         if len(known) != len(wanted) or set(known) == set(wanted):
             return self
         names = dict(zip(known, wanted, strict=True))
@@ -51,7 +51,7 @@ class Hints:
 
 
 def read_hints(arrays: Mapping[str, NDArray[Any]]) -> Hints:
-    """Hints as a program has written them. Raises ValueError, TypeError or IndexError where it did not."""
+    """Parse the hints of a program. Raises ValueError, TypeError or IndexError if they are invalid."""
     limits = {name.removeprefix(LIMIT): int(array) for name, array in arrays.items() if name.startswith(LIMIT)}
     columns = {
         int(name.removeprefix(VALUES)): Column(

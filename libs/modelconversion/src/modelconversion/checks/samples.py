@@ -1,7 +1,7 @@
-"""Sample inputs for a model, made from its signature and from hints on the values that it distinguishes.
+"""Generates sample inputs for a model from its signature, and from hints on the values that it distinguishes.
 
-A signature leaves sizes and ranges open, so several sets are made: what reaches most of the model first, then what more
-models take. The source runs on the first that it takes and whose outputs are informative.
+A signature leaves sizes and ranges open, so there are several sets: those that reach most of the model first, then
+those that more models accept. The source runs on the first set that it accepts and whose outputs are informative.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,49 +18,52 @@ from modelconversion.errors import ConversionError
 from .hints import Column, Hints
 
 SEED = 20240229
-"""Fixed, so that a conversion done again is checked on the same inputs."""
+"""Fixed, so that a repeated conversion is checked on the same inputs."""
 BATCH, ROWS = 3, 32
-"""Sizes of a first dimension of any size: trees differ in few rows of a table, and rows cost little."""
+"""Sizes of a first dimension of any size: trees differ in few rows of a table, and rows are cheap."""
 FREE = (16, 32, 64, 128, 224, 28, 299, 8, 1)
-"""Sizes of other dimensions of any size, which layers behind them may fix: lengths of sequences, sides of images."""
+"""Sizes of other dimensions of any size, which later layers may fix: lengths of sequences, sides of images."""
 INTEGERS = (1000, 100, 4, 2)
-"""Integers are often indices into a vocabulary, whose size the signature does not have: they are below these."""
+"""Upper limits of integers, which are often indices into a vocabulary whose size the signature does not contain."""
 _TABLE = 4096
-"""Elements of a row up to which a model is one of a table."""
+"""Maximum number of elements of a row for a model of tables."""
 _ELEMENTS, _LATER_ELEMENTS = 2**26, 2**22
-"""Of an input, and of all inputs together in sets after the first."""
-_UNSAID = "float32"
-"""Where the files contain a shape and no type, the framework takes any numbers, and these in the first place."""
+"""Maximum number of elements of an input, and of all inputs together in sets after the first."""
+_DEFAULT_TYPE = "float32"
+"""If the files contain a shape and no type, the framework accepts any numbers, and this type first."""
 _MARKS = ("mask", "type_id", "segment")
-"""Parts of the names of inputs that hold zeros and ones, whatever their type."""
+"""Parts of the names of inputs that contain zeros and ones, regardless of type."""
 
 Samples = dict[str, NDArray[Any]]
 
 
 class NoSamplesError(Exception):
-    """No inputs can be made of the signature; the message contains the reason."""
+    """No inputs can be generated from the signature; the message contains the reason."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One way to fill what a signature leaves open."""
+    """A way to fill the parts that a signature leaves open."""
 
     free: int = FREE[0]
     batch: int | None = None
-    """The size of a first dimension of any size; None for the usual one."""
+    """The size of a first dimension of any size; None for the default."""
     integers: int = 4
-    """Integers are below this, where no hint is more precise."""
+    """Upper limit of integers without a more precise hint."""
     low: float = 0.0
     spread: float = 1.0
-    """Of floats: normally distributed around `low`."""
+    """Of floats, which are normally distributed around `low`."""
     is_usual: bool = True
-    """Without what models may refuse: missing values and unknown categories."""
+    """Without values that models may reject: missing values and unknown categories."""
     is_hinted: bool = True
-    """By the hints, as far as there are any."""
+    """Use the hints, if there are any."""
 
 
 def samples_for(inputs: Iterable[Tensor], hints: Hints = Hints()) -> list[Samples]:  # noqa: B008  # immutable
-    """Arrays for the inputs, by name, in order; several sets of them. Raises NoSamplesError where none can be made."""
+    """Return several sets of arrays for the inputs, by name, in order.
+
+    Raises NoSamplesError if none can be generated.
+    """
     tensors = tuple(inputs)
     if not tensors:
         raise NoSamplesError("the inputs of the model are not known")
@@ -80,7 +83,7 @@ def samples_for(inputs: Iterable[Tensor], hints: Hints = Hints()) -> list[Sample
 
 
 def _draws(tensors: Sequence[Tensor], hints: Hints) -> Iterator[Draw]:
-    """The most telling first."""
+    """Yield draws, the most informative first."""
     has_free = any(_is_free(size) for tensor in tensors for size in (tensor.shape or ())[1:])
     has_batch = any(_is_free(size) for tensor in tensors for size in (tensor.shape or ())[:1])
     sizes = FREE if has_free else FREE[:1]
@@ -93,18 +96,18 @@ def _draws(tensors: Sequence[Tensor], hints: Hints) -> Iterator[Draw]:
         yield from (Draw(size, batch=1) for size in (sizes[0], *sizes[4:5]))
     if hints.limits or hints.columns:
         yield Draw(is_hinted=False)
-    yield Draw(low=0.5, spread=0.2)  # shares, and pixels from 0 to 1
+    yield Draw(low=0.5, spread=0.2)  # fractions, and pixels from 0 to 1
     yield Draw(low=128, spread=50)  # pixels
     yield Draw(integers=2, spread=0.01)
 
 
 def given_samples(values: Mapping[str, Any], inputs: Iterable[Tensor]) -> Samples:
-    """What someone gave, as arrays of the inputs' types. Raises ConversionError (invalid_samples)."""
+    """Return the user's samples as arrays of the inputs' types. Raises ConversionError (invalid_samples)."""
     known = {tensor.name: tensor for tensor in inputs}
     if known and set(known) != set(values):
         names = ", ".join(known)
         raise ConversionError(
-            INVALID_SAMPLES, f"the model's inputs are {names}; samples are given for {', '.join(values)}"
+            INVALID_SAMPLES, f"the model's inputs are {names}; the samples are for {', '.join(values)}"
         )
     try:
         return {name: np.asarray(value, known[name].dtype if name in known else None) for name, value in values.items()}
@@ -117,12 +120,12 @@ def _is_free(size: int | str) -> bool:
 
 
 def _is_index(tensor: Tensor) -> bool:
-    """Whether its values may be indices into something."""
+    """Return whether the values may be indices."""
     return tensor.dtype in {"int16", "int32", "int64", "uint16", "uint32", "uint64"}
 
 
 def _is_of_table(tensor: Tensor) -> bool:
-    """Whether it is a matrix of known width, or a column."""
+    """Return whether the input is a matrix of known width, or a column."""
     shape = tensor.shape
     return shape is not None and len(shape) <= 2 and all(isinstance(n, int) and 0 < n <= _TABLE for n in shape[1:])  # noqa: PLR2004
 
@@ -138,7 +141,7 @@ def _sample_set(tensors: Sequence[Tensor], hints: Hints, draw: Draw) -> Samples:
 
 @dataclass
 class _Sizes:
-    """Sizes of dimensions that may be of any size; a symbol means the same everywhere."""
+    """Sizes of dimensions of any size; a symbol has the same size everywhere."""
 
     batch: int
     free: int
@@ -156,7 +159,7 @@ def _shape(tensor: Tensor, sizes: _Sizes) -> tuple[int, ...]:
         raise NoSamplesError(f"the shape of input {tensor.name} is not known")
     shape = tuple(sizes.size(dimension, position) for position, dimension in enumerate(tensor.shape))
     if np.prod(shape, dtype=np.float64) > _ELEMENTS:
-        raise NoSamplesError(f"input {tensor.name} is too large to make samples of: {shape}")
+        raise NoSamplesError(f"input {tensor.name} is too large for samples: {shape}")
     return shape
 
 
@@ -167,17 +170,17 @@ def _sample(
         return generator.choice(np.array(tensor.values), shape)
     dtype = _dtype(tensor, hints)
     if dtype.kind == "U":
-        return np.full(shape, "", dtype)  # the columns' values take its place
+        return np.full(shape, "", dtype)  # values of columns replace it
     if any(mark in tensor.name.lower() for mark in _MARKS):
         return _marks(generator, shape).astype(dtype)
     if dtype.kind == "f":
-        # Converters narrow to float32: numbers that it holds are the same to both models.
+        # Converters narrow to float32: values that float32 represents exactly are the same for both models.
         return (draw.low + draw.spread * generator.standard_normal(shape, np.float32)).astype(dtype)
     return _integers(generator, shape, dtype, hints.limits.get(tensor.name, draw.integers))
 
 
 def _marks(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Zeros and ones; the first is a one, since where everything is masked nothing is left to compute."""
+    """Return zeros and ones. The first is a one, because a model computes nothing if everything is masked."""
     marks = generator.integers(0, 2, shape)
     marks[..., :1] = 1
     return marks
@@ -196,16 +199,16 @@ def _dtype(tensor: Tensor, hints: Hints) -> np.dtype[Any]:
     if tensor.dtype in {None, "str"} and hints.columns and all(column.is_text for column in hints.columns.values()):
         return np.dtype("U64")
     try:
-        dtype: np.dtype[Any] | None = np.dtype(tensor.dtype or _UNSAID)
+        dtype: np.dtype[Any] | None = np.dtype(tensor.dtype or _DEFAULT_TYPE)
     except TypeError:
         dtype = None
     if dtype is None or dtype.kind not in "fbiu":
-        raise NoSamplesError(f"no samples are made of inputs of type {tensor.dtype} ({tensor.name})")
+        raise NoSamplesError(f"samples of type {tensor.dtype} are not supported (input {tensor.name})")
     return dtype
 
 
 def _with_columns(samples: Samples, hints: Hints, draw: Draw, generator: np.random.Generator) -> Samples:
-    """The samples of a table with values that its columns distinguish: one matrix, or an input for each column."""
+    """Return the samples of a table with values that its columns distinguish: one matrix, or an input for each."""
     if not hints.columns:
         return samples
     (name, first), *more = samples.items()
@@ -219,7 +222,7 @@ def _with_columns(samples: Samples, hints: Hints, draw: Draw, generator: np.rand
 
 
 def _column(values: NDArray[Any], column: Column | None, draw: Draw, generator: np.random.Generator) -> NDArray[Any]:
-    """Every value of the column that there is room for, in some order; unknown and missing ones in every fourth row."""
+    """Return as many values of the column as fit, in random order; every fourth row has unknown and missing ones."""
     if column is None or not column.values:
         return values
     known = np.array(column.values)

@@ -1,4 +1,4 @@
-"""Check a conversion: run source and result on the same samples, and compare what they give."""
+"""Verifies a conversion: runs source and result on the same samples, and compares the outputs."""
 
 import time
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kleverproto.codes import INVALID_SAMPLES, TOOLCHAIN_FAILED, VERIFICATION_FAILED
 from kleverproto.conversions import Difference, Verification
 from kleverproto.signatures import Signature
-from modelconversion.errors import OF_THE_MACHINE, ConversionError
+from modelconversion.errors import RESOURCE_CODES, ConversionError
 from modelconversion.pairs import HINTS, RUNNERS, Runner, Tolerance
 from modelconversion.workshop import Workshop, request_for
 from modelformats.threads import in_thread
@@ -30,34 +30,34 @@ class Subject:
     directory: Path
     format: str
     signature: Signature = field(default_factory=Signature)
-    """Options for its runner; one that reads the model itself needs none."""
+    """Options of its runner; runners that read the model itself need none."""
     options: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, Any] = field(default_factory=dict)
-    """Inputs to run it on, as arrays or nested lists by name; made from signature and hints where there are none."""
+    """Inputs as arrays or nested lists by name; empty to generate them from signature and hints."""
 
 
 @dataclass(frozen=True)
 class Programs:
-    """The programs that a check runs, by format."""
+    """The programs for verification, by format."""
 
     runners: Mapping[str, Runner] = field(default_factory=lambda: RUNNERS)
-    """Run a model."""
+    """Programs that run a model."""
     hints: Mapping[str, Runner] = field(default_factory=lambda: HINTS)
-    """Read what samples are drawn from."""
+    """Programs that read hints for samples."""
 
 
 async def verify(
     source: Subject, result: Subject, tolerance: Tolerance, workshop: Workshop, programs: Programs
 ) -> Verification:
-    """Compare the models' outputs. Where that is not possible, the reason is in the verification.
+    """Compare the models' outputs. If that is not possible, the reason is in the verification.
 
-    Raises ConversionError: verification_failed when they differ beyond tolerance or the result cannot be run,
-    invalid_samples when the source does not run on the given ones, and what running may raise when limits are reached.
+    Raises ConversionError: verification_failed if they differ beyond the tolerance or the result cannot be run,
+    invalid_samples if the source does not run on the user's samples, and the errors of programs that exceed limits.
     """
     started = time.monotonic()
     for subject in (source, result):
         if subject.format not in programs.runners:
-            return Verification(verified=False, reason=f"nothing here runs models of format {subject.format}")
+            return Verification(verified=False, reason=f"models of format {subject.format} cannot be run here")
     try:
         samples = await _samples(source, result, workshop, programs)
     except NoSamplesError as error:
@@ -68,15 +68,15 @@ async def verify(
         try:
             expected = await runs.outputs(source)
         except ConversionError as error:
-            if error.code in OF_THE_MACHINE:
+            if error.code in RESOURCE_CODES:
                 raise
             if source.samples:
                 raise ConversionError(INVALID_SAMPLES, f"the source does not run on the samples: {error}") from error
-            return Verification(verified=False, reason=f"the source does not run on made-up samples: {error}")
+            return Verification(verified=False, reason=f"the source does not run on generated samples: {error}")
         try:
             got = await runs.outputs(result)
         except ConversionError as error:
-            if error.code in OF_THE_MACHINE:
+            if error.code in RESOURCE_CODES:
                 raise
             raise ConversionError(VERIFICATION_FAILED, f"the converted model does not run: {error}") from error
     differences = _compared(source, expected, got, tolerance)
@@ -90,12 +90,12 @@ def _compared(source: Subject, expected: Outputs, got: Outputs, tolerance: Toler
     except ConversionError as error:
         if source.samples:
             raise
-        advice = "the inputs were made up: give your own with `klever convert ... --sample NAME=@FILE`"
+        advice = "the inputs were generated: add samples with `klever convert ... --sample NAME=@FILE`"
         raise ConversionError(error.code, f"{error}; {advice}") from error
 
 
 def _judged(verification: Verification) -> Verification:
-    """Not verified where every output agrees on what proves little."""
+    """Return the verification, but not verified if all outputs agree only on uninformative values."""
     notes = [difference.note for difference in verification.differences]
     if not notes or not all(notes):
         return verification
@@ -104,7 +104,7 @@ def _judged(verification: Verification) -> Verification:
 
 
 async def _samples(source: Subject, result: Subject, workshop: Workshop, programs: Programs) -> list[Samples]:
-    """The given ones, or sets made from the signature; the result's may know what the source's files do not contain."""
+    """Return the user's samples, or sets generated from the signatures; the result's may complete the source's."""
     if source.samples:
         return [given_samples(source.samples, source.signature.inputs or result.signature.inputs)]
     hints = await _hints(source, result, workshop, programs)
@@ -117,7 +117,7 @@ async def _samples(source: Subject, result: Subject, workshop: Workshop, program
 
 
 async def _hints(source: Subject, result: Subject, workshop: Workshop, programs: Programs) -> Hints:
-    """What the two know of the values that they distinguish; nothing where a program fails, since they are optional."""
+    """Return the combined hints of both models; empty if a program fails, since hints are optional."""
     known = Hints()
     for subject in (result, source):
         program = programs.hints.get(subject.format)
@@ -125,7 +125,7 @@ async def _hints(source: Subject, result: Subject, workshop: Workshop, programs:
             continue
         with TemporaryDirectory(prefix="klever-hints-") as scratch:
             path = Path(scratch) / "hints.npz"
-            path.touch()  # the program may write into what is there
+            path.touch()  # the program may write into existing files
             try:
                 request = await _request(subject)
                 await workshop.run(program.toolchain, program.program, _on(request, path, path))
@@ -143,7 +143,7 @@ async def _request(subject: Subject) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Runs:
-    """Runs of models on sets of samples under one directory."""
+    """Runs models on sets of samples in one directory."""
 
     scratch: Path
     workshop: Workshop
@@ -160,7 +160,7 @@ class _Runs:
             _save(self._samples / f"{number:02}.npz", arrays)
 
     async def outputs(self, subject: Subject) -> dict[str, NDArray[Any]]:
-        """What a model gives; only the set that it ran on is kept for the next."""
+        """Return the outputs of a model; only the set on which it ran is kept for the next model."""
         runner = self.programs.runners[subject.format]
         self.workshop.on_line(f"running the {subject.format} model on samples")
         results = self.scratch / "results"
@@ -194,4 +194,4 @@ def _load(path: Path, program: str) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError) as error:
-        raise ConversionError(TOOLCHAIN_FAILED, f"{program} left no outputs that can be read: {error}") from error
+        raise ConversionError(TOOLCHAIN_FAILED, f"{program} wrote no readable outputs: {error}") from error

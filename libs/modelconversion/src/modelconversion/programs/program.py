@@ -1,8 +1,8 @@
-"""What every program here shares: its request, its report, and how it reports a failure.
+"""Shared by all programs: the request, the report, and the report of a failure.
 
-A program gets one argument, a JSON object (`Request`), and writes a JSON object at `report`: `{"versions": {...}}`
-when it succeeded, else `{"problem": {"code", "message"}}` with exit code 1. What it prints is progress for the user.
-Only the standard library is imported, since this runs in the environment of any toolchain.
+A program gets one argument, a JSON object (`Request`), and writes a JSON object at `report`: `{"versions": {...}}` if
+it succeeded, else `{"problem": {"code", "message"}}` with exit code 1. Its output is progress for the user. Only the
+standard library is imported, since this module runs in the environment of any toolchain.
 """
 
 import json
@@ -22,7 +22,7 @@ TOOLCHAIN_FAILED = "toolchain_failed"
 
 @dataclass(frozen=True)
 class Input:
-    """One input or output of the model, as in its signature; null where the files do not contain it."""
+    """An input or output of the model in its signature; null if the files do not contain it."""
 
     name: str
     dtype: str | None = None
@@ -33,7 +33,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Request:
-    """What a program is asked to do."""
+    """The request to a program."""
 
     source: Path
     """Directory with the files of the model; read-only."""
@@ -42,34 +42,34 @@ class Request:
     report: Path
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Input, ...] = ()
-    """Where the signature knows them."""
+    """Empty if the signature does not contain them."""
     options: dict[str, Any] = field(default_factory=dict)
     trust: tuple[str, ...] = ()
-    """What pickles may name beside the known classes and functions, as module:Name."""
+    """Classes and functions that pickles may load besides the known ones, as module:Name."""
     samples: Path | None = None
     """Programs that run a model: the inputs, .npz files by input name; see `samples.first_that_runs`."""
     results: Path | None = None
     """Programs that run a model: where to write the outputs, an .npz file by output name, in the model's order."""
     format: str = ""
-    """Of the source."""
+    """Format of the source."""
     files: tuple[Path, ...] = ()
-    """The files of the source that are the model, in the order of its parser (see `modelformats.model_files`)."""
+    """The model's files in the source, in the order of its parser (see `modelformats.model_files`)."""
 
     @property
     def file(self) -> Path:
-        """The model's file, where it is one."""
+        """The model's only file."""
         (file,) = self.files
         return file
 
     def sample_files(self) -> tuple[Path, Path]:
-        """Where the inputs of a run are, and where its outputs go."""
+        """Return the paths of the inputs and of the outputs of a run."""
         if self.samples is None or self.results is None:
             raise ProblemError(TOOLCHAIN_FAILED, "this program runs a model: the request needs samples and results")
         return self.samples, self.results
 
 
 class ProblemError(Exception):
-    """The program cannot do it; the message contains the reason and what to do."""
+    """The program cannot convert the model; the message contains the reason and what to do."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ class ProblemError(Exception):
 
 
 def parse_request(text: str) -> Request:
-    """Read the program's argument. Raises ValueError, KeyError or TypeError when it is not a request."""
+    """Parse the program's argument. Raises ValueError, KeyError or TypeError if it is not a request."""
     fields = json.loads(text)
     return Request(
         source=Path(fields["source"]),
@@ -100,7 +100,7 @@ def _tensor(entry: dict[str, Any]) -> Input:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """The installed version of each package; one that is absent is left out."""
+    """Return the installed version of each package; missing packages are omitted."""
     installed = {}
     for package in packages:
         try:
@@ -117,14 +117,14 @@ def print_progress(line: str) -> None:
 
 
 def main(convert: Callable[[Request], dict[str, str]]) -> None:
-    """Run the program on the request of its command line; `convert` returns the versions of the tools it used."""
+    """Run the program on the request of its command line; `convert` returns the versions of the tools that it used."""
     request = parse_request(sys.argv[1])
     try:
         report: dict[str, Any] = {"versions": convert(request)}
     except ProblemError as problem:
         report = {"problem": {"code": problem.code, "message": str(problem)}}
     except MemoryError:
-        raise  # it may only be the limit on this process; the process that set the limit reports it
+        raise  # the cause may be the limit of this process; the process that set the limit reports it
     except Exception as error:  # noqa: BLE001  # frameworks raise anything; the reader of the report needs the reason
         traceback.print_exc()
         lines = str(error).strip().splitlines()

@@ -1,4 +1,4 @@
-"""Values that a model of a table distinguishes, column by column, as the programs for hints collect them."""
+"""Values that a model of a table distinguishes, by column, as collected by the programs for hints."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from .program import Request
 from .samples import write_results
 
 _MOST = 256
-"""Values of a column; of more, some spread evenly over them are kept."""
+"""Maximum number of values of a column; of more, a selection is kept."""
 _NARROW = 1e-5
-"""A gap between thresholds that is smaller, in parts of their size, float32 may not distinguish from none."""
+"""A gap between thresholds that is relatively smaller may be lost in float32."""
 
 
 class Columns:
-    """What is known of each column of a table."""
+    """The known values of each column of a table."""
 
     def __init__(self) -> None:
         self._thresholds: dict[int, set[float]] = defaultdict(set)
@@ -25,25 +25,25 @@ class Columns:
         self._odd: dict[int, list[Any]] = defaultdict(list)
 
     def threshold(self, column: int, value: float) -> None:
-        """Values below and above this one are treated differently."""
+        """Record a value that separates values with different results."""
         if np.isfinite(value):
             self._thresholds[column].add(float(value))
 
     def values(self, column: int, values: Iterable[Any]) -> None:
-        """The column has these values."""
+        """Record values of a column."""
         self._values[column] += list(values)
 
     def odd(self, column: int, value: Any) -> None:
-        """The column may have this value, which is not an ordinary one."""
+        """Record an unusual value that a column may have."""
         self._odd[column].append(value)
 
     def missing(self, columns: Iterable[int]) -> None:
-        """These columns may have missing values."""
+        """Record columns that may have missing values."""
         for column in columns:
             self.odd(column, np.nan)
 
     def write(self, request: Request) -> None:
-        """Write everything, as `hints.read_hints` reads it."""
+        """Write all hints in the format of `hints.read_hints`."""
         arrays = {}
         for column in sorted(self._thresholds.keys() | self._values.keys()):
             values = [*self._values[column], *_between(sorted(self._thresholds[column]))]
@@ -55,7 +55,7 @@ class Columns:
 
 
 def _between(thresholds: list[float]) -> list[float]:
-    """A value on either side of each threshold, and at none."""
+    """Return a value on either side of each threshold, but none at a threshold."""
     if not thresholds:
         return []
     inner = [(low + high) / 2 for low, high in pairwise(thresholds) if high - low > _NARROW * max(abs(low), abs(high))]
@@ -63,7 +63,7 @@ def _between(thresholds: list[float]) -> list[float]:
 
 
 def _array(values: list[Any]) -> np.ndarray[Any, Any]:
-    """Numbers, or strings where any of them is one: files of arrays hold no mixture."""
+    """Return numbers, or strings if any of them is one, because files of arrays contain no mixture."""
     if any(isinstance(value, str) for value in values):
         return np.array([str(value) for value in values])
     return np.array(values)

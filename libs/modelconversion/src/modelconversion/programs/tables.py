@@ -1,4 +1,4 @@
-"""What programs for models of tables share: one matrix in; labels and probabilities, or numbers, out."""
+"""Shared by programs for models of tables: one matrix as input; labels and probabilities, or numbers, as outputs."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from .samples import are_columns, read_samples, write_results
 
 
 def feature_count(request: Request) -> int:
-    """Columns of the table. Raises ProblemError when the signature does not contain it."""
+    """Return the number of columns. Raises ProblemError if the signature does not contain it."""
     if len(request.inputs) > 1:
         return len(request.inputs)
     shape = request.inputs[0].shape if request.inputs else None
@@ -24,7 +24,7 @@ def feature_count(request: Request) -> int:
 
 
 def table(request: Request) -> NDArray[Any]:
-    """The sample of the only input, or the columns beside each other."""
+    """Return the sample of the only input, or the columns concatenated."""
     samples = read_samples(request)
     if len(samples) > 1 and are_columns(samples):
         return np.stack(list(samples.values()), axis=1)
@@ -37,7 +37,7 @@ def table(request: Request) -> NDArray[Any]:
 
 
 def write_predictions(request: Request, labels: Any, probabilities: Any = None) -> None:
-    """Write what the model predicts."""
+    """Write the predictions of a model."""
     outputs = {"predict": np.asarray(labels)}
     if probabilities is not None:
         outputs["predict_proba"] = np.asarray(probabilities)

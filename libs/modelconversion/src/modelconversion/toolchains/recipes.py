@@ -1,10 +1,10 @@
-"""Recipes of toolchains: one pinned requirements file each, with what else must be known in its comments.
+"""Recipes of toolchains: a pinned requirements file for each, with settings in its comments.
 
-A line `# key: values` is one of: `python` (the version to make the environment with), `imports` (modules that must
-import, else the environment is broken), `commands` (programs that must be on PATH), `with` (a file with what is always
-installed too, which several toolchains share: what the model server needs to run in them). Every package is listed,
-with its version and the hashes of its files (`tools/toolchain_hashes.py`), so that installing resolves nothing and
-trusts no index.
+A line `# key: values` is one of: `python` (the version of the environment), `imports` (modules that must be importable,
+else the environment is broken), `commands` (programs that must be on PATH), `with` (a file of additional packages,
+which several toolchains share: those that the model server needs to run in them). Every package is listed, with its
+version and the hashes of its files (`tools/toolchain_hashes.py`), so that installing resolves nothing and trusts no
+index.
 """
 
 import hashlib
@@ -21,25 +21,25 @@ _SETTING = re.compile(r"^# (python|imports|commands|with): (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make one toolchain."""
+    """The recipe of a toolchain."""
 
     name: str
     requirements: Path
     digest: str
-    """sha256 of the files; another one means the environment is out of date."""
+    """sha256 of the files; a different digest means that the environment is out of date."""
     python: str
     imports: tuple[str, ...]
     commands: tuple[str, ...] = ()
     shared: Path | None = None
-    """What `with` names."""
+    """The file in `with`."""
 
 
 def read_recipe(name: str, directory: Path = RECIPES) -> Recipe:
-    """The recipe of a toolchain. Raises ConversionError when there is none of that name."""
+    """Return the recipe of a toolchain. Raises ConversionError if it does not exist."""
     path = directory / f"{name}.txt"
     if path.parent != directory or not path.is_file():
         known = ", ".join(recipe_names(directory))
-        raise ConversionError(TOOLCHAIN_FAILED, f"there is no toolchain {name!r}; there are: {known}")
+        raise ConversionError(TOOLCHAIN_FAILED, f"toolchain {name!r} not found; the toolchains are: {known}")
     text = path.read_text()
     settings: dict[str, str] = {key: value.strip() for key, value in _SETTING.findall(text)}
     shared = directory / settings["with"] if "with" in settings else None
@@ -56,5 +56,5 @@ def read_recipe(name: str, directory: Path = RECIPES) -> Recipe:
 
 
 def recipe_names(directory: Path = RECIPES) -> tuple[str, ...]:
-    """The toolchains there are recipes for."""
+    """Return the toolchains with a recipe."""
     return tuple(sorted(path.stem for path in directory.glob("*.txt")))

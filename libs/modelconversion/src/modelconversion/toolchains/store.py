@@ -1,4 +1,4 @@
-"""Toolchains: one isolated Python environment per family of converters, made on first use and reused after."""
+"""Toolchains: an isolated Python environment for each family of converters, installed on first use and then reused."""
 
 import asyncio
 import fcntl
@@ -18,10 +18,10 @@ from modelformats.threads import in_thread
 from .recipes import RECIPES, Recipe, read_recipe, recipe_names
 
 OnLine = Callable[[str], None]
-"""Is given each line of progress."""
+"""Receives each line of progress."""
 
 _MARK = "toolchain.json"
-"""Written into an environment once it is complete."""
+"""Written into an environment when it is complete."""
 _LOCK_POLL_SECONDS = 0.1
 _IMPORT_SECONDS = 120.0
 _KEPT_LINES = 8
@@ -29,18 +29,18 @@ _KEPT_LINES = 8
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A toolchain as it is on this machine."""
+    """A toolchain on this machine."""
 
     name: str
     path: Path
     installed: bool
-    """Complete and made from the recipe of this version."""
+    """Complete, and installed from the recipe of this version."""
     size: int
-    """Bytes on disk when it was made; 0 where it is not."""
+    """Bytes on disk when it was installed; 0 if it is not installed."""
 
 
 class ToolchainStore:
-    """The toolchains under one directory; several processes may share it."""
+    """The toolchains in one directory; several processes can share it."""
 
     def __init__(self, root: Path, *, uv: str = "uv", recipes: Path = RECIPES) -> None:
         self._root = root
@@ -49,9 +49,9 @@ class ToolchainStore:
         self._imported: set[str] = set()
 
     async def ensure(self, name: str, on_line: OnLine) -> Path:
-        """The Python of a toolchain, made first when it is missing, out of date or broken.
+        """Return the Python of a toolchain, which is installed if it is missing, out of date or broken.
 
-        Raises ConversionError (toolchain_failed) when it cannot be made; the message names what to install.
+        Raises ConversionError (toolchain_failed) if it cannot be installed; the message names what to install.
         """
         recipe = read_recipe(name, self._recipes)
         python = self._python(name)
@@ -64,7 +64,7 @@ class ToolchainStore:
         return python
 
     def list(self) -> tuple[Toolchain, ...]:
-        """Every toolchain there is a recipe for, installed or not."""
+        """List all toolchains with a recipe, installed or not."""
         recipes = [read_recipe(name, self._recipes) for name in recipe_names(self._recipes)]
         return tuple(
             Toolchain(recipe.name, self._root / recipe.name, self._is_complete(recipe), self._mark(recipe.name)[1])
@@ -72,7 +72,7 @@ class ToolchainStore:
         )
 
     async def remove(self, name: str) -> None:
-        """Delete a toolchain's environment, if there is one. Raises ConversionError for a name without a recipe."""
+        """Delete a toolchain's environment if it exists. Raises ConversionError for a name without a recipe."""
         read_recipe(name, self._recipes)
         async with self._locked(name, lambda _: None):
             self._imported.discard(name)
@@ -85,7 +85,7 @@ class ToolchainStore:
         return self._mark(recipe.name)[0] == recipe.digest
 
     def _mark(self, name: str) -> tuple[str, int]:
-        """Digest of the recipe that a complete environment was made from, and its size."""
+        """Return the digest of the recipe from which a complete environment was installed, and its size."""
         try:
             mark = json.loads((self._root / name / _MARK).read_text())
             return str(mark["digest"]), int(mark["size"])
@@ -100,7 +100,7 @@ class ToolchainStore:
         on_line(f"installing toolchain {recipe.name}")
         await in_thread(shutil.rmtree, environment, ignore_errors=True)
         await self._run_uv("venv", "-q", "--python", recipe.python, environment, on_line=on_line)
-        # Wheels with the hashes of the recipe, and nothing that runs code to be built.
+        # Only wheels, with the hashes of the recipe; building from source would run code.
         verified = ("--require-hashes", "--no-build", "--no-deps", "--index-strategy", "first-index")
         files = ("-r", recipe.requirements, *(("-r", recipe.shared) if recipe.shared else ()))
         install = ("pip", "install", *verified, "--compile-bytecode", "--python", python)
@@ -120,14 +120,14 @@ class ToolchainStore:
 
     @asynccontextmanager
     async def _locked(self, name: str, on_line: OnLine) -> AsyncIterator[None]:
-        """Hold the toolchain's lock, which also keeps other processes out."""
+        """Hold the toolchain's lock, which excludes other processes."""
         self._root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._root / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             is_reported = False
             while not _try_lock(descriptor):
                 if not is_reported:
-                    on_line(f"waiting for another process that works on toolchain {name}")
+                    on_line(f"waiting for another process that is installing toolchain {name}")
                     is_reported = True
                 await asyncio.sleep(_LOCK_POLL_SECONDS)
             yield
@@ -144,7 +144,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 async def _imports(python: Path | str, recipe: Recipe) -> str | None:
-    """None when the modules of the recipe import, else what went wrong."""
+    """Return None if the modules of the recipe can be imported, else the problem."""
     code = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
     try:
         async with asyncio.timeout(_IMPORT_SECONDS):
@@ -157,7 +157,10 @@ async def _imports(python: Path | str, recipe: Recipe) -> str | None:
 
 
 async def _run(command: str, *arguments: str, on_line: OnLine) -> tuple[int, list[str]]:
-    """Run a command; its exit status and last lines. A cancelled call kills it, with what it has started."""
+    """Run a command. Returns its exit status and last lines.
+
+    If the call is cancelled, it is killed with its children.
+    """
     last: list[str] = []
     async with session_of(command, *arguments, stdout=asyncio.subprocess.PIPE) as process:
         assert process.stdout is not None  # noqa: S101  # asked for above

@@ -1,1 +1,1 @@
-"""Protobuf files by schemas that are declared as tables, so that no framework has to be installed for its own."""
+"""Reads protobuf files with schemas declared as tables, so that no framework is needed for its schema."""

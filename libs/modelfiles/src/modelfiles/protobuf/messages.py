@@ -1,7 +1,7 @@
-"""Protobuf messages declared as tables: of a foreign schema only the fields that a signature needs.
+"""Protobuf messages declared as tables: only those fields of a foreign schema that a signature needs.
 
-Everything else in a file stays an unknown field, so a new version of its writer does not break the reader, and no
-framework has to be installed for its schema.
+All other fields remain unknown fields, so that a new version of the writer does not break the reader, and no framework
+must be installed for its schema.
 """
 
 from collections.abc import Mapping
@@ -24,20 +24,25 @@ SCALARS = {
     "size": Kind.TYPE_UINT64,
     "varints": Kind.TYPE_UINT64,
 }
-"""Enumerations are int32 on the wire. For `skimming`, in place of a field's content: `size`, how many
-bytes it has, and `varints`, how many numbers of varying length are packed in it."""
+"""Enumerations are int32 on the wire.
+
+For `skimming`, two kinds replace the content of a field: `size` is its number of bytes, and `varints` the number of
+varints packed in it.
+"""
 
 Messages = Mapping[str, tuple[tuple[str, int, str], ...]]
-"""Message to fields: name, number, type. `*` is repeated; of `?` the presence is known, as of messages.
-A protobuf map is a repeated entry on the wire."""
+"""Message to fields: name, number, type. `*` marks a repeated field, and `?` a field with presence, like messages.
+
+A protobuf map is a repeated entry on the wire.
+"""
 
 
 def message_class(package: str, messages: Messages, name: str) -> Any:
-    """The class of one message of a schema.
+    """Return the class of a message of a schema.
 
     Args:
-        package: a name of its own for the schema, such as `klever.savedmodel`.
-        messages: the schema; every message that a field names is in it.
+        package: a unique name of the schema, such as `klever.savedmodel`.
+        messages: the schema; it contains all messages that its fields name.
         name: of the message.
     """
     file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
@@ -54,7 +59,7 @@ def _add(message: Any, package: str, field: str, number: int, kind: str) -> None
     bare = kind.lstrip("*?")
     label = Kind.LABEL_REPEATED if kind.startswith("*") else Kind.LABEL_OPTIONAL
     added = message.field.add(name=field, number=number, label=label)
-    if kind.startswith("?"):  # as protoc marks an optional field of proto3
+    if kind.startswith("?"):  # protoc's representation of an optional field of proto3
         added.proto3_optional, added.oneof_index = True, len(message.oneof_decl)
         message.oneof_decl.add(name=f"_{field}")
     if bare in SCALARS:

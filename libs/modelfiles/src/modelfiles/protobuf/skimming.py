@@ -1,6 +1,6 @@
-"""Protobuf files of any size, read without their tensors: what a schema does not declare is sought past, not loaded.
+"""Reads protobuf files of any size without their tensors: fields that a schema does not declare are skipped.
 
-The wire format is that of protobuf.dev/programming-guides/encoding.
+The wire format is defined in protobuf.dev/programming-guides/encoding.
 """
 
 import os
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from .messages import Messages
 
 KEPT_LIMIT = 64 * 1024**2
-"""Bytes that a file may hold in declared fields: names, shapes and types."""
+"""Maximum number of bytes in declared fields: names, shapes and types."""
 AT_ONCE = 8 * 1024**2
-"""Bytes up to which a file is small enough to be loaded whole, which takes a tenth of the time."""
+"""Maximum size in bytes of files that are loaded at once, which takes a tenth of the time."""
 FIELDS_LIMIT = 1_500_000
-"""Fields, declared or not, that are walked in a few seconds; a run of equal numbers is one."""
+"""Maximum number of fields, declared or not, which takes a few seconds; a run of equal fields counts as one."""
 BLOCK = 16 * 1024
 HIGH_BYTES = bytes(range(128, 256))
 VARINT, BITS64, LENGTH, BITS32 = 0, 1, 2, 5
 FIXED = {BITS64: 8, BITS32: 4}
 CONTENTS = {VARINT: rb"[\x80-\xff]{0,9}[\x00-\x7f]", BITS32: b".{4}"}
-"""What stands behind a tag, of fields that arrays are made of."""
+"""Patterns of the content after a tag, for fields that make up arrays."""
 LONGEST_VARINT = 10
 VARINTS = "varints"
 MEASURED = {"size", VARINTS}
@@ -32,13 +32,13 @@ MEASURED = {"size", VARINTS}
 
 
 class Schema:
-    """The declared part of a foreign schema, and how a file is read with it.
+    """The declared part of a foreign schema, and the reader of its files.
 
     Args:
-        package: a name of its own.
+        package: a unique name.
         messages: the declared part.
-        root: the message that a file holds.
-        at_once: bytes up to which a file is loaded whole; ignored where a measured field is declared.
+        root: the message type of the file.
+        at_once: maximum size in bytes of files that are loaded at once; ignored if a measured field is declared.
     """
 
     def __init__(self, package: str, messages: "Messages", root: str, *, at_once: int = AT_ONCE) -> None:
@@ -50,17 +50,17 @@ class Schema:
 
     @cached_property
     def message(self) -> Any:
-        """The class of the whole file's message."""
+        """The class of the root message."""
         from .messages import message_class  # noqa: PLC0415 - loads protobuf, which most formats do without
 
         return message_class(self._package, self._messages, self._root)
 
     def read(self, path: Path) -> Any:
-        """The file's message with its declared fields only.
+        """Return the message of the file with only its declared fields.
 
         Raises:
-            ValueError: the file is cut off, or has more fields than any model.
-            google.protobuf.message.DecodeError: a declared field does not hold what it should.
+            ValueError: the file is truncated, or has more fields than any model.
+            google.protobuf.message.DecodeError: a declared field has invalid content.
         """
         message = self.message()
         with path.open("rb") as file:
@@ -71,7 +71,7 @@ class Schema:
 
 
 class _Walk:
-    """One pass over a file."""
+    """A pass over a file."""
 
     def __init__(self, file: BufferedReader, messages: "Messages") -> None:
         self._file = file
@@ -83,7 +83,7 @@ class _Walk:
         self._kept = 0
 
     def message(self, name: str, end: int) -> bytes:
-        """The declared fields of a message that ends there, encoded again."""
+        """Return the declared fields of the message that ends at a position, encoded again."""
         fields, kept = self._fields[name], bytearray()
         while self._at < end:
             self._walked += 1
@@ -115,7 +115,7 @@ class _Walk:
         return self._read(_fixed(wire))
 
     def _measure(self, tag: int, kind: str, end: int) -> int:
-        """How long a field is, or how many numbers it holds; of a run of fields, all of them."""
+        """Return the size of a field, or the number of varints in it, for all fields of a run."""
         if tag & 7 == LENGTH:
             size = self._size(end)
             if kind == VARINTS:
@@ -126,16 +126,16 @@ class _Walk:
         return passed if kind == VARINTS else passed * _fixed(tag & 7)
 
     def _varints(self, size: int) -> int:
-        """How many numbers so many bytes hold: as many as there are bytes without the high bit."""
+        """Return the number of varints in the next bytes, which is the number of bytes without the high bit."""
         count = 0
         for begin in range(0, size, BLOCK):
             count += _ends(self._read(min(BLOCK, size - begin)))
         return count
 
     def _pass(self, tag: int, end: int) -> int:
-        """Skip a field, and those like it that follow, since proto2 writes each number of an array as a field.
+        """Skip a field and the similar fields after it, because proto2 writes each number of an array as a field.
 
-        Gives how many they were.
+        Returns their number.
         """
         wire = tag & 7
         if wire == LENGTH:
@@ -149,7 +149,7 @@ class _Walk:
         return 1 + self._pass_run(tag, end) if is_short else 1
 
     def _pass_run(self, tag: int, end: int) -> int:
-        """Skip the fields of this tag that stand here, and give their number."""
+        """Skip consecutive fields of this tag. Returns their number."""
         wire, written, count = tag & 7, bytes([tag]), 0
         run = re.compile(b"(?:" + re.escape(written) + CONTENTS[wire] + b")+", re.DOTALL)
         while self._at < end and self._file.peek(1)[:1] == written:
@@ -175,7 +175,7 @@ class _Walk:
             value |= (byte & 127) << (7 * place)
             if byte < 128:  # noqa: PLR2004 - the high bit says that more follow
                 return value
-        raise ValueError("a number has no end")
+        raise ValueError("a number is incomplete")
 
     def _read(self, size: int) -> bytes:
         content = self._file.read(size)
@@ -195,7 +195,7 @@ class _Walk:
 
 
 def _ends(numbers: bytes) -> int:
-    """How many numbers of varying length end in these bytes: the last byte of each has no high bit."""
+    """Return the number of varints that end in these bytes: the last byte of each has no high bit."""
     return len(numbers.translate(None, HIGH_BYTES))
 
 

@@ -5,45 +5,45 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SIZE_LIMIT = 4 * 1024**2
-"""Bytes of a file; the longest networks written by hand or script have a tenth of it."""
+"""Maximum size of a file in bytes; the longest hand-written or scripted networks have a tenth of it."""
 DEPTH_LIMIT = 100
 PARTS = re.compile(
     r"""(?P<space>(?:\s|\#[^\n]*|[,;])+)|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?P<word>[\w.+-]+)|(?P<sign>[:{}<>\[\]])"""
 )
-"""Separators are optional and mean nothing."""
+"""Tokens. Separators are optional and have no meaning."""
 
 
 class Fields:
-    """One message: each field's values in the order of the file, as text or messages."""
+    """A message: the values of each field in order, as text or messages."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[str | Fields]] = {}
 
     def add(self, name: str, value: "str | Fields") -> None:
-        """One more value of a field."""
+        """Add a value to a field."""
         self._values.setdefault(name, []).append(value)
 
     def texts(self, name: str) -> list[str]:
-        """The values of a scalar field."""
+        """Return the values of a scalar field."""
         return [value for value in self._values.get(name, []) if isinstance(value, str)]
 
     def text(self, name: str, default: str = "") -> str:
-        """The last value of a scalar field, which is the one that counts."""
+        """Return the last value of a scalar field, which takes precedence."""
         values = self.texts(name)
         return values[-1] if values else default
 
     def messages(self, *names: str) -> list["Fields"]:
-        """The messages in fields of these names."""
+        """Return the messages in fields of these names."""
         return [value for name in names for value in self._values.get(name, []) if isinstance(value, Fields)]
 
     def message(self, name: str) -> "Fields":
-        """The message in a field; an empty one where there is none."""
+        """Return the message in a field; empty if it is absent."""
         messages = self.messages(name)
         return messages[-1] if messages else Fields()
 
 
 def read_text(path: Path) -> Fields:
-    """Read a file that holds one message. Raises ValueError."""
+    """Parse a file that contains one message. Raises ValueError."""
     with path.open("rb") as file:
         content = file.read(SIZE_LIMIT + 1)
     if len(content) > SIZE_LIMIT:
@@ -65,7 +65,7 @@ def read_text(path: Path) -> Fields:
         elif part == ":":
             _add_values(around[-1], name, parts, around)
         elif part[0] in "\"'[]":
-            raise ValueError(f"{part[:20]} stands where a field's name should")
+            raise ValueError(f"{part[:20]} is in the place of a field's name")
         else:
             name = part
     if len(around) != 1:
@@ -74,7 +74,7 @@ def read_text(path: Path) -> Fields:
 
 
 def _add_values(fields: Fields, name: str, parts: Iterator[str], around: list[Fields]) -> None:
-    """What follows a colon: a value, a list of values in brackets, or a message."""
+    """Parse the part after a colon: a value, a list of values in brackets, or a message."""
     part = next(parts, "")
     if part in {"{", "<"}:
         inner = Fields()
@@ -97,7 +97,7 @@ def _parts(text: str) -> Iterator[str]:
     while at < len(text):
         match = PARTS.match(text, at)
         if match is None:
-            raise ValueError(f"it has {text[at : at + 10]!r} where text of protobuf should be")
+            raise ValueError(f"it has {text[at : at + 10]!r} which is not valid protobuf text")
         at = match.end()
         if match.lastgroup != "space":
             yield match.group()

@@ -1,11 +1,11 @@
-"""Which classes and functions a pickle may name: exact pairs of module and name, and what each may be used for.
+"""The classes and functions that a pickle may name: exact pairs of module and name, with their allowed use.
 
-`known_basics.txt` is written by hand: Python, NumPy, SciPy, pandas, PyTorch. `known_models.txt` is generated from the
-toolchains by `tools/allowlist.py`. A line is: use, module, name.
+`known_basics.txt` is maintained by hand: Python, NumPy, SciPy, pandas, PyTorch. `known_models.txt` is generated from
+the toolchains by `tools/allowlist.py`. A line has the form: use, module, name.
 
-Whatever is listed must be harmless when it is called with any arguments, and when it is given any state: attributes
-of a model are called by its methods. So there is none that writes a file, imports by name, runs text (the distributions
-of scipy.stats run theirs in `__setstate__`) or looks up by name what it calls.
+Listed classes and functions must be harmless when they are called with any arguments, and when any state is set:
+attributes of a model are called by its methods. Therefore none of them writes files, imports by name, executes text
+(the distributions of scipy.stats execute theirs in `__setstate__`) or looks up by name what it calls.
 """
 
 import os
@@ -19,55 +19,55 @@ from functools import cache
 from pathlib import Path
 
 VARIABLE = "KLEVER_TRUST"
-"""Of the environment: what this process and its children trust, with commas between."""
+"""Environment variable with the trusted names of this process and its children, separated by commas."""
 LISTS = ("known_basics.txt", "known_models.txt")
 Pair = tuple[str, str]
 """Module and name."""
 TORCHSCRIPT = re.compile(r"__torch__(\.\w+)*")
-"""Classes that a TorchScript archive defines itself; there is no such module in Python."""
+"""Classes that a TorchScript archive defines itself; Python has no such module."""
 SCRIPT = "__main__"
-"""The module of what a script or notebook defines."""
+"""The module of classes and functions defined in a script or notebook."""
 TRUST = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
-"""How a class or function is named to be trusted: my.module:MyTransformer."""
+"""The syntax of a trusted class or function: my.module:MyTransformer."""
 _RUN_ANYTHING = frozenset(
     {"__builtin__", "cloudpickle", "commands", "dill", "distutils", "joblib", "os2", "pip", "setuptools"}
 )
-"""Packages besides Python's own whose functions load or run what they are given."""
+"""Packages besides Python's own with functions that load or execute their arguments."""
 
 
 class Use(StrEnum):
-    """What a pickle may use a class or function for."""
+    """The allowed use of a class or function."""
 
     CLASS = "class"
-    """To make an object of it, and as a value."""
+    """Create objects of it, and use it as a value."""
     FUNCTION = "function"
-    """To call it, and as a value."""
+    """Call it, and use it as a value."""
     VALUE = "value"
-    """As a value only, such as the function of a FunctionTransformer: models call it, pickles do not."""
+    """Use it only as a value, such as the function of a FunctionTransformer, which models call but pickles do not."""
     UNKNOWN = "unknown"
-    """Nobody has listed it. A project may trust it."""
+    """Not listed. A project may trust it."""
     DANGEROUS = "dangerous"
-    """Runs commands, reads files or imports: of Python itself, or a dotted name, which reaches through a module."""
+    """Runs commands, reads files or imports: a part of Python itself, or a dotted name, which reaches into a module."""
 
 
 @dataclass(frozen=True)
 class Allowlist:
-    """What may be named.
+    """The classes and functions that a pickle may name.
 
     Attributes:
-        trusted: pairs that are allowed beside the listed ones; they may be used for anything.
+        trusted: pairs that are allowed for any use, in addition to the listed ones.
     """
 
     trusted: frozenset[Pair] = frozenset()
 
     @classmethod
     def from_environment(cls) -> "Allowlist":
-        """What this process may name: see `trust_only`."""
+        """Return the allowlist of this process: see `trust_only`."""
         names = os.environ.get(VARIABLE, "").split(",")
         return cls(frozenset(parse_trust(name) for name in names if name))
 
     def use(self, pair: Pair) -> Use:
-        """What the class or function may be used for."""
+        """Return the allowed use of a class or function."""
         module, name = pair
         if (listed := _listed().get(pair)) is not None:
             return listed
@@ -79,29 +79,31 @@ class Allowlist:
         return Use.CLASS if pair in self.trusted else Use.UNKNOWN
 
     def admits(self, pair: Pair) -> bool:
-        """Whether a pickle may name it at all."""
+        """Return whether a pickle may name it at all."""
         return self.use(pair) not in {Use.UNKNOWN, Use.DANGEROUS}
 
 
 def parse_trust(text: str) -> Pair:
-    """The pair in `module:Name`. Raises ValueError where there is none, or one that must not be trusted."""
+    """Parse `module:Name`. Raises ValueError if the syntax is wrong, or the pair must not be trusted."""
     if not TRUST.fullmatch(text):
-        raise ValueError(f"{text!r} names no class or function: write it as my.module:MyTransformer")
+        raise ValueError(f"{text!r} is not the name of a class or function: write it as my.module:MyTransformer")
     module, _, name = text.partition(":")
     if module == SCRIPT:
-        raise ValueError(f"{text} is of a script, which nothing else can load: move it into a module and save again")
+        raise ValueError(
+            f"{text} is defined in a script, which other processes cannot load: move it into a module and save again"
+        )
     if Allowlist().use((module, name)) is Use.DANGEROUS:
-        raise ValueError(f"{text} cannot be trusted: with it a file can run anything")
+        raise ValueError(f"{text} cannot be trusted: it allows files to run any code")
     return module, name
 
 
 def trust_only(names: Iterable[str]) -> None:
-    """Have this process, and those that it starts, trust these besides the list, and no others from the environment."""
+    """Let this process and its children trust these names besides the list, and no others from the environment."""
     os.environ[VARIABLE] = ",".join(names)
 
 
 def current_name(pair: Pair) -> Pair:
-    """What Python 3 calls a name of Python 2, as unpickling does for protocols below 3."""
+    """Return the name in Python 3 for a name in Python 2, as unpickling does for protocols below 3."""
     module, name = pair
     return NAME_MAPPING.get(pair) or (IMPORT_MAPPING.get(module, module), name)
 

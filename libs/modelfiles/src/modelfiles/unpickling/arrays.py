@@ -1,4 +1,4 @@
-"""The arrays that joblib writes between the opcodes of a pickle: a wrapper, padding, and then the bytes."""
+"""The arrays that joblib writes between the opcodes of a pickle: a wrapper, padding, and the bytes."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ MOST_ELEMENTS = 2**48
 
 
 class ArrayWrapper:
-    """Stands for joblib's class of this purpose, which is not called: its values are checked here."""
+    """Replaces joblib's class of this purpose, which is not called: its values are checked here."""
 
     def __init__(self) -> None:
         self.dtype: Any = None
@@ -24,7 +24,7 @@ class ArrayWrapper:
         self.numpy_array_alignment_bytes: Any = None
 
     def set(self, state: Any) -> None:
-        """Take what joblib has written of the array. Raises RefusedPickleError where that is not what it writes."""
+        """Set the description that joblib has written. Raises RefusedPickleError if it is invalid."""
         if not isinstance(state, dict):
             raise RefusedPickleError("an array of joblib has no description")
         self.dtype, self.shape, self.order = (state.get(name) for name in ("dtype", "shape", "order"))
@@ -38,23 +38,23 @@ class ArrayWrapper:
 
     @property
     def count(self) -> int:
-        """Its elements."""
+        """The number of elements."""
         count = 1
         for size in self.shape:
             count *= size
         return count
 
     def skip(self, stream: StrictStream) -> None:
-        """Pass over its bytes."""
+        """Skip the bytes of the array."""
         self._skip_padding(stream)
         stream.skip(self.count * self.dtype.itemsize)
 
     def read(self, stream: StrictStream) -> Any:
-        """The array, with the machine's own order of bytes, as joblib gives it."""
+        """Return the array in the machine's byte order, like joblib."""
         self._skip_padding(stream)
         missing = self.count * self.dtype.itemsize
         data = bytearray()
-        while missing:  # no room is made before it is known to be filled
+        while missing:  # memory is allocated only for bytes that exist
             part = stream.read(min(missing, CHUNK))
             data += part
             missing -= len(part)

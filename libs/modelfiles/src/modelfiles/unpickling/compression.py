@@ -1,4 +1,4 @@
-"""Compressed files as joblib writes them: one stream, nothing behind it, recognised by its first bytes."""
+"""Files compressed by joblib: one stream without trailing bytes, recognised by its first bytes."""
 
 import bz2
 import io
@@ -15,10 +15,10 @@ LZ4_MAGIC = b"\x04\x22\x4d\x18"
 
 
 def unpacked(file: BinaryIO, *, closes: bool = False) -> BinaryIO:
-    """The content of a file, whatever joblib compressed it with; the file itself where it is not compressed.
+    """Return the content of a file, decompressed with any method of joblib; the file itself if it is not compressed.
 
     Args:
-        file: stands at its start.
+        file: at its start.
         closes: closing the content closes the file.
 
     Raises:
@@ -31,12 +31,12 @@ def unpacked(file: BinaryIO, *, closes: bool = False) -> BinaryIO:
 
 
 def is_packed(start: bytes) -> bool:
-    """Whether a file with these first bytes is compressed."""
+    """Return whether a file with these first bytes is compressed."""
     return start.startswith(LZ4_MAGIC) or _maker(start) is not None
 
 
 def is_perhaps_packed(start: bytes) -> bool:
-    """Whether these first bytes of a compressed file are those of many a text or weight, too: of zlib, and of lzma."""
+    """Return whether these first bytes may also be text or weights, as those of zlib and lzma."""
     return _is_zlib(start) or start.startswith(LZMA_MAGIC)
 
 
@@ -59,7 +59,7 @@ def _maker(start: bytes) -> Callable[[], Any] | None:
 
 
 class _Unpacking(io.RawIOBase):
-    """One compressed stream. More behind it, or an end before its end, is an error."""
+    """One compressed stream. Trailing bytes or a truncated stream are errors."""
 
     def __init__(self, file: BinaryIO, make: Callable[[], Any], *, closes: bool) -> None:
         self._file = file
@@ -68,7 +68,7 @@ class _Unpacking(io.RawIOBase):
         self._waiting = b""
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class _Unpacking(io.RawIOBase):
         super().close()
 
     def readinto(self, buffer: Any) -> int:
-        """Unpack at most as much as fits. Raises RefusedPickleError for damaged streams."""
+        """Decompress at most as much as fits. Raises RefusedPickleError for damaged streams."""
         try:
             data = self._some(len(buffer))
         except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
@@ -97,7 +97,7 @@ class _Unpacking(io.RawIOBase):
             if data:
                 return data
             if ended and not self._unpacker.eof:
-                raise RefusedPickleError("its compression ends early")
+                raise RefusedPickleError("its compressed data is truncated")
         if self._unpacker.unused_data or self._file.read(1):
-            raise RefusedPickleError("there are bytes behind what is compressed")
+            raise RefusedPickleError("there are bytes after the compressed data")
         return b""

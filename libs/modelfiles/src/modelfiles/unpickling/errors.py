@@ -1,11 +1,11 @@
-"""Why a pickle is not loaded."""
+"""Errors of unpickling."""
 
 import pickle
 
 
 class RefusedPickleError(pickle.UnpicklingError):
-    """The pickle is damaged, or asks for what no model needs; the message says which."""
+    """The pickle is damaged, or uses features that no model needs; the message says which."""
 
 
 class LimitError(RefusedPickleError):
-    """The pickle is larger, longer or deeper than is read: what it holds beyond that is not known."""
+    """The pickle exceeds a limit of size, length or depth: its content beyond that is unknown."""

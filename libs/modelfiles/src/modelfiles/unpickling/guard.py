@@ -1,7 +1,6 @@
-"""The allowlist for unpicklers that are not ours: those inside MLflow and PyTorch.
+"""Applies the allowlist to other unpicklers: those inside MLflow and PyTorch.
 
-Python reports each class or function that any of its unpicklers is about to import (PEP 578), and takes an error for a
-refusal.
+Python reports each class or function that an unpickler is about to import (PEP 578); an error rejects it.
 """
 
 import sys
@@ -19,13 +18,13 @@ FIND_CLASS = "pickle.find_class"
 
 @contextmanager
 def guarded(allowed: Allowlist) -> Iterator[None]:
-    """Have every unpickler of this process refuse what is not allowed, until the block ends.
+    """Let every unpickler of this process reject names that are not allowed, while the block runs.
 
-    A pickle that names anything else ends with a RefusedPickleError.
+    A pickle with other names fails with a RefusedPickleError.
     """
     with _state.lock:
         if not _state.is_installed:
-            sys.addaudithook(_refuse)  # for good: hooks cannot be removed
+            sys.addaudithook(_refuse)  # permanent: hooks cannot be removed
             _state.is_installed = True
         before, _state.allowed = _state.allowed, allowed
     try:
@@ -35,7 +34,7 @@ def guarded(allowed: Allowlist) -> Iterator[None]:
 
 
 class _State:
-    """What the hook goes by."""
+    """The settings of the hook."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -51,6 +50,6 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event != FIND_CLASS or allowed is None:
         return
     pair = arguments[0], arguments[1]
-    # A name of Python 2 means another one in protocols below 3; what is not mapped is not importable in later ones.
+    # In protocols below 3, names of Python 2 are mapped; in later protocols, unmapped names are not importable.
     if pair in WRAPPERS or not (allowed.admits(pair) or allowed.admits(current_name(pair))):
         raise RefusedPickleError(f"a pickle names {'.'.join(map(str, pair))}, which is neither listed nor trusted")

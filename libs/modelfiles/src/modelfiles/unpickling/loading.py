@@ -1,4 +1,4 @@
-"""Loading pickles and joblib files: what is listed or trusted is imported and called, nothing else."""
+"""Loads pickles and joblib files: only listed or trusted classes and functions are imported and called."""
 
 import pickle
 import sys
@@ -21,13 +21,14 @@ _PythonUnpickler: Any = pickle._Unpickler  # noqa: SLF001 - as in `machine`
 
 
 def load(path: Path, allowed: Allowlist) -> Any:
-    """The object of a pickle or joblib file, perhaps compressed.
+    """Return the object of a pickle or joblib file, which may be compressed.
 
-    The file is read without loading it first, so that nothing of it runs where anything of it is refused.
+    The file is first read without loading, so that no part of it runs if any part is rejected.
 
     Raises:
-        RefusedPickleError: it names what is neither listed nor trusted, or is not understood to its end.
-        Exception: whatever the classes in it raise.
+        RefusedPickleError: it names a class or function that is neither listed nor trusted, or cannot be parsed
+            completely.
+        Exception: any error of the classes in it.
     """
     with path.open("rb") as file:
         if (refused := refusal(examine_whole(file, allowed))) is not None:
@@ -37,7 +38,7 @@ def load(path: Path, allowed: Allowlist) -> Any:
 
 
 def refusal(report: Report) -> str | None:
-    """Why a pickle is not loaded, in a sentence; None where it is."""
+    """Return the reason why a pickle is not loaded, as a sentence; None if it is loaded."""
     if dangerous := report.pairs_with_use(Use.DANGEROUS):
         return f"it would run {_names(dangerous)}, which no model needs"
     if report.problem is not None:
@@ -49,10 +50,13 @@ def refusal(report: Report) -> str | None:
 
 
 class Loader(Machine):
-    """Makes the objects."""
+    """Creates the real objects."""
 
     def resolve(self, pair: Pair, use: Use) -> Any:
-        """See `Machine.resolve`. Raises RefusedPickleError for what is not allowed, or is another module's by now."""
+        """See `Machine.resolve`.
+
+        Raises RefusedPickleError for names that are not allowed, or that now belong to another module.
+        """
         module, name = pair
         sys.audit("pickle.find_class", module, name)
         if use in {Use.UNKNOWN, Use.DANGEROUS} or TORCHSCRIPT.fullmatch(module):
@@ -61,9 +65,9 @@ class Loader(Machine):
             value = getattr(import_module(module), name)
         except (ImportError, AttributeError) as error:
             if pair not in self._allowed.trusted:
-                raise  # another version of a known library: who loads it knows which
+                raise  # another version of a known library; its loader knows which
             raise RefusedPickleError(
-                f"it names {'.'.join(pair)}, which is trusted and not installed here: {error}"
+                f"it names {'.'.join(pair)}, which is trusted but not installed here: {error}"
             ) from error
         home = getattr(value, "__module__", None)
         if isinstance(home, str) and home.partition(".")[0] != module.partition(".")[0]:
@@ -79,7 +83,7 @@ class Loader(Machine):
         return kind.__new__(kind, *arguments, **named)
 
     def set_state(self, made: Any, state: Any) -> None:
-        """See `Machine.set_state`: as Python's parser does it."""
+        """See `Machine.set_state`; like Python's parser."""
         if isinstance(made, type | FunctionType | MethodType | ModuleType):
             raise RefusedPickleError(f"it sets attributes of a {type(made).__name__}")
         self.stack.append(state)

@@ -1,6 +1,6 @@
-"""The one parser of pickles: that of Python's library, each use of a class or function checked, joblib's arrays read.
+"""The only parser of pickles: Python's own, with checks of each use of a class or function, and with joblib's arrays.
 
-Python's parser in C takes some streams that this one refuses; no code of Klever uses that one.
+Python's parser in C accepts some streams that this one rejects; Klever does not use it.
 """
 
 import pickle
@@ -15,20 +15,20 @@ from .errors import LimitError, RefusedPickleError
 from .rules import DTYPE, check_call, check_state, make_dtype
 from .streams import StrictStream
 
-MOST_NAMES = 10_000
-"""Classes and functions that a file may name; models name some dozens."""
+MAX_NAMES = 10_000
+"""Maximum number of classes and functions in a file; models have some dozens."""
 NEWEST_WITH_OLD_NAMES = 2
-"""Protocol up to which Python 2 wrote pickles."""
+"""The last protocol in which Python 2 wrote pickles."""
 
 _PythonUnpickler: Any = pickle._Unpickler  # noqa: SLF001 - its dispatch can be extended
 
 
 class Machine(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know it
-    """Runs the opcodes. What follows from a call is up to `resolve`, `call`, `new` and `set_state`.
+    """Executes the opcodes. Subclasses define `resolve`, `call`, `new` and `set_state`.
 
     Attributes:
-        named: what the pickle has named so far, and what stands for it.
-        pairs: the same by the identity of what stands for it.
+        named: the objects for the classes and functions that the pickle has named so far.
+        pairs: their names by the identity of the objects.
     """
 
     dispatch: ClassVar[dict[int, Any]] = dict(_PythonUnpickler.dispatch)
@@ -42,42 +42,42 @@ class Machine(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
         self.pairs: dict[int, Pair] = {} if outer is None else outer.pairs
 
     def resolve(self, pair: Pair, use: Use) -> Any:
-        """What stands for a class or function."""
+        """Return the object for a class or function."""
         raise NotImplementedError
 
     def call(self, function: Any, arguments: tuple[Any, ...]) -> Any:
-        """What a call gives."""
+        """Return the result of a call."""
         raise NotImplementedError
 
     def new(self, kind: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """An object that is made without being initialised."""
+        """Return an object that is created without initialisation."""
         raise NotImplementedError
 
     def set_state(self, made: Any, state: Any) -> None:
-        """Set the state of an object, which lies on the stack."""
+        """Set the state of an object, which is on the stack."""
         raise NotImplementedError
 
     def array(self, wrapper: ArrayWrapper) -> Any:
-        """What stands for an array whose bytes follow in the stream."""
+        """Return the object for an array whose bytes follow in the stream."""
         raise NotImplementedError
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a class or function; the same each time."""
+        """Return the object for a class or function; the same for each occurrence."""
         pair = (module, name) if self.proto > NEWEST_WITH_OLD_NAMES else current_name((module, name))
         if pair not in self.named:
-            if len(self.named) == MOST_NAMES:
-                raise LimitError(f"it names more than {MOST_NAMES} classes and functions")
+            if len(self.named) == MAX_NAMES:
+                raise LimitError(f"it names more than {MAX_NAMES} classes and functions")
             if not all(part.isidentifier() for part in ".".join(pair).split(".")):
-                raise RefusedPickleError(f"it names {'.'.join(pair)!r:.80}, which can be no class")
-            # Joblib reads what lies inside an array of objects as a pickle without its own arrays.
+                raise RefusedPickleError(f"it names {'.'.join(pair)!r:.80}, which cannot be a class")
+            # Joblib reads the objects of an array as a pickle without its own arrays.
             is_array = pair in WRAPPERS and not self._is_nested
             self.named[pair] = ArrayWrapper if is_array else self.resolve(pair, self._allowed.use(pair))
             self.pairs[id(self.named[pair])] = pair
         return self.named[pair]
 
     def get_extension(self, _code: int) -> None:
-        """Extension registries name globals of this process."""
-        raise RefusedPickleError("it uses extension codes, which no model does")
+        """Reject extension codes, which are registered in this process."""
+        raise RefusedPickleError("it uses extension codes, which no model needs")
 
     def load_reduce(self) -> None:
         """REDUCE: call a function."""
@@ -87,23 +87,23 @@ class Machine(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
     dispatch[pickle.REDUCE[0]] = load_reduce
 
     def load_newobj(self) -> None:
-        """NEWOBJ: an object of a class, not initialised."""
+        """NEWOBJ: create an object of a class without initialisation."""
         arguments = self.stack.pop()
         self.stack[-1] = self._made(self.stack[-1], arguments, {})
 
     dispatch[pickle.NEWOBJ[0]] = load_newobj
 
     def load_newobj_ex(self) -> None:
-        """NEWOBJ_EX: the same with named arguments."""
+        """NEWOBJ_EX: like NEWOBJ, with named arguments."""
         named, arguments = self.stack.pop(), self.stack.pop()
         if not isinstance(named, dict):
-            raise RefusedPickleError("it names arguments in no dictionary")
+            raise RefusedPickleError("its named arguments are not a dictionary")
         self.stack[-1] = self._made(self.stack[-1], arguments, named)
 
     dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex
 
     def load_build(self) -> None:
-        """BUILD: set an object's state; an array of joblib's is followed by its bytes."""
+        """BUILD: set an object's state. A joblib array is followed by its bytes."""
         state = self.stack.pop()
         made = self.stack[-1]
         if isinstance(made, ArrayWrapper):
@@ -119,7 +119,7 @@ class Machine(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
     dispatch[pickle.BUILD[0]] = load_build
 
     def load_bytearray8(self) -> None:
-        """BYTEARRAY8: read before making room; `pickle` allocates what the file declares."""
+        """BYTEARRAY8: read before allocating; `pickle` allocates the declared size."""
         (size,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(size)))
 
@@ -150,7 +150,7 @@ class Machine(_PythonUnpickler):  # type: ignore[misc] # typeshed does not know 
     def _array(self, wrapper: ArrayWrapper) -> Any:
         frame = self._unframer.current_frame
         if frame is not None and frame.read(1):
-            raise RefusedPickleError("an array of joblib lies inside a frame")
+            raise RefusedPickleError("an array of joblib is inside a frame")
         self._unframer.current_frame = None
         if wrapper.dtype.hasobject:
             return type(self)(self._stream, self._allowed, self).load()

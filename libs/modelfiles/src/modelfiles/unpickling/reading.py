@@ -1,4 +1,4 @@
-"""What a pickle would call, without calling it."""
+"""Determines what a pickle would call, without calling it."""
 
 import pickle
 import struct
@@ -14,20 +14,20 @@ from .machine import Machine
 from .streams import StrictStream
 
 LONG_DATA = 256 * 1024
-"""Bytes from which on a text or a blob is passed over."""
-BYTES_BEHIND = "there are bytes behind its end"
+"""Size in bytes from which texts and blobs are skipped."""
+TRAILING_BYTES = "there are bytes after its end"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one pickle is.
+    """The report on one pickle.
 
     Attributes:
-        named: the classes and functions that it names and what for they are listed, as far as it could be read.
-        calls: it calls one of them.
-        problem: why it could not be read to its end, or may not be loaded; None where neither.
-        is_limited: the problem is that it is too large, long or deep.
-        value: what it is, if that is a whole number.
+        named: the classes and functions that it names, with their listed use, as far as it was parsed.
+        calls: whether it calls one of them.
+        problem: the reason why it cannot be parsed completely, or must not be loaded; None without a problem.
+        is_limited: whether the problem is an exceeded limit.
+        value: its value, if that is an integer.
     """
 
     named: dict[Pair, Use]
@@ -37,32 +37,32 @@ class Report:
     value: int | None = None
 
     def pairs_with_use(self, use: Use) -> list[Pair]:
-        """What it names of this use, sorted."""
+        """Return the names of this use, sorted."""
         return sorted(pair for pair, listed in self.named.items() if listed is use)
 
 
 class StandIn:
-    """Stands for an object, a class or a function."""
+    """Replaces an object, a class or a function."""
 
     def append(self, item: Any) -> None:
-        """What a list is given."""
+        """Discard an item of a list."""
 
     def extend(self, items: Any) -> None:
-        """What a list is given at once."""
+        """Discard items of a list."""
 
     def add(self, item: Any) -> None:
-        """What a set is given."""
+        """Discard an item of a set."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """What a mapping is given."""
+        """Discard an item of a mapping."""
 
 
 class Long:
-    """Stands for a long text or blob."""
+    """Replaces a long text or blob."""
 
 
 class Reader(Machine):
-    """Puts stand-ins in place of objects."""
+    """Creates stand-ins for objects."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(Machine.dispatch)
 
@@ -95,7 +95,7 @@ class Reader(Machine):
         return StandIn()
 
     def persistent_load(self, _pid: Any) -> Any:
-        """An object that lies elsewhere: PyTorch keeps tensors so, and plain loaders refuse it."""
+        """Return a stand-in for an object outside the pickle, such as a tensor of PyTorch. Plain loaders reject it."""
         return StandIn()
 
     def _text(self, width: str) -> None:
@@ -118,11 +118,11 @@ class Reader(Machine):
 
 
 def examine(stream: StrictStream, allowed: Allowlist) -> Report:
-    """What the pickle at which a stream stands would call; afterwards the stream stands behind it.
+    """Report what the pickle at the position of a stream would call. The stream is then after the pickle.
 
     Raises:
         OSError: the file cannot be read.
-        MemoryError: there is not enough for what the pickle makes.
+        MemoryError: the objects of the pickle need too much memory.
     """
     reader = Reader(stream, allowed)
     problem, is_limited, value = None, False, None
@@ -137,19 +137,22 @@ def examine(stream: StrictStream, allowed: Allowlist) -> Report:
 
 
 def examine_whole(file: BinaryIO, allowed: Allowlist) -> Report:
-    """What a file that is one pickle or joblib file, perhaps compressed, would call. Raises as `examine`."""
+    """Report what a file with one pickle or joblib file, possibly compressed, would call.
+
+    Raises the errors of `examine`.
+    """
     try:
         stream = StrictStream(unpacked(file))
         report = examine(stream, allowed)
         if report.problem is None and not stream.is_at_end():
-            return replace(report, problem=BYTES_BEHIND)
+            return replace(report, problem=TRAILING_BYTES)
     except RefusedPickleError as error:
         return Report({}, calls=False, problem=one_line(error))
     return report
 
 
 def one_line(error: Exception) -> str:
-    """The message of an error, shortened."""
+    """Return the message of an error, shortened."""
     message = " ".join(str(error).split())[:200]
     return (
         message

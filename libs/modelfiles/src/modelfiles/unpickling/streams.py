@@ -1,4 +1,4 @@
-"""A stream that is read strictly: exactly as many bytes as are asked for, up to a limit."""
+"""A strict stream, which reads exactly the requested number of bytes, up to a limit."""
 
 from typing import BinaryIO
 
@@ -6,15 +6,15 @@ from .errors import LimitError, RefusedPickleError
 
 CHUNK = 1024 * 1024
 LINE_LIMIT = 64 * 1024 * 1024
-"""Bytes of one line; the texts of protocol 0 are lines."""
+"""Maximum number of bytes of a line; the texts of protocol 0 are lines."""
 UNPACKED_LIMIT = 4 * 1024**3
-"""Bytes that a compressed file may unpack to by default."""
+"""Default maximum number of bytes to which a compressed file may decompress."""
 
 
 class StrictStream:
-    """Never returns less than what was asked for.
+    """Never returns fewer bytes than requested.
 
-    Python's own unpicklers differ in what they make of a stream that ends early; none sees one here.
+    Python's unpicklers treat truncated streams differently; here none of them sees one.
     """
 
     def __init__(self, stream: BinaryIO, limit: int = UNPACKED_LIMIT) -> None:
@@ -23,10 +23,13 @@ class StrictStream:
         self._left = limit
         self.limit = limit
         self.position = 0
-        """Bytes read so far."""
+        """Number of bytes read so far."""
 
     def read(self, size: int) -> bytes:
-        """Exactly so many bytes. Raises RefusedPickleError where fewer are left, LimitError beyond the limit."""
+        """Return exactly this number of bytes.
+
+        Raises RefusedPickleError if fewer are left, LimitError beyond the limit.
+        """
         if size < 0:
             raise RefusedPickleError("it asks for a negative number of bytes")
         parts, missing = [], size
@@ -40,7 +43,7 @@ class StrictStream:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def readline(self) -> bytes:
-        """One line with its end. Raises as `read`."""
+        """Return one line with its end. Raises the errors of `read`."""
         ahead = self._some(1)
         line = ahead if ahead in {b"", b"\n"} else ahead + self._stream.readline(LINE_LIMIT - 1)
         self._count(len(line))
@@ -51,12 +54,12 @@ class StrictStream:
         return line
 
     def skip(self, size: int) -> None:
-        """Pass over bytes, holding no more than a chunk of them. Raises as `read`."""
+        """Skip bytes, with at most one chunk of them in memory. Raises the errors of `read`."""
         for begin in range(0, size, CHUNK):
             self.read(min(CHUNK, size - begin))
 
     def is_at_end(self) -> bool:
-        """Whether nothing is left."""
+        """Return whether no bytes are left."""
         self._ahead = self._ahead or self._stream.read(1)
         return not self._ahead
 
@@ -70,4 +73,4 @@ class StrictStream:
         self._left -= size
         self.position += size
         if self._left < 0:
-            raise LimitError(f"it is larger than {self.limit} bytes when it is unpacked")
+            raise LimitError(f"it is larger than {self.limit} bytes when decompressed")

@@ -1,4 +1,4 @@
-"""Code that formats carry by design: what their loaders would run, read, write or import because a file declares it.
+"""Code in formats by design: code that loaders run, and files that they read or write, because a file declares them.
 
-Pickles are read elsewhere (`scanning`). Nothing here is by a file's name unless a loader goes by that name too.
+Pickles are handled by `scanning`. Detection depends on the name of a file only if its loader does as well.
 """

@@ -1,4 +1,4 @@
-"""XML with a document type: entities that grow without end, or that name files and addresses."""
+"""XML with a document type: entities that grow exponentially, or that name files and addresses."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,13 +11,13 @@ PROLOG = 64 * 1024
 
 
 class _BegunError(Exception):
-    """The root element is there."""
+    """The root element has begun."""
 
 
 def code_of_xml(path: Path) -> Iterator[Carried]:
-    """Whether a document declares a type; bytes that are not XML contain none."""
+    """Yield a finding if a document declares a type; bytes that are not XML contain none."""
     if _declares_type(path):
-        yield dangerous("xml", "doctype", "the document declares a type, with which readers open other files")
+        yield dangerous("xml", "doctype", "the document declares a type, through which readers can open other files")
 
 
 def _declares_type(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Which reader a file's loader is, and so what it could have it do."""
+"""Selects the checks for a file by the loaders that would read it."""
 
 import json
 from collections.abc import Iterator
@@ -34,9 +34,9 @@ XML_STARTS = (b"<", b"\xef\xbb\xbf<", b"\xfe\xff", b"\xff\xfe", b"\x00<", b"<\x0
 
 
 def code_of(path: Path) -> Iterator[Carried]:
-    """What loading a model with this file would import, run or open.
+    """Yield what loading a model with this file would import, run or open.
 
-    Raises InvalidModelError where the file cannot be read as what it is.
+    Raises InvalidModelError if the file cannot be read in its format.
     """
     start = head(path, SNIFFED)
     with reading(path, "file of a model"):
@@ -59,7 +59,7 @@ def code_of(path: Path) -> Iterator[Carried]:
 
 
 def _in_zip(path: Path) -> Iterator[Carried]:
-    """Keras, TorchScript and exported programs; other archives hold none of these members."""
+    """Check Keras models, TorchScript and exported programs; other archives contain none of these members."""
     with ZipFile(path) as archive:
         if len(archive.namelist()) > MEMBERS_LIMIT:
             raise ValueError(f"it has more than {MEMBERS_LIMIT} members")
@@ -85,7 +85,7 @@ def _in_gguf(path: Path) -> Iterator[Carried]:
 
 
 def _beside_tokenizers(path: Path) -> Iterator[Carried]:
-    """The template of a tokenizer that Transformers saved."""
+    """Yield the template of a tokenizer saved by Transformers."""
     if path.name == JINJA:
         yield from code_of_template(path.read_text(errors="replace"))
     elif path.name == TOKENIZER:

@@ -1,4 +1,4 @@
-"""What a file would make its loader do."""
+"""Findings about code that a loader would run."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,21 +6,21 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Carried:
-    """One thing that a loader would import, run or open."""
+    """An object that a loader would import, run or open."""
 
     what: str
-    """As it is trusted, `module:name`."""
+    """The name under which it can be trusted, `module:name`."""
     reason: str
     """A sentence for people."""
     severity: Literal["untrusted", "dangerous"]
-    """Projects may allow what is untrusted, by its name, and never what is dangerous."""
+    """Projects can allow untrusted objects by name, but never dangerous ones."""
 
 
 def untrusted(module: str, name: str, reason: str) -> Carried:
-    """What a project may allow."""
+    """Return a finding that a project can allow."""
     return Carried(f"{module}:{name}", reason, "untrusted")
 
 
 def dangerous(module: str, name: str, reason: str) -> Carried:
-    """What no project may allow."""
+    """Return a finding that no project can allow."""
     return Carried(f"{module}:{name}", reason, "dangerous")

@@ -1,6 +1,6 @@
-"""Keras configurations: layers that are code, objects of other modules, and texts that name files.
+"""Keras configurations: layers that are code, objects of other modules, and names of files.
 
-As `keras.saving` and its predecessors in TensorFlow take a configuration apart: versions 2 and 3 look classes up by
+Interprets configurations like `keras.saving` and its predecessors in TensorFlow: versions 2 and 3 look up classes by
 `module`, run the bytecode of Lambda layers, and some layers read the files that they name.
 """
 
@@ -18,7 +18,7 @@ PARTS = re.compile(
     r"|dtype_policies|quantizers|random|ops|backend|engine|mixed_precision|legacy)(?:\.\w+)*)?",
     re.ASCII,
 )
-"""Parts of Keras with nothing but layers and functions of tensors."""
+"""Parts of Keras that contain only layers and functions of tensors."""
 FUNCTIONS = re.compile(
     r"(?:tf_)?keras(?:\.src)?\.(?:activations|initializers|losses|metrics|regularizers|constraints|ops)(?:\.\w+)*",
     re.ASCII,
@@ -39,11 +39,11 @@ NO_PLAIN_SYMBOLS = {
     "print",
 }
 FILES = ("vocabulary", "idf_weights")
-"""What lookup layers take as the name of a file where it is a text."""
+"""Arguments of lookup layers that are names of files if they are text."""
 
 
 def code_of_config(config: Any) -> Iterator[Carried]:
-    """What loading a model with this configuration would run. The configuration is parsed JSON of bounded depth."""
+    """Yield the code that loading a model with this configuration would run. It is parsed JSON of limited depth."""
     waiting = [config]
     while waiting:
         value = waiting.pop()
@@ -57,7 +57,7 @@ def code_of_config(config: Any) -> Iterator[Carried]:
 def _code_of_object(value: dict[str, Any]) -> Iterator[Carried]:
     kind, inner = value.get("class_name"), value.get("config")
     if kind in LAMBDAS:
-        yield dangerous("keras.layers", "Lambda", "a Lambda layer holds Python bytecode, which loading runs")
+        yield dangerous("keras.layers", "Lambda", "a Lambda layer contains Python bytecode, which runs on loading")
     if kind in SYMBOLS and isinstance(inner, dict):
         yield from _symbol(inner.get("function"))
     if isinstance(value.get("node_def"), str | dict):
@@ -98,7 +98,7 @@ def _symbol(name: Any) -> Iterator[Carried]:
 
 
 def _node(node: Any) -> Iterator[Carried]:
-    """Layers of TensorFlow 2.3 hold an operator as JSON, or as JSON inside a text."""
+    """Yield operators that layers of TensorFlow 2.3 contain as JSON, or as JSON inside a text."""
     match = re.search(r'"?op"?\s*:\s*"(\w+)"', node) if isinstance(node, str) else None
     name = match[1] if match else node.get("op") if isinstance(node, dict) else None
     if isinstance(name, str) and (carried := operator_of(name)) is not None:

@@ -1,7 +1,7 @@
-"""MLflow models: MLmodel names the Python that loads the model, and folders that Python looks into first.
+"""MLflow models: MLmodel names the Python module that loads the model, and directories for Python's module path.
 
-As `mlflow.pyfunc.load_model` reads it (mlflow.org, "Python Function"): `code` goes to the front of the module path,
-`loader_module` is imported, and flavours may name the class that holds the model.
+Follows `mlflow.pyfunc.load_model` (mlflow.org, "Python Function"): `code` is put at the front of the module path,
+`loader_module` is imported, and flavours may name the class of the model.
 """
 
 import re
@@ -19,7 +19,7 @@ FILE, PYTHON = "MLmodel", "python_function"
 LOADERS = frozenset(
     f"mlflow.{name}" for name in ("sklearn", "xgboost", "lightgbm", "catboost", "onnx", "statsmodels", "pmdarima")
 )
-"""Load data, and pickles, which are judged by what is in them."""
+"""Modules that load data, and pickles, which are scanned themselves."""
 CODE = ("code", "code_path", "code_paths")
 CODE_FILES = ("model_code_path", "python_model_code_path")
 CLASS, SKOPS = "model_class", "skops_trusted_types"
@@ -28,12 +28,12 @@ NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def is_mlmodel(path: Path) -> bool:
-    """Whether MLflow would read a file: it goes by the name."""
+    """Return whether MLflow would read a file, which depends on its name."""
     return path.name == FILE
 
 
 def code_of_mlmodel(path: Path) -> Iterator[Carried]:
-    """What loading the model beside this file would import. Raises InvalidModelError, ValueError, YAMLError."""
+    """Yield the imports of loading the model beside this file. Raises InvalidModelError, ValueError, YAMLError."""
     flavours = table(read_document(path), "flavors")
     yield from _loader(table(flavours, PYTHON))
     for name, flavour in flavours.items():
@@ -47,12 +47,12 @@ def _loader(python: dict[str, Any]) -> Iterator[Carried]:
     if not isinstance(module, str) or not NAME.fullmatch(module):
         yield dangerous("mlflow", "loader_module", f"MLmodel names {module!r:.80} as the module that loads the model")
         return
-    yield untrusted(module, "_load_pyfunc", f"MLmodel has the model loaded by the module {module}")
+    yield untrusted(module, "_load_pyfunc", f"MLmodel loads the model with the module {module}")
 
 
 def _in_flavour(name: str, flavour: dict[str, Any]) -> Iterator[Carried]:
     if any(flavour.get(key) for key in CODE):
-        reason = f"the flavour {name} puts a folder of the model before all other modules of Python"
+        reason = f"the flavour {name} puts a directory of the model at the front of Python's module path"
         yield untrusted("mlflow", "code_paths", reason)
     if any(flavour.get(key) for key in CODE_FILES):
         yield untrusted("mlflow", "model_code_path", f"the flavour {name} runs a Python file of the model")
@@ -60,16 +60,16 @@ def _in_flavour(name: str, flavour: dict[str, Any]) -> Iterator[Carried]:
         yield from _trusted_by_file(trusted)
     given = flavour.get(CLASS)
     if given is not None and not (isinstance(given, str) and CLASSES.fullmatch(given)):
-        yield dangerous("mlflow", CLASS, f"the flavour {name} makes an object of {given!r:.80}")
+        yield dangerous("mlflow", CLASS, f"the flavour {name} creates an object of {given!r:.80}")
 
 
 def _trusted_by_file(written: object) -> Iterator[Carried]:
-    """What MLmodel has skops trust is what the model's own maker wrote there."""
+    """Yield the classes that MLmodel tells skops to trust, which the author of the model has chosen."""
     module, _, name = str(written).rpartition(".")
     use = Allowlist().use((module, name))
     if use not in {Use.UNKNOWN, Use.DANGEROUS}:
         return
-    reason = f"MLmodel has skops trust {written!r:.80}"
+    reason = f"MLmodel makes skops trust {written!r:.80}"
     if use is Use.UNKNOWN and NAME.fullmatch(module) and name.isidentifier():
         yield untrusted(module, name, reason)
     else:

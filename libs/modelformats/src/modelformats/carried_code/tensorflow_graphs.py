@@ -1,7 +1,7 @@
 """TensorFlow graphs, frozen or in a SavedModel: the operators that loading or calling them could run.
 
-Checkpoints are loaded by operators of the graph, too, which name files. They are what they should be where only the
-saver reaches them (`saver_def` of tensorflow/core/protobuf/meta_graph.proto), not the signatures that are called.
+Operators of the graph also load checkpoints, and name files. They are harmless if only the saver reaches them
+(`saver_def` of tensorflow/core/protobuf/meta_graph.proto), and not the signatures that are called.
 """
 
 from collections.abc import Iterable, Iterator
@@ -44,14 +44,17 @@ STREAM = "output_stream"
 
 
 def code_of_saved_model(path: Path) -> Iterator[Carried]:
-    """What loading or calling any graph of a saved_model.pb would do besides computing. Raises as `Schema.read`."""
+    """Yield effects of loading or calling any graph of a saved_model.pb, besides computing.
+
+    Raises the errors of `Schema.read`.
+    """
     for meta in MODEL_SCHEMA.read(path).meta_graphs:
         ends = [entry.value.name for signature in meta.signatures for entry in signature.value.outputs]
         yield from _code_of(_Graph(meta.graph), [meta.saver.save, meta.saver.restore], ends)
 
 
 def code_of_graph(path: Path) -> Iterator[Carried]:
-    """The same of a frozen graph, which needs no checkpoint."""
+    """Like `code_of_saved_model`, for a frozen graph, which needs no checkpoint."""
     yield from _code_of(_Graph(GRAPH_SCHEMA.read(path)), [], [])
 
 
@@ -83,7 +86,7 @@ def _stream(node: Any) -> str:
 
 
 class _Graph:
-    """The nodes of a graph by their names, and its functions."""
+    """The nodes of a graph by name, and its functions."""
 
     def __init__(self, graph: Any) -> None:
         self.nodes: dict[str, Any] = {node.name: node for node in graph.nodes}
@@ -92,7 +95,7 @@ class _Graph:
             self.functions.setdefault(function.signature.name, []).extend(function.nodes)
 
     def before(self, names: Iterable[str]) -> set[str]:
-        """The nodes with these names, or names of their results, and all that they wait for."""
+        """Return the nodes with these names, or names of their results, and all nodes that they depend on."""
         waiting, reached = [node_name(name) for name in names], set[str]()
         while waiting:
             name = waiting.pop()
@@ -103,7 +106,7 @@ class _Graph:
         return reached
 
     def called_by(self, nodes: Iterable[Any]) -> set[str]:
-        """The functions that nodes call, and those that these call."""
+        """Return the functions that nodes call, directly or indirectly."""
         waiting, called = [name for node in nodes for name in _called(node)], set[str]()
         while waiting:
             name = waiting.pop()
@@ -113,7 +116,7 @@ class _Graph:
         return called
 
     def bodies(self, names: Iterable[str]) -> list[Any]:
-        """The nodes of functions."""
+        """Return the nodes of functions."""
         return [node for name in names for node in self.functions[name]]
 
     @cached_property
@@ -122,7 +125,7 @@ class _Graph:
 
 
 def _called(node: Any) -> Iterator[str]:
-    """Functions are named by attributes, and where they are old, as operators."""
+    """Yield the functions that a node names in attributes or, in old graphs, as its operator."""
     yield node.op
     for entry in node.attributes:
         yield entry.value.function.name

@@ -1,4 +1,4 @@
-"""Operators of TensorFlow that do more than compute: files, Python, other machines."""
+"""Operators of TensorFlow with effects besides computing: files, Python, other machines."""
 
 import re
 
@@ -8,7 +8,7 @@ PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 SAVER = frozenset(
     {"Save", "SaveV2", "SaveSlices", "Restore", "RestoreV2", "RestoreSlice", "MergeV2Checkpoints", "ShardedFilespec"}
 )
-"""Write and read checkpoints: in their place, which is beside the model, they are part of every SavedModel."""
+"""Operators that write and read checkpoints. Every SavedModel has them for the checkpoint beside the model."""
 FILES = {
     *("ReadFile", "WriteFile", "MatchingFiles", "LMDBReader", "LoadAndRemapMatrix"),
     *(
@@ -37,11 +37,11 @@ NETWORK = re.compile(r"(?:Rpc|TryRpc|RPC|Recv|Send|_Recv|_Send|DataServiceDatase
 
 
 def operator_of(name: str, stream: str = "") -> Carried | None:
-    """The finding on an operator; None where it only computes, or loads and saves checkpoints.
+    """Return the finding on an operator; None if it only computes, or loads and saves checkpoints.
 
     Args:
         name: of the operator.
-        stream: where it prints, of PrintV2.
+        stream: the output stream of PrintV2.
     """
     if stream.startswith("file:"):
         return _dangerous(name, "writes to a file that it names")
@@ -49,11 +49,11 @@ def operator_of(name: str, stream: str = "") -> Carried | None:
         return _dangerous(name, "runs Python")
     if name in FILES:
         return _dangerous(name, "reads or writes files that it names")
-    return _dangerous(name, "talks to other programs") if NETWORK.fullmatch(name) else None
+    return _dangerous(name, "communicates with other programs") if NETWORK.fullmatch(name) else None
 
 
 def saver_of(name: str) -> Carried | None:
-    """The same of what loads and saves checkpoints, where a prediction would run it."""
+    """Like `operator_of`, for operators that load and save checkpoints, if a prediction would run them."""
     return _dangerous(name, "reads or writes files when the model is called") if name in SAVER else None
 
 

@@ -1,6 +1,7 @@
-"""PyTorch's archives: what the code of TorchScript and the graphs of exported programs call.
+"""PyTorch's archives: the calls in the code of TorchScript and in the graphs of exported programs.
 
-TorchScript is read as its own lexer does: spaces, comments and new lines between the parts of a name change nothing.
+TorchScript is read with the rules of its lexer: spaces, comments and new lines between the parts of a name have no
+effect.
 """
 
 import json
@@ -42,7 +43,7 @@ NAMES = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 NUMBER = re.compile(r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
 SYMBOL = re.compile(r"[a-z]{1,4}\d+", re.ASCII)
 WRITTEN = re.compile(r"Symbol\('[a-z]{1,4}\d+'(?:, [a-z_]+=(?:True|False))*\)", re.ASCII)
-"""How SymPy writes a symbol with what is known of it."""
+"""SymPy's notation of a symbol with its assumptions."""
 WORDS = frozenset(
     {
         *(
@@ -100,11 +101,14 @@ WORDS = frozenset(
         ),
     }
 )
-"""What PyTorch writes in the sizes of tensors, which it gives to SymPy, and SymPy to Python's `eval`."""
+"""Words that PyTorch writes in the sizes of tensors, which SymPy passes to Python's `eval`."""
 
 
 def code_of_torchscript(archive: ZipFile) -> Iterator[Carried]:
-    """What the code of a TorchScript archive calls besides operators of tensors. Raises ValueError beyond limits."""
+    """Yield calls in the code of a TorchScript archive other than operators of tensors.
+
+    Raises ValueError beyond limits.
+    """
     left = MOST_CODE
     seen = set[Carried]()
     for name in archive.namelist():
@@ -135,7 +139,7 @@ def _torch_function(name: str, _next: str) -> Iterator[Carried]:
 
 def _custom_class(name: str, _next: str) -> Iterator[Carried]:
     if name not in CLASSES:
-        yield untrusted("torch.classes", name, f"it holds objects of torch.classes.{name}, an extension")
+        yield untrusted("torch.classes", name, f"it contains objects of torch.classes.{name}, an extension")
 
 
 def _operator(namespace: str, name: str) -> Iterator[Carried]:
@@ -147,13 +151,13 @@ def _operator(namespace: str, name: str) -> Iterator[Carried]:
 
 
 ROOTS = {"torch": _torch_function, "ops": _operator, "classes": _custom_class}
-"""What a dotted name begins with that leads out of the archive."""
+"""First parts of dotted names outside the archive."""
 
 
 def code_of_exported_program(archive: ZipFile) -> Iterator[Carried]:
-    """What loading or running an exported program calls besides operators of tensors.
+    """Yield calls of an exported program, when it is loaded or run, other than operators of tensors.
 
-    Raises ValueError, RecursionError for what is not such a program.
+    Raises ValueError, RecursionError if it is not such a program.
     """
     seen = set[Carried]()
     for name in archive.namelist():
@@ -189,7 +193,7 @@ def _target(target: object) -> Iterator[Carried]:
 
 
 def _expression(text: str) -> Iterator[Carried]:
-    """Python runs it: it may hold numbers, sizes and the functions that PyTorch writes, nothing else."""
+    """Check an expression that Python runs: only numbers, sizes and the functions that PyTorch writes are allowed."""
     text = WRITTEN.sub("s0", text)
     without = NUMBER.sub("0", NAMES.sub(lambda name: name[0] if _is_word(name[0]) else "?", text))
     if len(text) > 10_000 or not EXPRESSION.fullmatch(text) or "?" in without or "." in without:  # noqa: PLR2004

@@ -1,1 +1,1 @@
-"""One file per format; `modelformats.catalogue` lists them."""
+"""Formats, one module for each; `modelformats.catalogue` lists them."""

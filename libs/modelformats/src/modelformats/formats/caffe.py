@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NETWORK, WEIGHTS = "*.prototxt", "*.caffemodel"
 DEPLOY = "*deploy*.prototxt"
 LAYERS = ("layer", "layers")
-"""The second name is of the first generation, whose types are enumerated."""
+"""The second name is that of the first generation, whose types are enumerated."""
 DATA = {"Input", "Data", "DummyData", "HDF5Data", "ImageData", "MemoryData", "WindowData"}
 OLD_NAMES = {
     "ABSVAL": "AbsVal",
@@ -33,9 +33,9 @@ OLD_NAMES = {
     "RELU": "ReLU",
     "TANH": "TanH",
 }
-"""Enumerated types whose newer names are not their words."""
+"""Enumerated types whose newer names differ in more than capitals."""
 ABBREVIATIONS = {"BNLL", "ELU", "LRN", "LSTM", "MVN", "RNN", "SPP"}
-"""Types that are in capitals in both generations."""
+"""Types in capitals in both generations."""
 INPUT_RANK = 4
 
 MESSAGES: "Messages" = {
@@ -62,15 +62,15 @@ class CaffeModel:
     name = "CaffeModel"
 
     def detect(self, directory: Path) -> bool:
-        """A *.prototxt and a *.caffemodel file."""
+        """Detect a *.prototxt and a *.caffemodel file."""
         return bool(files_matching(directory, NETWORK) and files_matching(directory, WEIGHTS))
 
     def validate(self, directory: Path) -> None:
-        """One *.caffemodel file, and one *.prototxt file or one with `deploy` in its name."""
+        """Check for one *.caffemodel file, and one *.prototxt file or one with `deploy` in its name."""
         files(directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Inputs, outputs and layers of the network; weights counted by the shapes of their blobs."""
+        """Return inputs, outputs and layers of the network; weights are counted by the shapes of their blobs."""
         network, weights = files(directory)
         with reading(network, "Caffe network"):
             net = read_text(network)
@@ -92,7 +92,7 @@ class CaffeModel:
 
 
 def files(directory: Path) -> tuple[Path, Path]:
-    """The network and its weights. Raises InvalidModelError when one is missing, or there are several."""
+    """Return the network and its weights. Raises InvalidModelError if one is missing, or there are several."""
     return _network_file(directory), single_file(directory, WEIGHTS)
 
 
@@ -102,7 +102,7 @@ def _network_file(directory: Path) -> Path:
 
 
 def _in_test(layer: Fields) -> bool:
-    """Whether a layer is there when the network is used, not only when it is trained."""
+    """Return whether a layer is used in inference, and not only in training."""
     included = [rule.text("phase") for rule in layer.messages("include")]
     excluded = [rule.text("phase") for rule in layer.messages("exclude")]
     return "TEST" not in excluded and (not included or included != ["TRAIN"] * len(included))
@@ -116,7 +116,7 @@ def _kind(layer: Fields) -> str:
 
 
 def _ends(net: Fields, layers: list[Fields]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """What no layer makes and what no layer takes, as the framework does: in order, layers in place allowed."""
+    """Return the tensors that no layer produces, and those that no layer consumes, in the framework's order."""
     shapes = dict(_declared(net))
     inputs = list(shapes)
     waiting = dict.fromkeys(inputs)
@@ -139,7 +139,7 @@ def _tensor(name: str, shapes: dict[str, Shape | None]) -> Tensor:
 
 
 def _declared(net: Fields) -> Iterator[tuple[str, Shape | None]]:
-    """Inputs beside the layers, as older networks have them: a shape each, or four dimensions each in one list."""
+    """Yield inputs declared beside the layers, as in older networks: one shape each, or four dimensions each."""
     given = [_shape(message) for message in net.messages("input_shape")]
     dims = [int(dim) for dim in net.texts("input_dim")]
     given = given or [tuple(dims[at : at + INPUT_RANK]) for at in range(0, len(dims), INPUT_RANK)]
@@ -148,7 +148,7 @@ def _declared(net: Fields) -> Iterator[tuple[str, Shape | None]]:
 
 
 def _given(layer: Fields, tops: list[str]) -> dict[str, Shape | None]:
-    """One shape for all tops of an input layer, or one for each."""
+    """Return the shapes of an input layer: one shape for all tops, or one for each."""
     given = [_shape(message) for message in layer.message("input_param").messages("shape")]
     return {top: given[min(place, len(given) - 1)] if given else None for place, top in enumerate(tops)}
 
@@ -178,7 +178,7 @@ def _parameters(path: Path) -> Parameters:
 
 
 def _dimensions(blob: Any) -> list[int]:
-    """By the data, else by the shape that the blob declares; the four fields are older."""
+    """Return dimensions from the data, else from the declared shape; the four fields are older."""
     if blob.float_bytes:
         return [blob.float_bytes // 4]
     return list(blob.shape.dims) or [blob.num, blob.channels, blob.height, blob.width]

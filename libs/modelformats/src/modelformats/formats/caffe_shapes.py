@@ -1,4 +1,4 @@
-"""The shape of what a Caffe layer makes of its inputs (caffe.berkeleyvision.org/tutorial/layers.html)."""
+"""Shapes of the results of Caffe layers (caffe.berkeleyvision.org/tutorial/layers.html)."""
 
 from collections.abc import Callable, Sequence
 
@@ -30,7 +30,7 @@ IMAGE_RANK = 4
 
 
 def result_shape(kind: str, layer: Fields, inputs: Sequence[Shape | None]) -> Shape | None:
-    """The shape of each top of a layer, or None where it is not known here."""
+    """Return the shape of each top of a layer; None if it is unknown."""
     if not inputs or inputs[0] is None:
         return None
     first = inputs[0]
@@ -77,7 +77,7 @@ def _windowed(kind: str, layer: Fields, shape: Shape) -> Shape | None:
 
 
 def _sides(options: Fields, shape: Shape, side: Callable[[int, int, int, int], int]) -> list[int]:
-    """Height and width, by window, stride and padding; an option is for both, for each, or has two names."""
+    """Return height and width, by window, stride and padding; an option is for both, for each, or has two names."""
     sides = []
     for place, suffix in enumerate("hw"):
         window = _option(options, "kernel_size", f"kernel_{suffix}", place, 1)
@@ -104,6 +104,6 @@ def _deconvolved(size: int, window: int, stride: int, padding: int) -> int:
 
 
 def _pooled(size: int, window: int, stride: int, padding: int) -> int:
-    """Caffe rounds up, but begins no window in the padding."""
+    """Return the size after pooling. Caffe rounds up, but starts no window in the padding."""
     windows = -(-(size + 2 * padding - window) // stride) + 1
     return windows - 1 if padding and (windows - 1) * stride >= size + padding else windows

@@ -15,13 +15,13 @@ from modelformats.tabular import INPUT, LABELS, PROBABILITIES
 from modelformats.weights import unknown_tensors
 
 MAGIC, CORE = recognition.CATBOOST_MAGIC, 8
-"""What a file begins with, and where the flatbuffer does: its size stands between them."""
+"""The first bytes of a file, and the position of the flatbuffer; its size is between them."""
 JSON_LIMIT = 64 * 1024 * 1024
 TREES, NOTES = 1, 2
 """Fields of TModelCore."""
 DIMENSION, TREE_SIZES = 0, 2
 KINDS = {"categorical": (4, 1, 2), "float": (5, 2, 4), "text": (12, 1, 2), "embedding": (18, 1, 2)}
-"""Kind of feature: field of TModelTrees that lists it, fields of its flat index and its name."""
+"""Kinds of features: field of TModelTrees with their list, fields of the flat index and the name."""
 LABEL_TYPES = {"Integer": "int64", "String": "str", "Float": "float32", "Boolean": "bool"}
 VERSION = re.compile(r"(?:release |tags/v)(\d{1,4}(?:\.\d{1,6})+)")
 
@@ -32,15 +32,15 @@ class CatBoost:
     name = "CatBoost"
 
     def detect(self, directory: Path) -> bool:
-        """A *.cbm file, or one file that begins as CatBoost's."""
+        """Detect a *.cbm file, or one file that begins as CatBoost's."""
         return recognition.CATBOOST.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One model file."""
+        """Check for one model file."""
         model_file(recognition.CATBOOST, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Features in, classes and probabilities or predictions out; trees counted."""
+        """Return features, and classes with probabilities or predictions; trees are counted."""
         path = model_file(recognition.CATBOOST, directory)
         with reading(path, "CatBoost model"):
             return _signature(_binary(path) if head(path, 4) == MAGIC else _json(path))
@@ -75,7 +75,7 @@ def _binary(path: Path) -> dict[str, Any]:
         model = buffer.root(CORE)
         trees = model.table(TREES)
         if trees is None:
-            raise InvalidModelError(f"{path.name} holds no trees")
+            raise InvalidModelError(f"{path.name} contains no trees")
         return {
             "features": [feature for kind in KINDS for feature in _features(trees, kind)],
             "trees": trees.length(TREE_SIZES),
@@ -90,7 +90,7 @@ def _features(trees: Table, kind: str) -> list[tuple[str, int, str]]:
 
 
 def _notes(model: Table) -> dict[str, Any]:
-    """The notes that are read below: JSON or text."""
+    """Return the notes that are used below: JSON or text."""
     notes: dict[str, Any] = {}
     for pair in model.tables(NOTES):
         key = pair.text(0)
@@ -123,7 +123,7 @@ def _signature(model: dict[str, Any]) -> Signature:
             "loss": text(table(notes, "params", "loss_function").get("type")),
             "feature_kinds": {kind: count for kind in KINDS if (count := sum(kind == a for a, _, _ in columns))},
         },
-        unknown={"parameters": "trees hold thresholds and leaf values, not tensors"}
+        unknown={"parameters": "trees contain thresholds and leaf values, not tensors"}
         | (unknown_tensors(LABEL_TYPES, [(LABELS, kind)]) if classes and (kind := _label_type(notes)) else {}),
     )
 
@@ -133,7 +133,7 @@ def _odd(label: Any) -> bool:
 
 
 def _inputs(columns: list[tuple[str, int, Any]]) -> tuple[Tensor, ...]:
-    """One table where all features are numbers; else a column for each, as their types differ."""
+    """Return one table if all features are numbers; else a column for each, as their types differ."""
     if columns and all(kind == "float" for kind, _, _ in columns):
         width = 1 + columns[-1][1]
         return (Tensor(name=INPUT, dtype="float32", shape=(-1, width)),)
@@ -141,7 +141,7 @@ def _inputs(columns: list[tuple[str, int, Any]]) -> tuple[Tensor, ...]:
 
 
 def _column(kind: str, at: int, name: Any) -> Tensor:
-    """A feature without a name is known by its place."""
+    """Describe a column. A feature without a name is named by its position."""
     dtype = "str" if kind in {"categorical", "text"} else "float32"
     return Tensor(name=text(name) or str(at), dtype=dtype, shape=(-1, -1) if kind == "embedding" else (-1,))
 
@@ -156,7 +156,7 @@ def _outputs(notes: dict[str, Any], classes: list[str], dimension: int) -> tuple
 
 
 def _label_type(notes: dict[str, Any]) -> str:
-    """Empty where the file has none."""
+    """Return the type of labels; empty if the file has none."""
     return text(table(notes, "class_params").get("class_label_type")) or ""
 
 

@@ -1,4 +1,4 @@
-"""Core ML (.mlmodel, .mlpackage): features in and out, and the operators of programs, networks and pipelines."""
+"""Core ML (.mlmodel, .mlpackage): input and output features, and the operators of programs, networks and pipelines."""
 
 import json
 from collections import Counter
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Parameters, Signature, Tensor
+from kleverproto.signatures import NO_TENSOR, UNDECLARED_ELEMENTS, Parameters, Signature, Tensor
 from modelfiles.selection import Rule
 from modelformats.errors import InvalidModelError
-from modelformats.format import head, model_file, reading, the_only
+from modelformats.format import head, model_file, only_candidate, reading
 from modelformats.weights import NEWER, counted, newer_types, unknown_elements
 
 from .coreml_messages import MODEL
@@ -20,9 +20,9 @@ MANIFEST, DATA = "Manifest.json", "Data"
 MANIFEST_LIMIT = 1024**2
 VERSION_TAG, DESCRIPTION_TAG, VERSIONS = 0x08, 0x12, range(1, 33)
 DTYPES = {0x10010: "float16", 0x10020: "float32", 0x10040: "float64", 0x20008: "int8", 0x20020: "int32"}
-"""Of ArrayFeatureType."""
+"""Types of ArrayFeatureType."""
 COLORS = {10: 1, 20: 3, 30: 3, 40: 1}
-"""Colour spaces to channels: grey, RGB, BGR, grey in float16."""
+"""Number of channels of each colour space: grey, RGB, BGR, grey in float16."""
 GREY_FLOAT16 = 40
 SCALARS = ("int64", "float64", "str")
 NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
@@ -37,25 +37,25 @@ class CoreML:
     name = "CoreML"
 
     def detect(self, directory: Path) -> bool:
-        """A *.mlmodel file, a *.mlpackage, what is in one, or one file that begins and parses as a Core ML model."""
+        """Detect a *.mlmodel file, a *.mlpackage or its content, or one file that parses as a Core ML model."""
         if RULE.named(directory) or _packages(directory):
             return True
         alike = RULE.alike(directory)
         return len(alike) == 1 and _parses(alike[0])
 
     def validate(self, directory: Path) -> None:
-        """One *.mlmodel file, or one package with the files that it lists."""
+        """Check for one *.mlmodel file, or one package with the files that it lists."""
         _model_file(directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Features in and out; operators of the model, and of all models in a pipeline."""
+        """Return input and output features, and operators of the model or of all models in a pipeline."""
         path = _model_file(directory)
         with reading(path, "Core ML model"):
             return _signature(_load(path), path.parent)
 
 
 def _packages(directory: Path) -> list[Path]:
-    """Packages in the directory; it may be one itself."""
+    """Return packages in the directory, or the directory itself if it is a package."""
     places = [directory, *sorted(directory.glob(PACKAGE))]
     return [place for place in places if (place / MANIFEST).is_file() and (place / DATA).is_dir()]
 
@@ -64,7 +64,7 @@ def _model_file(directory: Path) -> Path:
     packages = _packages(directory)
     if not packages:
         return model_file(RULE, directory)
-    manifest = the_only(packages, PACKAGE) / MANIFEST
+    manifest = only_candidate(packages, PACKAGE) / MANIFEST
     with reading(manifest, "manifest of a Core ML package"):
         listed = json.loads(head(manifest, MANIFEST_LIMIT))
         place = str(listed["itemInfoEntries"][listed["rootModelIdentifier"]]["path"])
@@ -99,7 +99,7 @@ def _load(path: Path) -> Any:
 
 
 def _kind(model: Any) -> str | None:
-    """Which of the alternatives a model is."""
+    """Return the kind of a model."""
     names = (field.name for field, _ in model.ListFields())
     return next((str(name) for name in names if name not in {"version", "description"}), None)
 
@@ -132,7 +132,7 @@ def _signature(model: Any, directory: Path) -> Signature:
 
 
 def _main(description: Any) -> Any:
-    """What is called by default: one of several functions."""
+    """Return the function that is called by default."""
     chosen = (function for function in description.functions if function.name == description.default)
     return next(chosen, description)
 
@@ -155,7 +155,7 @@ def _tensor(feature: Any) -> Tensor:
 
 
 def _shape(array: Any) -> tuple[int, ...] | None:
-    """Dimensions that are of several sizes are -1; None where none are given, which is allowed of outputs."""
+    """Return a shape, with -1 for dimensions of variable size; None if it is missing, which is allowed for outputs."""
     if array.range.ranges:
         return tuple(span.lower if span.lower == span.upper else -1 for span in array.range.ranges)
     if array.enumerated.shapes:
@@ -165,14 +165,14 @@ def _shape(array: Any) -> tuple[int, ...] | None:
 
 
 def _reason(kind: Any) -> str | None:
-    """Why a feature has no type or no shape."""
+    """Return the reason why a feature has no type or shape."""
     for name in ("dictionary", "sequence"):
         if kind.HasField(name):
             return f"{NO_TENSOR}{name}, which has no dtype and shape of its own"
     if kind.HasField("image") and kind.image.colors not in COLORS:
         return unknown_elements(f"colour space {kind.image.colors}")
     if kind.HasField("array") and kind.array.dtype not in DTYPES:
-        return unknown_elements(hex(kind.array.dtype)) if kind.array.dtype else UNSAID_ELEMENTS
+        return unknown_elements(hex(kind.array.dtype)) if kind.array.dtype else UNDECLARED_ELEMENTS
     if kind.HasField("array") and _shape(kind.array) is None:
         return "the file does not give its shape"
     return None if kind.ListFields() else f"{NO_TENSOR}feature of an unknown kind: {NEWER}"
@@ -194,7 +194,7 @@ def _operators(model: Any) -> Iterator[str]:
 
 
 def _inner(model: Any) -> list[Any]:
-    """The models of a pipeline."""
+    """Return the models of a pipeline."""
     pipelines = (model.pipeline, model.pipelineClassifier.pipeline, model.pipelineRegressor.pipeline)
     return [part for pipeline in pipelines for part in pipeline.models]
 
@@ -215,7 +215,7 @@ def _operations(model: Any) -> Iterator[Any]:
 
 
 def _parameters(model: Any, directory: Path) -> tuple[Parameters | None, dict[str, str]]:
-    """The tensors of a program that lie in its file of weights."""
+    """Return the tensors of a program that are in its file of weights."""
     if _kind(model) != "mlProgram":
         return None, {"parameters": "only programs contain the shapes of their weights; this model is of an older kind"}
     weights = list(program_weights(_operations(model), directory))

@@ -1,4 +1,4 @@
-"""The messages of Core ML's schema that a signature needs (Apple's mlmodel/format, specification versions 1 to 10).
+"""The messages of Core ML's schema for signatures (Apple's mlmodel/format, specification versions 1 to 10).
 
 Field numbers follow Model.proto, FeatureTypes.proto, NeuralNetwork.proto and MIL.proto.
 """
@@ -10,7 +10,7 @@ Fields = tuple[tuple[str, int, str], ...]
 
 
 def _kinds(listed: str) -> Fields:
-    """Alternatives of which only the name counts, each `name:number`; their content is not read."""
+    """Return alternatives of which only the name is used, each `name:number`; their content is not read."""
     pairs = (entry.split(":") for entry in listed.split())
     return tuple((name, int(number), "Empty") for name, number in pairs)
 

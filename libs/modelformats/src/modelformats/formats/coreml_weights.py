@@ -1,6 +1,6 @@
-"""The weights of Core ML programs: attributes of operations whose data is in a file of the package.
+"""The weights of Core ML programs: attributes of operations with data in a file of the package.
 
-Types follow MIL.proto; the file is that of MILBlob/Blob/StorageFormat.hpp in coremltools.
+Types follow MIL.proto; the layout of the file follows MILBlob/Blob/StorageFormat.hpp in coremltools.
 """
 
 import struct
@@ -35,13 +35,13 @@ DTYPES = {
     41: "float8_e5m2",
 }
 PACKAGE = "@model_path/"
-"""Stands in names of files for the directory of the model."""
+"""Represents the directory of the model in names of files."""
 BLOB, SENTINEL = struct.Struct("<IIQQ"), 0xDEADBEEF
-"""Before each blob: a sentinel, the type, the size in bytes, where the data begins."""
+"""The header of each blob: a sentinel, the type, the size in bytes, and the position of the data."""
 
 
 def program_weights(operations: Iterable[Any], directory: Path) -> Iterator[Weight]:
-    """The tensors of a program that lie in its file of weights.
+    """Yield the tensors of a program that are in its file of weights.
 
     Args:
         operations: of all its blocks.
@@ -58,7 +58,7 @@ def _weight(value: Any, directory: Path) -> Weight:
 
 
 def _stored(directory: Path, blob: Any) -> int | None:
-    """Bytes of a blob as its file declares them; None where the file has none."""
+    """Return the size of a blob that its file declares; None if the file does not contain it."""
     path = (directory / blob.file.removeprefix(PACKAGE)).resolve()
     if not path.is_relative_to(directory.resolve()) or not path.is_file() or blob.offset > path.stat().st_size:
         return None

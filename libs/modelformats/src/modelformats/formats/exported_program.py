@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-from kleverproto.signatures import UNSAID_ELEMENTS, Signature, Tensor
+from kleverproto.signatures import UNDECLARED_ELEMENTS, Signature, Tensor
 from modelfiles import recognition
 from modelfiles.zips import read_member
 from modelformats.errors import InvalidModelError
@@ -22,10 +22,10 @@ from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
 
 CONFIG = re.compile(r"(?:[^/]+/)?data/(?:weights/model_weights|constants/model_constants)_config\.json")
-"""Say in which members weights are."""
+"""Members that describe where weights are."""
 JSON_LIMIT = 128 * 1024**2
 SYMBOL = re.compile(r"Symbol\('(\w+)'[^()]*\)|([A-Za-z_]\w*)")
-"""A size of its own; sums and products of such sizes are any size."""
+"""A symbolic size; sums and products of symbols are any size."""
 DEEPEST = 50
 DTYPES = {
     1: "uint8",
@@ -61,15 +61,15 @@ class ExportedProgram:
     name = "ExportedProgram"
 
     def detect(self, directory: Path) -> bool:
-        """A *.pt2 file, or one zip with such a graph."""
+        """Detect a *.pt2 file, or one zip with such a graph."""
         return recognition.EXPORTED_PROGRAM.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One such file."""
+        """Check for one such file."""
         model_file(recognition.EXPORTED_PROGRAM, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """What the user gives and gets; operators of all graphs; weights by the shapes of their values."""
+        """Return inputs and outputs of the user, operators of all graphs, and weights by their shapes."""
         path = model_file(recognition.EXPORTED_PROGRAM, directory)
         with reading(path, "exported program"), ZipFile(path) as archive:
             names = [name for name in archive.namelist() if recognition.EXPORTED_GRAPH.fullmatch(name)]
@@ -80,7 +80,7 @@ class ExportedProgram:
 
 
 def _stored(archive: ZipFile) -> dict[str, int]:
-    """Bytes of weights by their names in the program, as archives since PyTorch 2.9 have them."""
+    """Map names of weights to their sizes in bytes, for archives since PyTorch 2.9."""
     sizes = dict[str, int]()
     for config in (name for name in archive.namelist() if CONFIG.fullmatch(name)):
         stored = member_sizes(archive, config.rpartition("/")[0] + "/")
@@ -91,7 +91,10 @@ def _stored(archive: ZipFile) -> dict[str, int]:
 
 
 def _signature(program: Any, stored: Callable[[], Mapping[str, int]], order: str | None) -> Signature:
-    """By what gives the bytes of weights, called only where types do not give them, and the order of bytes."""
+    """Return the signature.
+
+    `stored` returns sizes of weights and is called only if types do not give them; `order` is the byte order.
+    """
     graph, described = table(program, "graph_module", "graph"), table(program, "graph_module", "signature")
     if not listed(graph.get("nodes")):
         raise ValueError("it has no graph")
@@ -126,13 +129,13 @@ def _unknown(program: Any) -> dict[str, str]:
 
 
 def _untyped(tensors: tuple[Tensor, ...], values: dict[str, Any]) -> dict[str, str]:
-    """Why some inputs and outputs have no type."""
+    """Map inputs and outputs without a type to the reason."""
     numbers = {tensor.name: _dtype(table(values, tensor.name)) for tensor in tensors if tensor.dtype is None}
-    return {name: unknown_elements(number) if number > 0 else UNSAID_ELEMENTS for name, number in numbers.items()}
+    return {name: unknown_elements(number) if number > 0 else UNDECLARED_ELEMENTS for name, number in numbers.items()}
 
 
 def _specified(specs: list[Any], values: dict[str, Any]) -> Iterator[Tensor]:
-    """What the user gives, or gets."""
+    """Yield the inputs or outputs of the user."""
     for spec in specs:
         argument = table(spec, "user_input", "arg") or table(spec, "user_output", "arg")
         name = text(table(argument, "as_tensor").get("name"))
@@ -174,7 +177,7 @@ def _fixed(tensor: Tensor) -> list[int]:
 
 
 def _operators(graph: Any, depth: int = 0) -> Iterator[str]:
-    """The targets of calls, without `torch.ops` and the overload; graphs in branches and loops included."""
+    """Yield the targets of calls, without `torch.ops` and the overload, including graphs in branches and loops."""
     if depth > DEEPEST:
         raise ValueError(f"its graphs nest more than {DEEPEST} deep")
     for node in listed(graph.get("nodes")):

@@ -14,7 +14,7 @@ from modelformats.weights import counted, newer_types
 from .gguf_file import MAGIC, GgufFile, read_gguf
 
 PATTERN = "*.gguf"
-WEIGHTS_ONLY = "GGUF holds weights and settings; the engine that runs them knows what goes in and out"
+WEIGHTS_ONLY = "GGUF contains weights and settings; inputs and outputs are defined by the engine that runs them"
 KEPT_KEYS = ("general.architecture", "general.name", "general.quantization_version", "tokenizer.ggml.model")
 BIG_ENDIAN = (
     "the model was written for big-endian machines such as IBM Z: on x86 and ARM, engines do not load it; "
@@ -28,15 +28,15 @@ class Gguf:
     name = "GGUF"
 
     def detect(self, directory: Path) -> bool:
-        """Files that begin with GGUF."""
+        """Detect files that begin with GGUF."""
         return bool(_recognised(directory))
 
     def validate(self, directory: Path) -> None:
-        """At least one GGUF file; of a split model all."""
+        """Check for at least one GGUF file; all files of a split model."""
         check_numbered(_files(directory))
 
     def extract(self, directory: Path) -> Signature:
-        """Tensors by type, and the architecture from the keys."""
+        """Return tensors by type, and the architecture from the keys."""
         self.validate(directory)
         return _signature([_read(path) for path in _files(directory)])
 

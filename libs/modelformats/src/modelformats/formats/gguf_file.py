@@ -1,4 +1,4 @@
-"""The structure of a GGUF file: keys and tensor headers, in the byte order that it has; no tensor is read."""
+"""The structure of a GGUF file: keys and tensor headers, in either byte order. Tensors are not read."""
 
 import os
 import struct
@@ -54,12 +54,12 @@ TYPES: dict[int, tuple[str, int, int]] = {
     40: ("nvfp4", 64, 36),
     41: ("q1_0", 128, 18),
 }
-"""ggml type to its name, and the elements and bytes of one block."""
+"""Name, and elements and bytes of one block, by ggml type."""
 
 
 @dataclass(frozen=True, slots=True)
 class GgufFile:
-    """What a file holds."""
+    """The content of a file."""
 
     is_big_endian: bool
     keys: dict[str, Any]
@@ -67,15 +67,15 @@ class GgufFile:
 
 
 def read_gguf(file: BinaryIO) -> GgufFile:
-    """Keys and weights of a file.
+    """Read keys and weights of a file.
 
     Raises:
-        ValueError: it is damaged, shorter than its tensors, or of a version that is not known.
+        ValueError: it is damaged, shorter than its tensors, or of an unknown version.
     """
     if file.read(len(MAGIC)) != MAGIC:
         raise ValueError("it does not begin with GGUF")
     raw = file.read(4)
-    # Every version is a small number: one whose low half is empty was written the other way round.
+    # All versions are small numbers: if the low half is empty, the byte order is swapped.
     is_big_endian = raw[:2] == b"\0\0"
     return _Reader(file, ">" if is_big_endian else "<").contents(raw, is_big_endian=is_big_endian)
 
@@ -97,11 +97,11 @@ class _Reader:
         return GgufFile(is_big_endian, keys, tuple(self._weights(headers, keys.get(ALIGNMENT))))
 
     def _tensor(self) -> tuple[int, tuple[int, ...], int]:
-        """Type, shape and offset of a tensor."""
+        """Return type, shape and offset of a tensor."""
         self._text()
         dimensions = self._number("I")
         if dimensions > MOST_DIMENSIONS:
-            raise ValueError("a tensor has more dimensions than any has")
+            raise ValueError("a tensor has too many dimensions")
         shape = self._numbers(f"{dimensions}Q")
         kind, offset = self._numbers("IQ")
         element_count(shape)
@@ -110,7 +110,7 @@ class _Reader:
         return kind, shape, offset
 
     def _weights(self, headers: list[tuple[int, tuple[int, ...], int]], alignment: Any) -> list[Weight]:
-        """What each tensor takes; one of an unknown type as much as there is up to the next, padding included."""
+        """Return the size of each tensor; one of an unknown type extends to the next one, including padding."""
         step = alignment if isinstance(alignment, int) and 0 < alignment < MOST_BYTES else USUAL_ALIGNMENT
         begin = -(-self._file.tell() // step) * step
         following = dict(pairwise([*sorted({offset for _, _, offset in headers}), max(self._size - begin, 0)]))
@@ -126,7 +126,7 @@ class _Reader:
         return weights
 
     def _value(self, kind: int, depth: int) -> Any:
-        """A key's value; of an array its length."""
+        """Return the value of a key; for an array its length."""
         if kind in SCALARS:
             return self._numbers(SCALARS[kind])[0]
         if kind == TEXT:
@@ -137,7 +137,7 @@ class _Reader:
         if inner in SCALARS:
             self._pass_over(length * struct.calcsize(f"<{SCALARS[inner]}"))
             return length
-        for _ in range(length):  # each reads at least a length, so the end of the file ends it
+        for _ in range(length):  # each iteration reads at least a length, so the end of the file stops it
             self._value(inner, depth + 1)
         return length
 
@@ -161,14 +161,14 @@ class _Reader:
         return data
 
     def _pass_over(self, size: int) -> None:
-        """Go on behind so many bytes, which must be there."""
+        """Skip bytes, which must exist."""
         if size > self._size - self._file.tell():
             raise ValueError("it is cut off in an array")
         self._file.seek(size, os.SEEK_CUR)
 
 
 def type_name(kind: int) -> str:
-    """The name of a ggml type; unknown ones are shown by their number."""
+    """Return the name of a ggml type; unknown types are shown by number."""
     return TYPES[kind][0] if kind in TYPES else unknown_type(kind)
 
 

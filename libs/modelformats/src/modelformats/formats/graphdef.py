@@ -1,4 +1,4 @@
-"""TensorFlow GraphDef, frozen: a graph whose weights are constants in it, read without them.
+"""TensorFlow GraphDef, frozen: a graph with its weights as constants, which are not read.
 
 Field numbers follow tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,function,versions}.proto.
 """
@@ -25,7 +25,7 @@ INPUTS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 NO_OUTPUT = {"NoOp", "Assert", "Const"} | INPUTS
 BOOLEAN = {"Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual", "LogicalAnd", "LogicalOr", "LogicalNot"}
 RESULT_TYPES = ("output_type", "out_type", "DstT", "dtype", "T")
-"""Attributes with the type of an operator's result, the more specific first."""
+"""Attributes with the type of an operator's result, the most specific first."""
 
 MESSAGES: "Messages" = {
     "GraphDef": (("nodes", 1, "*NodeDef"), ("library", 2, "FunctionLibrary"), ("versions", 4, "VersionDef")),
@@ -49,7 +49,7 @@ SCHEMA = Schema("klever.graphdef", MESSAGES, "GraphDef")
 SIZED_SCHEMA = Schema(
     "klever.graphdef.sized", {**MESSAGES, "Constant": (*MESSAGES["Constant"], ("content_size", 4, "size"))}, "GraphDef"
 )
-"""Has the sizes of constants too, which takes longer to read: for types whose sizes are not known."""
+"""Also has the sizes of constants, which takes longer to read; for types of unknown size."""
 
 
 class GraphDef:
@@ -58,15 +58,15 @@ class GraphDef:
     name = "GraphDef"
 
     def detect(self, directory: Path) -> bool:
-        """A *.graphdef file, or one file that begins with a node as graphs do."""
+        """Detect a *.graphdef file, or one file that begins with a node as graphs do."""
         return recognition.GRAPHDEF.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One *.graphdef file, or other file that begins with a node."""
+        """Check for one *.graphdef file, or other file that begins with a node."""
         model_file(recognition.GRAPHDEF, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Placeholders in; nodes that no other consumes out; operators of the graph and of its functions."""
+        """Return placeholders as inputs, nodes that no other node consumes as outputs, and all operators."""
         path = model_file(recognition.GRAPHDEF, directory)
         with reading(path, "GraphDef"):
             graph = SCHEMA.read(path)
@@ -82,7 +82,7 @@ def _signature(graph: Any) -> Signature:
     ends = [node for node in graph.nodes if node.name not in consumed and node.op not in NO_OUTPUT]
     outputs = tuple(_output(node) for node in ends)
     weights = [_weight(tensor) for tensor in _constants(graph)]
-    unknown = {"framework_version": "a GraphDef holds the version of its schema, not that of TensorFlow"}
+    unknown = {"framework_version": "a GraphDef contains the version of its schema, not that of TensorFlow"}
     if any(tensor.shape is None for tensor in outputs):
         unknown["outputs"] = "the graph has no shapes of results; outputs are the nodes that no other consumes"
     return Signature(
@@ -114,13 +114,13 @@ def _output(node: Any) -> Tensor:
 
 
 def _type(node: Any, *keys: str) -> int:
-    """The number in the first of these attributes that a node has; 0 where it has none."""
+    """Return the first of these attributes that a node has; 0 if it has none."""
     attributes = _attributes(node)
     return next((int(attributes[key].type) for key in keys if key in attributes), 0)
 
 
 def _untyped(graph: Any, ends: list[Any]) -> Iterator[tuple[str, str]]:
-    """Why some inputs and outputs have no type; the type of a result is not always in the graph."""
+    """Yield inputs and outputs without a type, with the reason; the type of a result is not always in the graph."""
     kinds = [(node.name, _type(node, "dtype")) for node in graph.nodes if node.op in INPUTS]
     kinds += [(node.name, _type(node, *RESULT_TYPES)) for node in ends if node.op not in BOOLEAN]
     for name, kind in kinds:
@@ -133,7 +133,7 @@ def _shape(shape: Any) -> tuple[int, ...] | None:
 
 
 def _constants(graph: Any) -> list[Any]:
-    """Of the graph and of its functions, where branches and loops keep theirs."""
+    """Return the constants of the graph and of its functions, in which branches and loops store theirs."""
     nodes = (node for node in _nodes(graph) if node.op == "Const")
     return [entry.value.tensor for node in nodes for entry in node.attributes if entry.key == "value"]
 

@@ -22,18 +22,18 @@ class H5:
     name = "H5"
 
     def detect(self, directory: Path) -> bool:
-        """A *.h5 or *.hdf5 file, or one HDF5 file that holds a Keras model."""
+        """Detect a *.h5 or *.hdf5 file, or one HDF5 file that contains a Keras model."""
         if RULE.named(directory):
             return True
         alike = RULE.alike(directory)
         return len(alike) == 1 and _holds_model(alike[0])
 
     def validate(self, directory: Path) -> None:
-        """One HDF5 file."""
+        """Check for one HDF5 file."""
         model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Inputs, outputs and layers by the configuration; weights counted by the shapes of their data sets."""
+        """Return inputs, outputs and layers from the configuration; weights are counted by the shapes of data sets."""
         path = model_file(RULE, directory)
         with reading(path, "HDF5 file of Keras"):
             return _signature(path)
@@ -70,7 +70,7 @@ def _signature(path: Path) -> Signature:
 
 
 def weights(file: Hdf5, group: str) -> list[Weight]:
-    """The data sets of numbers in a group, those of optimizers and random generators aside. Raises ValueError."""
+    """Return the numeric data sets of a group, except those of optimizers and random generators. Raises ValueError."""
     data_sets = [
         item for item in file.data_sets() if item.path.startswith(group) and not item.path.startswith(OPTIMIZER)
     ]

@@ -1,4 +1,4 @@
-"""Keras 3 models (.keras): a zip of config.json, metadata.json and model.weights.h5, of which the headers are read."""
+"""Keras 3 models (.keras): a zip of config.json, metadata.json and model.weights.h5, whose headers are read."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from .keras_config import read_config
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 JSON_LIMIT = 16 * 1024**2
 LOCAL_HEADER = 30
-"""Bytes before a member's name in a zip; the lengths of the name and of what follows it are its last four."""
+"""Number of bytes before a member's name in a zip; the last four are the lengths of the name and of the extra field."""
 
 
 class Keras:
@@ -28,15 +28,15 @@ class Keras:
     name = "Keras"
 
     def detect(self, directory: Path) -> bool:
-        """A *.keras file, or one zip with the members of one."""
+        """Detect a *.keras file, or one zip with the members of one."""
         return RULE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One model file."""
+        """Check for one model file."""
         model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Inputs, outputs and layers by the configuration; weights counted by the shapes of their data sets."""
+        """Return inputs, outputs and layers from the configuration; weights are counted by the shapes of data sets."""
         path = model_file(RULE, directory)
         with reading(path, "Keras model"), ZipFile(path) as archive:
             if CONFIG not in archive.namelist():
@@ -49,7 +49,7 @@ def _signature(path: Path, archive: ZipFile) -> Signature:
     metadata = _json(archive, METADATA) if METADATA in archive.namelist() else {}
     members = {member.filename: member for member in archive.infolist()}
     stored = _weights(path, members[WEIGHTS]) if WEIGHTS in members else None
-    reason = f"{WEIGHTS} is compressed or not in the file; Keras stores it as it is"
+    reason = f"{WEIGHTS} is compressed or not in the file; Keras stores it uncompressed"
     return Signature(
         inputs=model.inputs,
         outputs=model.outputs,
@@ -67,7 +67,7 @@ def _json(archive: ZipFile, name: str) -> Any:
 
 
 def _weights(path: Path, member: ZipInfo) -> list[Weight] | None:
-    """Read in place: a member that is stored is a part of the zip's own bytes."""
+    """Read weights in place: an uncompressed member is a part of the zip's own bytes."""
     if member.compress_type != ZIP_STORED:
         return None
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The configuration of a Keras model, versions 1 to 3: JSON, as `model.to_json()` gives it, in H5 and .keras files."""
+"""The configuration of a Keras model, versions 1 to 3: the JSON of `model.to_json()`, in H5 and .keras files."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,20 +13,22 @@ from .keras_shapes import Shape, result_shape
 
 INPUT = "InputLayer"
 QUANTIZED = "_from_"
-"""In names of policies between the type of quantized weights and that of results."""
+"""The separator in names of policies between the type of quantized weights and that of results."""
 DTYPES = {name: name for name in (*BITS, "str")}
-NO_SHAPE = "the configuration holds layers, not shapes, and the shape that this model's last layers make is not known"
-NO_LAYERS = "the model is a class of its own, whose layers and inputs are in its Python code"
+NO_SHAPE = (
+    "the configuration contains layers, not shapes, and the output shape of this model's last layers is not known"
+)
+NO_LAYERS = "the model is a user-defined class, whose layers and inputs are in its Python code"
 
 
 @dataclass
 class KerasModel:
-    """What a configuration contains."""
+    """The content of a configuration."""
 
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     operators: dict[str, int] = field(default_factory=dict)
-    """Layer class to number of layers, nested models included."""
+    """Number of layers by class, including nested models."""
     details: dict[str, Any] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
 
@@ -40,18 +42,18 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _End:
-    """One input or output of a model."""
+    """An input or output of a model."""
 
     name: str
     layer: str
     tensor: int
-    """Which of the layer's results it is."""
+    """The index of the layer's result."""
 
 
 def read_config(model: Any) -> KerasModel:
-    """Read a model's configuration, parsed from JSON. Raises InvalidModelError, or whatever strange JSON leads to."""
+    """Parse a model's configuration from JSON. Raises InvalidModelError, or any error that invalid JSON causes."""
     if not isinstance(model, dict) or not isinstance(model.get("class_name"), str):
-        raise InvalidModelError("the configuration holds no model: it has no class_name")
+        raise InvalidModelError("the configuration contains no model: it has no class_name")
     config = model.get("config")
     layers = config if isinstance(config, list) else (config or {}).get("layers")  # Keras 1 has a list
     details = {"model": model["class_name"], "name": config.get("name") if isinstance(config, dict) else None}
@@ -79,7 +81,7 @@ def read_config(model: Any) -> KerasModel:
 
 
 def _described(layers: list[Any]) -> dict[str, _Layer]:
-    """Layers by name, with the shapes of their results; a configuration lists a layer after those that feed it."""
+    """Return layers by name, with the shapes of their results. A layer is listed after those that it depends on."""
     described: dict[str, _Layer] = {}
     previous: Shape | None = None
     for layer in layers:
@@ -99,7 +101,7 @@ def _described(layers: list[Any]) -> dict[str, _Layer]:
 
 
 def _declared(layer: Any) -> Shape | None:
-    """The shape of what goes into a layer, where its configuration contains it; the name changed twice."""
+    """Return the input shape of a layer if its configuration contains it; the name of the field changed twice."""
     config = layer["config"] if isinstance(layer["config"], dict) else {}
     for key in ("batch_shape", "batch_input_shape", "build_input_shape"):
         if isinstance(config.get(key), list):
@@ -113,14 +115,20 @@ def _shape(sizes: list[Any]) -> Shape | None:
 
 
 def _input_shapes(nodes: list[Any], described: dict[str, _Layer]) -> list[Shape | None]:
-    """A layer that is used twice has results of two shapes: its name does not show which one, so none is given."""
+    """Return the input shapes.
+
+    A layer that is used twice has results of two shapes, which its name does not distinguish: None.
+    """
     if len(nodes) != 1:
         return [None]
     return [described[name].shape if shape is None else shape for name, shape in _consumed(nodes[0])]
 
 
 def _consumed(node: Any) -> Iterator[tuple[str, Shape | None]]:
-    """Whose results a layer takes: Keras 3 has tensors in `args`, Keras 2 has [name, node, tensor, kwargs]."""
+    """Yield the layers whose results a layer consumes.
+
+    Keras 3 has tensors in `args`, Keras 2 has [name, node, tensor, kwargs].
+    """
     if isinstance(node, dict) and node.get("class_name") == "__keras_tensor__":
         yield str(node["config"]["keras_history"][0]), _shape(node["config"]["shape"])
     elif isinstance(node, dict):
@@ -133,12 +141,12 @@ def _consumed(node: Any) -> Iterator[tuple[str, Shape | None]]:
 
 
 def _named(ends: Iterator[_End], described: dict[str, _Layer]) -> list[Tensor]:
-    """The tensors of a model under its own names for them; of one layer's several, each has a number."""
+    """Return the tensors of a model by their names in it; several tensors of one layer are numbered."""
     tensors: list[Tensor] = []
     uses = Counter[str]()
     for end in ends:
         layer = described[end.layer]
-        known = layer if end.tensor == 0 else replace(layer, shape=None)  # a shape is that of a layer's first result
+        known = layer if end.tensor == 0 else replace(layer, shape=None)  # a shape is that of the layer's first result
         name = f"{end.name}_{uses[end.name]}" if uses[end.name] else end.name
         uses[end.name] += 1
         tensors.append(_tensor(name, known))
@@ -146,9 +154,9 @@ def _named(ends: Iterator[_End], described: dict[str, _Layer]) -> list[Tensor]:
 
 
 def _ends(ends: Any) -> Iterator[_End]:
-    """What `input_layers` and `output_layers` name: [name, node, tensor], or a list or mapping of such.
+    """Yield the entries of `input_layers` and `output_layers`: [name, node, tensor], or a list or mapping of such.
 
-    The keys of a mapping are what the model itself calls its inputs and outputs; otherwise it is the layers' names.
+    The keys of a mapping are the model's own names of inputs and outputs; otherwise these are the names of layers.
     """
     if isinstance(ends, dict):
         for key, end in ends.items():
@@ -166,7 +174,7 @@ def _several(ends: Any) -> bool:
 
 
 def _kinds(layers: list[Any]) -> Iterator[str]:
-    """As deep as JSON can be read."""
+    """Yield the classes of layers, at any depth of the JSON."""
     for layer in layers:
         yield str(layer["class_name"])
         config = layer["config"]
@@ -180,7 +188,7 @@ def _tensor(name: str, layer: _Layer) -> Tensor:
 
 
 def _dtype(declared: Any) -> str | None:
-    """A name, or a policy by name or by configuration: under mixed precision, results have the first type of it."""
+    """Return the type of a name, or of a policy by name or configuration: with mixed precision, the type of results."""
     if isinstance(declared, dict):
         declared = (declared.get("config") or {}).get("name")
     if not isinstance(declared, str):

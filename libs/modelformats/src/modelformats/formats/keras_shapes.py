@@ -1,6 +1,6 @@
-"""The shape of a Keras layer's result, from its configuration and its inputs' shapes, for layers that models end in.
+"""Shapes of the results of Keras layers, from their configuration and input shapes, for layers that end models.
 
-Follows the layers' documentation (keras.io/api/layers); a layer that is not here has a result of unknown shape.
+Follows the documentation of layers (keras.io/api/layers); for other layers the shape is unknown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ CHANNELS_FIRST = "channels_first"
 
 
 def result_shape(kind: str, config: Mapping[str, Any], inputs: Sequence[Shape]) -> Shape | None:
-    """The shape that a layer makes of its inputs, or None where that is not known here."""
+    """Return the shape of a layer's result; None if it is unknown."""
     if not inputs or not inputs[0]:
         return None
     first = inputs[0]
@@ -64,7 +64,7 @@ def _shape_of_layer(kind: str, config: Mapping[str, Any], shape: Shape) -> Shape
 
 
 def _broadcast(inputs: Sequence[Shape]) -> Shape | None:
-    """A dimension of 1 takes the other's size; sizes that are not known match."""
+    """Broadcast shapes: a dimension of 1 takes the other size; unknown sizes match."""
     if any(len(shape) != len(inputs[0]) for shape in inputs):
         return None
     joined = []
@@ -99,7 +99,7 @@ def _reshaped(kind: str, config: Mapping[str, Any], shape: Shape) -> Shape | Non
 
 
 def _spatial(kind: str, config: Mapping[str, Any], shape: Shape) -> Shape | None:
-    """Convolutions, pooling, padding and scaling over one to three dimensions, channels last."""
+    """Return the shape after convolution, pooling, padding or scaling over one to three dimensions, channels last."""
     rank = int(kind[-2]) if kind[-2:] in {"1D", "2D", "3D"} else 0
     if rank == 0 or len(shape) != rank + 2 or config.get("data_format") == CHANNELS_FIRST:
         return None
@@ -145,7 +145,7 @@ def _sizes(value: Any, rank: int) -> list[int]:
 
 
 def _windows(size: int, window: int, stride: int, padding: str) -> int:
-    """How many windows there are along one dimension."""
+    """Return the number of windows along one dimension."""
     if size == -1:
         return -1
     return -(-size // stride) if padding == "same" else max((size - window) // stride + 1, 0)

@@ -20,15 +20,15 @@ class LightGBM:
     name = "LightGBM"
 
     def detect(self, directory: Path) -> bool:
-        """A file of one of the usual names, or one text that begins as LightGBM's."""
+        """Detect a file of one of the usual names, or one text that begins as LightGBM's."""
         return recognition.LIGHTGBM.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One model file."""
+        """Check for one model file."""
         model_file(recognition.LIGHTGBM, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Features in, predictions out; trees counted."""
+        """Return features and predictions; trees are counted."""
         path = model_file(recognition.LIGHTGBM, directory)
         with reading(path, "LightGBM text model"):
             start = head(path, HEADER_LIMIT)
@@ -41,14 +41,14 @@ class LightGBM:
 
 
 def _signature(header: str, rest: int) -> Signature:
-    """From the lines of the header, and how many bytes follow them."""
+    """Return the signature from the lines of the header, and the number of bytes after them."""
     lines = (line.partition("=") for line in header.splitlines())
     fields = {key: value for key, _, value in lines}
     last, classes = whole(fields.get("max_feature_idx")), whole(fields.get("num_class")) or 1
     if last is None:
         raise InvalidModelError("the header has no max_feature_idx: is it complete?")
     trees = _trees(fields.get("tree_sizes"), rest)
-    unknown = {"parameters": "trees hold thresholds and leaf values, not tensors"}
+    unknown = {"parameters": "trees contain thresholds and leaf values, not tensors"}
     if trees is None:
         unknown["operators"] = "the file is of a version that does not count its trees"
     objective, _, settings = fields.get("objective", "").partition(" ")
@@ -69,7 +69,7 @@ def _signature(header: str, rest: int) -> Signature:
 
 
 def _trees(sizes: str | None, rest: int) -> int | None:
-    """How many trees there are; refuses a file that is shorter than they are."""
+    """Return the number of trees. Raises an error if the file is shorter than they are."""
     if sizes is None:
         return None
     each = [whole(size) for size in sizes.split()]

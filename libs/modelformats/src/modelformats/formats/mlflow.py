@@ -1,4 +1,4 @@
-"""MLflow models: the MLmodel file, its signature (mlflow.org, "Model Signatures") and flavours, not what it packs."""
+"""MLflow models: the MLmodel file, its signature (mlflow.org, "Model Signatures") and flavours, without other files."""
 
 import json
 from pathlib import Path
@@ -17,10 +17,10 @@ SIZE_LIMIT = 1024 * 1024
 DEEPEST = 50
 TOOLCHAIN = "mlserver"
 PACKAGES = {"sklearn": "scikit-learn"}
-"""Flavours that keep models as pickles, or as skops does, and the packages that must load them."""
+"""Packages that must load the models of flavours which store them as pickles or with skops."""
 PYTHON = "python_function"
 FIRST_INPUT, FIRST_OUTPUT = 0, 1
-"""MLServer, which serves such models, calls tensors without a name input-0 and output-1, and counts on from there."""
+"""MLServer, which serves such models, names unnamed tensors input-0 and output-1, and counts from there."""
 LARGEST = 2**62
 DTYPES = {
     "boolean": "bool",
@@ -32,10 +32,10 @@ DTYPES = {
     "binary": "bytes",
     "datetime": "datetime64",
 }
-"""Types of columns to numpy's."""
+"""Map types of columns to numpy types."""
 NESTED = {"array", "object", "map", "any", "sparkml-vector"}
-"""Types of columns whose values are not all of one type of numpy's."""
-UNSIGNED = "the model was logged without a signature: give one with infer_signature when logging it"
+"""Types of columns whose values do not all have one numpy type."""
+UNSIGNED = "the model was logged without a signature: add one with infer_signature when logging it"
 
 
 class MLflow:
@@ -44,22 +44,22 @@ class MLflow:
     name = "MLflow"
 
     def detect(self, directory: Path) -> bool:
-        """An MLmodel file at the top, or where MLflow 3 has that of a logged model."""
+        """Detect an MLmodel file at the top, or at the path of a logged model in MLflow 3."""
         return recognition.MLFLOW.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """Such a file."""
+        """Check for such a file."""
         model_file(recognition.MLFLOW, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """The signature that the model was logged with, and its flavours."""
+        """Return the signature with which the model was logged, and its flavours."""
         path = model_file(recognition.MLFLOW, directory)
         with reading(path, "MLmodel file"):
             return _signature(read_document(path))
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The content of an MLmodel file. Raises InvalidModelError, and what YAML's reader raises."""
+    """Return the content of an MLmodel file. Raises InvalidModelError, and the errors of the YAML parser."""
     import yaml  # noqa: PLC0415 - only MLflow needs it
 
     if path.stat().st_size > SIZE_LIMIT:
@@ -67,7 +67,7 @@ def read_document(path: Path) -> dict[str, Any]:
     content, depth = path.read_bytes(), 0
     for event in yaml.parse(content, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        # Aliases are references, which take no room; a merge copies what it refers to, as often as it is written.
+        # Aliases are references, which take no memory; a merge copies its target each time.
         if depth > DEEPEST or (isinstance(event, yaml.ScalarEvent) and event.value == MERGE and not event.style):
             raise InvalidModelError(f"{path.name} has merge keys or nests deeply, which no MLmodel does")
     return table(yaml.load(content, Loader=yaml.CSafeLoader))
@@ -100,7 +100,7 @@ def _signature(model: dict[str, Any]) -> Signature:
 
 
 def _framework(flavours: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The flavour besides Python's, and the version that it declares."""
+    """Return the flavour besides Python's, and the version that it declares."""
     names = sorted(name for name in flavours if text(name))
     name = next((name for name in names if name != PYTHON), None)
     flavour = table(flavours, name or PYTHON)
@@ -110,19 +110,19 @@ def _framework(flavours: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _entries(signature: dict[str, Any], field: str) -> list[Any]:
-    """Lists are JSON inside the YAML."""
+    """Return lists, which are JSON inside the YAML."""
     written = signature.get(field)
     return [entry for entry in listed(json.loads(written) if isinstance(written, str) else None) if table(entry)]
 
 
 def _untyped(signature: dict[str, Any]) -> dict[str, str]:
-    """Why some columns have no type."""
+    """Map columns without a type to the reason."""
     written = dict[str, str]()
     for field, first in (("inputs", FIRST_INPUT), ("outputs", FIRST_OUTPUT)):
         specs, entries = _specs(signature, field, first), _entries(signature, field)
         columns = zip(specs, entries, strict=True)
         written |= {spec.name: str(entry.get("type")) for spec, entry in columns if entry.get("type") != "tensor"}
-    nested = {name: f"a column of {kind}, whose values have no one type" for name, kind in written.items()}
+    nested = {name: f"a column of {kind}, whose values do not have one type" for name, kind in written.items()}
     unknown = unknown_tensors(DTYPES, written.items())
     return {name: nested[name] if written[name] in NESTED else reason for name, reason in unknown.items()}
 
@@ -133,7 +133,10 @@ def _specs(signature: dict[str, Any], field: str, first: int) -> tuple[Tensor, .
 
 
 def _spec(entry: dict[str, Any], otherwise: str) -> Tensor:
-    """A tensor has a type and a shape, a column has one value for each row; without a name it has its place."""
+    """Describe an entry: a tensor has a type and a shape, a column one value for each row.
+
+    An unnamed one is named by position.
+    """
     name = text(entry.get("name")) or otherwise
     if entry.get("type") != "tensor":
         return Tensor(name=name, dtype=DTYPES.get(str(entry.get("type"))), shape=(-1,))

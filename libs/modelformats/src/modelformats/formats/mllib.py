@@ -1,4 +1,4 @@
-"""Spark models, of ML (`DefaultParamsWriter`) and of the older MLlib: their metadata, not their parquet."""
+"""Spark models, of ML (`DefaultParamsWriter`) and of the older MLlib: their metadata, without the parquet files."""
 
 import json
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 from kleverproto.signatures import Signature, Tensor
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, reading, the_only
+from modelformats.format import files_matching, only_candidate, reading
 from modelformats.plain import listed, table, text, whole
 
 METADATA, PARTS = "metadata", "part-*"
@@ -26,15 +26,15 @@ class MLlib:
     name = "MLlib"
 
     def detect(self, directory: Path) -> bool:
-        """A directory `metadata` with a part that Spark wrote."""
+        """Detect a directory `metadata` with a part that Spark wrote."""
         return bool(_parts(directory))
 
     def validate(self, directory: Path) -> None:
-        """metadata/part-* at the top."""
+        """Check for metadata/part-* at the top."""
         _part(directory)
 
     def extract(self, directory: Path) -> Signature:
-        """The columns that the parameters name; the classes of the stages."""
+        """Return the columns that parameters name, and the classes of the stages."""
         path = _part(directory)
         with reading(path, "Spark metadata file"):
             stages = list(_stages(directory, DEEPEST))
@@ -46,11 +46,11 @@ def _parts(directory: Path) -> list[Path]:
 
 
 def _part(directory: Path) -> Path:
-    return the_only(_parts(directory), f"{METADATA}/{PARTS}")
+    return only_candidate(_parts(directory), f"{METADATA}/{PARTS}")
 
 
 def _stages(directory: Path, depth: int) -> list[dict[str, Any]]:
-    """The model's metadata, then that of its stages: a pipeline keeps each in a directory of its own."""
+    """Return the metadata of the model and of its stages, which a pipeline stores in a directory each."""
     path = _part(directory)
     if path.stat().st_size > SIZE_LIMIT:
         raise InvalidModelError(f"{path.name} is larger than {SIZE_LIMIT >> 20} MB, which no metadata is")
@@ -64,7 +64,7 @@ def _stages(directory: Path, depth: int) -> list[dict[str, Any]]:
 
 
 def _is_stage(path: Path) -> bool:
-    """Links are not followed: they can lead round in a circle."""
+    """Return whether a path is a stage. Links are not followed, because they can form cycles."""
     return path.is_dir() and not path.is_symlink()
 
 
@@ -98,7 +98,7 @@ def _signature(stages: list[dict[str, Any]]) -> Signature:
 
 
 def _columns(stage: dict[str, Any], kinds: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Name and kind of the columns that a stage's parameters set, or have by default."""
+    """Return name and kind of the columns that a stage's parameters set, or have by default."""
     parameters = table(stage, "defaultParamMap") | table(stage, "paramMap")
     single = [(name, kind) for kind in kinds if (name := text(parameters.get(kind)))]
     several = [

@@ -16,10 +16,10 @@ from modelformats.weights import counted, unknown_tensors
 SYMBOL, PARAMS = "*symbol.json", "*.params"
 SYMBOL_LIMIT = 16 * 1024**2
 VARIABLE_OPERATOR = "null"
-UNSAID = -1
-"""As a type: the default of MXNet."""
+UNSPECIFIED = -1
+"""As a type: MXNet's default."""
 LOSS = "Output"
-"""Ends the names of operators, such as SoftmaxOutput, that take a label when they are trained."""
+"""Suffix of the names of operators, such as SoftmaxOutput, that have a label as input in training."""
 
 
 class MXNetParams:
@@ -28,15 +28,15 @@ class MXNetParams:
     name = "MXNetParams"
 
     def detect(self, directory: Path) -> bool:
-        """A *symbol.json and a *.params file."""
+        """Detect a *symbol.json and a *.params file."""
         return bool(files_matching(directory, SYMBOL) and files_matching(directory, PARAMS))
 
     def validate(self, directory: Path) -> None:
-        """One *symbol.json and one *.params file."""
+        """Check for one *symbol.json and one *.params file."""
         files(directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Variables that are not weights in, heads out; operators of the graph and of those in it."""
+        """Return variables that are not weights as inputs, heads as outputs, and operators, including nested graphs."""
         symbol, params = files(directory)
         with reading(params, "list of MXNet arrays"):
             arrays = read_arrays(params)
@@ -58,7 +58,7 @@ class MXNetParams:
 
 
 def files(directory: Path) -> tuple[Path, Path]:
-    """The symbol and its arrays. Raises InvalidModelError when one is missing, or there are several."""
+    """Return the symbol and its arrays. Raises InvalidModelError if one is missing, or there are several."""
     return single_file(directory, SYMBOL), single_file(directory, PARAMS)
 
 
@@ -74,7 +74,7 @@ def _graph(path: Path) -> Any:
 
 
 def _inputs(nodes: list[Any], weights: set[str]) -> tuple[tuple[Tensor, ...], list[str]]:
-    """What is fed, and the labels, which are not when the model is used."""
+    """Return the inputs, and the labels, which are not used in inference."""
     variables = [node for node in nodes if node["op"] == VARIABLE_OPERATOR and node["name"] not in weights]
     ends, taken = set[str](), set[str]()
     for node in nodes:
@@ -94,23 +94,23 @@ def _tensor(node: Any) -> Tensor:
 
 
 def _type(node: Any) -> int:
-    return int(_attributes(node).get("__dtype__", UNSAID))
+    return int(_attributes(node).get("__dtype__", UNSPECIFIED))
 
 
 def _types(nodes: list[Any], inputs: tuple[Tensor, ...]) -> Iterator[tuple[str, int]]:
-    """The types of inputs by number, where the graph contains them."""
+    """Yield the types of inputs by number, if the graph contains them."""
     names = {tensor.name for tensor in inputs}
     written = ((node["name"], _type(node)) for node in nodes if node["name"] in names)
-    return ((name, number) for name, number in written if number != UNSAID)
+    return ((name, number) for name, number in written if number != UNSPECIFIED)
 
 
 def _attributes(node: Any) -> dict[str, Any]:
-    """Their key changed twice."""
+    """Return the attributes of a node; their key changed twice."""
     return {**node.get("param", {}), **node.get("attr", {}), **node.get("attrs", {})}
 
 
 def _heads(graph: Any) -> Iterator[str]:
-    """Results by the names that MXNet gives them, a number at the end where an operator has several."""
+    """Yield results by MXNet's names, with a number at the end if an operator has several."""
     heads = [(graph["nodes"][head[0]], head[1]) for head in graph["heads"]]
     several = {node["name"] for node, index in heads if index > 0}
     for node, index in heads:
@@ -121,7 +121,7 @@ def _heads(graph: Any) -> Iterator[str]:
 
 
 def _operators(graph: Any) -> Iterator[str]:
-    """As deep as JSON can be read: loops and branches hold graphs."""
+    """Yield operators at any depth of the JSON, since loops and branches contain graphs."""
     for node in graph["nodes"]:
         if node["op"] != VARIABLE_OPERATOR:
             yield node["op"]
@@ -130,7 +130,7 @@ def _operators(graph: Any) -> Iterator[str]:
 
 
 def _version(graph: Any) -> str | None:
-    """10901 is 1.9.1."""
+    """Return the version; 10901 is 1.9.1."""
     kind_and_number = graph.get("attrs", {}).get("mxnet_version")
     if not kind_and_number:
         return None

@@ -1,7 +1,7 @@
 """Caffe2 models: init_net.pb fills the weights, predict_net.pb computes; both are a NetDef.
 
-Field numbers and types follow caffe2/proto/caffe2.proto. A value_info.json beside them, as Caffe2's ONNX tools want it,
-gives types and shapes of inputs: `{"data": [1, [1, 3, 224, 224]]}`.
+Field numbers and types follow caffe2/proto/caffe2.proto. A value_info.json beside them, as Caffe2's ONNX tools require,
+contains types and shapes of inputs: `{"data": [1, [1, 3, 224, 224]]}`.
 """
 
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 INIT, PREDICT, VALUE_INFO = "*init_net.pb", "*predict_net.pb", "value_info.json"
 VALUE_INFO_LIMIT = 1024**2
 PLACEHOLDER = "ConstantFill"
-"""Converters fill inputs with one number, so that a net can be run before it is fed."""
+"""Converters fill inputs with one number, so that a net can run without input."""
 
 DTYPES = {
     1: "float32",
@@ -52,7 +52,7 @@ FILLS = {
     "GivenTensorIntFill": "int32",
     "GivenTensorStringFill": "str",
 }
-"""What operators fill with, unless they have an argument `dtype`."""
+"""Types of the values of operators that fill, unless they have an argument `dtype`."""
 
 MESSAGES: "Messages" = {
     "NetDef": (
@@ -78,15 +78,15 @@ class NetDef:
     name = "NetDef"
 
     def detect(self, directory: Path) -> bool:
-        """A *init_net.pb and a *predict_net.pb file."""
+        """Detect a *init_net.pb and a *predict_net.pb file."""
         return bool(files_matching(directory, INIT) and files_matching(directory, PREDICT))
 
     def validate(self, directory: Path) -> None:
-        """One *init_net.pb and one *predict_net.pb file."""
+        """Check for one *init_net.pb and one *predict_net.pb file."""
         files(directory)
 
     def extract(self, directory: Path) -> Signature:
-        """What is fed and given by the net that predicts, its operators, and the weights that the other net fills."""
+        """Return inputs, outputs and operators of the net that predicts, and the weights that the other net fills."""
         init_file, predict_file = files(directory)
         predict, init = _net(predict_file), _net(init_file)
         info = _value_info(directory / VALUE_INFO)
@@ -95,7 +95,7 @@ class NetDef:
 
 
 def files(directory: Path) -> tuple[Path, Path]:
-    """The nets that fill and that predict. Raises InvalidModelError when one is missing, or there are several."""
+    """Return the nets that fill and that predict. Raises InvalidModelError if one is missing, or there are several."""
     return single_file(directory, INIT), single_file(directory, PREDICT)
 
 
@@ -130,7 +130,7 @@ def _signature(init: Any, predict: Any, info: dict[str, Any]) -> Signature:
         if any(tensor.shape is None for tensor in tensors):
             unknown[side] = f"a NetDef has names, not types and shapes: add a {VALUE_INFO} or write the signature"
     if not inputs:
-        unknown["inputs"] = "the init net fills everything that the net takes"
+        unknown["inputs"] = "the init net fills all inputs of the net"
     return Signature(
         inputs=inputs,
         outputs=outputs,
@@ -150,7 +150,7 @@ def _tensor(name: str, info: dict[str, Any]) -> Tensor:
 
 
 def _fed(init: Any, predict: Any) -> list[str]:
-    """What the net takes and the init net does not fill; else what it fills with a placeholder."""
+    """Return inputs that the init net does not fill; else those that it fills with a placeholder."""
     made = {name for operator in init.operators for name in operator.outputs}
     taken = dict.fromkeys(predict.external_inputs or _taken(predict))
     fed = [name for name in taken if name not in made]
@@ -163,7 +163,7 @@ def _is_placeholder(operator: Any) -> bool:
 
 
 def _taken(net: Any) -> list[str]:
-    """What operators take before one makes it."""
+    """Return values that operators consume before any operator produces them."""
     made, taken = set[str](), list[str]()
     for operator in net.operators:
         taken += [name for name in operator.inputs if name not in made]
@@ -172,7 +172,7 @@ def _taken(net: Any) -> list[str]:
 
 
 def _left(net: Any) -> list[str]:
-    """What no operator takes."""
+    """Return values that no operator consumes."""
     taken = {name for operator in net.operators for name in operator.inputs}
     return [name for operator in net.operators for name in operator.outputs if name not in taken]
 
@@ -182,7 +182,7 @@ def _shape(operator: Any) -> list[int]:
 
 
 def _weight(operator: Any) -> Weight:
-    """By an argument of operators that fill with one number or at random, else by the operator's name."""
+    """Describe a weight, by an argument of operators that fill with one number or at random, else by the operator."""
     numbers = [argument.number for argument in operator.arguments if argument.name == "dtype"]
     dtype = named_type(DTYPES, numbers[0]) if numbers else FILLS.get(operator.type, unknown_type(operator.type))
     return Weight(dtype, _shape(operator))

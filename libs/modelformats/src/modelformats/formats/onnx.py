@@ -1,10 +1,10 @@
-"""ONNX: graphs, functions and the shapes of weights; the weights, in the file or beside it, are left unread."""
+"""ONNX: graphs, functions and the shapes of weights. Weights, in the file or beside it, are not read."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS, Signature, Tensor
+from kleverproto.signatures import NO_TENSOR, UNDECLARED_ELEMENTS, Signature, Tensor
 from modelfiles import recognition
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
@@ -21,14 +21,14 @@ class Onnx:
     name = "ONNX"
 
     def detect(self, directory: Path) -> bool:
-        """A *.onnx file, or one file that begins as a ModelProto does and parses as one."""
+        """Detect a *.onnx file, or one file that begins as a ModelProto does and parses as one."""
         if recognition.ONNX.named(directory):
             return True
         alike = recognition.ONNX.alike(directory)
         return len(alike) == 1 and _readable(alike[0]) is not None
 
     def validate(self, directory: Path) -> None:
-        """One file, and the files in which it keeps weights."""
+        """Check for one file, and for the files with its weights."""
         path = model_file(recognition.ONNX, directory)
         model = _readable(path)
         if model is not None:  # otherwise `extract` reports the problem
@@ -36,7 +36,7 @@ class Onnx:
                 check_parts(path, contents_of(model).external_parts())
 
     def extract(self, directory: Path) -> Signature:
-        """Inputs and outputs of the main graph, operators of all graphs and functions."""
+        """Return inputs and outputs of the main graph, and operators of all graphs and functions."""
         path = model_file(recognition.ONNX, directory)
         with reading(path, "ONNX model"):
             model = _load(path)
@@ -48,7 +48,7 @@ class Onnx:
 
 
 def _readable(path: Path) -> Any:
-    """The model; None where the file holds none."""
+    """Return the model; None if the file contains none."""
     try:
         with reading(path, "ONNX model"):
             return _load(path)
@@ -59,7 +59,7 @@ def _readable(path: Path) -> Any:
 def _load(path: Path) -> Any:
     model = SCHEMA.read(path)
     if not model.graph.output or not model.opset_import:
-        # An empty file parses as every protobuf message.
+        # an empty file is a valid message of any protobuf type
         raise InvalidModelError(f"{path.name} has no graph: it is empty or not an ONNX model")
     return model
 
@@ -95,7 +95,7 @@ def _tensor(value: Any) -> Tensor:
 
 
 def _kind(value: Any) -> str | None:
-    """The kind of an input or output that is not a plain tensor; None for a plain tensor."""
+    """Return the kind of an input or output that is not a plain tensor; None for a plain tensor."""
     if value.type.HasField("sparse_tensor_type"):
         return "sparse tensor"
     return None if value.type.HasField("tensor_type") else "sequence, map or optional"
@@ -113,18 +113,18 @@ def _unknown(model: Any) -> dict[str, str]:
 
 
 def _open(value: Any) -> str | None:
-    """Why the type of an input or output cannot be known."""
+    """Return the reason why the type of an input or output is unknown."""
     if kind := _kind(value):
         return f"{NO_TENSOR}{kind}, which has no dtype and shape of its own"
     elements = value.type.tensor_type.elem_type
     if not elements:
-        return UNSAID_ELEMENTS
+        return UNDECLARED_ELEMENTS
     return None if elements in DTYPES else unknown_elements(elements)
 
 
 def _uncarried(value: Any) -> str:
     return (
-        f"the input {value.name!r} is a {_kind(value)}, which the inference protocol cannot carry, so the model cannot "
+        f"the input {value.name!r} is a {_kind(value)}, which the inference protocol lacks, so the model cannot "
         "be served: export it with plain tensors as inputs"
     )
 

@@ -1,4 +1,4 @@
-"""The part of onnx.proto (github.com/onnx/onnx, IR version 3 to 14) that a signature needs, and its types."""
+"""The part of onnx.proto (github.com/onnx/onnx, IR version 3 to 14) for signatures, and its types."""
 
 from typing import TYPE_CHECKING
 
@@ -64,8 +64,9 @@ SIZED_SCHEMA = Schema(
     },
     "ModelProto",
 )
-"""Has the sizes of `raw_data` and of lists too, which takes longer to read: for weights whose type and shape do not say
-how large they are."""
+"""Also has the sizes of `raw_data` and of lists, which takes longer to read; for weights whose size does not follow
+from type and shape.
+"""
 
 NEWEST_IR, NEWEST_OPSET = 14, 28
 """Of onnx 1.23."""
@@ -99,4 +100,4 @@ DTYPES = {
     27: "float6_e2m3fn",
     28: "float6_e3m2fn",
 }
-"""TensorProto.DataType to numpy's names, where numpy has none those of ml_dtypes."""
+"""TensorProto.DataType to names of numpy, or of ml_dtypes if numpy has none."""

@@ -1,4 +1,4 @@
-"""Operators and weights of an ONNX model: those of all graphs and functions, gathered in one pass over its nodes."""
+"""Operators and weights of an ONNX model, collected from all graphs and functions in one pass over their nodes."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,38 +14,41 @@ from .onnx_messages import DTYPES
 CONSTANT = "Constant"
 SCALARS = {"value_float": "float32", "value_int": "int64", "value_string": "str"}
 FLOATS, INTS, STRINGS = LISTS = ("value_floats", "value_ints", "value_strings")
-"""Attributes of Constant that hold numbers and texts without a tensor around them."""
+"""Attributes of Constant with numbers and texts that are not in a tensor."""
 EXTERNAL = 1
 """TensorProto.DataLocation."""
 
 
 @dataclass
 class Contents:
-    """What is in a model's graphs and functions."""
+    """The content of a model's graphs and functions."""
 
     operators: Counter[str] = field(default_factory=Counter)
     weights: list[Any] = field(default_factory=list)
-    """Initializers and what Constant nodes hold, where exporters such as Paddle's and spox keep weights."""
+    """Initializers and the tensors of Constant nodes, in which exporters such as Paddle's and spox store weights."""
     others: list[Any] = field(default_factory=list)
-    """Tensors in attributes of other nodes, such as what ConstantOfShape fills with."""
+    """Tensors in attributes of other nodes, such as the fill value of ConstantOfShape."""
     bare: list[Any] = field(default_factory=list)
     """Attributes of Constant nodes that are not tensors; lists among them have a length only in SIZED_SCHEMA."""
 
     def parameters(self) -> Parameters:
-        """Weights counted by type. Raises ValueError: a tensor has dimensions that none can have."""
+        """Return weights counted by type. Raises ValueError: a tensor has invalid dimensions."""
         return counted(self.measured())
 
     def measured(self) -> list[Weight]:
-        """The weights with their sizes, as far as they can be measured."""
+        """Return the weights with their sizes, if they can be determined."""
         return [*map(_weight, self.weights), *map(_bare_weight, self.bare)]
 
     def needs_sizes(self) -> bool:
-        """Whether there are weights that only SIZED_SCHEMA can measure."""
+        """Return whether there are weights whose size only SIZED_SCHEMA contains."""
         has_newer = any(tensor.data_type not in DTYPES for tensor in self.weights)
         return has_newer or any(attribute.name in LISTS for attribute in self.bare)
 
     def external_parts(self) -> Iterator[Part]:
-        """The tensors whose data is in files beside the model (docs/ExternalData of ONNX). Raises as `parameters`."""
+        """Yield the tensors with data in files beside the model (docs/ExternalData of ONNX).
+
+        Raises the errors of `parameters`.
+        """
         for tensor in (*self.weights, *self.others):
             if tensor.data_location == EXTERNAL:
                 external = _external(tensor)
@@ -55,7 +58,7 @@ class Contents:
 
 
 def contents_of(model: Any) -> Contents:
-    """Gather what is in a model, as deep as protobuf lets messages be nested, which is 100."""
+    """Collect the content of a model, up to protobuf's maximum nesting depth of 100."""
     contents = Contents()
     _graph(model.graph, contents)
     for function in model.functions:
@@ -105,7 +108,7 @@ def _external(tensor: Any) -> dict[str, str]:
 
 
 def _size(tensor: Any, external: dict[str, str]) -> int | None:
-    """Bytes of a tensor's data: of known types by its shape, of others as the file has it."""
+    """Return the size of a tensor's data: for known types from its shape, for others from the file."""
     computed = size_in_bytes(DTYPES.get(tensor.data_type), tensor.dims)
     return (
         whole_bytes(external.get("length")) or getattr(tensor, "raw_size", 0) or None if computed is None else computed

@@ -1,4 +1,4 @@
-"""OpenVINO IR (versions 10 and 11): the XML file; weights stay in the .bin file beside it.
+"""OpenVINO IR (versions 10 and 11): the XML file. Weights in the .bin file beside it are not read.
 
 Follows docs.openvino.ai, "OpenVINO IR format".
 """
@@ -20,9 +20,9 @@ from modelformats.xml_documents import parse_xml
 INPUT, OUTPUT, CONSTANT = "Parameter", "Result", "Const"
 LARGEST = 2**62
 SINK = "/sink_port_"
-"""Between the name of a result and its number, in the name of its layer."""
+"""The text between the name of a result and its number in the name of its layer."""
 COMMA = re.compile(r"(?<!\\),")
-"""Between the names of a tensor; one in a name has a backslash before it."""
+"""The separator between the names of a tensor; a comma in a name is escaped with a backslash."""
 
 DTYPES = {
     **{f"f{bits}": f"float{bits}" for bits in (16, 32, 64)},
@@ -41,7 +41,7 @@ DTYPES = {
 }
 """Element types to numpy; precisions of ports are the same in upper case, FP32 for f32, BOOL and BIN."""
 ANY_TYPE = {"dynamic", "undefined", "unspecified", ""}
-"""Where any type may be given, or none is written."""
+"""Values that mean any type, or no type."""
 
 
 class OpenVino:
@@ -50,11 +50,11 @@ class OpenVino:
     name = "OpenVINO"
 
     def detect(self, directory: Path) -> bool:
-        """One XML file whose root element is `net`."""
+        """Detect one XML file whose root element is `net`."""
         return len(recognition.OPENVINO.alike(directory)) == 1
 
     def validate(self, directory: Path) -> None:
-        """An .xml file and the .bin file of the same name."""
+        """Check for an .xml file and the .bin file of the same name."""
         path = model_file(recognition.OPENVINO, directory)
         check_parts(path, [Part("its weights", path.with_suffix(".bin").name)])
         try:
@@ -65,7 +65,7 @@ class OpenVino:
         check_parts(path, _constants(path, root))
 
     def extract(self, directory: Path) -> Signature:
-        """Parameters in, results out; layers of bodies (If, Loop, TensorIterator) are operators, too."""
+        """Return parameters as inputs, results as outputs, and layers, also of bodies (If, Loop, TensorIterator)."""
         path = model_file(recognition.OPENVINO, directory)
         with reading(path, "OpenVINO IR"):
             root = parse_xml(path, "net")
@@ -77,7 +77,7 @@ class OpenVino:
 def _signature(root: Any) -> Signature:
     layers = root.findall("layers/layer")
     if not layers:
-        raise InvalidModelError("the document holds no layers: it is damaged, or not OpenVINO IR")
+        raise InvalidModelError("the document contains no layers: it is damaged, or not OpenVINO IR")
     kinds = Counter(str(layer.get("type")) for layer in root.iterdescendants("layer"))
     for kind in (INPUT, OUTPUT, CONSTANT):
         del kinds[kind]
@@ -104,7 +104,7 @@ class _End(NamedTuple):
 
     name: str
     written: str
-    """Its type."""
+    """Its type in the file."""
     port: Any
 
 
@@ -127,14 +127,14 @@ def _input(layer: Any) -> _End:
 
 
 def _output(layer: Any, sources: Any, ports: Any) -> _End:
-    """A result is called as what it is the result of."""
+    """Describe an output. A result has the name of its source."""
     port, source = layer.find("input/port"), ports.get(sources.get(layer.get("id")))
     own = layer.get("output_names") or (source.get("names") if source is not None else None)
     return _End(_name(layer, own), _precision(port), port)
 
 
 def _name(layer: Any, names: str | None) -> str:
-    """Of several names of a tensor, the one that its layer has too; a result's layer has it with a number."""
+    """Return the tensor's name that is also the name of its layer, without the number that layers of results have."""
     layer_name = str(layer.get("name"))
     own = layer_name.rpartition(SINK)[0] or layer_name
     several = [name.replace("\\,", ",") for name in COMMA.split(names or "") if name]
@@ -146,7 +146,7 @@ def _element_type(data: Any) -> str:
 
 
 def _precision(port: Any) -> str:
-    """The type of a port, written as an element type."""
+    """Return the type of a port as an element type."""
     return str(port.get("precision") or "").lower().replace("fp", "f") if port is not None else ""
 
 
@@ -155,7 +155,7 @@ def _shape(port: Any) -> tuple[int, ...] | None:
 
 
 def _constants(path: Path, root: Any) -> Iterator[Part]:
-    """Where each constant is in the file of weights."""
+    """Yield the position of each constant in the file of weights."""
     for layer in root.iterdescendants("layer"):
         data = layer.find("data")
         if layer.get("type") == CONSTANT and data is not None and whole_bytes(data.get("size")):

@@ -1,4 +1,4 @@
-"""Anything else: which files there are and how large, so that a model of an unknown kind can be kept too."""
+"""All other formats: names and sizes of files, so that models of an unknown kind can be stored."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ from kleverproto.signatures import Signature
 from modelformats.errors import InvalidModelError
 
 MOST_FILES = 1000
-"""Files that are listed; more are counted."""
-OPAQUE = "the format is Others: nothing is known of what is in the files"
+"""Maximum number of files that are listed; more files are counted."""
+OPAQUE = "the format is Others: the content of the files is not known"
 
 
 class Others:
@@ -17,17 +17,17 @@ class Others:
     name = "Others"
 
     def detect(self, directory: Path) -> bool:
-        """Never: it is chosen by the author, not found."""
+        """Return False: the author chooses this format."""
         del directory
         return False
 
     def validate(self, directory: Path) -> None:
-        """Some file."""
+        """Check for any file."""
         if not any(files for _, _, files in os.walk(directory)):
             raise InvalidModelError("there is no file: add the model's files")
 
     def extract(self, directory: Path) -> Signature:
-        """Names and sizes of the files."""
+        """Return names and sizes of the files."""
         self.validate(directory)
         count, size, listed = 0, 0, dict[str, int]()
         for folder, inner, names in os.walk(directory):

@@ -14,7 +14,7 @@ from kleverproto.signatures import Signature, Tensor
 from modelfiles.protobuf.messages import Messages
 from modelfiles.protobuf.skimming import Schema
 from modelformats.errors import InvalidModelError
-from modelformats.format import files_matching, head, reading, single_file, the_only
+from modelformats.format import files_matching, head, only_candidate, reading, single_file
 from modelformats.weights import Weight, counted, named_type, newer_types, unknown_elements
 
 PROGRAM, PIR, PARAMS = "*.pdmodel", "*.json", "*.pdiparams"
@@ -38,7 +38,7 @@ MESSAGES: Messages = {
     "Attribute": (("name", 1, "string"), ("number", 3, "int32")),
 }
 DENSE, ROWS = 7, 8
-"""Kinds of variables that hold a tensor; tables of embeddings may have only some of their rows."""
+"""Kinds of variables that contain a tensor; tables of embeddings may contain only some of their rows."""
 DTYPES = {
     0: "bool",
     1: "int16",
@@ -86,16 +86,16 @@ class PaddlePaddle:
     name = "PaddlePaddle"
 
     def detect(self, directory: Path) -> bool:
-        """A *.pdmodel file, or one JSON file that says it is of PIR."""
+        """Detect a *.pdmodel file, or one JSON file that declares PIR."""
         return bool(files_matching(directory, PROGRAM)) or len(_pir_files(directory)) == 1
 
     def validate(self, directory: Path) -> None:
-        """One program and one *.pdiparams file."""
+        """Check for one program and one *.pdiparams file."""
         _program(directory)
         single_file(directory, PARAMS)
 
     def extract(self, directory: Path) -> Signature:
-        """What is fed and fetched; operators of all blocks."""
+        """Return feeds, fetches, and operators of all blocks."""
         self.validate(directory)
         path = _program(directory)
         with reading(path, "PaddlePaddle program"):
@@ -112,7 +112,7 @@ def _is_pir(path: Path) -> bool:
 
 def _program(directory: Path) -> Path:
     candidates = [*files_matching(directory, PROGRAM), *_pir_files(directory)]
-    return the_only(candidates, f"{PROGRAM}, or {PIR} of PIR")
+    return only_candidate(candidates, f"{PROGRAM}, or {PIR} of PIR")
 
 
 def _program_signature(path: Path) -> Signature:
@@ -142,7 +142,7 @@ def _program_signature(path: Path) -> Signature:
 
 
 def _column(operator: Any) -> int:
-    """Which of the inputs or outputs it is."""
+    """Return the index of the input or output."""
     return next((int(attribute.number) for attribute in operator.attributes if attribute.name == COLUMN), 0)
 
 
@@ -163,7 +163,7 @@ def _dense_types(variables: dict[str, Any]) -> dict[str, int]:
 
 
 def _version(number: int) -> str | None:
-    """2005002 is 2.5.2; builds between releases say 0."""
+    """Return the version: 2005002 is 2.5.2; builds between releases have 0."""
     return f"{number // 10**6}.{number // 1000 % 1000}.{number % 1000}" if number > 0 else None
 
 
@@ -197,7 +197,7 @@ def _pir_signature(path: Path) -> Signature:
 
 
 def _pir_operators(regions: list[Any]) -> Iterator[Any]:
-    """As deep as JSON can be read: branches and loops hold regions."""
+    """Yield operators at any depth of the JSON, since branches and loops contain regions."""
     for region in regions:
         for block in region["blocks"]:
             for operator in block["ops"]:
@@ -206,7 +206,7 @@ def _pir_operators(regions: list[Any]) -> Iterator[Any]:
 
 
 def _bare(name: str) -> str:
-    """Without the number of the dialect: `1.matmul`."""
+    """Return the name without the number of the dialect: `1.matmul`."""
     return name.rpartition(".")[2]
 
 
@@ -225,7 +225,7 @@ def _pir_weight(results: Any) -> Weight:
 
 
 def _pir_type(results: Any) -> tuple[str, tuple[int, ...] | None]:
-    """The type and shape of a result, which stands alone or in a list; no shape where it is not a dense tensor."""
+    """Return type and shape of a result, single or in a list; the shape is None if it is not a dense tensor."""
     kind = (results[0] if isinstance(results, list) else results)["TT"]
     if not kind["#"].endswith("t_dtensor"):
         return str(kind["#"]), None
@@ -234,7 +234,7 @@ def _pir_type(results: Any) -> tuple[str, tuple[int, ...] | None]:
 
 
 def _unknown(inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], dense: Mapping[str, int | str]) -> dict[str, str]:
-    """Why something cannot be known, by the types that dense tensors have as the file writes them."""
+    """Return the reasons why parts are unknown, by the written types of dense tensors."""
     unknown = {"inputs": "the program feeds nothing: it was not saved for inference"} if not inputs else {}
     if not outputs:
         unknown["outputs"] = "the program fetches nothing: it was not saved for inference"

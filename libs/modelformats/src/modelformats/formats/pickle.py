@@ -1,4 +1,4 @@
-"""Pickles of any object, and what torch.save writes: a zip around one, or, before PyTorch 1.6, several in a row.
+"""Pickles of any object, and files of torch.save: a zip with a pickle, or, before PyTorch 1.6, several pickles.
 
 Read without unpickling (see `modelfiles.inert_pickle`).
 """
@@ -14,24 +14,24 @@ from kleverproto.signatures import Signature
 from modelfiles.inert_pickle import Inert, class_name, read_pickles
 from modelfiles.selection import member_names
 from modelfiles.zips import find, read_member
-from modelformats.format import files_matching, head, reading, the_only
-from modelformats.inert_tensors import inner_of, tensors_in
+from modelformats.format import files_matching, head, only_candidate, reading
+from modelformats.inert_tensors import content_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import counted, newer_types
 
 PATTERNS = ("*.pickle", "*.pkl", "*.pt", "*.pth", "*.ckpt")
 OTHER_PATTERN = "*.bin"
-"""Files of many formats have such names: the content decides."""
+"""Files of many formats have such names, so the content decides."""
 DATA, SCRIPT = "data.pkl", "constants.pkl"
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-"""The first of the pickles of old files; the fourth is the object: torch/serialization.py, _legacy_save."""
+"""The first pickle of old files; the fourth is the object: torch/serialization.py, _legacy_save."""
 LEGACY_OBJECT = 3
 PICKLE_LIMIT = 256 * 1024**2
 KEYS = 100
 STARTS = (b"\x80", b"(", b"}", b"]", b"c")
 PROTOCOLS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-"""How pickles of later protocols begin."""
-NO_SIGNATURE = "a pickle holds objects, not what goes in and out: declare it in ormbfile.yaml"
+"""The first bytes of pickles of later protocols."""
+NO_SIGNATURE = "a pickle contains objects, not a signature: declare it in ormbfile.yaml"
 
 
 class Pickle:
@@ -40,15 +40,15 @@ class Pickle:
     name = "Pickle"
 
     def detect(self, directory: Path) -> bool:
-        """One pickle of a usual name that no other format knows, or one zip that torch.save wrote."""
+        """Detect one pickle with a usual name that matches no other format, or one zip that torch.save wrote."""
         return len(_candidates(directory)) == 1
 
     def validate(self, directory: Path) -> None:
-        """One such file."""
+        """Check for one such file."""
         _file(directory)
 
     def extract(self, directory: Path) -> Signature:
-        """The class of what is in it; the tensors of a state or module; the modules inside a module."""
+        """Return the class of the object; the tensors of a state or module; the modules inside a module."""
         path = _file(directory)
         with reading(path, "pickle"):
             return _archive_signature(path) if _is_archive(path) else _signature(_load(path), {}, None)
@@ -70,9 +70,9 @@ def _is_archive(path: Path) -> bool:
 
 
 def _file(directory: Path) -> Path:
-    """By name where the author has declared the format."""
+    """Select the file by name if the author has declared the format."""
     named = [path for path in files_matching(directory, *PATTERNS) if not member_names(path)]
-    return the_only(_candidates(directory) or named, " or ".join(PATTERNS))
+    return only_candidate(_candidates(directory) or named, " or ".join(PATTERNS))
 
 
 def _archive_signature(path: Path) -> Signature:
@@ -94,15 +94,15 @@ def _load(path: Path) -> Any:
 
 
 def _signature(root: Any, sizes: Mapping[str, int], order: str | None) -> Signature:
-    """By the bytes of storages that lie beside the pickle, and the order of their bytes."""
+    """Return the signature, with the sizes of storages beside the pickle, and their byte order."""
     tensors = list(tensors_in(root))
     own = {tensor.storage: tensor.weight(sizes) for tensor in tensors}.values()
     modules = Counter(_modules(root))
     unknown = dict.fromkeys(("inputs", "outputs"), NO_SIGNATURE)
     if not modules:
-        unknown["operators"] = "it holds no module of PyTorch"
+        unknown["operators"] = "it contains no PyTorch module"
     if not tensors:
-        unknown["parameters"] = "it holds no tensors of PyTorch"
+        unknown["parameters"] = "it contains no PyTorch tensors"
     return Signature(
         operators=dict(sorted(modules.items())),
         parameters=counted(own) if tensors else None,
@@ -122,11 +122,11 @@ def _named(root: Any) -> str:
 
 
 def _keys(root: Any) -> list[str]:
-    return [key for key, _ in inner_of(root) if isinstance(key, str) and key.isprintable()][:KEYS]
+    return [key for key, _ in content_of(root) if isinstance(key, str) and key.isprintable()][:KEYS]
 
 
 def _modules(root: Any) -> Iterator[str]:
-    """The classes of a pickled module and of those in it."""
+    """Yield the classes of a pickled module and of the modules in it."""
     waiting, seen = [root], set[int]()
     while waiting:
         value = waiting.pop()
@@ -136,7 +136,7 @@ def _modules(root: Any) -> Iterator[str]:
         inside = value.attribute("_modules")
         if value.attribute("_parameters") is not None or inside is not None:
             yield _named(value).rpartition(".")[2]
-            waiting.extend(inner for _, inner in inner_of(inside))
+            waiting.extend(inner for _, inner in content_of(inside))
 
 
 PICKLE = Pickle()

@@ -16,7 +16,7 @@ NO_VALUE = {"invalid", "missing"}
 PROBABILITY_FEATURES = {"probability", "confidence", "affinity", "standardError"}
 
 VALUE, REGRESSION = "predictedValue", "regression"
-NO_OUTPUTS = {"outputs": "the document names neither outputs nor a target: what comes out is the engine's own"}
+NO_OUTPUTS = {"outputs": "the document names neither outputs nor a target: outputs depend on the engine"}
 
 DTYPES = {
     **dict.fromkeys(("string", "date", "time", "dateTime", "timeSeconds"), "str"),
@@ -26,7 +26,7 @@ DTYPES = {
     "double": "float64",
     "boolean": "bool",
 }
-"""PMML dataType to numpy; dates and times travel as text."""
+"""PMML dataType to numpy; dates and times are text."""
 
 
 class Pmml:
@@ -35,15 +35,15 @@ class Pmml:
     name = "PMML"
 
     def detect(self, directory: Path) -> bool:
-        """A *.pmml file, or one file whose root element is PMML."""
+        """Detect a *.pmml file, or one file whose root element is PMML."""
         return recognition.PMML.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One document."""
+        """Check for one document."""
         model_file(recognition.PMML, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Active fields in; output fields, then the targets that none of these shows, out."""
+        """Return active fields as inputs; output fields, and targets that none of these shows, as outputs."""
         path = model_file(recognition.PMML, directory)
         with reading(path, "PMML document"):
             return _signature(parse_xml(path, "PMML"))
@@ -52,7 +52,7 @@ class Pmml:
 def _signature(root: Any) -> Signature:
     models = list(dict.fromkeys(schema.getparent() for schema in root.iterdescendants("{*}MiningSchema")))
     if not models:
-        raise InvalidModelError("the document holds no model: no element has a MiningSchema")
+        raise InvalidModelError("the document contains no model: no element has a MiningSchema")
     fields = {field.get("name"): field for field in root.iterfind("{*}DataDictionary/{*}DataField")}
     usage = [(field.get("name"), field.get("usageType") or ACTIVE) for field in _mining_fields(models[0])]
     targets = [name for name, kind in usage if kind in TARGETS]
@@ -71,7 +71,7 @@ def _signature(root: Any) -> Signature:
         framework=application.get("name") if application is not None else None,
         framework_version=application.get("version") if application is not None else None,
         details={"pmml_version": root.get("version"), "function": function},
-        unknown={"parameters": "PMML holds rules and coefficients, not tensors"}
+        unknown={"parameters": "PMML contains rules and coefficients, not tensors"}
         | ({} if outputs else NO_OUTPUTS)
         | unknown_tensors(DTYPES, ((name, written) for name, written in typed if written)),
     )
@@ -92,7 +92,7 @@ def _field(name: str, fields: dict[str, Any]) -> Tensor:
 
 
 def _target(target: Tensor, function: str | None) -> Tensor:
-    """The prediction for a whole number is not a whole number."""
+    """Describe the prediction of a target; for an integer target it is not an integer."""
     return (
         target.model_copy(update={"dtype": "float64"}) if (function, target.dtype) == (REGRESSION, "int64") else target
     )
@@ -108,7 +108,7 @@ def _output(element: Any, fields: dict[str, Any], targets: list[str]) -> Tensor:
 
 
 def _output_type(element: Any, fields: dict[str, Any], targets: list[str]) -> str | None:
-    """Where an output field declares no type, it has that of what it shows: the target, or a probability."""
+    """Return the type of an output field. If it is undeclared, it is that of the target, or of a probability."""
     feature = _feature(element)
     declared = element.get("dataType")
     if declared is None and feature in PROBABILITY_FEATURES:

@@ -1,6 +1,6 @@
-"""Safetensors (github.com/huggingface/safetensors, format 1): the JSON header; tensors are never read.
+"""Safetensors (github.com/huggingface/safetensors, format 1): the JSON header. Tensors are not read.
 
-A model of several files has an index; `formats.transformers` reads what lies beside them.
+A model of several files has an index; `formats.transformers` reads the files beside them.
 """
 
 import json
@@ -21,10 +21,10 @@ from .transformers import INDEX_PATTERN, describe, shards
 PATTERN = "*.safetensors"
 LENGTH = struct.Struct("<Q")
 MAX_HEADER = 100_000_000
-"""Bytes; the reference implementation's own limit."""
+"""In bytes; the same limit as in the reference implementation."""
 MAX_BYTES = 2**62
 METADATA = "__metadata__"
-WEIGHTS_ONLY = "safetensors holds weights only; the code that runs them knows what goes in and out"
+WEIGHTS_ONLY = "safetensors contains only weights; inputs and outputs are defined by the code that runs them"
 
 DTYPES = {
     "BOOL": "bool",
@@ -51,20 +51,20 @@ class SafeTensors:
     name = "SafeTensors"
 
     def detect(self, directory: Path) -> bool:
-        """*.safetensors files, or one file that begins as they do."""
+        """Detect *.safetensors files, or one file that begins as they do."""
         if files_matching(directory, PATTERN):
             return True
         return len([path for path in files_matching(directory, "*") if _looks_like(path)]) == 1
 
     def validate(self, directory: Path) -> None:
-        """At least one *.safetensors file; all that the index or their numbers promise."""
+        """Check for at least one *.safetensors file; all files that the index or their numbers declare."""
         files = _files(directory)
         check_numbered(files)
         for index in files_matching(directory, INDEX_PATTERN):
             check_parts(index, shards(index))
 
     def extract(self, directory: Path) -> Signature:
-        """Tensors by type; architecture and library from the files that transformers and PEFT write beside them."""
+        """Return tensors by type, and architecture and library from the files that transformers and PEFT write."""
         self.validate(directory)
         headers: list[dict[str, Any]] = []
         tensors: list[tuple[str, Weight]] = []
@@ -104,7 +104,7 @@ def _header(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         (length,) = LENGTH.unpack(file.read(8))
         if length > min(MAX_HEADER, size - 8):
-            raise ValueError(f"its header alone should have {length} bytes")
+            raise ValueError(f"its header should have {length} bytes")
         header = json.loads(file.read(length))
     if not isinstance(header, dict):
         raise ValueError("its header is not a JSON object")  # noqa: TRY004 - a matter of bytes, not of our types
@@ -117,7 +117,7 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def _tensors(header: dict[str, Any]) -> Iterator[tuple[str, Weight]]:
-    """The type of each tensor as it is written, and its weights."""
+    """Yield the written type of each tensor, and its weight."""
     for name, entry in header.items():
         if name == METADATA:
             continue

@@ -1,4 +1,4 @@
-"""TensorFlow SavedModel: saved_model.pb read without the constants in it; variables/ is left unread."""
+"""TensorFlow SavedModel: saved_model.pb, read without its constants. The files in variables/ are not read."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ from .tensorflow_types import dtype_of, why_untyped
 FILE = "saved_model.pb"
 SERVE, DEFAULT = "serve", "serving_default"
 SHOWN = 10
-"""Signatures that a warning names."""
+"""Maximum number of signatures that a warning names."""
 COMPOSITES = {1: "sparse", 3: "ragged"}
 """TypeSpecProto.TypeSpecClass (tensorflow/core/protobuf/struct.proto)."""
 VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
@@ -31,11 +31,11 @@ class SavedModel:
     name = "SavedModel"
 
     def detect(self, directory: Path) -> bool:
-        """saved_model.pb is there."""
+        """Detect saved_model.pb."""
         return recognition.SAVED_MODEL.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """saved_model.pb at the top, and the files of its variables."""
+        """Check for saved_model.pb at the top, and for the files of its variables."""
         path = model_file(recognition.SAVED_MODEL, directory)
         try:
             with reading(path, "SavedModel"):
@@ -45,7 +45,7 @@ class SavedModel:
         _check_variables(directory, graph)
 
     def extract(self, directory: Path) -> Signature:
-        """The serving signature's tensors; operators of the graph and of its functions."""
+        """Return the tensors of the serving signature, and operators of the graph and its functions."""
         path = model_file(recognition.SAVED_MODEL, directory)
         with reading(path, "SavedModel"):
             graph = _meta_graph(path)
@@ -54,7 +54,7 @@ class SavedModel:
 
 
 def _check_variables(directory: Path, graph: Any) -> None:
-    """Raises InvalidModelError where the graph has variables whose files are missing."""
+    """Raise InvalidModelError if the graph has variables whose files are missing."""
     if not any(node.op in VARIABLES for node in graph.graph.nodes):
         return
     names = {path.name for path in (directory / "variables").glob("variables.*") if path.is_file()}
@@ -68,7 +68,7 @@ def _check_variables(directory: Path, graph: Any) -> None:
 
 
 def _meta_graph(path: Path) -> Any:
-    """The graph tagged `serve`, else the first."""
+    """Return the graph tagged `serve`, else the first."""
     graphs = SCHEMA.read(path).meta_graphs
     if not graphs:
         raise InvalidModelError(f"{path.name} has no graph: it is empty or not a SavedModel")
@@ -100,42 +100,42 @@ def _signature(graph: Any) -> Signature:
 
 
 def _choice(chosen: str | None, names: list[str]) -> Iterator[str]:
-    """Warnings about which signature is served."""
+    """Yield warnings about the signature that is served."""
     if chosen is None:
         yield (
-            "the model has no signature that can be called, so it can be neither served nor converted: "
+            "the model has no callable signature, so it can be neither served nor converted: "
             'save it with tf.saved_model.save(model, directory, signatures={"serving_default": model.call})'
         )
     elif chosen != DEFAULT:
         others = ", ".join(names[:SHOWN])
         yield (
-            f"the model has no signature {DEFAULT}, which servers and converters take, but {others}; {chosen}, the "
+            f"the model has no signature {DEFAULT}, which servers and converters use, but {others}; {chosen}, the "
             f"first by name, is the one described: save it with the one that is wanted as signatures={{{DEFAULT!r}: …}}"
         )
 
 
 def _untyped(signature: Any) -> dict[str, str]:
-    """Why some inputs and outputs have no type, or no type and shape."""
+    """Map inputs and outputs without a type, or without type and shape, to the reason."""
     reasons = {entry.key: _why_untyped(entry) for entry in (*signature.inputs, *signature.outputs)}
     return {name: reason for name, reason in reasons.items() if reason}
 
 
 def _why_untyped(entry: Any) -> str | None:
     kind = _encoding(entry)
-    return f"{NO_PLAIN_TENSOR}{kind} one, which is made of several" if kind else why_untyped(entry.value.dtype)
+    return f"{NO_PLAIN_TENSOR}{kind} one, which consists of several" if kind else why_untyped(entry.value.dtype)
 
 
 def _uncarried(signature: Any) -> Iterator[str]:
     for entry in _sorted((*signature.inputs, *signature.outputs)):
         if kind := _encoding(entry):
             yield (
-                f"{entry.key!r} is a {kind} tensor, which the inference protocol cannot carry: save a signature that "
+                f"{entry.key!r} is a {kind} tensor, which the inference protocol lacks: save a signature that "
                 "takes and gives plain tensors"
             )
 
 
 def _encoding(entry: Any) -> str | None:
-    """How a tensor is made of several; None where it is a plain one."""
+    """Return the encoding of a composite tensor; None for a plain one."""
     if entry.value.HasField("coo_sparse"):
         return "sparse"
     if not entry.value.HasField("composite_tensor"):
@@ -148,7 +148,7 @@ def _tensors(signature: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
 
 
 def _sorted(entries: Any) -> list[Any]:
-    """By key: a protobuf map has no order of its own."""
+    """Return the entries by key: a protobuf map has no order."""
     return sorted(entries, key=lambda entry: str(entry.key))
 
 

@@ -1,4 +1,4 @@
-"""The few messages of TensorFlow's saved_model.proto that a signature needs, declared here, so that TensorFlow is not.
+"""The messages of TensorFlow's saved_model.proto for signatures, declared here to avoid a dependency on TensorFlow.
 
 Field numbers follow tensorflow/core/protobuf/{saved_model,meta_graph}.proto and
 tensorflow/core/framework/{graph,node_def,function,tensor_shape}.proto, and struct.proto for TypeSpec.

@@ -14,10 +14,10 @@ from modelformats.plain import listed
 from modelformats.versions import other_version
 
 from .sklearn_inputs import bare_name, inner_steps, inputs_of
-from .sklearn_outputs import SEARCHES, outputs_of, uncallable
+from .sklearn_outputs import SEARCHES, outputs_of, uncallable_warnings
 
 TOOLCHAIN = "sklearn"
-"""Where such models are loaded, to be served and converted."""
+"""The toolchain in which such models are loaded for serving and conversion."""
 MAX_FEATURES = 2**31
 NO_TYPES = "scikit-learn accepts any numbers; the file does not contain their type"
 
@@ -28,19 +28,19 @@ class SKLearn:
     name = "SKLearn"
 
     def detect(self, directory: Path) -> bool:
-        """A *.joblib file, or one pickle that names sklearn near its start."""
+        """Detect a *.joblib file, or one pickle that names sklearn near its start."""
         if (directory / "MLmodel").exists():
-            return False  # MLflow packs such files with metadata of its own
+            return False  # MLflow stores such files together with its own metadata
         if files_matching(directory, "*.joblib"):
             return True
         return len(recognition.SKLEARN.alike(directory)) == 1
 
     def validate(self, directory: Path) -> None:
-        """One *.joblib or *.pkl file, or other pickle that names sklearn."""
+        """Check for one *.joblib or *.pkl file, or other pickle that names sklearn."""
         model_file(recognition.SKLEARN, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """The estimator's class chain and what fitting left in its attributes."""
+        """Return the classes of the estimator and of its steps, and its fitted attributes."""
         path = model_file(recognition.SKLEARN, directory)
         with reading(path, "joblib or pickle file"):
             signature = signature_of(read_pickle(path))
@@ -49,7 +49,7 @@ class SKLearn:
 
 
 def signature_of(root: Any) -> Signature:
-    """The signature of an inert estimator, or of a pipeline of them."""
+    """Return the signature of an inert estimator or pipeline."""
     steps = list(_estimators(root))
     classes = inert_array(_first_attribute(list(reversed(steps)), "classes_"))
     features = _features(root, steps)
@@ -63,14 +63,16 @@ def signature_of(root: Any) -> Signature:
         framework_version=_text(_first_attribute(steps, "_sklearn_version")),
         details={"classes": classes.values() if classes else None, "steps": [class_name(step) for step in steps]},
         unknown=_unknown(steps, inputs, outputs),
-        warnings=tuple(uncallable(root)) if steps else (),
+        warnings=tuple(uncallable_warnings(root)) if steps else (),
     )
 
 
 def _unknown(steps: list[Inert], inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict[str, str]:
-    unknown = {"parameters": "estimators keep their numbers in attributes of their own"}
+    unknown = {"parameters": "estimators store their numbers in attributes"}
     if not steps:
-        return unknown | dict.fromkeys(("inputs", "outputs", "operators"), "the file holds no scikit-learn estimator")
+        return unknown | dict.fromkeys(
+            ("inputs", "outputs", "operators"), "the file contains no scikit-learn estimator"
+        )
     if not inputs:
         unknown["inputs"] = "the estimator is not fitted, or does not contain its number of features"
     elif any(tensor.dtype is None for tensor in inputs):
@@ -81,7 +83,7 @@ def _unknown(steps: list[Inert], inputs: Sequence[Tensor], outputs: Sequence[Ten
 
 
 def _estimators(root: Any) -> Iterator[Inert]:
-    """The estimator and those inside it, in the order of a pipeline's steps, each once however often it is shared."""
+    """Yield the estimator and those inside it, in the order of a pipeline's steps, without repetition."""
     waiting, seen = [root], set[int]()
     while waiting:
         value = waiting.pop()
@@ -99,7 +101,7 @@ def _first_attribute(steps: list[Inert], name: str) -> Any:
 
 
 def _features(root: Any, steps: list[Inert]) -> int | None:
-    """How many features the model takes; models from before n_features_in_ have it in their coefficients."""
+    """Return the number of features; models without n_features_in_ have it in their coefficients."""
     features: Any = _first_attribute(list(_first_parts(root)), "n_features_in_")
     if (number := inert_array(features)) is not None:
         features = next(iter(number.values() or ()), None)
@@ -109,9 +111,9 @@ def _features(root: Any, steps: list[Inert]) -> int | None:
 
 
 def _first_parts(root: Any) -> Iterator[Inert]:
-    """The estimator, the part of it that sees the table first, the first part of that one, and so on.
+    """Yield the estimator, the part of it that processes the table first, the first part of that one, and so on.
 
-    What only hands its table on, as unions, votes and stacks do, does not say how wide that is.
+    Estimators that only pass their table on, such as unions, votes and stacks, do not know its width.
     """
     seen = set[int]()
     while isinstance(root, Inert) and id(root) not in seen:

@@ -1,4 +1,4 @@
-"""What a scikit-learn estimator takes: a matrix, named columns, or texts; named as the model servers name it."""
+"""Inputs of a scikit-learn estimator: a matrix, named columns, or texts, with the names that model servers use."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,15 +10,18 @@ from modelformats.tabular import INPUT
 
 TEXT_VECTORIZERS = {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}
 MOST_COLUMNS = 2000
-"""Columns that are inputs of their own; of more, no catalogue keeps the names. The model server has the same number."""
+"""Maximum number of columns that are separate inputs; the catalogue stores no more names.
+
+The model server has the same number.
+"""
 
 
 def inputs_of(root: Inert, features: int | None) -> tuple[Tensor, ...]:
-    """One matrix where the estimator knows no names of columns and all are alike, else a tensor for each column.
+    """Return one matrix if columns have no names and the same type, else a tensor for each column.
 
     Args:
         root: the estimator or pipeline.
-        features: how many columns it takes; None where it is not in the file.
+        features: number of columns; None if it is not in the file.
     """
     first = next(iter(inner_steps(root)), root)
     if bare_name(first) in TEXT_VECTORIZERS:
@@ -37,7 +40,7 @@ def inputs_of(root: Inert, features: int | None) -> tuple[Tensor, ...]:
 
 
 def inner_steps(estimator: Any, attribute: str = "steps") -> list[Any]:
-    """The estimators of a pipeline's steps, which are pairs of name and estimator."""
+    """Return the estimators of a pipeline's steps, which are pairs of name and estimator."""
     steps = estimator.attribute(attribute) if isinstance(estimator, Inert) else None
     if not isinstance(steps, list):
         return []
@@ -45,12 +48,12 @@ def inner_steps(estimator: Any, attribute: str = "steps") -> list[Any]:
 
 
 def bare_name(estimator: Any) -> str:
-    """The name of an estimator's class without its module."""
+    """Return the name of an estimator's class without its module."""
     return (class_name(estimator) or "").rpartition(".")[2]
 
 
 def _names(root: Any) -> list[str] | None:
-    """The names of the columns that it was fitted on; a pipeline has those of its first step."""
+    """Return the names of the columns on which it was fitted; for a pipeline, those of its first step."""
     seen = set[int]()
     while isinstance(root, Inert) and id(root) not in seen:
         seen.add(id(root))
@@ -71,7 +74,7 @@ class _Texts:
         self._seen = set[int]()
 
     def in_step(self, step: Any, columns: Sequence[int]) -> Iterator[int]:
-        """Indices of columns; `columns` are those that the step is given. Each step is looked at once."""
+        """Yield indices of columns; `columns` are those that the step receives. Each step is visited once."""
         if not isinstance(step, Inert) or id(step) in self._seen:
             return
         self._seen.add(id(step))
@@ -85,7 +88,7 @@ class _Texts:
             yield from (column for column, values in zip(columns, categories, strict=False) if _are_texts(values))
 
     def _in_parts(self, parts: list[Any]) -> Iterator[int]:
-        """Of a ColumnTransformer, whose parts are name, transformer and columns."""
+        """Yield the indices of a ColumnTransformer, whose parts are name, transformer and columns."""
         for part in parts:
             if isinstance(part, tuple) and len(part) == 3:  # noqa: PLR2004 - see above
                 yield from self.in_step(part[1], self._indices(part[2]))
@@ -94,10 +97,10 @@ class _Texts:
         for step in steps:
             yield from self.in_step(step, columns)
             if isinstance(step, Inert) and step.attribute("transformers_") is not None:
-                return  # what comes after sees other columns
+                return  # later steps receive other columns
 
     def _indices(self, chosen: Any) -> list[int]:
-        """Columns as a ColumnTransformer selects them: names, places, a slice, or a mask."""
+        """Return the columns that a ColumnTransformer selects: by names, positions, a slice, or a mask."""
         if class_name(chosen) in {"builtins.slice", "__builtin__.slice"}:
             bounds = chosen.arguments
             whole = len(bounds) == 3 and all(isinstance(bound, int | None) for bound in bounds)  # noqa: PLR2004
@@ -122,6 +125,6 @@ def _are_texts(categories: Any) -> bool:
     if array is None:
         return False
     values = array.values()
-    if values is None:  # too many to be kept
+    if values is None:  # too many to store
         return array.typestr.lstrip("<>|=")[:1] in {"U", "O"}
     return bool(values) and isinstance(values[0], str)

@@ -1,4 +1,4 @@
-"""What a scikit-learn estimator gives: an output for each of its methods, as the model servers call them."""
+"""Outputs of a scikit-learn estimator: one for each of its methods, with the names that model servers use."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,10 +24,10 @@ TRANSFORMING = (
     "sklearn.neighbors._nca",
     "sklearn.neural_network._rbm",
 )
-"""Modules of estimators that predict nothing."""
+"""Modules of estimators without predictions."""
 ALSO_TRANSFORMING = {"FeatureAgglomeration", "FeatureUnion", "PLSSVD", "RandomTreesEmbedding"}
 PREDICTING = {"RFE", "RFECV"}
-"""What predicts all the same: it holds an estimator."""
+"""Estimators in these modules that predict anyway, because they contain an estimator."""
 NEITHER = {
     *(
         "AgglomerativeClustering",
@@ -41,7 +41,7 @@ NEITHER = {
     ),
     *("SpectralBiclustering", "SpectralClustering", "SpectralCoclustering", "SpectralEmbedding", "TSNE"),
 }
-"""What says something of the rows that it was fitted on, and nothing of others."""
+"""Estimators that describe only the rows on which they were fitted."""
 NO_PROBABILITIES = {
     "LinearSVC",
     "OneVsOneClassifier",
@@ -58,7 +58,7 @@ IF_SET: dict[str, tuple[str, set[Any]]] = {
     "SGDClassifier": ("loss", {"log_loss", "log", "modified_huber"}),
     "VotingClassifier": ("voting", {"soft"}),
 }
-"""Class to the parameter that decides, and the values with which there are probabilities."""
+"""Class to the parameter that decides, and to its values with probabilities."""
 SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 HELD = {
     **dict.fromkeys(SEARCHES, "best_estimator_"),
@@ -67,13 +67,13 @@ HELD = {
     "StackingClassifier": "final_estimator_",
     "OneVsRestClassifier": "estimators_",
 }
-"""Class to the attribute with the estimator that it asks, or several alike."""
+"""Class to the attribute with the estimator that it uses, or several alike."""
 LINEAR, SCIKIT_LEARN = "sklearn.linear_model", "sklearn."
 MOST_TARGETS = 2**31
 
 
 def outputs_of(root: Inert, classes: InertArray | None, label_dtype: str | None) -> tuple[Tensor, ...]:
-    """Labels or numbers, and probabilities where there are any; or what a transformer makes."""
+    """Return labels or numbers, and probabilities if there are any; or the result of a transformer."""
     last = _asked(root)
     if last is None or bare_name(last) in NEITHER:
         return ()
@@ -85,18 +85,18 @@ def outputs_of(root: Inert, classes: InertArray | None, label_dtype: str | None)
     return predicted, Tensor(name=PROBABILITIES, dtype="float64", shape=(-1, classes.shape[0]))
 
 
-def uncallable(root: Inert) -> Iterator[str]:
-    """A warning where the estimator says nothing of new rows."""
+def uncallable_warnings(root: Inert) -> Iterator[str]:
+    """Yield a warning if the estimator has no results for new rows."""
     last = _asked(root)
     if last is not None and bare_name(last) in NEITHER:
         yield (
-            f"the file holds a {bare_name(last)}, which has neither predict nor transform for new rows, so it cannot "
+            f"the file has a {bare_name(last)}, which has neither predict nor transform for new rows, so it cannot "
             "be served: save an estimator that has one"
         )
 
 
 def _asked(root: Any) -> Inert | None:
-    """The estimator whose methods are called in the end: the last step of a pipeline; None where there is none."""
+    """Return the estimator whose methods are called: the last step of a pipeline; None if there is none."""
     seen = set[int]()
     while isinstance(root, Inert) and id(root) not in seen:
         seen.add(id(root))
@@ -114,7 +114,10 @@ def _only_transforms(estimator: Inert) -> bool:
 
 
 def _has_probabilities(estimator: Inert) -> bool:
-    """As far as the class is one of scikit-learn's; of other classes, only the labels are certain."""
+    """Return whether there are probabilities, for classes of scikit-learn.
+
+    For other classes, only labels are certain.
+    """
     return all(_allows_probabilities(each) for each in _chain(estimator))
 
 
@@ -130,7 +133,7 @@ def _allows_probabilities(estimator: Inert) -> bool:
 
 
 def _chain(estimator: Any) -> Iterator[Inert]:
-    """The estimator, and those that it asks in its turn."""
+    """Yield the estimator, and those that it uses in turn."""
     seen = set[int]()
     while isinstance(estimator, Inert) and id(estimator) not in seen:
         seen.add(id(estimator))
@@ -141,7 +144,7 @@ def _chain(estimator: Any) -> Iterator[Inert]:
 
 
 def _shape(estimator: Inert) -> tuple[int, ...]:
-    """One value for each row, or for each of several targets."""
+    """Return the shape of one value for each row, or for each of several targets."""
     targets = None if _counts_classes(estimator) else estimator.attribute("n_outputs_")
     coefficients = inert_array(estimator.attribute("coef_"))
     is_regressor = (class_name(estimator) or "").startswith(LINEAR) and estimator.attribute("classes_") is None
@@ -151,6 +154,6 @@ def _shape(estimator: Inert) -> tuple[int, ...]:
 
 
 def _counts_classes(estimator: Inert) -> bool:
-    """Whether its `n_outputs_` are classes: a network that classifies has an output for each of them."""
+    """Return whether its `n_outputs_` are classes: a classifying network has an output for each class."""
     binarizer = estimator.attribute("_label_binarizer")
     return isinstance(binarizer, Inert) and binarizer.attribute("y_type_") != "multilabel-indicator"

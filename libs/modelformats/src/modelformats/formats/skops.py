@@ -1,6 +1,6 @@
 """scikit-learn estimators saved by skops (.skops): a zip of schema.json and an .npy file for each array.
 
-The layout is that of skops/io (protocols 0 to 2). Its nodes are made into the same inert objects as pickles are.
+The layout is that of skops/io (protocols 0 to 2). Its nodes are converted to the same inert objects as pickles.
 """
 
 import io
@@ -29,15 +29,15 @@ class Skops:
     name = "Skops"
 
     def detect(self, directory: Path) -> bool:
-        """A *.skops file, or one zip with a schema.json at its top."""
+        """Detect a *.skops file, or one zip with a schema.json at its top."""
         return RULE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One such file."""
+        """Check for one such file."""
         model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """The same as `formats.sklearn` reads of the estimator."""
+        """Return the same signature as `formats.sklearn` for the estimator."""
         path = model_file(RULE, directory)
         with reading(path, "skops file"), ZipFile(path) as archive:
             schema = json.loads(read_member(archive, SCHEMA, SCHEMA_LIMIT))
@@ -51,14 +51,14 @@ def _version(schema: Any) -> str | None:
 
 
 class _Nodes:
-    """Turns nodes into values; of arrays only the headers, and the bytes of small ones, are read."""
+    """Converts nodes to values; of arrays, only the headers and the bytes of small ones are read."""
 
     def __init__(self, archive: ZipFile) -> None:
         self._archive = archive
         self._arrays: dict[str, Inert] = {}
 
     def value(self, node: Any, depth: int = 0) -> Any:
-        """The value of a node. Raises ValueError where it is none."""
+        """Return the value of a node. Raises ValueError if it is invalid."""
         if not isinstance(node, dict) or depth > DEEPEST:
             raise ValueError("schema.json contains a value that is not a node, or nests too deeply")
         content, kind = node.get("content"), node.get("__loader__")
@@ -81,7 +81,7 @@ class _Nodes:
         return made
 
     def _objects(self, node: dict[str, Any], depth: int) -> Inert:
-        """An array whose values are nodes, such as labels of text."""
+        """Return an array whose values are nodes, such as labels of text."""
         made, dtype = Inert(), Inert("O8")
         made.made_by = "numpy._core.multiarray._reconstruct"
         values = [self.value(each, depth + 1) for each in node["content"]]
@@ -90,7 +90,7 @@ class _Nodes:
         return made
 
     def _array(self, node: dict[str, Any], depth: int) -> Inert:
-        """As joblib wraps one; of objects, as NumPy pickles one."""
+        """Return an array in joblib's form, or in NumPy's form if it contains objects."""
         if node.get("type") == "json" and isinstance(node.get("content"), list):
             return self._objects(node, depth)
         name = node.get("file")

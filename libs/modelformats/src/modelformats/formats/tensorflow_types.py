@@ -1,6 +1,6 @@
-"""What TensorFlow's models have in common: data types (tensorflow/core/framework/types.proto), and names of nodes."""
+"""Shared by TensorFlow's formats: data types (tensorflow/core/framework/types.proto), and names of nodes."""
 
-from kleverproto.signatures import NO_TENSOR, UNSAID_ELEMENTS
+from kleverproto.signatures import NO_TENSOR, UNDECLARED_ELEMENTS
 from modelformats.weights import unknown_elements
 
 DTYPES = {
@@ -40,22 +40,22 @@ DTYPES = {
 HANDLES = {20: "resource", 21: "variant"}
 """Types whose elements are neither numbers nor texts."""
 REFERENCE = 100
-"""Added to the number of a type where a variable of TensorFlow 1 is meant, not its value."""
+"""Added to the number of a type for a variable of TensorFlow 1 instead of its value."""
 
 
 def dtype_of(number: int) -> str | None:
-    """The name of a type by its number; None where it has none, for which `why_untyped` gives the reason."""
+    """Return the name of a type by its number; None if it has none, for which `why_untyped` gives the reason."""
     return DTYPES.get(_plain(number))
 
 
 def why_untyped(number: int) -> str | None:
-    """Why an input or output of this type has no numpy type; None where it has one."""
+    """Return the reason why an input or output of this type has no numpy type; None if it has one."""
     plain = _plain(number)
     if plain in DTYPES:
         return None
     if plain in HANDLES:
         return f"{NO_TENSOR}{HANDLES[plain]}"
-    return unknown_elements(number) if number else UNSAID_ELEMENTS
+    return unknown_elements(number) if number else UNDECLARED_ELEMENTS
 
 
 def _plain(number: int) -> int:
@@ -63,5 +63,5 @@ def _plain(number: int) -> int:
 
 
 def node_name(consumed: str) -> str:
-    """The node that an input of another one names: `node`, `node:1` for its second result, `^node` for its end only."""
+    """Return the node in an input of another node: `node`, `node:1` for the second result, `^node` for completion."""
     return consumed.removeprefix("^").partition(":")[0]

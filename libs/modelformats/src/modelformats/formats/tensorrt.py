@@ -1,4 +1,7 @@
-"""TensorRT engines, by their first bytes. Only TensorRT of the same version, on its GPU, can read further."""
+"""TensorRT engines, recognised by their first bytes.
+
+Only the same version of TensorRT, on its GPU, can read the rest.
+"""
 
 from pathlib import Path
 
@@ -8,7 +11,7 @@ from modelformats.errors import InvalidModelError
 from modelformats.format import head, model_file
 
 MAGICS = (b"ftrt", b"ptrt")
-"""`trtf` and `trtp` as little-endian numbers: the plan's header."""
+"""`trtf` and `trtp` as little-endian numbers: the header of a plan."""
 CLOSED = "an engine is read only by TensorRT of the version that built it, on a GPU of the same kind"
 
 
@@ -18,15 +21,15 @@ class TensorRT:
     name = "TensorRT"
 
     def detect(self, directory: Path) -> bool:
-        """A file of one of the usual names, or one file that begins as an engine."""
+        """Detect a file of one of the usual names, or one file that begins as an engine."""
         return RULE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One engine file."""
+        """Check for one engine file."""
         model_file(RULE, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """That it is an engine, and of which size."""
+        """Return the type and size of the engine."""
         path = model_file(RULE, directory)
         if not _looks_like(path):
             raise InvalidModelError(f"{path.name} does not begin as a TensorRT engine: it is of another format")

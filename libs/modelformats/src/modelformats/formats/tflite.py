@@ -16,7 +16,7 @@ from .tflite_names import BUILTINS, CUSTOM, DTYPES, HANDLES
 
 RUNTIME = "min_runtime_version"
 
-# Fields by the number that their order in schema.fbs gives them.
+# Fields are numbered by their order in schema.fbs.
 VERSION, CODES, GRAPHS, DESCRIPTION, BUFFERS, METADATA, SIGNATURES = 0, 1, 2, 3, 4, 6, 7  # Model
 OLD_CODE, CUSTOM_CODE, CODE = 0, 1, 3  # OperatorCode
 TENSORS, INPUTS, OUTPUTS, OPERATORS = 0, 1, 2, 3  # SubGraph
@@ -31,15 +31,15 @@ class TFLite:
     name = "TFLite"
 
     def detect(self, directory: Path) -> bool:
-        """A *.tflite file, or one file with the identifier of the format."""
+        """Detect a *.tflite file, or one file with the identifier of the format."""
         return recognition.TFLITE.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One model file."""
+        """Check for one model file."""
         model_file(recognition.TFLITE, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Inputs and outputs of the main graph, operators and constants of all graphs."""
+        """Return inputs and outputs of the main graph, and operators and constants of all graphs."""
         path = model_file(recognition.TFLITE, directory)
         with reading(path, "TensorFlow Lite model"), path.open("rb") as file:
             if not recognition.is_tflite(path):
@@ -70,14 +70,16 @@ def _signature(model: Table) -> Signature:
             "subgraphs": len(graphs),
         }
         | _runtime(model, buffers),
-        unknown={"framework_version": "the file holds the oldest runtime that can run it, not who wrote it"}
+        unknown={
+            "framework_version": "the file contains the oldest runtime that can run it, not the version that wrote it"
+        }
         | _untyped([*inputs, *outputs])
         | newer_types(weights),
     )
 
 
 def _stored(buffer: Table) -> int:
-    """Bytes of a buffer, which is behind the model where that is large; 0 where it has none."""
+    """Return the size of a buffer, which is after the model if it is large; 0 if it has none."""
     return buffer.length(DATA) or (buffer.number(SIZE, "<Q") if buffer.number(OFFSET, "<Q") > 1 else 0)
 
 
@@ -87,12 +89,12 @@ def _weight(tensor: Table, size: int) -> Weight:
 
 
 def _chosen(tensors: list[Table], indices: tuple[int, ...]) -> list[Table]:
-    """An index below zero stands for a tensor that is left out."""
+    """Return the selected tensors. A negative index means an omitted tensor."""
     return [tensors[index] for index in indices if index >= 0]
 
 
 def _untyped(tensors: list[Table]) -> dict[str, str]:
-    """Why some inputs and outputs have no type."""
+    """Map inputs and outputs without a type to the reason."""
     kinds = [(tensor.text(NAME), tensor.number(TYPE, "<b")) for tensor in tensors]
     handles = {name: f"{NO_TENSOR}{HANDLES[kind]}" for name, kind in kinds if kind in HANDLES}
     return unknown_tensors(DTYPES, kinds) | handles
@@ -111,7 +113,7 @@ def _operators(model: Table, graphs: list[Table]) -> Iterator[str]:
 
 
 def _operator(code: Table) -> str:
-    """Its number has outgrown the byte that the first schema gave it."""
+    """Return the name of an operator. Its number has outgrown the byte in the first schema."""
     number = max(code.number(OLD_CODE, "<b"), code.number(CODE, "<i"))
     if number == CUSTOM:
         return code.text(CUSTOM_CODE) or "CUSTOM"
@@ -119,7 +121,7 @@ def _operator(code: Table) -> str:
 
 
 def _signatures(model: Table, tensors: list[list[Table]]) -> dict[str, Any]:
-    """The names that the model's author gave, to those of the tensors."""
+    """Map the author's names to the names of tensors."""
     signatures = {}
     for signature in model.tables(SIGNATURES):
         graph = tensors[signature.number(SUBGRAPH, "<I")]

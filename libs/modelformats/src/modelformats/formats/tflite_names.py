@@ -27,7 +27,7 @@ HANDLES = {13: "resource", 14: "variant"}
 """Types whose elements are neither numbers nor texts."""
 
 CUSTOM = 32
-"""The number of operators that are named in the file."""
+"""The number of operators whose name is in the file."""
 
 NAMES = """
 ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE EMBEDDING_LOOKUP FLOOR
@@ -57,4 +57,4 @@ STABLEHLO_REDUCE_WINDOW STABLEHLO_SORT STABLEHLO_WHILE STABLEHLO_GATHER STABLEHL
 STABLEHLO_RNG_BIT_GENERATOR REDUCE_WINDOW STABLEHLO_COMPOSITE STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT
 """
 BUILTINS = tuple(NAMES.split())
-"""Names by number; a number behind the end belongs to a newer schema."""
+"""Names by number; a number beyond the end belongs to a newer schema."""

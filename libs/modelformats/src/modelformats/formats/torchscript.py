@@ -1,6 +1,6 @@
 """TorchScript archives: a zip of data.pkl (the modules' attributes), code/ (their methods) and data/ (the numbers).
 
-The layout is described in torch/csrc/jit/docs/serialization.md. Neither is the pickle loaded nor any code run.
+The layout is described in torch/csrc/jit/docs/serialization.md. The pickle is not loaded, and no code is run.
 """
 
 import io
@@ -17,7 +17,7 @@ from modelfiles.inert_pickle import Inert, class_name, read_pickles
 from modelfiles.zips import find, read_member
 from modelformats.errors import InvalidModelError
 from modelformats.format import model_file, reading
-from modelformats.inert_tensors import inner_of, tensors_in
+from modelformats.inert_tensors import content_of, tensors_in
 from modelformats.torch_archives import byte_order, member_sizes
 from modelformats.weights import Weight, counted, newer_types
 
@@ -37,15 +37,15 @@ class TorchScript:
     name = "TorchScript"
 
     def detect(self, directory: Path) -> bool:
-        """One zip with data.pkl and constants.pkl."""
+        """Detect one zip with data.pkl and constants.pkl."""
         return len(recognition.TORCHSCRIPT.alike(directory)) == 1
 
     def validate(self, directory: Path) -> None:
-        """One such file."""
+        """Check for one such file."""
         model_file(recognition.TORCHSCRIPT, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """The arguments of forward() in, what it returns out; operators as often as modules call them; weights."""
+        """Return arguments and results of forward(), operators with the number of calls, and weights."""
         path = model_file(recognition.TORCHSCRIPT, directory)
         with reading(path, "TorchScript archive"), ZipFile(path) as archive:
             data = find(archive, DATA)
@@ -63,7 +63,7 @@ def _object(archive: ZipFile, member: str) -> Any:
 
 
 class _Code:
-    """The texts of classes, each file read once."""
+    """The texts of classes; each file is read once."""
 
     def __init__(self, archive: ZipFile, prefix: str) -> None:
         self._archive = archive
@@ -72,14 +72,14 @@ class _Code:
         self._left = CODE_LIMIT
 
     def class_text(self, qualified: str) -> str:
-        """The text of a class such as __torch__.models.Net; empty where there is none."""
+        """Return the text of a class such as __torch__.models.Net; empty if there is none."""
         module, _, name = qualified.rpartition(".")
         if module not in self._classes:
             self._classes[module] = self._read(f"{self._prefix}code/{module.replace('.', '/')}.py")
         return self._classes[module].get(name, "")
 
     def version(self) -> str | None:
-        """Of the archive's format."""
+        """Return the version of the archive's format."""
         return self._text(f"{self._prefix}{VERSION}").strip() or None
 
     def _read(self, member: str) -> dict[str, str]:
@@ -97,7 +97,7 @@ class _Code:
 
 
 def _weights(archive: ZipFile, prefix: str, root: Any, constants: Any) -> list[Weight]:
-    """Freezing makes constants of the weights. Both pickles number their storages from 0."""
+    """Return the weights. Freezing converts weights to constants. Both pickles number their storages from 0."""
     weights = list[Weight]()
     for directory, part in (("data", root), ("constants", constants)):
         sizes = member_sizes(archive, f"{prefix}{directory}/")
@@ -109,7 +109,7 @@ def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None)
     arguments, result = _forward(code.class_text(class_name(root) or ""))
     unknown = {"framework_version": "the archive contains the version of its format, not that of PyTorch"}
     if arguments is None:
-        unknown |= dict.fromkeys(("inputs", "outputs"), "the archive has no forward() that could be read")
+        unknown |= dict.fromkeys(("inputs", "outputs"), "the archive has no readable forward()")
     else:
         unknown |= dict.fromkeys(("inputs", "outputs"), NO_SHAPES)
     return Signature(
@@ -129,7 +129,7 @@ def _signature(root: Any, weights: list[Weight], code: _Code, order: str | None)
 
 
 def _forward(text: str) -> tuple[list[tuple[str, str, str]] | None, str]:
-    """Name, type and default of each argument of forward(), and the type that it returns."""
+    """Return name, type and default of each argument of forward(), and its result type."""
     begin = FORWARD.search(text)
     header = _header(text[begin.end() : begin.end() + LONGEST_ARGUMENTS]) if begin else None
     if header is None:
@@ -141,7 +141,7 @@ def _forward(text: str) -> tuple[list[tuple[str, str, str]] | None, str]:
 
 
 def _header(text: str) -> tuple[str, str] | None:
-    """The arguments and the result of a function, whose header ends with the first line of the form `…) -> …:`."""
+    """Return arguments and result of a function. Its header ends with the first line of the form `…) -> …:`."""
     at = 0
     for line in text.split("\n"):
         arguments, arrow, result = line.partition(RETURNS)
@@ -157,14 +157,14 @@ def _typed(text: str) -> tuple[str, str]:
 
 
 def _results(text: str) -> list[str]:
-    """The types that are returned: a tuple's one by one."""
+    """Return the result types: those of a tuple one by one."""
     if text.startswith("Tuple[") and text.endswith("]"):
         return [part.strip() for part in _split(text[6:-1]) if part.strip()]
     return [text] if text and text != "NoneType" else []
 
 
 def _split(text: str) -> Iterator[str]:
-    """At the commas that are in no brackets."""
+    """Split at the commas that are not in brackets."""
     depth, begin = 0, 0
     for place, letter in enumerate(text):
         if letter in "[(":
@@ -183,7 +183,7 @@ def _tensor(name: str, kind: str) -> Tensor:
 
 
 def _operators(root: Any, code: _Code) -> Counter[str]:
-    """How often the code of all modules calls what; each class's code is read once, however many modules there are."""
+    """Count the calls in the code of all modules; the code of each class is read once, for any number of modules."""
     calls: Counter[str] = Counter()
     for name, modules in _modules(root).items():
         for operator, count in Counter(OPERATOR.findall(code.class_text(name))).items():
@@ -192,7 +192,7 @@ def _operators(root: Any, code: _Code) -> Counter[str]:
 
 
 def _modules(root: Any) -> Counter[str]:
-    """How many modules there are of each class."""
+    """Count the modules of each class."""
     waiting, seen, modules = [root], set[int](), Counter[str]()
     while waiting:
         value = waiting.pop()
@@ -200,7 +200,7 @@ def _modules(root: Any) -> Counter[str]:
             continue
         seen.add(id(value))
         modules[class_name(value) or ""] += 1
-        waiting.extend(inner for _, inner in inner_of(value))
+        waiting.extend(inner for _, inner in content_of(value))
     return modules
 
 

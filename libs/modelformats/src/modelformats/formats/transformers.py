@@ -1,4 +1,4 @@
-"""What transformers and PEFT write beside weights: config.json, the index of shards, adapter_config.json."""
+"""Files that transformers and PEFT write beside weights: config.json, the index of shards, adapter_config.json."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ CONFIG_LIMIT, INDEX_LIMIT = 4 * 1024**2, 64 * 1024**2
 
 @dataclass(frozen=True)
 class About:
-    """What the files beside the weights contain."""
+    """The information in the files beside the weights."""
 
     framework: str | None
     version: str | None
@@ -26,7 +26,7 @@ class About:
 
 
 def describe(directory: Path) -> About:
-    """The model as its configuration describes it; that is extra, so a bad one is as none."""
+    """Describe the model from its configuration, which is optional: an invalid one is treated as missing."""
     config, adapter = _json(directory / CONFIG, CONFIG_LIMIT), _json(directory / ADAPTER, CONFIG_LIMIT)
     details = {
         "architectures": [name for name in listed(config.get("architectures")) if isinstance(name, str)],
@@ -41,7 +41,7 @@ def describe(directory: Path) -> About:
 
 
 def shards(index: Path) -> Iterator[Part]:
-    """The files that an index names, each with one tensor of it."""
+    """Yield the files that an index names, each with one of its tensors."""
     seen = set()
     for tensor, file in table(_json(index, INDEX_LIMIT), "weight_map").items():
         if isinstance(file, str) and file not in seen:

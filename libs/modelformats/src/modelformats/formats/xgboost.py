@@ -1,6 +1,7 @@
-"""XGBoost models: JSON and UBJSON (the schema in XGBoost's doc/tutorials/saving_model), and the binary files before 2.
+"""XGBoost models: JSON and UBJSON (the schema in XGBoost's doc/tutorials/saving_model), and old binary files.
 
-All three say how many features and classes there are, the objective and the trees.
+All of them contain the numbers of features and classes, the objective and the trees. Binary files are from XGBoost
+before version 2.
 """
 
 import json
@@ -17,9 +18,9 @@ from modelformats.plain import listed, table, text, texts, whole
 from modelformats.tabular import INPUT, LABELS
 
 JSON_LIMIT = 64 * 1024 * 1024
-"""JSON has to be read as a whole; unlike UBJSON it cannot be passed over."""
+"""JSON must be loaded completely; unlike UBJSON, parts cannot be skipped."""
 START = 512
-NO_PARAMETERS = "trees hold thresholds and leaf values, not tensors"
+NO_PARAMETERS = "trees contain thresholds and leaf values, not tensors"
 
 
 class XGBoost:
@@ -28,15 +29,15 @@ class XGBoost:
     name = "XGBoost"
 
     def detect(self, directory: Path) -> bool:
-        """A file of one of the usual names, or one file that begins as a learner does."""
+        """Detect a file of one of the usual names, or one file that begins as a learner does."""
         return recognition.XGBOOST.is_followed(directory)
 
     def validate(self, directory: Path) -> None:
-        """One model file."""
+        """Check for one model file."""
         model_file(recognition.XGBOOST, directory)
 
     def extract(self, directory: Path) -> Signature:
-        """Features in, predictions out; trees counted."""
+        """Return features and predictions; trees are counted."""
         path = model_file(recognition.XGBOOST, directory)
         with reading(path, "XGBoost model"):
             start = head(path, START)
@@ -54,7 +55,7 @@ def _json(path: Path) -> Any:
 
 
 def _legacy(start: bytes) -> dict[str, Any]:
-    """The header of the old binary format, as the JSON one has it."""
+    """Return the header of the old binary format in the form of the JSON one."""
     begin = recognition.xgboost_header(start)
     _, features, classes, _, _, major, minor, targets = struct.unpack_from("<fIiiiIII", start, begin)
     objective, booster, at = recognition.xgboost_names(start)
@@ -99,7 +100,7 @@ def _signature(model: Any, encoding: str) -> Signature:
 
 
 def _trees(booster: dict[str, Any]) -> int:
-    """A dart booster holds a gbtree."""
+    """Return the number of trees; a dart booster contains a gbtree."""
     trees = (table(booster, "model") or table(booster, "gbtree", "model")).get("trees")
     count = whole(len(trees) if isinstance(trees, list) else trees)
     if count is None:
@@ -108,7 +109,7 @@ def _trees(booster: dict[str, Any]) -> int:
 
 
 def _output(objective: str | None, classes: int, targets: int) -> tuple[int, ...]:
-    """`multi:softmax` gives the class itself, other objectives of several classes a score for each.
+    """Return the output shape: `multi:softmax` returns the class, other objectives with classes a score for each.
 
     Targets, and the quantiles of `reg:quantileerror`, have a number each.
     """

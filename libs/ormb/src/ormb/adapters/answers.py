@@ -43,7 +43,7 @@ class BusyError(RegistryError):
         self.pause = pause
 
 
-def pause_asked_for(response: aiohttp.ClientResponse) -> float | None:
+def requested_pause(response: aiohttp.ClientResponse) -> float | None:
     """Return the number of seconds for which the sender wants no requests."""
     return retry_after(response.headers, time.time()) if response.status in THROTTLING_STATUSES else None
 
@@ -58,7 +58,7 @@ async def content_of(response: aiohttp.ClientResponse, limit: int, name: str) ->
     return bytes(body)
 
 
-async def listed_in(response: aiohttp.ClientResponse, field: str) -> list[Any]:
+async def read_list(response: aiohttp.ClientResponse, field: str) -> list[Any]:
     """Return a list from the JSON object of a response; empty if the field is missing.
 
     Raises:
@@ -104,7 +104,7 @@ async def raise_for(response: aiohttp.ClientResponse, reference: Reference) -> N
     if response.status in TRANSIENT_STATUSES:
         raise BusyError(
             f"the registry at {reference.host} answered {response.status}{detail}: try again later",
-            pause=pause_asked_for(response),
+            pause=requested_pause(response),
         )
     raise RegistryError(
         f"the registry at {reference.host} refused {reference}: {response.status}{detail}", status=response.status
@@ -118,7 +118,7 @@ async def raise_for_store(response: aiohttp.ClientResponse, reference: Reference
     detail = _detail(await response.content.read(DETAIL_BYTES))
     message = f"the store at {response.url.authority}, to which {reference.host} redirects, answered {response.status}"
     if response.status in TRANSIENT_STATUSES:
-        raise BusyError(f"{message}{detail}: try again later", pause=pause_asked_for(response))
+        raise BusyError(f"{message}{detail}: try again later", pause=requested_pause(response))
     raise RegistryError(f"{message}{detail}: ask who runs {reference.host}", status=response.status)
 
 

@@ -14,7 +14,7 @@ from modelformats.threads import in_thread
 from ormb.errors import AuthenticationError, ForeignHostError
 from ormb.reference import Reference
 
-from .answers import TRANSIENT_STATUSES, BusyError, pause_asked_for
+from .answers import TRANSIENT_STATUSES, BusyError, requested_pause
 from .challenges import Challenge, parse_challenges
 from .credentials import Credentials, Warn
 from .origins import exact, may_issue_tokens
@@ -103,17 +103,17 @@ class Authorizer:
         if not challenge.parameters.get("realm"):
             raise AuthenticationError(f"{reference.host} asks for a token but does not say where to get one")
         realm = exact(challenge.parameters["realm"], url)
-        allowed = await self._allowed(reference, url, realm, credentials)
+        allowed = await self._credentials_for(reference, url, realm, credentials)
         service = challenge.parameters.get("service")
         fields = _scope(reference, push=push) | ({"service": service} if service else {})
         async with self._transport.send(_token_request(realm, fields, allowed)) as response:
             if response.status in TRANSIENT_STATUSES:
-                raise BusyError(f"{realm.authority} gives no token now", pause=pause_asked_for(response))
+                raise BusyError(f"{realm.authority} gives no token now", pause=requested_pause(response))
             if not response.ok:
                 raise _refused(reference, allowed)
             return _token_in(await response.content.read(TOKEN_BYTES), str(realm))
 
-    async def _allowed(
+    async def _credentials_for(
         self, reference: Reference, url: URL, realm: URL, credentials: Credentials | None
     ) -> Credentials | None:
         """Return the credentials for the token endpoint: those of the registry, or those stored for its own host."""

@@ -16,7 +16,7 @@ from ormb.packed import Content
 from ormb.ports import Progress
 from ormb.reference import Reference
 
-from .answers import Pages, content_of, listed_in
+from .answers import Pages, content_of, read_list
 from .api import RegistryApi
 from .sessions import UploadSessions
 from .uploads import CHUNK_BYTES, Uploads
@@ -69,7 +69,7 @@ class HttpRegistry:
 
         async def page(url: URL) -> URL | None:
             async with self.api.request("GET", url, reference, headers={"Accept": mediatypes.OCI_INDEX}) as response:
-                manifests = await listed_in(response, "manifests")
+                manifests = await read_list(response, "manifests")
                 pages.count(len(manifests))
                 entries.extend(manifests)
                 return self.api.next_page(reference, response)

@@ -10,7 +10,7 @@ from yarl import URL
 
 from ormb.errors import ForeignHostError, ProxyError, RegistryError, RegistryUnavailableError
 
-from .answers import pause_asked_for
+from .answers import requested_pause
 from .origins import exact, is_same_origin
 from .pauses import Pauses
 from .proxies import Proxies, Proxy
@@ -102,7 +102,7 @@ class Transport:
     async def _hop(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         proxy = self._proxies.proxy_for(request.url)
         session = self._once_only if proxy and request.url.scheme == "http" else self._session
-        with _as_ours(request.url, proxy):
+        with _translated_errors(request.url, proxy):
             async with session.request(
                 request.method,
                 request.url,
@@ -117,13 +117,13 @@ class Transport:
                 yield response
 
     def _hold_back(self, response: aiohttp.ClientResponse) -> None:
-        seconds = pause_asked_for(response)
+        seconds = requested_pause(response)
         if seconds is not None:
             self._pauses.ask_for(response.url, seconds, response.status)
 
 
 @contextmanager
-def _as_ours(url: URL, proxy: Proxy | None) -> "Iterator[None]":
+def _translated_errors(url: URL, proxy: Proxy | None) -> "Iterator[None]":
     """Convert errors of the connection to errors that name the host or proxy that failed."""
     try:
         yield

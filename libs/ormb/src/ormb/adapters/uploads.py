@@ -82,13 +82,13 @@ class Uploads:
             if session is None:
                 sent.add(size)
             else:
-                await self._whole(reference, content, session, sent)
+                await self._upload_whole(reference, content, session, sent)
             return
         session = await self._resumed(reference, digest, size) or await self._begin(reference, digest, mount_from)
         if session is None:
             sent.add(size)
             return
-        await self._in_pieces(reference, content, source, session, sent)
+        await self._upload_chunks(reference, content, source, session, sent)
 
     async def _begin(self, reference: Reference, digest: str, mount_from: str | None) -> UploadSession | None:
         """Start an upload; None if the registry mounted the blob from another repository."""
@@ -97,7 +97,7 @@ class Uploads:
         async with self._api.request("POST", url, reference, push=True) as response:
             if response.status == CREATED:
                 return None
-            self._chunk_bytes = max(self._chunk_bytes, _least_piece(response))
+            self._chunk_bytes = max(self._chunk_bytes, _minimum_chunk(response))
             return UploadSession(self._location(reference, start, response), 0)
 
     async def _resumed(self, reference: Reference, digest: str, size: int) -> UploadSession | None:
@@ -119,14 +119,16 @@ class Uploads:
         self._sessions.forget(reference, digest)
         return None
 
-    async def _in_pieces(
+    async def _upload_chunks(
         self, reference: Reference, content: Content, source: Path, session: UploadSession, sent: "_Sent"
     ) -> None:
         digest, size = content.descriptor.digest, content.descriptor.size
         sent.add(session.offset)
         try:
             while session.offset < size:
-                session = await self._piece(reference, source, session, min(size - session.offset, self._chunk_bytes))
+                session = await self._upload_chunk(
+                    reference, source, session, min(size - session.offset, self._chunk_bytes)
+                )
                 self._sessions.remember(reference, digest, session)
                 sent.add(session.offset - sent.count)
         except MAY_PASS:
@@ -142,7 +144,9 @@ class Uploads:
         await self._finish(reference, session, digest)
         self._sessions.forget(reference, digest)
 
-    async def _piece(self, reference: Reference, source: Path, session: UploadSession, size: int) -> UploadSession:
+    async def _upload_chunk(
+        self, reference: Reference, source: Path, session: UploadSession, size: int
+    ) -> UploadSession:
         begin, end, url = session.offset, session.offset + size, self._url(reference, session)
         headers = OCTETS | {"Content-Length": str(size), "Content-Range": f"{begin}-{end - 1}"}
         with source.open("rb") as file:
@@ -150,7 +154,9 @@ class Uploads:
             async with self._api.request("PATCH", url, reference, headers=headers, data=body, push=True) as response:
                 return UploadSession(self._location(reference, url, response), end)
 
-    async def _whole(self, reference: Reference, content: Content, session: UploadSession, sent: "_Sent") -> None:
+    async def _upload_whole(
+        self, reference: Reference, content: Content, session: UploadSession, sent: "_Sent"
+    ) -> None:
         size = content.descriptor.size
         headers = OCTETS | {"Content-Length": str(size)}
         url = _with_digest(self._url(reference, session), content.descriptor.digest)
@@ -196,7 +202,7 @@ class _Sent:
         self.count = 0
 
 
-def _least_piece(response: aiohttp.ClientResponse) -> int:
+def _minimum_chunk(response: aiohttp.ClientResponse) -> int:
     length = response.headers.get(MIN_LENGTH, "")
     return int(length) if length.isascii() and length.isdigit() else 0
 

@@ -91,10 +91,10 @@ def _replace(destination: Path, new: Path, facts: dict[str, str]) -> None:
 
 def _record(destination: Path) -> dict[str, list[str]]:
     try:
-        found: dict[str, list[str]] = json.loads((destination / RECORD).read_text())
+        record: dict[str, list[str]] = json.loads((destination / RECORD).read_text())
     except (OSError, ValueError):
         return {}
-    return found
+    return record
 
 
 def _remove(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Conversions by the jobrunner: asked for with an event, awaited in its bucket."""
+"""Conversions by the jobrunner: requested with an event, awaited in its bucket."""
 
 import asyncio
 import uuid
@@ -18,9 +18,9 @@ from modelconversion.planner import reachable
 
 POLL_SECONDS = 0.2
 ANSWER_SECONDS = 15.0
-"""A jobrunner that runs has taken a job up by then; one that does not is asked once more."""
+"""Time in which a running jobrunner accepts a job; after that, the request is published again."""
 UNKNOWN = "unknown"
-"""Stands for a registry where only the id of a job is wanted, which does not depend on it."""
+"""A placeholder for the registry where only the id of a job is needed, which does not depend on it."""
 
 Job = Stored[JobDocument] | Buried[JobDocument] | None
 
@@ -30,9 +30,9 @@ class JobConversions:
 
     Args:
         jobs: the jobrunner's documents.
-        publisher: stores requests.
-        events: makes them.
-        answer_seconds: how long the jobrunner may take to take a job up before it is asked again.
+        publisher: publishes requests.
+        events: creates events.
+        answer_seconds: time in which the jobrunner must accept a job before the request is published again.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class JobConversions:
     async def make(
         self, model: ModelDocument, digest: str, model_format: str, target: str, on_step: OnStep
     ) -> ConvertedModel:
-        """See `Conversions`. A job that has failed before is done again."""
+        """See `Conversions`. A job that has failed before is run again."""
         spec = _spec(model.spec.ref, digest, model.spec.registry, model_format, target)
-        job = await self._done(spec, on_step)
+        job = await self._run_job(spec, on_step)
         if job.status.result is not None and job.status.result.converted is not None:
             return job.status.result.converted
         problem = job.status.problem.message if job.status.problem else job.status.phase.value
@@ -70,46 +70,46 @@ class JobConversions:
         """See `Conversions`."""
         return reachable(model_format)
 
-    async def _done(self, spec: JobSpec, on_step: OnStep) -> JobDocument:
-        """The job once it has ended. Where there is none, it is asked for; a bucket may have been lost meanwhile."""
+    async def _run_job(self, spec: JobSpec, on_step: OnStep) -> JobDocument:
+        """Request the job until it has ended, and return it; the bucket may lose it meanwhile."""
         identity = job_id(spec)
         before, event_id = await self._read(identity), str(uuid.uuid4())
         while True:
-            await self._ask(identity, spec, before, event_id)
+            await self._request(identity, spec, before, event_id)
             try:
                 async with asyncio.timeout(self._answer_seconds) as waiting:
-                    if (job := await self._ended(identity, before, waiting)) is not None:
+                    if (job := await self._wait_for_end(identity, before, waiting)) is not None:
                         return job
             except TimeoutError:
-                await on_step(f"waiting for a jobrunner to take up conversion {identity}: none has answered yet")
+                await on_step(f"waiting for a jobrunner to accept conversion {identity}")
             if await self._read(identity) is None:
                 before = None
 
-    async def _ask(self, identity: str, spec: JobSpec, before: Job, event_id: str) -> None:
-        """The same event each time: the stream drops it unless it was lost."""
+    async def _request(self, identity: str, spec: JobSpec, before: Job, event_id: str) -> None:
+        """Publish the request, always with the same event id: the stream drops duplicates."""
         again = isinstance(before, Stored) and before.document.status.phase.is_final
         request = JobRequested(id=identity, spec=spec, again=again)
         await self._publisher.publish(self._events.event(request, event_id=event_id))
 
-    async def _ended(self, identity: str, before: Job, waiting: asyncio.Timeout) -> JobDocument | None:
-        """The job once it has ended; None where it has vanished without having been deleted.
+    async def _wait_for_end(self, identity: str, before: Job, waiting: asyncio.Timeout) -> JobDocument | None:
+        """Wait until the job has ended, and return it; None if the job was lost rather than deleted.
 
         Raises:
-            ServingError: someone has deleted it.
-            TimeoutError: nobody has taken it up.
+            ServingError: the job was deleted.
+            TimeoutError: no jobrunner has accepted the job.
         """
-        taken_up = False
+        is_accepted = False
         while True:
             job = await self._read(identity)
             if isinstance(job, Buried) and _is_deleted_since(before, job):
-                message = f"conversion {identity} was deleted while it was waited for: deploy again to have it done"
+                message = f"conversion {identity} was deleted before it completed: deploy again to run it"
                 raise ServingError(message, code=CONVERSION_FAILED)
-            if isinstance(job, Stored) and _is_ours(before, job):
-                taken_up = True
+            if isinstance(job, Stored) and _is_requested_job(before, job):
+                is_accepted = True
                 waiting.reschedule(None)
                 if job.document.status.phase.is_final:
                     return job.document
-            if job is None and taken_up:
+            if job is None and is_accepted:
                 return None
             await asyncio.sleep(POLL_SECONDS)
 
@@ -117,8 +117,8 @@ class JobConversions:
         return await self._jobs.find(subjects.escape(identity))
 
 
-def _is_ours(before: Job, job: Stored[JobDocument]) -> bool:
-    """Whether this is the job that was asked for, and not a former one that had ended."""
+def _is_requested_job(before: Job, job: Stored[JobDocument]) -> bool:
+    """Return whether this is the requested job, rather than an earlier one that had ended."""
     if isinstance(before, Stored) and before.document.status.phase.is_final:
         return job.document.generation > before.document.generation
     return True

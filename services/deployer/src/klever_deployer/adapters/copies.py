@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class _File(BaseModel):
-    """A document, or the tombstone that took its place."""
+    """A document or a tombstone."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class FileCopies:
     """See `ports.CopyStore`: one file for each serving.
 
     Args:
-        directory: where they are; created when it is needed.
+        directory: holds the files; created if it does not exist.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -53,7 +53,7 @@ class FileCopies:
             try:
                 file = _File.model_validate_json(path.read_bytes())
             except (OSError, ValidationError) as error:
-                log.error("a copy of a serving cannot be read", path=str(path), error=str(error))  # noqa: TRY400
+                log.error("copy of a serving not readable", path=str(path), error=str(error))  # noqa: TRY400
                 continue
             copy = file.document or file.tombstone
             if copy is not None:

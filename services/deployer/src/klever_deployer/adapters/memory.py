@@ -1,4 +1,4 @@
-"""A backend and copies in this process only: for tests, and to see what the deployer would do."""
+"""A backend and copies in memory, for tests and dry runs."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -24,7 +24,7 @@ class InMemoryWorkloads:
     """See `ports.Workloads`; replicas are ready at once.
 
     Args:
-        unready: tags whose replicas are not: to why they do not start, or None while they are still starting.
+        unready: tags whose replicas are not ready, each with the reason, or None while they are starting.
     """
 
     def __init__(self, unready: Mapping[str, str | None] | None = None) -> None:
@@ -35,7 +35,7 @@ class InMemoryWorkloads:
         """The versions that were started, in order."""
 
     def refusal(self, _namespace: str, variant: Variant) -> str | None:
-        """See `Workloads`: nothing is refused but what claims a GPU."""
+        """See `Workloads`: only variants with a GPU are rejected."""
         return "there are no GPUs" if variant.resources.gpu else None
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
@@ -67,13 +67,13 @@ class InMemoryWorkloads:
         return await self._changed.take()
 
     def become(self, state: VersionState) -> None:
-        """Let a version be in a state."""
+        """Set the state of a version."""
         self._states[state.key] = state
         self._changed.add(state.key.serving)
 
 
 class InMemoryScaling:
-    """See `ports.Scaling`; the number of replicas is what is asked for."""
+    """See `ports.Scaling`; the number of replicas is set by `ask_for`."""
 
     def __init__(self) -> None:
         self._scaled: dict[VersionKey, Deployment] = {}
@@ -96,7 +96,7 @@ class InMemoryScaling:
         return await self._changed.take()
 
     def ask_for(self, version: VersionKey, replicas: int) -> None:
-        """Let the load ask for so many replicas."""
+        """Set the number of replicas that the load requires."""
         scaled = self._scaled.get(version)
         if scaled is None:
             return
@@ -139,7 +139,7 @@ class InMemoryLogs:
         self._written = 0
 
     def write(self, version: VersionKey, replica: int, *lines: str) -> None:
-        """Let a replica write."""
+        """Add output of a replica."""
         self._written += 1
         self._parts.append(LogPart(version, replica, str(self._written), lines))
 

@@ -1,4 +1,4 @@
-"""A data plane in this process: it answers no request, and says where one would go."""
+"""A data plane in memory: it forwards no requests, but returns the version that would receive one."""
 
 import random
 import re
@@ -16,7 +16,7 @@ class InMemoryDataPlane:
     """See `ports.DataPlane` and `ports.RequestCounts`.
 
     Args:
-        chance: spreads requests by weight.
+        chance: the random numbers by which requests are distributed.
     """
 
     drain_seconds = 0.0
@@ -25,7 +25,7 @@ class InMemoryDataPlane:
         self.routes: dict[ServingName, ServingRoute] = {}
         self.up = True
         self.counted: dict[VersionKey, Counts] = {}
-        """What it claims to have counted."""
+        """The counters that it reports."""
         self._chance = chance or random.Random(1)  # noqa: S311 - spreads requests
 
     def is_up(self) -> bool:
@@ -49,7 +49,7 @@ class InMemoryDataPlane:
         return {key: counts for key, counts in self.counted.items() if key in versions}
 
     def choose(self, serving: ServingName, headers: Mapping[str, str]) -> VersionKey | None:
-        """The version that a request with these headers goes to; None where the serving has no route."""
+        """The version that receives a request with these headers; None if the serving has no route."""
         route = self.routes.get(serving)
         if route is None:
             return None
@@ -59,14 +59,14 @@ class InMemoryDataPlane:
         return self._chance.choices([share.version for share in shares], [share.weight for share in shares])[0]
 
     def mirrored(self, serving: ServingName) -> VersionKey | None:
-        """The version that a copy of a request to a serving goes to, if any."""
+        """The version that receives a copy of a request, if any."""
         route = self.routes.get(serving)
         if route is None or route.mirror is None or self._chance.uniform(0, 100) > route.mirror.percent:
             return None
         return route.mirror.version
 
     def count(self, version: VersionKey, *, is_error: bool, milliseconds: float) -> None:
-        """Count a request that was answered."""
+        """Count a completed request."""
         before = self.counted.get(version, Counts())
         buckets = Counter(dict(before.latencies))
         for upper in (1.0, 10.0, 100.0, 1000.0, float("inf")):
@@ -86,7 +86,7 @@ def _is_match(match: HeaderMatch, value: str) -> bool:
 
 
 def _by_hash(shares: Collection[Share], value: str) -> VersionKey:
-    """The same version for the same value, and each in proportion to its weight."""
+    """Choose a version by hash: always the same for a value, and each in proportion to its weight."""
     place = crc32(value.encode()) % sum(share.weight for share in shares)
     for share in shares:
         if (place := place - share.weight) < 0:

@@ -1,4 +1,4 @@
-"""What registries say of models, without pulling them."""
+"""Facts about models from the manifests in their registries."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ class OciRegistries:
     """See `ports.ModelRegistries`.
 
     Args:
-        make_client: a client, not entered yet: this is asked for seldom.
+        make_client: creates a client for each call, since calls are rare.
     """
 
     def __init__(self, make_client: Callable[[], OrmbClient]) -> None:
@@ -28,7 +28,7 @@ class OciRegistries:
             async with self._make_client() as client:
                 model = await client.inspect(Reference(registry, ref.repository, digest=digest))
         except NotFoundError as error:
-            raise ServingError(f"{ref}@{digest} is not in {registry} any more", code=MODEL_NOT_FOUND) from error
+            raise ServingError(f"{ref}@{digest} is no longer in {registry}", code=MODEL_NOT_FOUND) from error
         except OrmbError as error:
             if error.transient:
                 raise TransientError(str(error)) from error

@@ -12,7 +12,7 @@ EXCEPTION = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Fail
 """Matches the last line of a Python traceback, and the first line of one of Java and others."""
 
 
-def explained(lines: Sequence[str]) -> str:
+def explain_exit(lines: Sequence[str]) -> str:
     """The reason, followed by the log's last lines; lines that each failed start repeats appear once."""
     distinct = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not distinct:
@@ -21,7 +21,7 @@ def explained(lines: Sequence[str]) -> str:
     if cause is None:
         return f"its log ends with: {' | '.join(distinct[-SHOWN:])}"
     rest = [line for line in distinct[-SHOWN:] if line != cause]
-    return f"{_plain(cause)}; its log ends with: {' | '.join(rest)}" if rest else _plain(cause)
+    return f"{_text(cause)}; its log ends with: {' | '.join(rest)}" if rest else _text(cause)
 
 
 def _cause(lines: Sequence[str]) -> str | None:
@@ -54,7 +54,7 @@ def _logged(line: str) -> dict[str, object]:
     return entry if isinstance(entry, dict) else {}
 
 
-def _plain(line: str) -> str:
+def _text(line: str) -> str:
     """The text of a line, without its prefix or JSON."""
     for mark in OURS:
         line = line.removeprefix(mark)

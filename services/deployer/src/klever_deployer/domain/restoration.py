@@ -28,7 +28,7 @@ class Loss:
         """True if neither bucket nor stream was lost or replaced."""
         return self.bucket is Verdict.SAME and self.stream is Verdict.SAME
 
-    def place_of(self, sequence: int) -> int:
+    def position_of(self, sequence: int) -> int:
         """The position in the present stream that corresponds to a position in the remembered one.
 
         No request of a recreated stream may count as late; requests that an older stream still holds do.
@@ -75,13 +75,13 @@ def in_present_stream(
         return known.replace(intent=_moved(known.intent, loss))
     status, rollout = known.status, known.status.rollout
     if rollout is not None:
-        rollout = rollout.replace(steered=loss.place_of(rollout.steered))
+        rollout = rollout.replace(steered=loss.position_of(rollout.steered))
     status = status.replace(intent=_moved(status.intent, loss), rollout=rollout)
     return known.replace(status=status)
 
 
 def _moved(intent: Intent | None, loss: Loss) -> Intent | None:
-    return intent.at(loss.place_of(intent.sequence)) if intent else None
+    return intent.at(loss.position_of(intent.sequence)) if intent else None
 
 
 def _sequence(known: ServingDocument | Tombstone[ServingDocument]) -> int:

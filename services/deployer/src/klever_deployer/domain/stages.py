@@ -24,12 +24,12 @@ def stage_of(serving: ServingName, document: ServingDocument) -> Stage:
     )
 
 
-def same_servers(stage: Stage) -> bool:
+def has_same_servers(stage: Stage) -> bool:
     """Return whether only the traffic changes, so that there is no new version."""
     old = {each.key(stage.serving) for each in stage.stable}
     return all(each.key(stage.serving) in old for each in stage.wanted)
 
 
-def revisions_with(document: ServingDocument, revision: Revision) -> tuple[Revision, ...]:
+def append_revision(document: ServingDocument, revision: Revision) -> tuple[Revision, ...]:
     """The revisions that can be rolled back to, once this one has all the traffic."""
     return (*document.status.revisions, revision)[-KEPT_REVISIONS:]

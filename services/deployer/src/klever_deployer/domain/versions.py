@@ -167,11 +167,11 @@ def deployments(spec: ServingSpec | None, recorded: Iterable[VariantStatus]) -> 
         recorded: the recorded statuses; with autoscaling, their number of replicas replaces that of the spec.
     """
     known = {(status.name, status.revision): status for status in recorded}
-    first = [Deployment(variant, first_replicas(variant)) for variant in (spec.variants if spec else ())]
+    first = [Deployment(variant, initial_replicas(variant)) for variant in (spec.variants if spec else ())]
     return tuple(_resumed(each, known.get((each.variant.name, each.revision))) for each in first)
 
 
-def first_replicas(variant: Variant) -> int:
+def initial_replicas(variant: Variant) -> int:
     """The initial number of replicas of a variant."""
     return _within(variant, variant.replicas)
 

@@ -43,7 +43,7 @@ RESTORE_SECONDS = 120.0
 """Longest wait until the registry has restored a lost catalogue."""
 
 
-async def _silently(_step: str) -> None:
+async def _ignore_step(_step: str) -> None:
     return
 
 
@@ -57,7 +57,7 @@ class Models:
         registries: describe manifests that are not in the catalogue.
         preparation: makes models and environments available to replicas.
         conversions: converts models whose own format no runtime serves.
-        clock: seconds, growing.
+        clock: monotonic seconds.
     """
 
     catalogue: ModelCatalogue
@@ -87,7 +87,7 @@ class Models:
         return spec.replace(variants=tuple(variants))
 
     async def prepare(
-        self, serving: ServingName, wanted: Iterable[Deployment], on_step: OnStep = _silently
+        self, serving: ServingName, wanted: Iterable[Deployment], on_step: OnStep = _ignore_step
     ) -> dict[VersionKey, VersionSpec]:
         """Prepare everything that the variants need; convert their models if necessary.
 
@@ -116,24 +116,24 @@ class Models:
 
     async def _prepare(self, key: VersionKey, deployment: Deployment, on_step: OnStep) -> VersionSpec:
         variant = deployment.variant
-        model = await self._made_before(deployment) or await self._source(variant, deployment.digest)
+        model = await self._recorded_conversion(deployment) or await self._source(variant, deployment.digest)
         if needs_conversion(variant, model.facts.format):
-            model = await self._converted(variant, model, on_step)
+            model = await self._convert(variant, model, on_step)
         choice = choose(variant, model.facts.format)
         if choice is None:
             routes = self.conversions.routes(model.facts.format)
             raise ServingError(refusal(variant, model.facts.format, routes), code=UNSUPPORTED_FORMAT)
         if (refused := parameters_refusal(variant, choice.runtime)) is not None:
             raise ServingError(refused, code=UNSUPPORTED_PARAMETERS)
-        trust = await self._trusted(variant) if model.facts.format in UNPICKLED else ()
+        trust = await self._trust(variant) if model.facts.format in UNPICKLED else ()
         spec = VersionSpec(key, variant, model, choice.runtime, trust)
         await self.preparation.prepare(spec, on_step)
         return spec
 
-    async def _trusted(self, variant: Variant) -> tuple[str, ...]:
+    async def _trust(self, variant: Variant) -> tuple[str, ...]:
         return (await self.policies.find(ModelRef.parse(variant.model).project)).trust
 
-    async def _made_before(self, deployment: Deployment) -> ModelSource | None:
+    async def _recorded_conversion(self, deployment: Deployment) -> ModelSource | None:
         """The recorded conversion of the variant's model, if it is prepared here; otherwise None."""
         ref, _, digest = deployment.made.rpartition("@")
         facts = await self.preparation.find(digest) if digest else None
@@ -153,7 +153,7 @@ class Models:
             facts = await self.registries.describe(spec.ref, digest, spec.registry)
         return ModelSource(ref, digest, spec.registry, facts)
 
-    async def _converted(self, variant: Variant, source: ModelSource, on_step: OnStep) -> ModelSource:
+    async def _convert(self, variant: Variant, source: ModelSource, on_step: OnStep) -> ModelSource:
         ref = source.ref
         made = await self.conversions.find(ref, source.digest, CONVERTED_TO)
         if made is None:

@@ -22,7 +22,7 @@ from .servers import Servers
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 START_SECONDS = 15.0
 """Longest wait until model servers that an earlier deployer has started are adopted and probed."""
 RESTART_SECONDS = 1.0
@@ -30,7 +30,7 @@ RESTART_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Observation:
     """The observed state of a serving."""
 
     states: list[VersionState]
@@ -53,7 +53,7 @@ class Observer:
     servers: Servers
     clock: Callable[[], float] = time.monotonic
     _began: float | None = field(default=None)
-    _proxy_seen: float = field(default=0.0)
+    _proxy_up_at: float = field(default=0.0)
     """Time when the proxy was last observed running."""
     _stages: dict[ServingName, tuple[ServingDocument, Stage]] = field(default_factory=dict)
     """The applied stage of each serving, and the document from which it was derived."""
@@ -63,7 +63,7 @@ class Observer:
         self._began = None
         while True:
             await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def look(self) -> None:
         """Compares every serving once, and records changes."""
@@ -77,8 +77,8 @@ class Observer:
         changed = []
         for document in documents:
             serving = name_of(document)
-            seen = _Seen(states[serving], routed=serving in routed)
-            if self._is_known(serving) and self._observed(document, seen) != document:
+            observation = _Observation(states[serving], routed=serving in routed)
+            if self._is_known(serving) and self._updated(document, observation) != document:
                 changed.append(document)
         await asyncio.gather(*map(self._record, changed))
 
@@ -96,26 +96,28 @@ class Observer:
             stage: the numbers of replicas that are wanted now; the recorded ones by default.
         """
         serving = name_of(document)
-        seen = _Seen(self.servers.states(serving), routed=serving in self._routed())
-        document = await self.records.alter(document, lambda present: self._observed(present, seen, stage))
+        observation = _Observation(self.servers.states(serving), routed=serving in self._routed())
+        document = await self.records.alter(document, lambda present: self._updated(present, observation, stage))
         return await self.records.announce(document) if is_unannounced(document) else document
 
-    def _observed(self, document: ServingDocument, seen: _Seen, stage: Stage | None = None) -> ServingDocument:
+    def _updated(
+        self, document: ServingDocument, observation: _Observation, stage: Stage | None = None
+    ) -> ServingDocument:
         status, serving = document.status, name_of(document)
         if status.applied is None or not availability.is_applied(document) or is_unannounced(document):
             return document
         stage = stage or self._stage(document, status.applied)
         now = self.records.clock()
         document = with_status(document, now, url=self.servers.url(serving))  # the ingress may have moved
-        return availability.observed(document, stage, seen.states, now, routed=seen.routed)
+        return availability.observed(document, stage, observation.states, now, routed=observation.routed)
 
     def _routed(self) -> set[ServingName]:
         """The servings with a route, if the proxy runs or was running less than RESTART_SECONDS ago."""
         now = self.clock()
         data_plane = self.servers.backend.data_plane
         if data_plane.is_up():
-            self._proxy_seen = now
-        return data_plane.served() if now - self._proxy_seen < RESTART_SECONDS else set()
+            self._proxy_up_at = now
+        return data_plane.served() if now - self._proxy_up_at < RESTART_SECONDS else set()
 
     def _stage(self, document: ServingDocument, applied: ServingSpec) -> Stage:
         serving = name_of(document)

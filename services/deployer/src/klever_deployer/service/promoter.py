@@ -43,7 +43,7 @@ class Promoter:
         if _rollout(document).weight == WHOLE:
             await self.servers.route(_whole(stage))
             return document
-        if not stage.stable or stages.same_servers(stage):
+        if not stage.stable or stages.has_same_servers(stage):
             return await self._shift(document, stage, steps.MoveTo(WHOLE, "all at once"), None)
         tried = _only_new(stage)
         begin = await self.servers.counts(stage.serving, tried)
@@ -87,7 +87,7 @@ class Promoter:
         changes: ServingStatusChanges = {"rollout": steps.moved(_rollout(document), move, weights, measured, now)}
         if move.weight == WHOLE:
             revision = Revision(generation=document.generation, spec=stage.spec, ready_at=now)
-            changes |= {"applied": stage.spec, "revisions": stages.revisions_with(document, revision)}
+            changes |= {"applied": stage.spec, "revisions": stages.append_revision(document, revision)}
         changes["variants"] = self.servers.statuses(there)
         document = await self.records.update(document, **changes)
         return await self._publish(document, there)

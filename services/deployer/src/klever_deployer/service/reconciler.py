@@ -27,7 +27,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 
 
 @dataclass
-class _Desk:
+class _Worker:
     """A serving's worker, and the events that wake it."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,7 +65,7 @@ class Reconciler:
         self._clock = clock
         self._resync_seconds = resync_seconds
         self._is_running = False
-        self._desks: dict[ServingName, _Desk] = {}
+        self._workers: dict[ServingName, _Worker] = {}
         self.unexplained: set[ServingName] = set()
         """Servings with replicas or a route, but no document or tombstone: nothing proves that they were deleted."""
 
@@ -75,9 +75,9 @@ class Reconciler:
         Nothing happens while the reconciler does not run: it reads all servings when it starts.
         """
         if self._is_running:
-            desk = self._desk(serving)
-            desk.intent.set()
-            desk.wake.set()
+            worker = self._worker(serving)
+            worker.intent.set()
+            worker.wake.set()
 
     async def run(self) -> None:
         """Reconciles all servings periodically, and changed servings at once; the workers stop with it."""
@@ -91,33 +91,33 @@ class Reconciler:
                 group.create_task(self._resync())
         finally:
             self._is_running = False
-            tasks = [desk.task for desk in self._desks.values() if desk.task is not None]
-            self._desks.clear()
-            await _end(tasks)
+            tasks = [worker.task for worker in self._workers.values() if worker.task is not None]
+            self._workers.clear()
+            await _cancel_all(tasks)
 
     async def _watch(self, changed: Callable[[], Awaitable[set[ServingName]]]) -> None:
         while True:
             for serving in await changed():
-                self._desk(serving).wake.set()
+                self._worker(serving).wake.set()
 
     async def _resync(self) -> None:
         while True:
             try:
-                await self._look_at_everything()
+                await self._wake_all()
             except TransientError as error:
                 log.warning("servings not read, retrying", error=str(error))
             await asyncio.sleep(self._resync_seconds)
 
-    async def _look_at_everything(self) -> None:
+    async def _wake_all(self) -> None:
         """Wakes the workers of all servings, and of unknown ones that run; workers read documents before they act."""
         servings = await self._restorer.servings()
         names = {name_of(document) for document in servings.documents}
         running = {state.key.serving for state in self._backend.workloads.states()}
-        strangers = running | self._backend.data_plane.served()
+        running_or_routed = running | self._backend.data_plane.served()
         unannounced = {name_of_key(each.key) for each in servings.buried if not each.tombstone.announced}
-        for name in names | strangers | unannounced:
-            self._desk(name).wake.set()
-        is_proven = strangers <= names | {name_of_key(each.key) for each in servings.buried}
+        for name in names | running_or_routed | unannounced:
+            self._worker(name).wake.set()
+        is_proven = running_or_routed <= names | {name_of_key(each.key) for each in servings.buried}
         if is_proven and all(is_applied(document) for document in servings.documents):
             await self._backend.models.retain({each for document in servings.documents for each in _digests(document)})
         await self._forget(servings.buried)
@@ -127,40 +127,40 @@ class Reconciler:
         await self._records.deletions.sweep(each for each in buried if each.tombstone.announced)
         await self._records.copies.forget(self._clock() - SERVINGS.max_age)
 
-    def _desk(self, serving: ServingName) -> _Desk:
-        desk = self._desks.setdefault(serving, _Desk())
-        if desk.task is None or desk.task.done():
-            desk.task = asyncio.create_task(self._work(serving, desk))
-        return desk
+    def _worker(self, serving: ServingName) -> _Worker:
+        worker = self._workers.setdefault(serving, _Worker())
+        if worker.task is None or worker.task.done():
+            worker.task = asyncio.create_task(self._run_worker(serving, worker))
+        return worker
 
-    async def _work(self, serving: ServingName, desk: _Desk) -> None:
+    async def _run_worker(self, serving: ServingName, worker: _Worker) -> None:
         """Converges the serving each time it is woken, until the serving is removed."""
         pause = FIRST_PAUSE
         while True:
-            await desk.wake.wait()
-            desk.wake.clear()
-            desk.intent.clear()
+            await worker.wake.wait()
+            worker.wake.clear()
+            worker.intent.clear()
             try:
-                present = await self._converge_or_drop(serving, desk)
+                present = await self._converge_or_drop(serving, worker)
                 pause = FIRST_PAUSE
-                if not isinstance(present, ServingDocument) and not desk.wake.is_set():
-                    self._desks.pop(serving, None)
+                if not isinstance(present, ServingDocument) and not worker.wake.is_set():
+                    self._workers.pop(serving, None)
                     return
             except SupersededError:
-                desk.wake.set()
+                worker.wake.set()
             except Exception as error:
                 known = isinstance(error, TransientError)
                 log.warning(
                     "serving not converged, retrying", serving=str(serving), error=str(error), exc_info=not known
                 )
-                await _pause_or(desk.wake, pause)
+                await _wait_at_most(worker.wake, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
-                desk.wake.set()
+                worker.wake.set()
 
-    async def _converge_or_drop(self, serving: ServingName, desk: _Desk) -> Known:
+    async def _converge_or_drop(self, serving: ServingName, worker: _Worker) -> Known:
         """Converges and returns what was stored. Raises SupersededError if a newer intent is recorded meanwhile."""
         work = asyncio.create_task(self._rollout.converge(serving))
-        newer = asyncio.create_task(desk.intent.wait())
+        newer = asyncio.create_task(worker.intent.wait())
         try:
             await asyncio.wait({work, newer}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -174,7 +174,7 @@ class Reconciler:
             await asyncio.gather(work, newer, return_exceptions=True)
 
     def _explain(self, serving: ServingName, *, is_known: bool) -> None:
-        if is_known or not self._rollout.servers.is_there(serving):
+        if is_known or not self._rollout.servers.exists(serving):
             self.unexplained.discard(serving)
         elif serving not in self.unexplained:
             log.error("a serving runs without document or tombstone; it is not changed", serving=str(serving))
@@ -188,7 +188,7 @@ def _digests(document: ServingDocument) -> set[str]:
     return made | ({variant.digest for variant in applied.variants if variant.digest} if applied else set())
 
 
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
     """Cancels tasks and waits until all have finished, even if this is cancelled meanwhile."""
     for task in tasks:
         task.cancel()
@@ -198,8 +198,7 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
             await asyncio.shield(ending)
 
 
-async def _pause_or(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
+async def _wait_at_most(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -109,7 +109,7 @@ class Records:
         now = self.clock()
         return await self.alter(document, lambda present: with_status(present, now, **changes))
 
-    async def resolved(self, document: ServingDocument, spec: ServingSpec) -> ServingDocument:
+    async def record_spec(self, document: ServingDocument, spec: ServingSpec) -> ServingDocument:
         """Record the digests of a spec's tags. Raises as `alter`."""
         now = self.clock()
         return await self.alter(
@@ -169,7 +169,7 @@ class Records:
     async def _publish(self, serving: ServingName, intent: Intent | None, data: WireModel, *parts: str) -> None:
         cause = intent.event_id if intent else key_of(serving)
         correlation = intent.correlation_id if intent else cause
-        await self.publisher.publish(self.events.following(cause, correlation, data, *parts))
+        await self.publisher.publish(self.events.caused_by_ids(cause, correlation, data, *parts))
 
 
 def name_of(document: ServingDocument) -> ServingName:

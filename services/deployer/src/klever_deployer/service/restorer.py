@@ -27,7 +27,7 @@ from .records import Present, Records, key_of, name_of_key
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 class Remembered(Protocol):
@@ -73,7 +73,7 @@ class Restorer:
         self._incarnation = incarnation
         self._lock = asyncio.Lock()
         self._is_complete = False
-        self._problem: str | None = "the servings were not read yet"
+        self._problem: str | None = "the servings have not been read yet"
         self._unremembered: str | None = None
         self._unreadable: tuple[str, ...] = ()
         self._notices: Notices[ServingName] = Notices()
@@ -87,7 +87,7 @@ class Restorer:
                 await self.check(remember=True)
             except TransientError as error:
                 log.warning("bucket of servings not read, retrying", error=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def check(self, *, remember: bool = False) -> None:
         """Return once no serving is missing. Requests wait for this, so that none is treated as late or new.
@@ -99,7 +99,7 @@ class Restorer:
             TransientError: bucket or stream cannot be reached.
         """
         async with self._lock:
-            loss = await self._look()
+            loss = await self._compare()
             if not self._is_complete or not loss.is_none:
                 await self._restore(loss)
             elif remember:
@@ -109,7 +109,7 @@ class Restorer:
     async def servings(self) -> Servings:
         """All servings, once none is missing. Raises TransientError."""
         async with self._lock:
-            servings = await self._restore(await self._look())
+            servings = await self._restore(await self._compare())
             self._problem = None
         return servings
 
@@ -119,9 +119,9 @@ class Restorer:
 
     async def problem(self) -> str | None:
         """Readiness check: the reason why servings may be missing, or None."""
-        return self._problem or self._unremembered or self._of_unreadable()
+        return self._problem or self._unremembered or self._unreadable_problem()
 
-    def _of_unreadable(self) -> str | None:
+    def _unreadable_problem(self) -> str | None:
         if not self._unreadable:
             return None
         return (
@@ -129,7 +129,7 @@ class Restorer:
             f"Delete it with `nats kv del {SERVINGS_BUCKET.name} <key>` and deploy again"
         )
 
-    async def _look(self) -> Loss:
+    async def _compare(self) -> Loss:
         """Raises TransientError."""
         await self._records.copies.read()
         try:
@@ -143,7 +143,7 @@ class Restorer:
     async def _restore(self, loss: Loss) -> Servings:
         self._is_complete = False
         copies = self._records.copies.all()  # before the listing: servings recorded meanwhile are not lost
-        listed = await self._listed(copies)
+        listed = await self._read_listing(copies)
         lost = [
             serving for serving, copy in copies.items() if isinstance(copy, ServingDocument) and serving not in listed
         ]
@@ -151,7 +151,7 @@ class Restorer:
             self._problem = f"restoring servings: {len(lost)} are missing (bucket {loss.bucket}, stream {loss.stream})"
             log.error("restoring servings", missing=len(lost), bucket=loss.bucket, stream=loss.stream)
         for serving in sorted({*listed, *copies}):
-            present = await self._restored(serving, listed.get(serving), copies.get(serving), loss)
+            present = await self._restore_serving(serving, listed.get(serving), copies.get(serving), loss)
             if present is not None:
                 listed[serving] = present
         await self._accept()
@@ -161,7 +161,7 @@ class Restorer:
             tuple(each for each in listed.values() if isinstance(each, Buried)),
         )
 
-    async def _listed(
+    async def _read_listing(
         self, copies: dict[ServingName, ServingCopy]
     ) -> dict[ServingName, Stored[ServingDocument] | Buried[ServingDocument]]:
         """All readable entries. An unreadable one is replaced by its copy, or only reported if there is no copy."""
@@ -171,7 +171,7 @@ class Restorer:
         listed.update({name_of_key(each.key): each for each in listing.documents})
         unreadable = []
         for each in listing.unreadable:
-            replaced = await self._replaced(each, copies)
+            replaced = await self._replace_unreadable(each, copies)
             if replaced is None:
                 log.error("serving not readable, and there is no copy of it", key=each.key, error=each.why)
                 unreadable.append(each.key)
@@ -180,7 +180,7 @@ class Restorer:
         self._unreadable = tuple(unreadable)
         return listed
 
-    async def _replaced(
+    async def _replace_unreadable(
         self, entry: Unreadable, copies: dict[ServingName, ServingCopy]
     ) -> Stored[ServingDocument] | Buried[ServingDocument] | None:
         """Replace an unreadable entry by its copy; None if there is no copy."""
@@ -197,7 +197,7 @@ class Restorer:
         self._notices.add(name_of_key(entry.key))
         return replaced
 
-    async def _restored(self, serving: ServingName, present: Present, copy: Known, loss: Loss) -> Present:
+    async def _restore_serving(self, serving: ServingName, present: Present, copy: Known, loss: Loss) -> Present:
         """Restore a serving if its entry differs from the copy, and return the bucket's entry."""
         content = present.document if isinstance(present, Stored) else present.tombstone if present else None
         is_forgotten = present is None and is_announced(copy)

@@ -11,7 +11,7 @@ from klever_deployer.domain import availability, versions
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.outcomes import is_unannounced
 from klever_deployer.domain.routing import Stage
-from klever_deployer.domain.stages import same_servers, stage_of
+from klever_deployer.domain.stages import has_same_servers, stage_of
 from klever_deployer.domain.versions import Deployment, ServingName
 from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
@@ -74,13 +74,13 @@ class Rollout:
         if document.status.phase is ServingPhase.DELETING:
             await self.servers.remove(serving)
             await self.records.bury(document)
-        elif availability.is_applied(document) and not self._may_run_again(document):
+        elif availability.is_applied(document) and not self._is_allowed_again(document):
             await self._maintain(serving, document)
         else:
             await self._apply(serving, document)
 
     async def _clean_up(self, serving: ServingName, tombstone: Tombstone[ServingDocument]) -> None:
-        if self.servers.is_there(serving):
+        if self.servers.exists(serving):
             await self.servers.remove(serving)
         await self.records.deletions.finish(key_of(serving), tombstone)
 
@@ -112,7 +112,7 @@ class Rollout:
     async def _begin(self, document: ServingDocument) -> ServingDocument:
         """Resolves tags once, so that a later push does not change this rollout, and records the rollout."""
         spec = await self.models.resolve(document.spec, applied_models(document))
-        document = await self.records.resolved(document, spec)
+        document = await self.records.record_spec(document, spec)
         rollout = document.status.rollout
         if rollout is not None and rollout.generation == document.generation:
             return document
@@ -150,10 +150,10 @@ class Rollout:
 
     async def _start(self, stage: Stage) -> None:
         """Start the new version and wait until it is ready. Raises ServingError."""
-        if isinstance(stage.spec.strategy, Recreate) and not same_servers(stage):
+        if isinstance(stage.spec.strategy, Recreate) and not has_same_servers(stage):
             await self.servers.remove_others(stage.serving, stage.wanted)
         await self._run(stage.serving, stage.held)
-        await self.servers.until_ready(stage.serving, stage.wanted)
+        await self.servers.wait_until_ready(stage.serving, stage.wanted)
 
     async def _run(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Prepare and run these variants. Raises ServingError."""
@@ -183,7 +183,7 @@ class Rollout:
         )
         await self.servers.remove_others(serving, allowed)
 
-    def _may_run_again(self, document: ServingDocument) -> bool:
+    def _is_allowed_again(self, document: ServingDocument) -> bool:
         """Return whether the serving was stopped because its commands were not allowed, and they are allowed now."""
         status = document.status
         is_stopped = status.phase is ServingPhase.FAILED and status.observed_generation >= document.generation

@@ -99,7 +99,7 @@ class Servers:
         """Return whether the proxy has a route to the serving."""
         return serving in self.backend.data_plane.served()
 
-    def is_there(self, serving: ServingName) -> bool:
+    def exists(self, serving: ServingName) -> bool:
         """Return whether the serving has replicas or a route."""
         return self.is_routed(serving) or bool(self.states(serving))
 
@@ -121,7 +121,7 @@ class Servers:
             await self.apply(stage.serving, [each for each in scaled.running if each.key(stage.serving) in applied], {})
         return scaled
 
-    async def until_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
+    async def wait_until_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Wait until every replica is ready. Raises ServingError if one fails or the time is exceeded."""
         try:
             async with asyncio.timeout(self.ready_timeout):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -14,6 +14,7 @@ from klever_gateway.domain.positions import LIVE_STREAMS, Interest, Position
 from klever_gateway.ports import Entry, Gap, Logged, NextStep
 from kleverkit.errors import TransientError
 from kleverkit.nats_calls import ClientSource
+from kleverkit.tasks import cancel
 from kleverproto.envelope import InvalidEventError, parse
 from kleverproto.jobs import JobLogged
 from kleverproto.servings import ServingLogged
@@ -71,7 +72,7 @@ class NatsEventLog:
         try:
             yield steps.get
         finally:
-            await _cancel(readers)
+            await cancel(readers)
 
     async def recent(self, interest: Interest, limit: int) -> list[Entry]:
         """See `EventLog`."""
@@ -190,15 +191,3 @@ def _entry(stream: str, reader: StreamReader, message: Msg) -> Entry | None:
     except InvalidEventError:
         return None
     return Entry(stream, reader.mark(message.metadata.sequence.stream), event)
-
-
-async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Cancel tasks, repeatedly until all have ended.
-
-    In Python 3.11 `asyncio.wait_for`, which nats-py uses, loses a cancellation that coincides with a message.
-    """
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=0.1)

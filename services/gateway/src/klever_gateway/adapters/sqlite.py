@@ -221,5 +221,5 @@ def _replace(
     for row in accepted:
         if not is_settled(row, _get(database, collection, row.key)):
             database.execute(upsert(collection), values(collection, row))
-    seen = (collection.value, incarnation.created.isoformat(), incarnation.last_sequence)
-    database.execute("INSERT OR REPLACE INTO loaded VALUES (?, ?, ?)", seen)
+    stored = (collection.value, incarnation.created.isoformat(), incarnation.last_sequence)
+    database.execute("INSERT OR REPLACE INTO loaded VALUES (?, ?, ?)", stored)

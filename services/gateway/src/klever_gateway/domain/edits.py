@@ -19,13 +19,13 @@ def base_spec(present: ServingDocument) -> ServingSpec:
 
 def with_traffic(present: ServingDocument, change: ChangeTraffic) -> ServingSpec:
     """Return the spec with the new split of the traffic. Raises InvalidRequestError, by field."""
-    base, given = base_spec(present), change.model_fields_set
+    base, fields = base_spec(present), change.model_fields_set
     check_variants(base, present.name, "weights", [*(change.weights or {})])
     traffic = Traffic(
         weights=change.weights or base.traffic.weights,
-        rules=(change.rules or ()) if "rules" in given else base.traffic.rules,
-        mirror=change.mirror if "mirror" in given else base.traffic.mirror,
-        sticky=change.sticky if "sticky" in given else base.traffic.sticky,
+        rules=(change.rules or ()) if "rules" in fields else base.traffic.rules,
+        mirror=change.mirror if "mirror" in fields else base.traffic.mirror,
+        sticky=change.sticky if "sticky" in fields else base.traffic.sticky,
     )
     return validated(base.replace(traffic=traffic))
 
@@ -57,9 +57,9 @@ def earlier_revision(present: ServingDocument, generation: int | None) -> Servin
     else:
         candidates = [each for each in revisions if each.generation == generation]
     if not candidates:
-        kept = ", ".join(str(each.generation) for each in revisions) or "none"
+        generations = ", ".join(str(each.generation) for each in revisions) or "none"
         missing = "no earlier revision" if generation is None else f"no revision {generation}"
-        raise invalid_field("generation", f"{present.name} has kept {missing}; its revisions are: {kept}")
+        raise invalid_field("generation", f"{present.name} has kept {missing}; its revisions are: {generations}")
     return candidates[-1].spec
 
 

@@ -97,14 +97,14 @@ class Interest:
 
     def filters(self, stream: str) -> list[str]:
         """Return the matching NATS subjects of a stream; an empty list if none of its events match."""
-        wanted = [
+        matching = [
             each for each in LIVE_TYPES if each.stream.name == stream and (not self.types or each.type in self.types)
         ]
         if self.subject is None:
-            return [each.filter for each in wanted]
+            return [each.filter for each in matching]
         # Only the model's name can contain slashes, and it comes last.
         names = self.subject.split("/", 1)
-        return [each.about(*names) for each in wanted]
+        return [each.about(*names) for each in matching]
 
 
 def job_interest(job: str) -> Interest:

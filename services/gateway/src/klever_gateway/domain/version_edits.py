@@ -57,10 +57,10 @@ def _with_variants(base: ServingSpec | None, variants: tuple[Variant, ...], weig
 def _variant(base: ServingSpec | None, ref: ModelRef, name: str, change: DeployVersion) -> Variant:
     """Create a variant with the settings of the version's present variant, or else of its model's only variant."""
     pattern = _pattern(base.variants if base else (), ref)
-    kept: dict[str, Any] = pattern.model_dump(exclude={"name", "model", "digest"}) if pattern else {}
-    given = change.model_dump(include={"replicas", "runtime"}, exclude_none=True)
+    settings: dict[str, Any] = pattern.model_dump(exclude={"name", "model", "digest"}) if pattern else {}
+    changes = change.model_dump(include={"replicas", "runtime"}, exclude_none=True)
     try:
-        return Variant.model_validate(kept | given | {"name": name, "model": str(ref)})
+        return Variant.model_validate(settings | changes | {"name": name, "model": str(ref)})
     except ValidationError as error:
         raise invalid_request(error, Variant) from error
 
@@ -73,7 +73,7 @@ def _pattern(variants: tuple[Variant, ...], ref: ModelRef) -> Variant | None:
     return same_model[0] if len(same_model) == 1 else None
 
 
-def _free_name(name: str, taken: set[str]) -> str:
+def _free_name(name: str, used: set[str]) -> str:
     """Return a unique name: `v1`, or `v1-2` if the v1 of another model is served beside it."""
     candidates = (name if number == 1 else f"{name[:60]}-{number}" for number in count(1))
-    return next(candidate for candidate in candidates if candidate not in taken)
+    return next(candidate for candidate in candidates if candidate not in used)

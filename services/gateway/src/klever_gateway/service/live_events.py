@@ -20,13 +20,13 @@ class LiveEvents:
             InvalidRequestError: the id was not issued by a gateway.
             TransientError: NATS does not answer.
         """
-        seen = Position.parse(last_event_id) if last_event_id else None
-        if last_event_id and seen is None:
+        position = Position.parse(last_event_id) if last_event_id else None
+        if last_event_id and position is None:
             raise InvalidRequestError(
                 f"Last-Event-ID {last_event_id!r} is not from this stream: leave it out to start with new events"
             )
         end = await self._event_log.end()
-        return seen or end
+        return position or end
 
     def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextStep]:
         """Read the events after a position."""

@@ -12,6 +12,7 @@ from klever_gateway.ports import Projection
 from kleverkit.documents import Change, Incarnation, Snapshot
 from kleverkit.errors import TransientError
 from kleverkit.incarnations import Verdict, compare
+from kleverkit.tasks import cancel
 from kleverproto.base import WireModel
 
 from .arrivals import Arrivals
@@ -107,8 +108,7 @@ class Projector(Generic[DocT]):
                 else:
                     missing = True
         finally:
-            next_step.cancel()
-            await asyncio.wait({next_step})
+            await cancel([next_step])
 
     async def _apply(self, step: Snapshot[DocT] | Change[DocT]) -> None:
         if isinstance(step, Snapshot):

@@ -69,8 +69,8 @@ def has_page_key(session: Session, page_key: str) -> bool:
     return hmac.compare_digest(session.page_key.encode(), page_key.encode(errors="surrogateescape"))
 
 
-def _make_room(kept: dict[str, float] | dict[str, tuple[Session, float]], ended: set[str]) -> None:
-    for key in ended:
-        del kept[key]
-    while len(kept) >= MAX_ENTRIES:
-        del kept[next(iter(kept))]
+def _make_room(entries: dict[str, float] | dict[str, tuple[Session, float]], expired: set[str]) -> None:
+    for key in expired:
+        del entries[key]
+    while len(entries) >= MAX_ENTRIES:
+        del entries[next(iter(entries))]

@@ -1,4 +1,4 @@
-"""The space that jobs have on this machine."""
+"""Checks the disk space for jobs on this machine."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -7,12 +7,12 @@ from pathlib import Path
 
 MEBI = 2**20
 LEAST_FREE_MB = 64
-"""Less than this is free on a disk that is full; on a small disk, a twentieth of it."""
+"""A disk counts as full if less than this is free; on a small disk, if less than a twentieth is free."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """A file system, as this user may write to it."""
+    """The size of a file system, and the space that this user may use."""
 
     total: int
     """Bytes."""
@@ -31,11 +31,11 @@ def _space(path: Path) -> Space:
 
 
 class Disk:
-    """Whether there is space for another job.
+    """Checks whether there is space for another job.
 
     Args:
-        paths: where jobs write; those that do not exist yet count for the directory that they will be in.
-        look: looks at the file system of an existing path.
+        paths: the paths to which jobs write; for a missing one, the nearest existing parent directory is checked.
+        look: reads the file system of an existing path.
     """
 
     def __init__(self, paths: Sequence[Path], look: Callable[[Path], Space] = _space) -> None:
@@ -43,21 +43,21 @@ class Disk:
         self._look = look
 
     def shortage(self) -> str | None:
-        """What is missing, as a sentence; None where there is space."""
+        """The reason why no job can start, as a sentence; None if there is space."""
         for path in self._paths:
             space = self._look(_existing(path))
             least = min(LEAST_FREE_MB * MEBI, space.total // 20)
             if space.is_read_only:
-                return f"the file system of {path} is read-only: mount it writable, and jobs resume by themselves"
+                return f"the file system of {path} is read-only: mount it writable; jobs then resume automatically"
             if space.free < least:
                 return (
-                    f"the disk of {path} is full: {space.free / MEBI:.1f} MB are free, and no job begins with less "
-                    f"than {least / MEBI:.1f} MB; remove something, and jobs resume by themselves"
+                    f"the disk of {path} is full: {space.free / MEBI:.1f} MB are free, and no job starts with less "
+                    f"than {least / MEBI:.1f} MB: free disk space; jobs then resume automatically"
                 )
         return None
 
     async def check(self) -> str | None:
-        """A readiness check."""
+        """Readiness check: the reason why no job can start, or None."""
         return self.shortage()
 
 

@@ -1,4 +1,4 @@
-"""What runs jobs on this machine, as the settings say; for the service and for the command."""
+"""Creates the worker pool and the converter from the settings, for the service and for the command."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ CORES = os.cpu_count() or 1
 
 
 def worker_pool(settings: JobrunnerSettings, models: Path, workers: int) -> WorkerPool:
-    """Worker processes that read models below a directory; not entered yet."""
+    """Create a pool of worker processes that may read models below a directory; it must be entered."""
     limits = WorkerLimits(
         memory_mb=settings.worker_memory_mb,
         timeout_seconds=settings.job_timeout_seconds,
@@ -27,7 +27,7 @@ def worker_pool(settings: JobrunnerSettings, models: Path, workers: int) -> Work
 
 
 def toolchain_converter(settings: JobrunnerSettings) -> ToolchainConverter:
-    """The converter, with the limits of its programs."""
+    """Create the converter with the limits of its programs."""
     limits = Limits(
         cpu_seconds=int(settings.conversion_timeout_seconds * CORES),
         wall_seconds=settings.conversion_timeout_seconds,

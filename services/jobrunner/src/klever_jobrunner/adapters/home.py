@@ -1,4 +1,4 @@
-"""What a jobrunner keeps from one process to the next, in a directory that several may share."""
+"""The home of a jobrunner, which survives restarts, in a directory that several jobrunners may share."""
 
 import fcntl
 import os
@@ -20,20 +20,20 @@ class Home:
     """The home of one running jobrunner."""
 
     name: str
-    """Of the jobrunner: the next process with this home resumes what this one leaves."""
+    """The name of the jobrunner. The next process with this home resumes its jobs."""
     scratch: Path
-    """Where models are while jobs run."""
+    """Directory for models while jobs run."""
     lock: int | None = None
-    """Descriptor of the file that keeps other processes out; None where nothing could be written."""
+    """Descriptor of the lock file; None if the directory cannot be written."""
 
     def release(self) -> None:
-        """Let another process have the home; the end of this one does that, too."""
+        """Release the home for another process; the exit of this process also releases it."""
         if self.lock is not None:
             os.close(self.lock)
 
 
 def claim_home(work_dir: Path) -> Home:
-    """The first home below a directory that no other process uses.
+    """Lock the first home below a directory that no other process uses.
 
     If the directory cannot be written, the name is new, and the next process waits until the claims of this one lapse.
     """
@@ -52,8 +52,8 @@ def claim_home(work_dir: Path) -> Home:
 
 
 def _lock(path: Path) -> int | None:
-    """Lock a file; None where another process has. Raises OSError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # no child inherits it
+    """Lock a file; None if another process holds the lock. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # not inherited by child processes
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Parses in this process: for tests, and where isolation comes from elsewhere."""
+"""Parses models in this process, for tests and for isolated environments."""
 
 from pathlib import Path
 

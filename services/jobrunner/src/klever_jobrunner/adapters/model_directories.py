@@ -1,4 +1,4 @@
-"""Models in directories of this machine instead of a registry: for the command."""
+"""Models in local directories instead of a registry, for the command."""
 
 from pathlib import Path
 from shutil import copytree
@@ -21,14 +21,14 @@ class ModelDirectory:
     """See `ports.ModelSource`: a directory as `ormb export` writes it, or the model's files alone.
 
     Args:
-        directory: where the model is; only read.
+        directory: holds the model; it is not modified.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     async def fetch(self, spec: JobSpec, destination: Path) -> FetchedModel:
-        """See `ports.ModelSource`. Nothing is copied."""
+        """See `ports.ModelSource`. The files are not copied."""
         del spec, destination
         return await in_thread(self._read)
 
@@ -53,14 +53,14 @@ class OutputDirectory:
     """See `ports.ModelSink`: a directory that receives the model and its conversion record.
 
     Args:
-        directory: it is created; an existing one must be empty.
+        directory: created if it does not exist; otherwise it must be empty.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     async def publish(self, ref: ModelRef, registry: str, directory: Path, record: ConversionRecord) -> str:
-        """See `ports.ModelSink`; the digest is the one that the model has once it is pushed."""
+        """See `ports.ModelSink`. The digest is that of the model when it is pushed."""
         del ref, registry
         return await in_thread(self._write, directory, record)
 
@@ -80,7 +80,7 @@ class OutputDirectory:
 
 
 class NoResults:
-    """See `ports.ResultIndex`: knows no earlier results."""
+    """See `ports.ResultIndex`: there are no earlier results."""
 
     async def find(self, spec: JobSpec, key: str) -> StoredResult | None:
         """See `ports.ResultIndex`."""

@@ -1,4 +1,4 @@
-"""What JetStream has handed out and not seen acknowledged."""
+"""Reads the messages that JetStream has delivered but that were not acknowledged."""
 
 import nats.js.errors
 from nats.js import JetStreamContext
@@ -9,7 +9,7 @@ from kleverproto.envelope import InvalidEventError, parse
 from kleverproto.streams import JOBRUNNER_EXTRACT, JOBRUNNER_REQUESTED, ConsumerSpec
 
 WINDOW = 1000
-"""Messages of the stream, counted back from the last one handed out, that are looked at."""
+"""Number of messages that are read, up to the last delivered one."""
 
 
 class NatsBacklog:
@@ -38,10 +38,10 @@ async def _unfinished(js: JetStreamContext, consumer: ConsumerSpec) -> list[Requ
         except nats.js.errors.NotFoundError:
             break
         if message.seq is None or not sequence <= message.seq <= last:
-            break  # the stream was recreated since: these are other messages, and none of them was handed out
+            break  # the stream was recreated: its messages were not delivered yet
         sequence = message.seq + 1
         try:
             requests.append(request_of(parse(message.headers or {}, message.data or b""), message.seq))
         except InvalidEventError:
-            continue  # its redelivery dead-letters it
+            continue  # moved to the dead-letter stream when it is redelivered
     return requests

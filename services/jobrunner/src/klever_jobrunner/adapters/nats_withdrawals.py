@@ -1,4 +1,4 @@
-"""Cancellations and deletions of jobs, read from the stream of their requests."""
+"""Reads the cancellations and deletions of jobs from the stream of requests."""
 
 from collections.abc import AsyncIterator
 
@@ -21,7 +21,7 @@ class NatsWithdrawals:
         self._client = client
 
     async def is_withdrawn(self, request: Request) -> bool:
-        """See `ports.Withdrawals`. A push is in another stream: its place says nothing, but its time does."""
+        """See `ports.Withdrawals`. A push is in another stream, so its time is compared instead of its sequence."""
         js = self._client().jetstream()
         withdrawals = [message async for message in _withdrawals(js, request.job)]
         if not withdrawals or not request.is_push:

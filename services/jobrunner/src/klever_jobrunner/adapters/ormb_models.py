@@ -1,4 +1,4 @@
-"""Models from an OCI registry, through the ormb library."""
+"""Pulls models from and pushes them to an OCI registry with the ormb library."""
 
 import tempfile
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class OrmbModels:
     """See `ports.ModelSource`, `ports.SampleSource` and `ports.ModelSink`.
 
     Args:
-        client: entered by its owner; one set of connections for all jobs.
+        client: entered by its owner; all jobs share its connections.
     """
 
     def __init__(self, client: OrmbClient) -> None:
@@ -48,7 +48,7 @@ class OrmbModels:
             info = await self._pull(spec, destination)
         except NotFoundError as error:
             raise JobError(
-                f"{spec.ref} ({spec.digest}) is not in {spec.registry} any more: push it again", code=MODEL_NOT_FOUND
+                f"{spec.ref} ({spec.digest}) is no longer in {spec.registry}: push it again", code=MODEL_NOT_FOUND
             ) from error
         except UnsupportedArtifactError as error:
             raise JobError(f"{spec.ref} cannot be unpacked: {error}", code=UNSUPPORTED_FORMAT) from error
@@ -108,7 +108,7 @@ class OrmbModels:
 
 @contextmanager
 def _pushing(reference: Reference) -> Iterator[None]:
-    """Report a failure of the registry as one of the job. Raises JobError, TransientError."""
+    """Convert errors of the registry to errors of the job. Raises JobError, TransientError."""
     try:
         yield
     except OrmbError as error:

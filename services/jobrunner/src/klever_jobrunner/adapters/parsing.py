@@ -1,4 +1,4 @@
-"""Extracts a signature, or scans; says what went wrong in the job's words, wherever it runs."""
+"""Extracts a signature or scans a model, and converts errors to those of jobs."""
 
 from pathlib import Path
 
@@ -9,22 +9,22 @@ from kleverproto.signatures import Signature
 from modelformats.scanning import scan_directory
 
 SIGNATURE_LIMIT = 512 * 1024
-"""Bytes of JSON. Documents and events carry signatures, and a message of NATS holds 1 MiB."""
+"""Bytes of JSON. Documents and events contain signatures, and a NATS message is limited to 1 MiB."""
 
 
 def extract(directory: Path, format_name: str | None) -> Signature:
-    """See `ports.JobExecutor`; here and now, in this process."""
+    """See `ports.JobExecutor`. Runs in this process."""
     try:
         signature = modelformats.extract_signature(_format(directory, format_name), directory)
     except modelformats.InvalidModelError as error:
-        raise JobError(_said(error, directory), code=INVALID_MODEL) from error
+        raise JobError(_message(error, directory), code=INVALID_MODEL) from error
     except modelformats.UnsupportedFormatError as error:
-        raise JobError(_said(error, directory), code=UNSUPPORTED_FORMAT) from error
+        raise JobError(_message(error, directory), code=UNSUPPORTED_FORMAT) from error
     except MemoryError as error:
         raise _too_much("parsing") from error
     if (size := len(signature.model_dump_json())) > SIGNATURE_LIMIT:
         raise JobError(
-            f"the model's signature has {size} bytes, more than the {SIGNATURE_LIMIT} that can be kept: "
+            f"the model's signature has {size} bytes, more than the limit of {SIGNATURE_LIMIT}: "
             "it has too many inputs, outputs or labels",
             code=SIGNATURE_TOO_LARGE,
         )
@@ -32,22 +32,22 @@ def extract(directory: Path, format_name: str | None) -> Signature:
 
 
 def scan(directory: Path) -> Scan:
-    """See `ports.JobExecutor`; here and now, in this process."""
+    """See `ports.JobExecutor`. Runs in this process."""
     try:
         return scan_directory(directory)
     except MemoryError as error:
         raise _too_much("scanning") from error
 
 
-def _said(error: Exception, directory: Path) -> str:
-    """The message, with the directory's name alone: its place on this machine means nothing to the author."""
+def _message(error: Exception, directory: Path) -> str:
+    """The message with only the name of the directory: its local path is not meaningful to the author."""
     return str(error).replace(str(directory), directory.name)
 
 
 def _too_much(doing: str) -> JobError:
     return JobError(
-        f"{doing} the model needs more memory than a worker may use: raise KLEVER_JOBRUNNER_WORKER_MEMORY_MB "
-        "and try again with `klever jobs create <model>`",
+        f"{doing} the model needs more memory than a worker may use: increase KLEVER_JOBRUNNER_WORKER_MEMORY_MB "
+        "and retry with `klever jobs create <model>`",
         code=OUT_OF_MEMORY,
     )
 
@@ -57,6 +57,6 @@ def _format(directory: Path, format_name: str | None) -> str:
     if detected is None:
         modelformats.refuse_pointers(directory)
         raise modelformats.UnsupportedFormatError(
-            "the model does not say its format, and its files do not show it: write `format:` into ormbfile.yaml"
+            "the model has no format, and it cannot be detected from the files: set `format:` in ormbfile.yaml"
         )
     return detected

@@ -1,4 +1,4 @@
-"""Results of conversions, recorded in the registry beside the model that was converted."""
+"""Records results of conversions in the registry, as OCI referrers of the source model."""
 
 import json
 import tempfile
@@ -23,15 +23,15 @@ from ormb.referrers import Referrer
 log = structlog.get_logger(__name__)
 
 RESULT_TYPE = "application/vnd.klever.conversion.result.v1+json"
-"""Artifact type of the OCI referrer of a source that says where the result of its conversion is."""
+"""Artifact type of the referrer that names the result of a conversion."""
 KEY = "dev.klever.conversion.key"
-"""Annotation of the referrer: what the result depends on."""
+"""Annotation of the referrer with the key of the result."""
 RESULT_BYTES = 1024 * 1024
 RESULT_FILE = "result.json"
 
 
 class _Entry(WireModel):
-    """The file of the referrer."""
+    """The content of the referrer."""
 
     ref: ModelRef
     digest: Digest
@@ -41,8 +41,8 @@ class _Entry(WireModel):
 class RegistryResults:
     """See `ports.ResultIndex`: an OCI referrer of the source for each result.
 
-    Whoever may push to a project can attach such a referrer, and jobrunners may read every project. Only results in the
-    source's own project count, so that nobody gets at the models of others.
+    Every user who may push to a project can attach such a referrer, and jobrunners may read every project. Therefore
+    only results in the source's own project are used; otherwise a user could obtain models of other projects.
 
     Args:
         client: entered by its owner.

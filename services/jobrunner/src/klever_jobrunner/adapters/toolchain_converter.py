@@ -1,4 +1,4 @@
-"""Conversions by programs that run in toolchains on this machine."""
+"""Converts models with programs that run in toolchains on this machine."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +22,9 @@ class ToolchainConverter:
     """See `ports.Converter`.
 
     Args:
-        toolchains: where the environments are.
-        limits: what one program may use.
-        confinement: whether models that may run code can be confined.
+        toolchains: the store of environments.
+        limits: the limits of one program.
+        confinement: the sandbox for models that may run code.
     """
 
     def __init__(self, toolchains: ToolchainStore, limits: Limits, confinement: Confinement) -> None:

@@ -1,6 +1,7 @@
-"""A worker process: takes a task on each line of standard input, answers one line each, exits when its input ends.
+"""A worker process: reads a task from each line of standard input, and writes one line with the reply.
 
-Started by `adapters.worker_process`, in the sandbox, which it makes still smaller before it reads a foreign byte.
+It exits when its input ends. It is started by `adapters.worker_process` in a sandbox, which it restricts further before
+it reads a model.
 """
 
 import os
@@ -25,7 +26,7 @@ KIBI = 1024
 
 
 class Task(WireModel):
-    """A line in."""
+    """A line of input."""
 
     action: Literal["extract", "scan"] = "extract"
     directory: Path
@@ -33,12 +34,12 @@ class Task(WireModel):
 
 
 class Reply(WireModel):
-    """A line out: a result or a problem; the first one, which has neither, says that the worker is warm."""
+    """A line of output: a result or a problem. The first one, with neither, announces that the worker is warm."""
 
     result: JobResult | None = None
     problem: Problem | None = None
     peak_mb: int
-    """Most memory that the process has held so far."""
+    """Peak memory of the process in MB."""
 
 
 TaskFunction = Callable[[Task], JobResult]
@@ -46,7 +47,7 @@ TaskFunction = Callable[[Task], JobResult]
 
 def serve(perform: TaskFunction, *, cpu_seconds: float) -> None:
     """Perform tasks with this function until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the pool ends its workers itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is sent to the whole group; the pool stops its workers itself
     answers = _own_stdout()
     modelformats.preload()
     refuse_programs()
@@ -60,7 +61,7 @@ def serve(perform: TaskFunction, *, cpu_seconds: float) -> None:
 
 
 def _read(lines: SimpleQueue[bytes]) -> None:
-    """Take tasks; exit at once, even in the middle of a task, when the pool has closed the pipe or died."""
+    """Read tasks; exit immediately, even during a task, when the pool has closed the pipe or exited."""
     for line in sys.stdin.buffer:
         lines.put(line)
     os._exit(0)
@@ -81,21 +82,21 @@ def perform_task(task: Task) -> JobResult:
 
 
 def _own_stdout() -> BinaryIO:
-    """Keep standard output for answers; what a parser prints goes to standard error."""
+    """Reserve standard output for replies; redirect output of parsers to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answers
 
 
 def _limit_cpu(seconds: float) -> None:
-    """Processor time is counted over the life of the process, so the limit grows with each task."""
+    """Increase the CPU time limit for a task: it applies to the total of the process."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(usage.ru_utime + usage.ru_stime + seconds) + 1, hard))
 
 
 def _peak_mb() -> int:
-    """Linux hands the peak of `getrusage` down from the parent, so it is read elsewhere there."""
+    """Peak memory in MB. On Linux, `getrusage` includes the parent's peak, so it is read from /proc."""
     status = Path("/proc/self/status")
     if status.exists():
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))

@@ -20,16 +20,16 @@ from .worker_process import WorkerDiedError, WorkerLimits, WorkerProcess
 log = structlog.get_logger(__name__)
 
 RESTART_SECONDS = 1.0
-"""Pause before a worker that did not start is tried again."""
+"""Pause after a failed start of a worker."""
 
 
 class WorkerPool:
-    """See `ports.JobExecutor`. A worker that dies or hangs takes one job down; a fresh one takes its place.
+    """See `ports.JobExecutor`. A worker that dies or hangs fails only one job, and is replaced.
 
     Args:
-        models: the directory in which the models of all jobs are.
-        workers: how many processes are kept warm.
-        limits: what each of them may use.
+        models: the directory with the models of all jobs.
+        workers: number of processes that are kept warm.
+        limits: the limits of each process.
     """
 
     def __init__(self, models: Path, workers: int = 2, limits: WorkerLimits | None = None) -> None:
@@ -44,7 +44,7 @@ class WorkerPool:
 
     async def __aenter__(self) -> Self:
         for _ in range(self._size):
-            self._spawn(self._bring_up())
+            self._spawn(self._start_worker())
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -57,7 +57,7 @@ class WorkerPool:
         self._warm.clear()
 
     async def is_ready(self) -> bool:
-        """A readiness check: at least one worker is warm; the others are being replaced."""
+        """Return whether at least one worker is warm, for readiness; missing workers are being replaced."""
         return any(worker.is_alive for worker in self._warm)
 
     async def extract(self, directory: Path, format_name: str | None) -> Signature:
@@ -73,7 +73,7 @@ class WorkerPool:
         return result.scan
 
     async def _run_task(self, task: Task) -> JobResult:
-        """A task whose worker dies is tried once more: it may not have been the model."""
+        """Run a task; if its worker dies, retry once, since the model may not be the cause."""
         try:
             answer = await self._run_once(task)
         except WorkerDiedError:
@@ -90,7 +90,7 @@ class WorkerPool:
         is_fit = False
         try:
             answer = await worker.run_task(task)
-            is_fit = not worker.is_worn
+            is_fit = not worker.needs_replacement
         except TimeoutError as error:
             raise self._too_long() from error
         except WorkerDiedError as error:
@@ -108,7 +108,7 @@ class WorkerPool:
                 self._spawn(self._replace(worker))
 
     async def _take(self) -> WorkerProcess:
-        """A worker for one job. One that ended while it had none is replaced: no model has done that.
+        """Take a worker for one job; a worker that exited without a job is replaced.
 
         Raises TransientError when the pool is closing.
         """
@@ -116,22 +116,22 @@ class WorkerPool:
             if worker.is_alive:
                 return worker
             self._spawn(self._replace(worker))
-        self._idle.put_nowait(None)  # for whoever waits beside us
-        raise TransientError("the jobrunner is stopping: the job is done after it has started again")
+        self._idle.put_nowait(None)  # wakes the next waiter
+        raise TransientError("the jobrunner is stopping: the job is run after its restart")
 
     async def _replace(self, worker: WorkerProcess) -> None:
         await worker.end()
         self._warm.discard(worker)
         if not self._is_closing:
-            await self._bring_up()
+            await self._start_worker()
 
-    async def _bring_up(self) -> None:
-        """Start a worker, again and again until one is warm."""
+    async def _start_worker(self) -> None:
+        """Start a worker; retry until one is warm."""
         while True:
             try:
                 worker = await WorkerProcess.start(self._limits, self._models)
-            except Exception as error:  # noqa: BLE001 - whatever it was, without this worker the pool stays smaller
-                log.warning("a worker did not start; trying again", error=str(error) or type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - after any error, the start must be retried
+                log.warning("worker not started, retrying", error=str(error) or type(error).__name__)
                 await asyncio.sleep(RESTART_SECONDS)
             else:
                 self._warm.add(worker)
@@ -145,14 +145,14 @@ class WorkerPool:
 
     def _too_long(self) -> JobError:
         return JobError(
-            f"parsing the model took longer than {self._limits.timeout_seconds:g} s: raise "
-            "KLEVER_JOBRUNNER_JOB_TIMEOUT_SECONDS and parse it again with `klever jobs create <model>`",
+            f"parsing the model took longer than {self._limits.timeout_seconds:g} s: increase "
+            "KLEVER_JOBRUNNER_JOB_TIMEOUT_SECONDS and retry with `klever jobs create <model>`",
             code=TIMED_OUT,
         )
 
     def _died(self, error: WorkerDiedError) -> JobError:
         return JobError(
-            f"parsing the model ended its process twice ({error}): the model is damaged, or needs more than the "
-            f"{self._limits.memory_mb} MB that a worker may use (KLEVER_JOBRUNNER_WORKER_MEMORY_MB)",
+            f"the worker process died twice while it parsed the model ({error}): the model is damaged, or needs more "
+            f"than the {self._limits.memory_mb} MB that a worker may use (KLEVER_JOBRUNNER_WORKER_MEMORY_MB)",
             code=WORKER_DIED,
         )

@@ -1,4 +1,4 @@
-"""One worker process, as its pool sees it."""
+"""The pool's handle of one worker process."""
 
 import asyncio
 import os
@@ -22,32 +22,32 @@ from .worker import Reply, Task
 
 START_SECONDS = 30.0
 MODULES = ("klever_jobrunner", "kleverkit", "kleverproto", "kleversandbox", "modelfiles", "modelformats")
-"""What a worker imports of ours."""
+"""Our packages that a worker imports."""
 KEPT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "KLEVER_PLATFORM")
-"""Environment of a worker; the last one tells `klever down` what belongs to the platform."""
+"""Variables that a worker inherits; by the last one, `klever down` finds processes of the platform."""
 
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """What one worker may use, and the program that it runs."""
+    """The limits of one worker, and the program that it runs."""
 
     memory_mb: int = 2048
     """Address space."""
     timeout_seconds: float = 60.0
-    """Time, and processor time, of one job."""
+    """Limit of time, and of CPU time, for one job."""
     max_jobs: int = 500
-    """Jobs after which a fresh process takes over."""
+    """Number of jobs after which a worker is replaced."""
     recycle_mb: int = 256
-    """A worker that has held more than this is replaced, so that the memory is given back."""
+    """Peak memory in MB after which a worker is replaced, so that the memory is released."""
     command: Sequence[str] = (sys.executable, "-m", "klever_jobrunner.adapters.worker")
-    """Called with the processor seconds of one job."""
+    """The command, called with the limit of CPU seconds for one job as argument."""
 
 
 class WorkerDiedError(Exception):
-    """The process ended before it answered.
+    """The process exited before it replied.
 
     Args:
-        code: its exit code; negative, the signal that ended it.
+        code: its exit code; if negative, the signal that killed it.
     """
 
     def __init__(self, code: int) -> None:
@@ -56,7 +56,7 @@ class WorkerDiedError(Exception):
 
 
 class WorkerProcess:
-    """A process that is warm and takes one job at a time."""
+    """A warm process that runs one job at a time."""
 
     def __init__(self, process: asyncio.subprocess.Process, home: Path, limits: WorkerLimits) -> None:
         self._process = process
@@ -67,13 +67,13 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, limits: WorkerLimits, models: Path) -> "WorkerProcess":
-        """Start one and wait until it is warm. Raises WorkerDiedError, TimeoutError, OSError, ValueError.
+        """Start a process and wait until it is warm. Raises WorkerDiedError, TimeoutError, OSError, ValueError.
 
         Args:
-            limits: what it may use.
-            models: the directory in which the models of its jobs are.
+            limits: the limits of the process.
+            models: the directory with the models of its jobs.
         """
-        await in_thread(models.mkdir, parents=True, exist_ok=True)  # what is not there cannot be allowed
+        await in_thread(models.mkdir, parents=True, exist_ok=True)  # the sandbox can only allow existing paths
         home = Path(await in_thread(mkdtemp, prefix="klever-worker-"))
         try:
             worker = cls(await _spawned(_policy(limits, models, home)), home, limits)
@@ -90,12 +90,12 @@ class WorkerProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process is not known to have ended."""
+        """Return False if the process is known to have exited."""
         return self._process.returncode is None
 
     @property
-    def is_worn(self) -> bool:
-        """Whether a fresh process should take over."""
+    def needs_replacement(self) -> bool:
+        """Return whether the process should be replaced."""
         return self._jobs >= self._limits.max_jobs or self._peak_mb > self._limits.recycle_mb
 
     async def run_task(self, task: Task) -> Reply:
@@ -107,7 +107,7 @@ class WorkerProcess:
         self._jobs += 1
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - it was started with a pipe
-        with suppress(BrokenPipeError, ConnectionResetError):  # it is dead, as its answer will show
+        with suppress(BrokenPipeError, ConnectionResetError):  # the process has died, which reading the reply detects
             stdin.write(task.model_dump_json().encode() + b"\n")
             await stdin.drain()
         async with asyncio.timeout(self._limits.timeout_seconds):
@@ -116,7 +116,7 @@ class WorkerProcess:
         return answer
 
     async def end(self) -> None:
-        """Kill it and wait until it is gone."""
+        """Kill the process and wait until it has exited."""
         with suppress(ProcessLookupError):
             self._process.kill()
         await until_ended(asyncio.ensure_future(self._process.wait()))
@@ -144,9 +144,9 @@ async def _spawned(policy: Policy) -> asyncio.subprocess.Process:
 
 
 def _policy(limits: WorkerLimits, models: Path, home: Path) -> Policy:
-    """It reads models and its own code, and reaches nothing else.
+    """The sandbox policy: a worker may only read models and its own code.
 
-    Where the system lacks a part of the sandbox it runs without, for parsers run nothing that a model brings.
+    If the system lacks a part of the sandbox, the worker runs without it, since parsers do not run code from models.
     """
     return Policy(
         command=(*limits.command, str(limits.timeout_seconds)),
@@ -162,12 +162,12 @@ def _policy(limits: WorkerLimits, models: Path, home: Path) -> Policy:
 
 
 def _code() -> tuple[str, ...]:
-    """Where the worker's modules are; in a checkout that is not the environment."""
+    """The directories of the worker's modules; in a checkout they are outside the environment."""
     origins = (spec.origin for name in MODULES if (spec := find_spec(name)))
     return tuple(str(Path(origin).parents[1]) for origin in origins if origin)
 
 
 def _environment() -> dict[str, str]:
-    """No secrets for a process that reads foreign bytes; one thread and one arena, since address space is limited."""
+    """The worker's environment, without secrets. One thread and one arena, since address space is limited."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
     return {name: os.environ[name] for name in KEPT if name in os.environ} | one

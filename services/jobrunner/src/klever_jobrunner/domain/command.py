@@ -8,22 +8,22 @@ from kleverproto.jobs import JobResult, JobSpec
 from kleverproto.scans import TrustedName
 
 REQUEST_BYTES = 1024 * 1024
-"""A request, with the samples that it holds, is no larger than a message of NATS."""
+"""Limit of a request, including its samples; the same as for a NATS message."""
 
 
 class ExitCode(IntEnum):
-    """How the command exits. A signal that ends it has the code 128 plus its number, as usual."""
+    """Exit codes of the command. If a signal ends it, the code is 128 plus the number of the signal, as usual."""
 
     DONE = 0
     """The job succeeded."""
     BAD_REQUEST = 2
-    """The arguments or the request cannot be understood; nothing was done."""
+    """The arguments or the request are not valid; the job was not run."""
     FAILED = 10
-    """The job failed for a reason that another attempt would meet again, such as a damaged model."""
+    """The job failed for a permanent reason, such as a damaged model."""
     INTERNAL = 70
     """An error of the command itself (EX_SOFTWARE)."""
     TEMPORARY = 75
-    """Another attempt may succeed: the registry does not answer, or the disk is full (EX_TEMPFAIL)."""
+    """A retry may succeed: the registry does not respond, or the disk is full (EX_TEMPFAIL)."""
 
 
 class RunRequest(StrictWireModel):
@@ -31,13 +31,13 @@ class RunRequest(StrictWireModel):
 
     spec: JobSpec
     trust: tuple[TrustedName, ...] = ()
-    """Classes and functions beside the known ones, as module:Name, that the model's pickles may name."""
+    """Classes and functions that the model's pickles may refer to besides the known ones, as module:Name."""
 
 
 class RunOutcome(WireModel):
-    """What came of the job, as JSON."""
+    """The outcome of the job, as JSON."""
 
     result: JobResult | None = None
-    """Also of a job that failed, where something was found out before."""
+    """The result; for a failed job, its partial result if there is one."""
     problem: Problem | None = None
-    """Why it failed."""
+    """The reason of the failure."""

@@ -1,7 +1,7 @@
-"""The life of a job, as pure steps from one document to the next.
+"""The life cycle of a job, as pure transitions from one document to the next.
 
-Requests, cancellations and deletions come in any order and any number of times; their places in KLEVER_JOBS say which
-one is the newest. A step takes what is stored and returns what should be, or None to leave it as it is.
+Requests, cancellations and deletions are delivered in any order and any number of times; their positions in KLEVER_JOBS
+determine the newest one. A transition takes the stored entry and returns the new one, or None if nothing changes.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from kleverproto.jobs import JobDocument, JobPhase, JobResult, JobSpec, JobStatu
 from .requests import Request
 
 MAX_ATTEMPTS = 8
-"""Attempts at one job, over all deliveries and restarts."""
+"""Limit of attempts at one job, over all deliveries and restarts."""
 
 Tomb = Tombstone[JobDocument]
 Known = JobDocument | Tomb | None
@@ -24,7 +24,7 @@ Known = JobDocument | Tomb | None
 
 @dataclass(frozen=True)
 class Claim:
-    """One attempt at a job, by one jobrunner. Only who holds the claim may end the job."""
+    """One attempt at a job, by one jobrunner. Only the holder of the claim may end the job."""
 
     runner: str
     generation: int
@@ -32,12 +32,12 @@ class Claim:
 
     @classmethod
     def on(cls, job: JobDocument) -> "Claim":
-        """The claim that was last made."""
+        """The last claim on a job."""
         return cls(job.status.runner, job.generation, job.status.attempts)
 
 
 def requested(known: Known, request: Request, now: datetime) -> JobDocument | None:
-    """The job after a request; None for a late one."""
+    """The job after a request; None if the request is late."""
     if is_late(_newest_request(known, is_push=request.is_push), request.intent):
         return None
     if isinstance(known, JobDocument) and not _starts_again(known.status, request):
@@ -55,15 +55,15 @@ def requested(known: Known, request: Request, now: datetime) -> JobDocument | No
 def claimed(
     known: Known, request: Request, runner: str, now: datetime, *, lapsed: JobDocument | None = None
 ) -> JobDocument | None:
-    """The job with one more attempt, by this jobrunner; None where there is nothing to begin.
+    """The job with a new attempt by this jobrunner; None if it cannot be started.
 
     Args:
-        known: what is stored.
-        request: what asks for it.
-        runner: this jobrunner, which is not running it for another request.
-        now: the present.
-        lapsed: the job as it was last written by another jobrunner whose claim has lapsed. Where it was written since,
-            the claim is valid.
+        known: the stored entry.
+        request: the request for the job.
+        runner: this jobrunner, which is not running the job for another request.
+        now: the present time.
+        lapsed: the job as last written by another jobrunner whose claim has lapsed. If it was written since, the claim
+            is valid.
     """
     updated = requested(known, request, now)
     job = updated or known
@@ -80,8 +80,8 @@ def claimed(
     )
 
 
-def held_up(known: Known, request: Request, runner: str, problem: Problem, now: datetime) -> JobDocument | None:
-    """The job with the reason why this jobrunner cannot begin it now; it is Pending."""
+def postponed(known: Known, request: Request, runner: str, problem: Problem, now: datetime) -> JobDocument | None:
+    """The job, Pending, with the reason why this jobrunner cannot start it now."""
     updated = requested(known, request, now)
     job = updated or known
     if not isinstance(job, JobDocument) or job.status.phase.is_final or _is_held(job, runner):
@@ -92,13 +92,13 @@ def held_up(known: Known, request: Request, runner: str, problem: Problem, now: 
 
 
 def renewed(known: Known, job: JobDocument, now: datetime) -> JobDocument | None:
-    """A sign of life of an attempt; None where it does not count any more."""
+    """The job after a renewal of the claim; None if the claim is no longer valid."""
     current = _current(known, job)
     return current and _with(current, now)
 
 
-def put_back(known: Known, job: JobDocument, problem: Problem, now: datetime) -> JobDocument | None:
-    """The job as it waits for the next attempt, with what ended this one; None as for `renewed`."""
+def requeued(known: Known, job: JobDocument, problem: Problem, now: datetime) -> JobDocument | None:
+    """The job, waiting for the next attempt, with the problem of this one; None as for `renewed`."""
     current = _current(known, job)
     return current and _with(current, now, phase=JobPhase.PENDING, problem=problem)
 
@@ -112,16 +112,16 @@ def succeeded(known: Known, job: JobDocument, result: JobResult, now: datetime) 
 def failed(
     known: Known, job: JobDocument, problem: Problem, now: datetime, *, result: JobResult | None = None
 ) -> JobDocument | None:
-    """The job with what went wrong, and what was found out before; None as for `renewed`."""
+    """The job with its problem and partial result; None as for `renewed`."""
     current = _current(known, job)
     return current and _ended(current, JobPhase.FAILED, now, problem=problem, result=result)
 
 
 def cancelled(known: Known, intent: Intent, unknown: JobDocument | None, now: datetime) -> JobDocument | Tomb | None:
-    """What is stored after a cancellation; None for a late one.
+    """The job after a cancellation; None if the cancellation is late.
 
-    A job that has ended stays as it is, but the cancellation is remembered: an older request that comes later must not
-    start the job again. `unknown` is the job where none is stored; None if its spec is not known.
+    A job that has ended does not change, but the cancellation is recorded: an older request that is handled later must
+    not start the job again. `unknown` is the job to record if none is stored; None if its spec is not known.
     """
     if is_late(_newest_request(known, is_push=False), intent):
         return None
@@ -136,7 +136,7 @@ def cancelled(known: Known, intent: Intent, unknown: JobDocument | None, now: da
 
 
 def deleted(known: Known, intent: Intent, unknown: JobDocument | None, now: datetime) -> JobDocument | Tomb | None:
-    """The tombstone of a job, one that runs is cancelled; None for a late deletion. `unknown`: see `cancelled`."""
+    """The tombstone of a deleted job, which is cancelled if it runs; None if late. `unknown`: see `cancelled`."""
 
     def bury(job: JobDocument) -> Tomb:
         final = job if job.status.phase.is_final else stopped(job, now)
@@ -146,48 +146,48 @@ def deleted(known: Known, intent: Intent, unknown: JobDocument | None, now: date
 
 
 def unknown_job(name: str, spec: JobSpec | None, now: datetime) -> JobDocument | None:
-    """A job whose cancellation or deletion is handled before its request."""
+    """The job to record for a cancellation or deletion that is handled before the request."""
     if spec is None:
         return None
     return JobDocument(id=name, spec=spec, status=JobStatus(), created_at=now, updated_at=now)
 
 
 def never_run(request: Request, now: datetime) -> JobDocument:
-    """The outcome of a request for a job that was deleted before."""
+    """The outcome of a request for a job that was already deleted."""
     return stopped(
         JobDocument(id=request.job, spec=request.spec, status=JobStatus(), created_at=now, updated_at=now), now
     )
 
 
 def stopped(job: JobDocument, now: datetime) -> JobDocument:
-    """A job that has ended without a result, because it was cancelled or deleted."""
+    """The job, ended without a result because it was cancelled or deleted."""
     return _ended(job, JobPhase.CANCELLED, now)
 
 
 def has_newer_request(known: Known, request: Request) -> bool:
-    """Whether this request, or a newer one, has been recorded already."""
+    """Return whether this request or a newer one is recorded."""
     return is_late(_newest_request(known, is_push=request.is_push), request.intent)
 
 
 def is_last_attempt(job: JobDocument) -> bool:
-    """Whether a failure now is final, even one that might pass."""
+    """Return whether the job is not retried, even after a transient failure."""
     return job.status.attempts >= MAX_ATTEMPTS
 
 
-def has_ended_every_process(job: JobDocument) -> bool:
-    """Whether no attempt came to any end: the process was gone each time."""
+def has_died_in_every_attempt(job: JobDocument) -> bool:
+    """Return whether the process died during each attempt."""
     return job.status.attempts > MAX_ATTEMPTS
 
 
-def as_asked(job: JobDocument, spec: JobSpec) -> JobDocument:
-    """The job under the requested tag; the model is the same."""
+def with_requested_tag(job: JobDocument, spec: JobSpec) -> JobDocument:
+    """The job with the requested tag of the same model."""
     if job.spec.digest != spec.digest:
         return job
     return job.replace(spec=job.spec.for_ref(spec.ref))
 
 
 def _newest_request(known: Known, *, is_push: bool) -> Intent | None:
-    """The newest request that was recorded: of pushes, or of everything else."""
+    """The newest recorded request, either of pushes or of all others."""
     if not is_push:
         return newest_intent(known)
     job = last_document(known)
@@ -199,10 +199,10 @@ def _with_request(status: JobStatus, request: Request) -> JobStatus:
 
 
 def _starts_again(status: JobStatus, request: Request) -> bool:
-    """Whether a new request starts an ended job again, because it may end differently now.
+    """Return whether a new request restarts an ended job, because its outcome may differ now.
 
-    A missing model may have been pushed again, a worker that died may have more memory. What the model itself decides
-    is tried again only if the request says so: a new release may know more operators.
+    A missing model may have been pushed again; a worker that died may have more memory. A failure that the model
+    itself causes is retried only on request, for instance after an upgrade that supports more operators.
     """
     if status.phase is JobPhase.SUCCEEDED or not status.phase.is_final:
         return False
@@ -214,10 +214,10 @@ def _is_held(job: JobDocument, runner: str) -> bool:
 
 
 def _current(known: Known, job: JobDocument) -> JobDocument | None:
-    """The document of an attempt that counts; None where the job was cancelled, deleted, or taken over by another.
+    """The document of a valid attempt; None if the job was cancelled, deleted, or taken over by another jobrunner.
 
-    A job that the bucket does not hold, or holds as it was before, was lost with the bucket and is recorded again: a
-    deletion leaves a tombstone, and generations and attempts only grow.
+    If the bucket has no entry or an older one, it was lost or restored, and the job is recorded again: a deletion
+    leaves a tombstone, and generations and attempts only increase.
     """
     if isinstance(known, Tombstone):
         return None
@@ -228,7 +228,7 @@ def _current(known: Known, job: JobDocument) -> JobDocument | None:
 
 
 def _is_from_before(known: JobDocument, job: JobDocument) -> bool:
-    """Whether a bucket was restored from a backup that is older than this attempt."""
+    """Return whether the stored job is older than this attempt, so that the bucket was restored from a backup."""
     was, now = (known.generation, known.status.attempts), (job.generation, job.status.attempts)
     return was < now and (known.status.intent is None or is_late(job.status.intent, known.status.intent))
 

@@ -1,4 +1,4 @@
-"""What an event asks for."""
+"""Derives requests for jobs from events."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,30 +12,30 @@ from kleverproto.models import ModelPushed
 
 @dataclass(frozen=True)
 class Request:
-    """A job that an event asks for."""
+    """A request for a job."""
 
     intent: Intent
-    """The event, and its place in its stream."""
+    """The event, and its position in its stream."""
     job: str
     """The job's id."""
     spec: JobSpec
     again: bool = False
-    """Do it again even if what the bytes decided was an error."""
+    """Run the job again, even after a failure that the model itself causes."""
     is_push: bool = False
-    """The event is a push: its place is one in KLEVER_MODELS, and says nothing beside those of KLEVER_JOBS."""
+    """True if the event is a push, whose position in KLEVER_MODELS cannot be compared with those in KLEVER_JOBS."""
 
 
 def intent_of(event: Event[Any], sequence: int) -> Intent:
-    """The event as a cause of others; one without a correlation id begins a correlation."""
+    """The event as the cause of others; an event without a correlation id starts a correlation."""
     return Intent(sequence=sequence, event_id=event.id, correlation_id=event.correlation_id or event.id)
 
 
 def request_of(event: Event[ModelPushed] | Event[JobRequested], sequence: int) -> Request:
-    """The job that an event asks for. A push asks for the extraction of its bytes: one job, whatever the tag.
+    """The request in an event. A push requests the extraction of its digest: one job, for any number of tags.
 
     Args:
         event: a push, or a request.
-        sequence: its place in its stream.
+        sequence: its position in its stream.
     """
     data, intent = event.data, intent_of(event, sequence)
     if isinstance(data, JobRequested):
@@ -45,7 +45,7 @@ def request_of(event: Event[ModelPushed] | Event[JobRequested], sequence: int) -
 
 
 def request_for(job: JobDocument) -> Request | None:
-    """The newest request for a job that has not ended, as its document names it; None where it names none."""
+    """The newest request in the document of a job that has not ended; None if there is none."""
     status = job.status
     if status.intent is not None:
         return Request(status.intent, job.id, job.spec)

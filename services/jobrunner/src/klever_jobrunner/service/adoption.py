@@ -1,4 +1,4 @@
-"""Jobs whose requests were delivered to other jobrunners: run by whoever has a slot, and taken over from the dead."""
+"""Adopts jobs whose requests were delivered to other jobrunners, if those have no free slot or have died."""
 
 import asyncio
 from collections.abc import Collection
@@ -15,21 +15,21 @@ log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 1.0
 WAITING = 64
-"""Adopted jobs of one project that wait for a slot here: more make no project's turn come earlier."""
+"""Limit of adopted jobs of one project that wait for a slot here; more would not run earlier."""
 
 
 class Adoption:
     """Adopts jobs of other jobrunners (docs/adr/0032).
 
-    A job that waits for a slot waits on every jobrunner, so that a free slot anywhere goes to the project whose turn it
-    is; a claim by compare-and-set decides between two. One that is Pending after a failed attempt waits for its request
-    to be delivered again.
+    A job that waits for a slot waits on every jobrunner, so that any free slot goes to the project whose turn it is. If
+    two jobrunners start the same job, the compare-and-set of the claim decides. A job that is Pending after a failed
+    attempt waits for the redelivery of its request.
 
     Args:
-        jobs: runs them.
-        claims: says when a claim has lapsed.
+        jobs: runs the jobs.
+        claims: detects claims that have lapsed.
         kinds: the heavy kinds of jobs, which wait for slots.
-        pause: seconds between two looks at the jobs.
+        pause: interval in seconds at which the jobs are checked.
     """
 
     def __init__(self, jobs: Jobs, claims: Claims, kinds: Collection[JobKind], *, pause: float = PAUSE_SECONDS) -> None:
@@ -39,10 +39,10 @@ class Adoption:
         self._kinds = kinds
         self._pause = pause
         self._adopted: dict[asyncio.Task[None], str] = {}
-        """The project of each job."""
+        """The project of each adopted job."""
 
     async def run(self) -> None:
-        """The background loop; cancelled, it cancels the jobs that it has adopted."""
+        """Run the background loop; if it is cancelled, the adopted jobs are cancelled."""
         try:
             while True:
                 await asyncio.sleep(self._pause)
@@ -53,7 +53,7 @@ class Adoption:
             await asyncio.gather(*self._adopted, return_exceptions=True)
 
     def adopt_jobs(self) -> None:
-        """Begin to run what waits or was left by others."""
+        """Start jobs that wait for a slot, and jobs whose jobrunners have died."""
         for sighting in self._monitor.unfinished():
             job = sighting.document
             if not self._jobs.is_handling(job.id) and (self._has_lapsed(sighting) or self._waits_for_a_slot(sighting)):
@@ -69,7 +69,7 @@ class Adoption:
         spec, status = sighting.document.spec, sighting.document.status
         if status.phase is not JobPhase.PENDING or status.problem is not None:
             return False
-        is_new = self._monitor.age_of(sighting) < self._pause  # its own jobrunner may be about to begin it
+        is_new = self._monitor.age_of(sighting) < self._pause  # its own jobrunner may be about to start it
         return spec.kind in self._kinds and not is_new and self._adopted_of(spec.ref.project) < WAITING
 
     def _adopted_of(self, project: str) -> int:
@@ -79,5 +79,9 @@ class Adoption:
         log.info("adopting a job", job=job.id, model=str(job.spec.ref), phase=job.status.phase.value)
         try:
             await self._jobs.adopt(job)
-        except Exception as error:  # noqa: BLE001 - its request is delivered again, here or elsewhere
-            log.warning("an adopted job did not end", job=job.id, error=str(error) or type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - its request is redelivered, here or elsewhere
+            log.warning(
+                "adopted job interrupted, waiting for its redelivery",
+                job=job.id,
+                error=str(error) or type(error).__name__,
+            )

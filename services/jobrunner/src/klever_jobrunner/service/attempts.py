@@ -1,4 +1,4 @@
-"""One attempt at a job: the operation of its kind, and how it ended."""
+"""Runs one attempt at a job, and records its outcome."""
 
 import errno
 import tempfile
@@ -29,8 +29,8 @@ class Attempts:
     Args:
         ledger: documents and events.
         claims: renews the claim during an attempt.
-        operations: what is done for jobs of each kind.
-        scratch: a directory where models lie meanwhile.
+        operations: run the jobs of each kind.
+        scratch: a directory for models during an attempt.
     """
 
     def __init__(self, ledger: Ledger, claims: Claims, operations: Mapping[JobKind, Operation], scratch: Path) -> None:
@@ -41,17 +41,17 @@ class Attempts:
         self._logbook = Logbook(ledger.publisher, ledger.events)
 
     async def make(self, request: Request, job: JobDocument, lost: Callable[[], None]) -> JobDocument:
-        """Announce the attempt, work, and record how it ended. The job as it is then, or cancelled where it is gone.
+        """Publish the start of the attempt, run it, record its outcome, and return the job.
 
-        Raises TransientError: it may succeed later, and waits for that. `lost` is called when the attempt does not
-        count any more.
+        If the job was deleted meanwhile, it is returned as cancelled. `lost` is called when the claim is no longer
+        valid. Raises TransientError if the job may succeed later; it is then Pending.
         """
-        if life.has_ended_every_process(job):
-            ended = f"each of {life.MAX_ATTEMPTS} attempts ended its process"
+        if life.has_died_in_every_attempt(job):
+            ended = f"the process died in each of {life.MAX_ATTEMPTS} attempts"
             return await self._end(job, JobError(ended, code=WORKER_DIED))
         async with self._claims.renewed(job, lost):
             try:
-                started = JobStarted(id=job.id, spec=life.as_asked(job, request.spec).spec)
+                started = JobStarted(id=job.id, spec=life.with_requested_tag(job, request.spec).spec)
                 await self._ledger.publish(request.intent, started)
                 outcome: JobResult | JobError = await self._run(request.intent, job)
             except JobError as error:
@@ -59,7 +59,7 @@ class Attempts:
             except Exception as error:
                 problem = problem_of(error)
                 if not life.is_last_attempt(job):
-                    await self._ledger.record(job.id, lambda known, now: life.put_back(known, job, problem, now))
+                    await self._ledger.record(job.id, lambda known, now: life.requeued(known, job, problem, now))
                     raise TransientError(problem.message, code=problem.code) from error
                 given_up = f"given up after {job.status.attempts} attempts: {problem.message}"
                 outcome = JobError(given_up, code=problem.code)
@@ -89,16 +89,16 @@ class Attempts:
 
 
 def ended(recorded: Recorded, job: JobDocument) -> JobDocument:
-    """What became of a job; cancelled where it was deleted. Raises TransientError where it has not ended."""
+    """The ended job, or a cancelled one if it was deleted. Raises TransientError if it has not ended."""
     if isinstance(recorded, Buried) or recorded is None:
         return life.stopped(job, job.updated_at)
     if not recorded.document.status.phase.is_final:
-        raise TransientError(f"job {job.id} was taken over: how it ends is not known yet")
+        raise TransientError(f"job {job.id} was taken over by another jobrunner and has not ended yet")
     return recorded.document
 
 
 def problem_of(error: Exception) -> Problem:
-    """Why an attempt failed that did not fail for good; `internal` where the error is one of the jobrunner itself."""
+    """The problem of a failed attempt that can be retried; `internal` for an error of the jobrunner itself."""
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return Problem(code=DISK_FULL, message=f"no space is left on the disk: {error}")
     if isinstance(error, TransientError):

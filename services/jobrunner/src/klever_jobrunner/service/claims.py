@@ -1,4 +1,4 @@
-"""A job is run by one jobrunner at a time: whoever runs it renews its claim, and nobody else begins it meanwhile."""
+"""Claims on jobs: only one jobrunner runs a job at a time, and renews its claim meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -26,11 +26,11 @@ class Claims:
     """Claims on jobs, in their documents (docs/adr/0032).
 
     Attributes:
-        ledger: has the documents.
-        monitor: knows for how long a claim was not renewed.
-        renew_seconds: how often a claim is renewed.
-        lapse_seconds: a claim that was not renewed for this long has lapsed. Measured by whoever waits, so that no
-            clocks are compared.
+        ledger: the documents.
+        monitor: measures the time since a claim was renewed.
+        renew_seconds: interval at which a claim is renewed.
+        lapse_seconds: time after which a claim that was not renewed has lapsed. Each waiting jobrunner measures it
+            itself, so that no clocks are compared.
     """
 
     ledger: Ledger
@@ -40,9 +40,10 @@ class Claims:
 
     @asynccontextmanager
     async def renewed(self, job: JobDocument, lost: Callable[[], None]) -> AsyncIterator[None]:
-        """Hold the claim for the length of the block; `lost` is called when it is not valid any more.
+        """Renew the claim while the block runs; `lost` is called when the claim is no longer valid.
 
-        That is so when another process has handled a cancellation or a deletion of the job, or has taken it over.
+        A claim becomes invalid when another process has handled a cancellation or deletion of the job, or has taken it
+        over.
         """
         keeper = asyncio.create_task(self._renew(job, lost))
         try:
@@ -52,10 +53,10 @@ class Claims:
             await asyncio.wait({keeper})
 
     async def wait_for_release(self, held: Stored[JobDocument]) -> JobDocument | None:
-        """Wait until another jobrunner does not run a job any more.
+        """Wait until another jobrunner no longer runs a job.
 
         Returns:
-            The job as that one wrote it last, where its claim has lapsed; else None. Raises TransientError.
+            The last state of the job if the claim has lapsed; otherwise None. Raises TransientError.
         """
         claim = Claim.on(held.document)
         while True:
@@ -73,8 +74,8 @@ class Claims:
             await asyncio.sleep(self.renew_seconds)
             try:
                 now = await self.ledger.record(job.id, lambda known, at: life.renewed(known, job, at))
-            except Exception as error:  # noqa: BLE001 - the job does not end because its document cannot be reached
-                log.warning("the claim on a job was not renewed", job=job.id, error=str(error))
+            except Exception as error:  # noqa: BLE001 - the job continues although its document is not available
+                log.warning("claim on a job not renewed, retrying", job=job.id, error=str(error))
                 continue
             if not _is_claimed(now, Claim.on(job)):
                 lost()

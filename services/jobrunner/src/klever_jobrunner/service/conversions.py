@@ -1,4 +1,4 @@
-"""Conversions: fetch, convert and check, describe, push; or publish what an earlier one has made."""
+"""Converts models: fetches, converts, verifies and pushes a model, or publishes the result of an earlier conversion."""
 
 import json
 from dataclasses import dataclass
@@ -40,16 +40,16 @@ from ormb.packing import MODEL
 
 @dataclass(frozen=True)
 class Conversions:
-    """Makes new versions of other formats; see `ports.Operation`.
+    """Converts models to other formats; see `ports.Operation`.
 
     Attributes:
         source: fetches models.
         executor: extracts their signatures.
         converter: converts them.
-        results: finds what earlier conversions have made.
-        sink: pushes what this one makes.
-        samples: fetches inputs to check with.
-        trusted: what a project trusts.
+        results: finds the results of earlier conversions.
+        sink: pushes the result.
+        samples: fetches inputs for the verification.
+        trusted: returns the names that a project trusts.
     """
 
     source: ModelSource
@@ -75,12 +75,12 @@ class Conversions:
         return _result(spec, result, is_cached=False)
 
     async def _reuse(self, spec: JobSpec, format_name: str, wanted: Conversion, on_line: OnLine) -> JobResult | None:
-        """Publish the result of an earlier conversion; None where there is none. Raises as `run_job`."""
+        """Publish the result of an earlier conversion; None if there is none. Raises as `run_job`."""
         ref = wanted.result(spec.ref)
         known = await self.results.find(spec, self._key(spec, format_name, wanted))
         if known is None or not await self.sink.republish(ref, spec.registry, known):
             return None
-        on_line(f"this conversion has been done before: {known.ref} is published as {ref}")
+        on_line(f"reusing the result of an earlier conversion: {known.ref} is published as {ref}")
         return _result(spec, StoredResult(ref, known.digest, known.record), is_cached=True)
 
     async def _convert(
@@ -105,13 +105,13 @@ class Conversions:
         return StoredResult(ref, digest, record)
 
     async def _samples(self, spec: JobSpec, wanted: Conversion, scratch: Path) -> Samples:
-        """The request's own, or those that it names. Raises JobError, TransientError."""
+        """The samples in the request, or those that it refers to. Raises JobError, TransientError."""
         if wanted.samples_digest is None:
             return wanted.samples
         return await self.samples.fetch_samples(spec, wanted.samples_digest, scratch)
 
     async def _signature(self, spec: JobSpec, model: FetchedModel, format_name: str) -> Signature:
-        """What is known of inputs and outputs. Raises JobError where the model cannot be called."""
+        """The model's inputs and outputs, as far as they are known. Raises JobError if it cannot be converted."""
         declared = to_metadata(model.modelfile or ModelFile()).declared_signature
         signature = completed(declared, await self._extracted(model.directory, format_name))
         if reason := cannot_be_called(signature):
@@ -119,7 +119,7 @@ class Conversions:
         return signature
 
     async def _extracted(self, directory: Path, format_name: str) -> Signature:
-        """What the files say; nothing where there is no parser for the format."""
+        """The signature from the files; empty if there is no parser for the format."""
         try:
             return await self.executor.extract(directory, format_name)
         except JobError as error:
@@ -128,7 +128,7 @@ class Conversions:
             raise
 
     def _key(self, spec: JobSpec, format_name: str, wanted: Conversion) -> str:
-        """What the result depends on."""
+        """The key of the result: a hash of everything on which it depends."""
         what = wanted.replace(ref=None).model_dump(mode="json")
         parts = [spec.ref.repository, spec.digest, what, self.converter.fingerprint(format_name, wanted)]
         return hexadecimal(digest_bytes(json.dumps(parts, sort_keys=True).encode()))
@@ -145,17 +145,17 @@ def _check_verified(verification: Verification, wanted: Conversion) -> None:
     if verification.verified or wanted.allow_unverified:
         return
     raise JobError(
-        f"the result was not published, since it could not be compared with the source: {verification.reason}; "
-        "give inputs of your own (`klever convert ... --sample NAME=@FILE`), or publish it all the same "
+        f"the result was not published, since it could not be compared with the source: {verification.reason}. "
+        "Provide inputs (`klever convert ... --sample NAME=@FILE`), or publish it without verification "
         "(`klever convert ... --allow-unverified`)",
         code=NOT_VERIFIED,
     )
 
 
 def described(source: ModelFile, spec: JobSpec, wanted: Conversion, verification: Verification) -> ModelFile:
-    """The source's metadata for the result; what holds for other files only is left out.
+    """The source's metadata for the result, without entries that describe only the source's files.
 
-    A source that was not verified makes everything that is converted from it unverified.
+    The conversion of an unverified source is unverified too.
     """
     kept = {name: value for name, value in source.labels.items() if name != MEASURED_ERROR}
     origin = {CONVERTED_FROM: f"{spec.ref.repository}@{spec.digest}"}
@@ -172,7 +172,7 @@ def described(source: ModelFile, spec: JobSpec, wanted: Conversion, verification
 
 def _wanted(job: JobDocument) -> Conversion:
     if job.spec.conversion is None:
-        raise JobError("a convert job says what to convert to: `conversion.to`", code=UNSUPPORTED_CONVERSION)
+        raise JobError("a convert job needs a target format: set `conversion.to`", code=UNSUPPORTED_CONVERSION)
     return job.spec.conversion
 
 
@@ -180,7 +180,7 @@ def _format(said: str | None, directory: Path) -> str:
     name = said or modelformats.detect_format(directory)
     if name is None:
         raise JobError(
-            "the model does not say its format, and its files do not show it: write `format:` into ormbfile.yaml "
+            "the model has no format, and it cannot be detected from the files: set `format:` in ormbfile.yaml "
             "and push the model again",
             code=UNSUPPORTED_FORMAT,
         )

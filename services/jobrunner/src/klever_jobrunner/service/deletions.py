@@ -1,4 +1,4 @@
-"""Completes the deletions that a crash has interrupted, and removes old tombstones."""
+"""Completes interrupted deletions, and removes old tombstones."""
 
 import asyncio
 
@@ -11,19 +11,19 @@ from .ledger import Ledger
 log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 600.0
-"""Between two looks at all tombstones; a deletion that was interrupted is repaired by its redelivery before that."""
+"""Interval at which all tombstones are checked; usually a redelivery completes an interrupted deletion earlier."""
 
 
 class Deletions:
-    """Looks at all tombstones now and then."""
+    """Checks all tombstones periodically."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.unreadable: frozenset[str] = frozenset()
-        """Keys of the jobs that cannot be read, as another release wrote them or damaged; they are left alone."""
+        """Keys of jobs that cannot be read, because they are damaged or of another release; they are not changed."""
 
     async def repair(self) -> None:
-        """Announce what is not announced; remove what is old. Raises TransientError."""
+        """Publish unannounced deletions, and remove old tombstones. Raises TransientError."""
         listing = await self._ledger.documents.listing()
         self._note(listing.unreadable)
         await self._ledger.deletions.sweep(listing.buried)
@@ -31,11 +31,11 @@ class Deletions:
     def _note(self, unreadable: tuple[Unreadable, ...]) -> None:
         for entry in unreadable:
             if entry.key not in self.unreadable:
-                log.error("a job cannot be read and is left alone", key=entry.key, error=entry.why)
+                log.error("job not readable; it is not changed", key=entry.key, error=entry.why)
         self.unreadable = frozenset(entry.key for entry in unreadable)
 
     async def run(self) -> None:
-        """The background loop."""
+        """Run the background loop."""
         while True:
             await self.repair()
             await asyncio.sleep(PAUSE_SECONDS)

@@ -8,14 +8,14 @@ from kleverproto.jobs import JobDocument, JobResult
 
 
 class Extraction:
-    """Finds a model's signature, and what its pickles would run; see `ports.Operation`."""
+    """Extracts a model's signature and scans its pickles; see `ports.Operation`."""
 
     def __init__(self, source: ModelSource, executor: JobExecutor) -> None:
         self._source = source
         self._executor = executor
 
     async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
-        """See `ports.Operation`. Logs no lines: there are thousands of these jobs, each of milliseconds."""
+        """See `ports.Operation`. Logs no lines, since there are thousands of these jobs, which take milliseconds."""
         del on_line
         model = await self._source.fetch(job.spec, scratch / "model")
         scan = await self._executor.scan(model.directory)
@@ -27,7 +27,7 @@ class Extraction:
 
 
 class Scanning:
-    """Looks for what a model's pickles would run; see `ports.Operation`."""
+    """Scans a model's pickles for code that runs when they are loaded; see `ports.Operation`."""
 
     def __init__(self, source: ModelSource, executor: JobExecutor) -> None:
         self._source = source

@@ -1,4 +1,4 @@
-"""Use cases: run the job that an event asks for, exactly once for each digest; cancel; delete; resume after a crash."""
+"""The use cases of jobs: run each requested job once for each digest; cancel; delete; resume after a crash."""
 
 import asyncio
 from collections import defaultdict
@@ -34,13 +34,13 @@ class Jobs:
         runner: the name of this jobrunner; the next process with the same home has the same one.
         ledger: documents and events.
         claims: claims of other jobrunners.
-        attempts: does the work.
-        withdrawals: what the stream says where the bucket has lost a tombstone.
-        shortage: why no job can start now, such as a full disk; None if one can.
-        slots: how many of the heavy kinds run at a time.
+        attempts: runs the jobs.
+        withdrawals: finds cancellations and deletions if the bucket has lost a tombstone.
+        shortage: returns the reason why no job can start now, such as a full disk; None if one can.
+        slots: the slots for each heavy kind of jobs.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
+    def __init__(  # noqa: PLR0913, PLR0917 - its collaborators
         self,
         runner: str,
         ledger: Ledger,
@@ -63,42 +63,42 @@ class Jobs:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, request: Request) -> None:
-        """Do the job, or publish its outcome if it has ended.
+        """Run the job, or publish its outcome if it has ended.
 
         Raises:
-            TransientError: it may succeed later; the delivery is tried again.
+            TransientError: the job may succeed later; the request is redelivered.
         """
         run = Run(request)
         with self._runs.registered(run):
-            job = await run.carry_out(self._job_of(run))
+            job = await run.execute(self._run_to_end(run))
         if job is None:
             job = ended(await self._ledger.find(request.job), life.never_run(request, self._ledger.clock()))
-        await self._ledger.publish_outcome(request.intent, life.as_asked(job, request.spec))
+        await self._ledger.publish_outcome(request.intent, life.with_requested_tag(job, request.spec))
 
     def is_handling(self, job: str) -> bool:
-        """Whether this process is handling a request for a job."""
+        """Return whether this process is handling a request for a job."""
         return self._runs.has(job)
 
     async def adopt(self, job: JobDocument) -> None:
-        """Run a job whose request was delivered to another jobrunner, unless that one or a third is quicker.
+        """Run a job whose request was delivered to another jobrunner, unless another one starts it first.
 
         Args:
-            job: as it was last written: it is Pending, or the claim on it has lapsed.
+            job: the job as last written: it is Pending, or its claim has lapsed.
 
         Raises:
-            TransientError: it may succeed later; the request is delivered again.
+            TransientError: the job may succeed later; the request is redelivered.
         """
         request = request_for(job)
         if request is None:
             return
         run = Run(request, is_adopted=True)
         with self._runs.registered(run):
-            ended_job = await run.carry_out(self._job_of(run, lapsed=job))
+            ended_job = await run.execute(self._run_to_end(run, lapsed=job))
         if ended_job is not None:
-            await self._ledger.publish_outcome(request.intent, life.as_asked(ended_job, request.spec))
+            await self._ledger.publish_outcome(request.intent, life.with_requested_tag(ended_job, request.spec))
 
     async def cancel(self, intent: Intent, name: str, spec: JobSpec | None) -> None:
-        """Stop a job that has not ended, also one whose request comes later. Raises TransientError."""
+        """Cancel a job that has not ended, even if its request arrives later. Raises TransientError."""
         recorded = await self._ledger.record(
             name, lambda known, now: life.cancelled(known, intent, life.unknown_job(name, spec, now), now)
         )
@@ -109,7 +109,7 @@ class Jobs:
             await self._ledger.publish_outcome(intent, recorded.document)
 
     async def delete(self, intent: Intent, name: str, spec: JobSpec | None) -> None:
-        """Forget a job, stopping it first, also one whose request comes later. Raises TransientError."""
+        """Cancel and delete a job, even if its request arrives later. Raises TransientError."""
         recorded = await self._ledger.record(
             name, lambda known, now: life.deleted(known, intent, life.unknown_job(name, spec, now), now)
         )
@@ -118,10 +118,10 @@ class Jobs:
             await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
 
     async def recover(self, backlog: Backlog) -> None:
-        """Resume what an earlier process left, without waiting for the redelivery of its messages.
+        """Resume the jobs of an earlier process, without waiting for the redelivery of its messages.
 
         Raises:
-            TransientError: NATS does not answer what is left.
+            TransientError: the messages cannot be read from NATS.
         """
         left: defaultdict[JobKind, list[Request]] = defaultdict(list)
         for request in await backlog.unfinished():
@@ -133,16 +133,16 @@ class Jobs:
             log.info("resuming a job", job=request.job, model=str(request.spec.ref))
             try:
                 await self.run(request)
-            except Exception as error:  # noqa: BLE001 - one job holds up no other, and its redelivery tries again
-                log.warning("a job was not resumed", job=request.job, error=str(error) or type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - other jobs must be resumed, and a redelivery retries this one
+                log.warning("job not resumed", job=request.job, error=str(error) or type(error).__name__)
 
-    async def _job_of(self, run: Run, lapsed: JobDocument | None = None) -> JobDocument | None:
-        """The job of a request once it has ended; None if an adopted one was started elsewhere."""
+    async def _run_to_end(self, run: Run, lapsed: JobDocument | None = None) -> JobDocument | None:
+        """Run the job of a request and return it once it has ended; None if an adopted job was started elsewhere."""
         request = run.request
         if await self._is_withdrawn(request):
             return life.never_run(request, self._ledger.clock())
         lock = self._locks.setdefault(request.job, asyncio.Lock())
-        if lock.locked():  # it waits for the result of the run that is under way, and is not one from after its end
+        if lock.locked():  # another run is in progress: use its result
             await self._ledger.record(request.job, lambda known, now: life.requested(known, request, now))
         async with lock:
             while True:
@@ -155,17 +155,17 @@ class Jobs:
                     return None
                 if (job := await self._ended(request, recorded)) is not None:
                     return job
-                lapsed = await self._until_released(recorded)
+                lapsed = await self._wait_until_released(recorded)
 
     async def _is_withdrawn(self, request: Request) -> bool:
-        """Whether a job that the bucket does not hold was cancelled or deleted since: the bucket may be a new one."""
+        """Return whether a job that is not in the bucket was cancelled or deleted: the bucket may have lost it."""
         if await self._ledger.find(request.job) is not None:
             return False
         return await self._withdrawals.is_withdrawn(request)
 
     @asynccontextmanager
     async def _slot(self, run: Run) -> AsyncIterator[bool]:
-        """Whether the job may begin: a heavy one is Pending until there is a slot, and needs none once it has ended."""
+        """Wait for a slot, and yield whether the job may start. A heavy job is Pending meanwhile."""
         request, slots = run.request, self._slots.get(run.request.spec.kind)
         if slots is None:
             yield True
@@ -179,7 +179,7 @@ class Jobs:
             yield has_slot
 
     async def _begin(self, request: Request, lapsed: JobDocument | None) -> Recorded:
-        """Claim the job, if it is free. Raises TransientError if no job can start now; the job is Pending."""
+        """Claim the job, if it is free. Raises TransientError if no job can start now; the job is then Pending."""
         shortage = self._shortage()
         if shortage is None:
             return await self._ledger.record(
@@ -187,7 +187,7 @@ class Jobs:
             )
         problem = Problem(code=DISK_FULL, message=shortage)
         recorded = await self._ledger.record(
-            request.job, lambda known, now: life.held_up(known, request, self._runner, problem, now)
+            request.job, lambda known, now: life.postponed(known, request, self._runner, problem, now)
         )
         if isinstance(recorded, Stored) and recorded.document.status.phase is JobPhase.PENDING:
             raise TransientError(shortage, code=DISK_FULL)
@@ -197,7 +197,7 @@ class Jobs:
         return job.status.phase is JobPhase.RUNNING and job.status.runner == self._runner
 
     async def _ended(self, request: Request, recorded: Recorded) -> JobDocument | None:
-        """The job where there is nothing to do; None where it has to be looked at again."""
+        """The job if it needs no run; None if its document must be read again."""
         if isinstance(recorded, Buried):
             await self._ledger.deletions.finish(recorded.key, recorded.tombstone)
             is_late = life.has_newer_request(recorded.tombstone, request)
@@ -206,6 +206,6 @@ class Jobs:
             return None
         return recorded.document
 
-    async def _until_released(self, recorded: Recorded) -> JobDocument | None:
+    async def _wait_until_released(self, recorded: Recorded) -> JobDocument | None:
         """Wait while another jobrunner runs the job; see `Claims.wait_for_release`."""
         return await self._claims.wait_for_release(recorded) if isinstance(recorded, Stored) else None

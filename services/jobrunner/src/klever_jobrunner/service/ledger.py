@@ -1,4 +1,4 @@
-"""Where jobs are recorded and announced."""
+"""Records jobs in their documents, and publishes their events."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from kleverproto.subjects import escape
 
 Recorded = Stored[JobDocument] | Buried[JobDocument] | None
 Step = Callable[[Known, datetime], JobDocument | Tomb | None]
-"""What is stored, and the present, to what should be stored; None leaves everything as it is."""
+"""A transition from the stored entry and the present time to the new entry, or None if nothing changes."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Documents and events of jobs."""
+    """The documents and events of jobs."""
 
     documents: Documents[JobDocument]
     publisher: EventPublisher
@@ -35,20 +35,20 @@ class Ledger:
         return Deletions(self.documents, self._announce_deletion, self.clock)
 
     async def find(self, name: str) -> Recorded:
-        """The job now, or its tombstone. Raises TransientError."""
+        """The present document or tombstone of a job. Raises TransientError."""
         return await self.documents.find(escape(name))
 
     async def record(self, name: str, step: Step) -> Recorded:
-        """Take one step in the life of a job; what is stored afterwards. Raises TransientError."""
+        """Apply a transition to a job, and return the stored entry. Raises TransientError."""
         now = self.clock()
         return await self.deletions.change(escape(name), lambda known: step(known, now))
 
     async def publish(self, cause: Intent, data: WireModel) -> None:
-        """Publish an event that follows from the cause. Raises TransientError."""
-        await self.publisher.publish(self.events.following(cause.event_id, cause.correlation_id, data))
+        """Publish an event with this cause. Raises TransientError."""
+        await self.publisher.publish(self.events.caused_by_ids(cause.event_id, cause.correlation_id, data))
 
     async def publish_outcome(self, cause: Intent, job: JobDocument) -> None:
-        """Publish how a job has ended; each cause gets an event of its own. Raises TransientError."""
+        """Publish the outcome of a job, in a separate event for each cause. Raises TransientError."""
         status = job.status
         match status.phase:
             case JobPhase.SUCCEEDED if status.result is not None:
@@ -60,7 +60,7 @@ class Ledger:
                 await self.publish(cause, JobCancelled(id=job.id, spec=job.spec))
 
     async def _announce_deletion(self, _key: str, tombstone: Tomb) -> None:
-        """Nothing can be said of a job whose spec is not known."""
+        """Publish the deletion, unless the spec of the job is not known."""
         if tombstone.document and tombstone.intent:
             job = tombstone.document
             await self.publish(tombstone.intent, JobDeleted(id=job.id, spec=job.spec))

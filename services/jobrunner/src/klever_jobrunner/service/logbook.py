@@ -1,4 +1,4 @@
-"""What the tools of a job say, as events, while it runs."""
+"""Publishes the output of a running job as events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,17 +17,17 @@ from kleverproto.jobs import JobDocument, JobLogged
 log = structlog.get_logger(__name__)
 
 BATCH = 200
-"""Lines of one event at most."""
+"""Limit of lines in one event."""
 LINE = 2000
-"""Characters of a line at most: 200 of these fit into one message of NATS."""
+"""Limit of characters in a line: 200 such lines fit into one NATS message."""
 
 
 class Logbook:
     """Publishes the lines of jobs.
 
     Args:
-        publisher: stores events.
-        events: makes them.
+        publisher: publishes events.
+        events: creates events.
     """
 
     def __init__(self, publisher: EventPublisher, events: EventSource) -> None:
@@ -36,7 +36,7 @@ class Logbook:
 
     @asynccontextmanager
     async def opened(self, cause: Intent, job: JobDocument) -> AsyncIterator[OnLine]:
-        """A place for lines; all are published when the block ends."""
+        """Yield a function that takes lines; all lines are published when the block ends."""
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         writer = asyncio.create_task(self._write(cause, job, lines))
         try:
@@ -46,19 +46,21 @@ class Logbook:
             await writer
 
     async def _write(self, cause: Intent, job: JobDocument, lines: asyncio.Queue[str | None]) -> None:
-        number, opening = 0, uuid4().hex  # an attempt counts from 0 again, and its lines are no repeats
+        number, opening = 0, uuid4().hex  # each attempt numbers its lines from 0, so its events need a unique prefix
         while batch := await _next(lines):
             data = JobLogged(id=job.id, lines=tuple(line[:LINE] for line in batch))
-            event = self._events.following(cause.event_id, cause.correlation_id, data, opening, str(number))
+            event = self._events.caused_by_ids(cause.event_id, cause.correlation_id, data, opening, str(number))
             number += 1
             try:
                 await self._publisher.publish(event)
-            except TransientError as error:  # a job does not fail because nobody could listen
-                log.warning("lines of a job are lost", job=job.id, lines=len(batch), error=str(error))
+            except TransientError as error:  # a job does not fail because its lines cannot be published
+                log.warning(
+                    "lines of a job not published, dropping them", job=job.id, lines=len(batch), error=str(error)
+                )
 
 
 async def _next(lines: asyncio.Queue[str | None]) -> list[str]:
-    """The lines that are there, at least one; none at the end."""
+    """All available lines, at least one; empty at the end."""
     batch: list[str] = []
     line = await lines.get()
     while line is not None:

@@ -1,4 +1,4 @@
-"""Follows the bucket of jobs, so that a jobrunner knows what the others are doing."""
+"""Watches the bucket of jobs for the state of other jobrunners."""
 
 import asyncio
 import time
@@ -13,24 +13,24 @@ from kleverproto.jobs import JobDocument, JobKind, JobPhase
 from kleverproto.subjects import escape
 
 Listener = Callable[[str, Known], None]
-"""Is given the key of a job that was written, and what was written."""
+"""Called with the key of a job that was written, and the new entry."""
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """A job that has not ended, as it was last written."""
+    """The last written state of a job that has not ended."""
 
     document: JobDocument
     revision: int
     since: float
-    """Monotonic seconds of this process at which the revision was first seen."""
+    """Monotonic seconds of this process at which the revision was first read."""
 
 
 class JobMonitor:
-    """Jobs that have not ended, and for how long nobody has written them.
+    """Jobs that have not ended, and the time since each was last written.
 
-    Ages are measured by this process alone, and only while it can read the bucket: no clocks are compared, and the time
-    during which NATS was away counts for nobody.
+    This process measures ages by its own clock, and only while it can read the bucket: no clocks are compared, and the
+    time while NATS is not available does not count.
 
     Args:
         documents: the bucket.
@@ -45,7 +45,7 @@ class JobMonitor:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     async def run(self) -> None:
-        """The background loop."""
+        """Run the background loop."""
         async for change in self._documents.changes():
             if isinstance(change, Snapshot):
                 self._restart(change)
@@ -53,31 +53,31 @@ class JobMonitor:
                 self._note(change.key, change.document or change.deletion, change.revision)
 
     def listen(self, listener: Listener) -> None:
-        """Call the listener after each write of a job from now on; twice where the write was this process's own."""
+        """Call the listener after each write of a job; twice for a write of this process."""
         self._listeners.append(listener)
 
     def observe(self, recorded: Stored[JobDocument] | Buried[JobDocument]) -> None:
-        """Note what this process has read or written itself, without waiting for the bucket to report it."""
+        """Add an entry that this process has read or written, before the watch delivers it."""
         known = recorded.document if isinstance(recorded, Stored) else recorded.tombstone
         self._note(recorded.key, known, recorded.revision)
 
     def unfinished(self) -> Iterator[Sighting]:
-        """The jobs that have not ended, those first that were written longest ago."""
+        """The jobs that have not ended, ordered by the time of the last write, oldest first."""
         return iter(sorted(self._unfinished.values(), key=lambda sighting: sighting.revision))
 
     def age(self, job: Stored[JobDocument]) -> float:
-        """For how many seconds a job is known to have been as it is now."""
+        """The seconds for which a job is known to be unchanged."""
         sighting = self._unfinished.get(job.key)
         if sighting is None or sighting.revision != job.revision:
             return 0.0
         return self._clock() - sighting.since
 
     def age_of(self, sighting: Sighting) -> float:
-        """For how many seconds nobody has written a job."""
+        """The seconds since a job was written."""
         return self._clock() - sighting.since
 
     def running(self, kind: JobKind, *, except_by: str) -> Counter[str]:
-        """How many jobs of a kind other jobrunners are running, by project."""
+        """The number of jobs of a kind that other jobrunners run, by project."""
         jobs = (sighting.document for sighting in self._unfinished.values())
         return Counter(
             job.spec.ref.project
@@ -86,7 +86,7 @@ class JobMonitor:
         )
 
     async def wait_for_write(self, job: str, *, within: float) -> None:
-        """Return when the job is written, or after so many seconds."""
+        """Return when the job is written, or after this number of seconds."""
         key, written = escape(job), asyncio.Event()
         self._waiting[key].add(written)
         try:
@@ -99,7 +99,7 @@ class JobMonitor:
                 del self._waiting[key]
 
     def _restart(self, snapshot: Snapshot[JobDocument]) -> None:
-        """Writes may have been missed: whoever runs a job gets the whole time again to renew its claim."""
+        """Reset the ages after a gap in the watch, since renewals of claims may have been missed."""
         self._unfinished = {key: replace(each, since=self._clock()) for key, each in self._unfinished.items()}
         present = {stored.key for stored in snapshot.documents}
         for key in self._unfinished.keys() - present:

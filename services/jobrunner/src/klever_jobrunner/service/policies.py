@@ -1,4 +1,4 @@
-"""What a project wants done with each model that was pushed into it."""
+"""Requests the conversions that a project's policy defines for pushed models."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from kleverproto.subjects import escape
 
 @dataclass(frozen=True)
 class Policies:
-    """Asks for the conversions that the policy of a project wants."""
+    """Requests the conversions that the policy of a project defines."""
 
     models: Documents[ModelDocument]
     projects: Documents[ProjectDocument]
@@ -26,7 +26,7 @@ class Policies:
     events: EventSource
 
     async def updated(self, event: Event[ModelUpdated]) -> None:
-        """A model was parsed: ask for what its project wants; asking twice is one job. Raises TransientError."""
+        """Request the conversions of a parsed model; a repeated request is the same job. Raises TransientError."""
         if event.data.extraction is not ExtractionPhase.SUCCEEDED:
             return
         project = await self.projects.get(escape(event.data.ref.project))
@@ -39,10 +39,10 @@ class Policies:
 
 
 def wanted(model: ModelDocument, project: ProjectDocument) -> list[JobSpec]:
-    """The conversions of a model that a project's policy wants.
+    """The conversions of a model that a project's policy defines.
 
-    None of what was pushed before the policy wanted them, of what a conversion has made, of what is blocked, or of what
-    cannot be converted.
+    Empty for models that were pushed before the policy was set, results of conversions, blocked models, and formats
+    that cannot be converted.
     """
     policy, spec, scan = project.spec.policy, model.spec, model.status.scan
     blocked = (

@@ -18,7 +18,7 @@ class Run:
     """One request, from its arrival until its job has ended.
 
     Args:
-        request: what is requested.
+        request: the request.
         is_adopted: the request was delivered to another jobrunner, which waits for the job to end.
     """
 
@@ -26,14 +26,14 @@ class Run:
         self.request = request
         self.is_adopted = is_adopted
         self.has_begun = False
-        """Whether this process has claimed the job."""
+        """True once this process has claimed the job."""
         self.is_stopped = False
         self.turn: Turn | None = None
         """Set while the job waits for a slot."""
         self._task: asyncio.Task[JobDocument | None] | None = None
 
-    async def carry_out(self, attempt: Coroutine[Any, Any, JobDocument | None]) -> JobDocument | None:
-        """Wait for the job; None where the run was stopped. Where the caller is cancelled, the attempt is too."""
+    async def execute(self, attempt: Coroutine[Any, Any, JobDocument | None]) -> JobDocument | None:
+        """Run the attempt and return the job; None if the run was stopped. A cancelled caller cancels the attempt."""
         self._task = asyncio.create_task(attempt)
         try:
             return await self._task
@@ -43,8 +43,8 @@ class Run:
                 raise
             return None
 
-    def give_way(self) -> None:
-        """Another jobrunner has begun the job: end the run, or let it wait for the outcome without a slot."""
+    def on_started_elsewhere(self) -> None:
+        """Stop the run because another jobrunner has started the job, or let it wait for the outcome without a slot."""
         if self.is_adopted:
             self.stop()
         elif self.turn is not None and not self.turn.done():
@@ -58,7 +58,7 @@ class Run:
 
 
 class Runs:
-    """The runs of this process. They are stopped by what the documents say, whoever has written it.
+    """The runs of this process. Writes of the documents, by any process, stop them.
 
     Args:
         runner: the name of this jobrunner.
@@ -70,7 +70,7 @@ class Runs:
 
     @contextmanager
     def registered(self, run: Run) -> Iterator[None]:
-        """Let the run be found for the length of the block."""
+        """Register the run while the block runs."""
         key = escape(run.request.job)
         runs = self._runs.setdefault(key, set())
         runs.add(run)
@@ -82,20 +82,20 @@ class Runs:
                 self._runs.pop(key, None)
 
     def has(self, job: str) -> bool:
-        """Whether this process is handling a request for a job."""
+        """Return whether this process is handling a request for a job."""
         return escape(job) in self._runs
 
     def on_write(self, key: str, known: Known) -> None:
-        """Stop what a write has made pointless.
+        """Stop runs that a write has made obsolete.
 
-        Those are the runs of a job that was cancelled or deleted, but not the ones that were requested after that.
-        Where another jobrunner was quicker to begin the job, none waits for a slot any more.
+        These are the runs of a job that was cancelled or deleted, except those that were requested later. If another
+        jobrunner has started the job, its runs here no longer wait for a slot.
         """
         for run in tuple(self._runs.get(key, ())):
             if _is_withdrawn(known, run.request):
                 run.stop()
             elif not run.has_begun and self._is_run_elsewhere(known):
-                run.give_way()
+                run.on_started_elsewhere()
 
     def _is_run_elsewhere(self, known: Known) -> bool:
         if not isinstance(known, JobDocument) or known.status.phase.is_final:

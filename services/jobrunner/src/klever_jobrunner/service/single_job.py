@@ -1,4 +1,4 @@
-"""Use case of the command: one attempt at one job, without documents and events."""
+"""The use case of the command: one attempt at one job, without documents and events."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,14 +16,14 @@ from .attempts import problem_of
 async def run_single_job(
     request: RunRequest, operations: Mapping[JobKind, Operation], scratch: Path, on_line: OnLine, now: datetime
 ) -> tuple[ExitCode, RunOutcome]:
-    """Run a job to its end; never raises, but for cancellation.
+    """Run a job to its end; raises only CancelledError.
 
     Args:
-        request: which job.
-        operations: what is done for jobs of each kind.
+        request: the request for the job.
+        operations: run the jobs of each kind.
         scratch: an empty directory.
-        on_line: takes each line of the job's log.
-        now: the present.
+        on_line: called with each line of the job's log.
+        now: the present time.
     """
     spec = request.spec
     job = JobDocument(id=job_id(spec), spec=spec, status=JobStatus(), created_at=now, updated_at=now)
@@ -31,7 +31,7 @@ async def run_single_job(
         return ExitCode.DONE, RunOutcome(result=await _run(job, operations, scratch, on_line))
     except JobError as error:
         return ExitCode.FAILED, RunOutcome(result=error.result, problem=error.problem)
-    except Exception as error:  # noqa: BLE001 - the exit code and the outcome say what it was
+    except Exception as error:  # noqa: BLE001 - the exit code and the outcome report the error
         problem = problem_of(error)
         code = ExitCode.INTERNAL if problem.code == INTERNAL else ExitCode.TEMPORARY
         return code, RunOutcome(problem=problem)

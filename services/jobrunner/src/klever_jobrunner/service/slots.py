@@ -1,4 +1,4 @@
-"""A few slots for heavy jobs, shared fairly between projects."""
+"""Slots for heavy jobs, shared fairly between projects."""
 
 import asyncio
 from collections import Counter, OrderedDict, deque
@@ -6,24 +6,26 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 Turn = asyncio.Future[bool]
-"""Waits for a slot; the result says whether there is one."""
+"""A future that waits for a slot; the result is False if the slot is no longer needed."""
 Usage = Callable[[], Mapping[str, int]]
-"""How many jobs each project has running on other jobrunners."""
+"""Returns the number of jobs of each project that run on other jobrunners."""
 
 
-def _none() -> Mapping[str, int]:
+def _no_usage() -> Mapping[str, int]:
     return {}
 
 
 class FairSlots:
-    """Slots of this jobrunner. A free one goes to the project with the fewest jobs running anywhere; equals take turns.
+    """The slots of this jobrunner.
+
+    A free slot goes to the project with the fewest running jobs on all jobrunners; equal projects take turns.
 
     Args:
-        size: how many there are.
-        elsewhere: what runs on other jobrunners.
+        size: the number of slots.
+        elsewhere: returns the usage of other jobrunners.
     """
 
-    def __init__(self, size: int, elsewhere: Usage = _none) -> None:
+    def __init__(self, size: int, elsewhere: Usage = _no_usage) -> None:
         self._free = size
         self._elsewhere = elsewhere
         self._held: Counter[str] = Counter()
@@ -31,14 +33,14 @@ class FairSlots:
 
     @asynccontextmanager
     async def slot(self, project: str, turn: Turn | None = None) -> AsyncIterator[bool]:
-        """Hold a slot for the length of the block.
+        """Hold a slot while the block runs.
 
         Args:
-            project: whose job it is for.
+            project: the project of the job.
             turn: a future that the caller may set to False, to enter the block without a slot.
 
         Yields:
-            Whether there is a slot.
+            True if a slot is held.
         """
         has_slot = await self._take(project, turn or asyncio.get_running_loop().create_future())
         try:
@@ -53,7 +55,7 @@ class FairSlots:
         try:
             has_slot = await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.result():  # it was given a slot at the same moment
+            if turn.done() and not turn.cancelled() and turn.result():  # a slot was assigned at the same moment
                 self._release(project)
             else:
                 self._withdraw(project, turn)
@@ -64,7 +66,7 @@ class FairSlots:
 
     def _withdraw(self, project: str, turn: Turn) -> None:
         turns = self._waiting.get(project, deque())
-        with suppress(ValueError):  # it was skipped already
+        with suppress(ValueError):  # already removed
             turns.remove(turn)
         if not turns:
             self._waiting.pop(project, None)
@@ -82,8 +84,8 @@ class FairSlots:
             turns = self._waiting.pop(project)
             turn = turns.popleft()
             if turns:
-                self._waiting[project] = turns  # behind the others
-            if not turn.done():  # else it was withdrawn a moment ago
+                self._waiting[project] = turns  # moved behind the others
+            if not turn.done():  # otherwise it was withdrawn meanwhile
                 self._free -= 1
                 self._held[project] += 1
                 turn.set_result(True)

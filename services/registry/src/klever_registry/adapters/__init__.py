@@ -1,1 +1,1 @@
-"""Where blobs and manifests are kept."""
+"""Implementations of the ports: the local disk, external registries, memory."""

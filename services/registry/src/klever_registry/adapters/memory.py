@@ -1,4 +1,4 @@
-"""Blobs, uploads and manifests in this process: for tests and for trying things out."""
+"""In-memory blobs, uploads and manifests, for tests."""
 
 import asyncio
 import hashlib
@@ -7,12 +7,15 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
 
 from klever_registry.domain.index import RepositoryIndex
 from klever_registry.domain.manifests import Manifest
 from klever_registry.domain.names import algorithm
 from klever_registry.errors import BlobUnknownError, ChunkOutOfOrderError, DigestInvalidError, UploadUnknownError
-from kleverproto.projects import ProjectDocument
+from kleverproto.documents import Document
+
+DocT = TypeVar("DocT", bound=Document[Any, Any])
 
 
 class InMemoryBlobs:
@@ -89,7 +92,7 @@ class InMemoryUploads:
         data = b"".join([chunk async for chunk in chunks])
         content = self._content(repository, upload)
         if begin != len(content):
-            raise ChunkOutOfOrderError(f"the next chunk begins at {len(content)}, not {begin}", offset=len(content))
+            raise ChunkOutOfOrderError(f"the next chunk starts at {len(content)}, not at {begin}", offset=len(content))
         content.extend(data)
         self._touched[repository, upload] = datetime.now(UTC)
         return len(content)
@@ -109,7 +112,7 @@ class InMemoryUploads:
         content = bytes(self._content(repository, upload))
         await self.cancel(repository, upload)
         if f"{algorithm(digest)}:{hashlib.new(algorithm(digest), content).hexdigest()}" != digest:
-            raise DigestInvalidError(f"the bytes that came are not {digest}")
+            raise DigestInvalidError(f"the received bytes do not have the digest {digest}")
         await self._blobs.put(repository, digest, content)
 
     async def cancel(self, repository: str, upload: str) -> None:
@@ -182,16 +185,24 @@ class InMemoryManifests:
         return sorted(self._indexes)
 
 
-class InMemoryPolicyCopies:
-    """See `PolicyCopies`."""
+class InMemoryCopies(Generic[DocT]):
+    """See `Copies`."""
 
     def __init__(self) -> None:
-        self._copies: dict[str, ProjectDocument] = {}
+        self._copies: dict[str, DocT] = {}
 
-    async def keep(self, key: str, document: ProjectDocument) -> None:
-        """See `PolicyCopies`."""
+    async def keep(self, key: str, document: DocT) -> None:
+        """See `Copies`."""
         self._copies[key] = document
 
-    async def all(self) -> dict[str, ProjectDocument]:
-        """See `PolicyCopies`."""
+    async def get(self, key: str) -> DocT | None:
+        """See `Copies`."""
+        return self._copies.get(key)
+
+    async def remove(self, key: str) -> None:
+        """See `Copies`."""
+        self._copies.pop(key, None)
+
+    async def all(self) -> dict[str, DocT]:
+        """See `Copies`."""
         return dict(self._copies)

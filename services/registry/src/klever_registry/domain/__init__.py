@@ -1,1 +1,1 @@
-"""What the registry decides, without I/O: names, ranges, manifests, the index of a repository, the catalogue."""
+"""Decisions without I/O: names, ranges, manifests, the index of a repository, the catalogue."""

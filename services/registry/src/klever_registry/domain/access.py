@@ -1,4 +1,4 @@
-"""Who may do what with a repository."""
+"""Authentication and authorization of requests."""
 
 import base64
 import binascii
@@ -10,34 +10,34 @@ READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True)
-class Asker:
-    """Who asks, as a request says it."""
+class Requester:
+    """Credentials and source of a request."""
 
     header: str
-    """The Authorization header; empty where there is none."""
+    """The Authorization header; empty if it is absent."""
     source: str
-    """Whom failed logins are counted to."""
+    """The source for which failed logins are counted."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Who asks, as far as reading goes; without an account anybody."""
+    """The rights to read of an account, or of anonymous users if it is None."""
 
     accounts: Accounts
     account: Account | None
 
     def may_pull(self, project: str) -> bool:
-        """Whether they have the right in a project."""
+        """Return whether models of a project may be pulled."""
         return may(self.accounts, self.account, project, Right.PULL)
 
 
 def parse_basic(header: str) -> tuple[str, str] | None:
-    """User name and password of an Authorization header (RFC 7617).
+    """Parse user name and password of an Authorization header (RFC 7617).
 
-    None where there are none, or both are empty: that is how skopeo and others ask as nobody in particular.
+    Returns None if the header is absent or both are empty: skopeo and other clients send that for anonymous requests.
 
     Raises:
-        ValueError: the header is of another scheme, or cannot be read.
+        ValueError: the header has another scheme, or cannot be parsed.
     """
     if not header:
         return None
@@ -52,17 +52,17 @@ def parse_basic(header: str) -> tuple[str, str] | None:
 
 
 def project_of(repository: str) -> str:
-    """The project is the first part of a repository's name."""
+    """Return the project of a repository: the first part of its name."""
     return repository.partition("/")[0]
 
 
-def wanted_right(method: str) -> Right:
-    """What a request on a repository needs. The state of an upload requires the right to push, but reveals nothing."""
+def required_right(method: str) -> Right:
+    """Return the right that a request on a repository requires. Reading is pulling, every other method is pushing."""
     return Right.PULL if method in READING else Right.PUSH
 
 
 def may(accounts: Accounts, account: Account | None, project: str, right: Right) -> bool:
-    """Whether an account, or anybody (None), has the right in a project; `*` asks for every project."""
+    """Return whether an account (None: anonymous users) has the right in a project, or in every project for `*`."""
     if right is Right.PULL and ({project, ANY_PROJECT} & set(accounts.anonymous_pull)):
         return True
     granted = {account.projects.get(project), account.projects.get(ANY_PROJECT)} if account else set()

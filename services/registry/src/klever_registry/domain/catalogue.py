@@ -1,4 +1,4 @@
-"""What the catalogue should say after a push, a job or a deletion. Pure."""
+"""New states of the catalogue after a push, a job or a deletion. Pure functions."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Unpack
 
 from kleverproto.codes import UNSUPPORTED_FORMAT
 from kleverproto.conversions import unverified_warnings
-from kleverproto.documents import Intent, Problem, is_late
+from kleverproto.documents import Intent, Problem, Tombstone, is_late
 from kleverproto.models import ExtractionPhase, HistoryEntry, HistoryEntryChanges, ModelDocument, ModelSpec, ModelStatus
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
@@ -15,21 +15,21 @@ from kleverproto.signatures import Signature
 from ormb.agreement import contradictions
 
 HISTORY_LIMIT = 100
-"""Digests of a tag that are remembered; a document must stay far below the size of a NATS message."""
+"""Number of digests in the history of a tag. A document must stay far below the maximum size of a NATS message."""
 
 
 @dataclass(frozen=True)
 class AttachedSignature:
-    """A signature and the referrer that holds it."""
+    """A signature and its referrer."""
 
     signature: Signature
     digest: str | None
-    """None where the registry lets us read only."""
+    """Digest of the referrer; None if the registry is read-only for the platform."""
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """How parsing a model ended."""
+    """The result of parsing a model."""
 
     job_id: str
     attached: AttachedSignature | None = None
@@ -38,7 +38,7 @@ class Extraction:
 
     @property
     def phase(self) -> ExtractionPhase:
-        """The phase that it leaves the model in."""
+        """The resulting phase of the model."""
         if self.problem is None:
             return ExtractionPhase.SUCCEEDED
         unsupported = self.problem.code == UNSUPPORTED_FORMAT
@@ -48,13 +48,13 @@ class Extraction:
 def pushed(
     present: ModelDocument | None, spec: ModelSpec, *, now: datetime, known: AttachedSignature | None
 ) -> ModelDocument | None:
-    """The document after a tag was pushed; None where nothing changes.
+    """Return the document after a push of a tag; None if nothing changes.
 
     Args:
-        present: the document now.
-        spec: what the tag names.
+        present: the present document.
+        spec: the manifest that the tag names.
         now: the time of the push.
-        known: the signature of these bytes, where they were parsed before.
+        known: the signature of these bytes, if they were parsed before.
     """
     if present is not None and present.spec.digest == spec.digest:
         return None if present.spec == spec else present.replace(spec=spec, updated_at=now)
@@ -78,22 +78,56 @@ def pushed(
     )
 
 
-def announced(present: ModelDocument | None, generation: int) -> ModelDocument | None:
-    """The document once ModelPushed of a generation is in the stream; None where nothing changes."""
-    if present is None or present.status.announced_generation >= generation:
+def announced(
+    known: ModelDocument | Tombstone[ModelDocument] | None, generation: int, position: int | None
+) -> ModelDocument | None:
+    """Return the document after ModelPushed of a generation was published; None if nothing changes."""
+    if not isinstance(known, ModelDocument) or known.status.announced_generation >= generation:
         return None
-    return present.replace(status=present.status.replace(announced_generation=generation))
+    status = known.status.replace(announced_generation=generation)
+    is_present = known.generation == generation
+    return known.replace(status=status.replace(announced_sequence=position) if is_present else status)
 
 
 def needs_announcing(document: ModelDocument) -> bool:
-    """Whether ModelPushed of the present generation may be missing in the stream."""
+    """Return whether ModelPushed of the present generation may be missing in the stream."""
     return document.status.announced_generation < document.generation
+
+
+def copied(document: ModelDocument) -> ModelDocument:
+    """Return the copy of a document.
+
+    It lacks what is not true of other streams, since the bucket may be lost together with them: that ModelPushed is in
+    the stream, and after which outcomes others are late.
+    """
+    return document.replace(status=document.status.replace(announced_generation=0, extracted_by=None, scanned_by=None))
+
+
+def restored(
+    known: ModelDocument | Tombstone[ModelDocument] | None, copy: ModelDocument | None, *, is_older: bool
+) -> ModelDocument | None:
+    """Return the document of a copy; None if the bucket has lost nothing of it.
+
+    Args:
+        known: what is stored.
+        copy: the copy.
+        is_older: whether the bucket was restored from a backup.
+    """
+    if copy is None or known is None or not is_older:
+        return copy if known is None else None
+    if isinstance(known, Tombstone):
+        return copy if known.deleted_at < copy.created_at else None
+    return copy if _age(known) < _age(copy) else None
+
+
+def _age(document: ModelDocument) -> tuple[datetime, int, datetime]:
+    return document.created_at, document.generation, document.updated_at
 
 
 def extracted(
     present: ModelDocument | None, digest: str, extraction: Extraction, outcome: Intent, *, now: datetime
 ) -> ModelDocument | None:
-    """The document after a job on a digest ended; None where it is about other bytes, or a later outcome is known."""
+    """Return the document after an extraction; None if it is for another digest, or a later outcome is known."""
     if present is None or present.spec.digest != digest:
         return None
     status = present.status
@@ -115,7 +149,7 @@ def extracted(
 def scanned(
     present: ModelDocument | None, digest: str, scan: Scan, outcome: Intent, *, now: datetime
 ) -> ModelDocument | None:
-    """The document after a scan of a digest; None where it is about other bytes, or a later outcome is known."""
+    """Return the document after a scan; None if it is for another digest, or a later outcome is known."""
     if present is None or present.spec.digest != digest:
         return None
     return _with_status(present, _with_scan(present.status, scan, outcome), now)
@@ -130,7 +164,7 @@ def _warnings(spec: ModelSpec, attached: AttachedSignature | None) -> tuple[str,
 
 
 def _with_scan(status: ModelStatus, scan: Scan | None, outcome: Intent) -> ModelStatus:
-    """The verdict stays with the digest, which may be served when the tag names another."""
+    """Set the scan, also in the history: the digest may be served after the tag names another one."""
     if scan is None or is_late(status.scanned_by, outcome):
         return status
     history = _history_with(status, verdict=scan.verdict, untrusted=scan.untrusted)
@@ -138,7 +172,7 @@ def _with_scan(status: ModelStatus, scan: Scan | None, outcome: Intent) -> Model
 
 
 def _history_with(status: ModelStatus, **changes: Unpack[HistoryEntryChanges]) -> tuple[HistoryEntry, ...]:
-    """What is known of the present digest stays with it."""
+    """Return the history with changes to the entry of the present digest."""
     last = [entry.replace(**changes) for entry in status.history[-1:]]
     return (*status.history[:-1], *last)
 
@@ -146,8 +180,8 @@ def _history_with(status: ModelStatus, **changes: Unpack[HistoryEntryChanges]) -
 def _with_status(present: ModelDocument, status: ModelStatus, now: datetime) -> ModelDocument | None:
     if status == present.status:
         return None
-    says_the_same = _unmarked(status) == _unmarked(present.status)
-    return present.replace(status=status, updated_at=present.updated_at if says_the_same else now)
+    is_same = _unmarked(status) == _unmarked(present.status)
+    return present.replace(status=status, updated_at=present.updated_at if is_same else now)
 
 
 def _unmarked(status: ModelStatus) -> ModelStatus:
@@ -156,18 +190,18 @@ def _unmarked(status: ModelStatus) -> ModelStatus:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A registry against the catalogue."""
+    """The result of comparing a registry with the catalogue."""
 
     differing: frozenset[ModelRef]
-    """Versions that must be looked at: a tag differs from its document, was deleted, or was not announced."""
+    """Versions to process: the tag differs from its document, was deleted, or was not announced."""
     lost: frozenset[ModelRef]
-    """Versions of the registry that it does not have, though nobody deleted them: left alone, and an alarm."""
+    """Versions that the registry has lost without a deletion. They are kept in the catalogue, and raise an alarm."""
     known: int
-    """How many versions of the registry the catalogue has."""
+    """Number of versions of the registry in the catalogue."""
 
     @property
     def is_grave(self) -> bool:
-        """Whether more is lost than is there."""
+        """True if more than half of the versions are lost."""
         return len(self.lost) * 2 > self.known
 
 
@@ -177,22 +211,22 @@ def compare(
     """Compare the embedded registry with the catalogue.
 
     Args:
-        tags: every tag of the registry, with its digest.
-        deleted: the tags that were deleted there.
-        documents: the whole catalogue; what other registries hold is left alone.
-        registry: the registry's own address; documents from before it moved here are its own by their tag.
+        tags: digests of all tags of the registry.
+        deleted: tags that were deleted in the registry.
+        documents: the whole catalogue. Versions in other registries are ignored.
+        registry: the present address of the registry. Documents with an earlier address are matched by their tags.
     """
     ours = {d.spec.ref: d for d in documents if d.spec.registry == registry or d.spec.ref in tags}
     missing = ours.keys() - tags.keys()
-    gone = {ref for ref in missing if ref in deleted}
+    removed = {ref for ref in missing if ref in deleted}
     changed = {ref for ref, digest in tags.items() if not _is_settled(ours.get(ref), digest, registry)}
-    return Comparison(frozenset(changed | gone), frozenset(missing - gone), len(ours))
+    return Comparison(frozenset(changed | removed), frozenset(missing - removed), len(ours))
 
 
 def compare_elsewhere(tags: Mapping[ModelRef, str], documents: Iterable[ModelDocument], registry: str) -> Comparison:
-    """As `compare`, for a registry that is not the platform's own: what it lists proves no deletion.
+    """Like `compare`, for an external registry: a tag that is missing in its listing is not proof of a deletion.
 
-    It has no claim to a version that another registry holds already.
+    Versions that the catalogue has from another registry are ignored.
     """
     held = {document.spec.ref: document for document in documents}
     ours = {ref: document for ref, document in held.items() if document.spec.registry == registry}

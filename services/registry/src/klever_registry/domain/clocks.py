@@ -1,4 +1,4 @@
-"""Time that clock steps do not change."""
+"""A clock without steps."""
 
 import time
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from datetime import datetime, timedelta
 
 
 class SteadyClock:
-    """The time of day when the process started, and what has passed since.
+    """The time at the start of the process plus the time since then.
 
-    Ages are judged by it. When the system's clock is set forward by a day, nothing is a day older; files that are
-    written afterwards seem to come from the future, and are kept for a day longer.
+    It measures ages. If the system's clock is set forward by a day, nothing becomes a day older: files that are written
+    afterwards seem to come from the future, and are kept for a day longer.
 
     Args:
-        wall: gives the time of day, once.
-        monotonic: gives seconds from an unknown start.
+        wall: returns the time of day; called once.
+        monotonic: returns monotonic seconds.
     """
 
     def __init__(self, wall: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._start, self._began, self._monotonic = wall(), monotonic(), monotonic
 
     def __call__(self) -> datetime:
-        """The present."""
+        """Return the current time."""
         return self._start + timedelta(seconds=self._monotonic() - self._began)

@@ -1,4 +1,4 @@
-"""Which blobs nothing needs any more. Pure."""
+"""Selection of unused blobs for garbage collection. Pure functions."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -7,18 +7,18 @@ from .index import RepositoryIndex
 from .manifests import Manifest
 
 
-def needed(index: RepositoryIndex, manifests: Iterable[Manifest]) -> frozenset[str]:
-    """Digests that a repository must keep: its manifests and all that they name, tagged or not."""
+def referenced_digests(index: RepositoryIndex, manifests: Iterable[Manifest]) -> frozenset[str]:
+    """Return the digests that a repository must keep: all manifests, tagged or not, and their blobs."""
     parts = (digest for manifest in manifests for digest in (*manifest.blobs, *manifest.foreign))
     return frozenset((*index.manifests, *parts))
 
 
-def unneeded(used: Mapping[str, datetime], keep: frozenset[str], *, before: datetime) -> list[str]:
-    """Digests that may go, sorted: no manifest names them, and no client has used them lately.
+def unused_digests(used: Mapping[str, datetime], keep: frozenset[str], *, before: datetime) -> list[str]:
+    """Return the digests to remove, sorted: no manifest names them, and no client has used them recently.
 
     Args:
-        used: every blob of the repository with its last use.
-        keep: what its manifests need.
-        before: a push that is under way has used its blobs after this.
+        used: time of the last use of every blob of the repository.
+        keep: digests that its manifests need.
+        before: time that the last use must precede. A push in progress has used its blobs later.
     """
     return sorted(digest for digest, last in used.items() if digest not in keep and last < before)

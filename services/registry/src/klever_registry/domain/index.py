@@ -1,4 +1,4 @@
-"""The manifests and tags of one repository, as the index.json of an OCI image layout holds them."""
+"""Manifests and tags of one repository, stored as the index.json of an OCI image layout."""
 
 import json
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from .manifests import Manifest
 from .media_types import DELETED_TAGS, OCI_INDEX, REF_NAME, SUBJECT
 
 DELETED_LIMIT = 1000
-"""Deleted tags that a repository remembers; the oldest are forgotten first."""
+"""Number of deleted tags that a repository records. The oldest are removed first."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the index keeps of a manifest."""
+    """Entry of a manifest in the index."""
 
     media_type: str
     size: int
@@ -23,21 +23,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class RepositoryIndex:
-    """Immutable: every change gives a new one."""
+    """The index of a repository. It is immutable: every change returns a new one."""
 
     manifests: dict[str, Entry] = field(default_factory=dict)
-    """By digest, oldest first."""
+    """Entries by digest, oldest first."""
     tags: dict[str, str] = field(default_factory=dict)
-    """Tag to digest."""
+    """Digests by tag."""
     deleted: tuple[str, ...] = ()
-    """Tags that were deleted and not pushed since, oldest first: the proof that nobody lost them."""
+    """Tags that were deleted and not pushed since, oldest first. They prove that these tags were not lost."""
 
     def resolve(self, reference: str) -> str | None:
-        """The digest that a tag or digest names here."""
+        """Return the digest of a tag or digest, or None if the repository does not have it."""
         return reference if reference in self.manifests else self.tags.get(reference)
 
     def with_manifest(self, manifest: Manifest, tag: str | None) -> "RepositoryIndex":
-        """A manifest is there, and perhaps a tag names it."""
+        """Add a manifest, and set a tag if one is given."""
         entry = Entry(manifest.media_type, len(manifest.content), manifest.subject)
         manifests = {**self.manifests, manifest.digest: entry}
         if tag is None:
@@ -46,41 +46,42 @@ class RepositoryIndex:
         return RepositoryIndex(manifests, {**self.tags, tag: manifest.digest}, deleted)
 
     def without_tag(self, tag: str) -> "RepositoryIndex":
-        """A tag is gone; its manifest stays."""
+        """Remove a tag. Its manifest stays."""
         return self._without({tag} & set(self.tags))
 
     def without_manifest(self, digest: str) -> "RepositoryIndex":
-        """A manifest is gone, with its tags."""
+        """Remove a manifest and its tags."""
         manifests = {known: entry for known, entry in self.manifests.items() if known != digest}
         return replace(self._without(set(self.tags_of(digest))), manifests=manifests)
 
     def without_version(self, tag: str) -> "RepositoryIndex":
-        """A tag is gone, and its manifest with what refers to it, unless another tag or an image index may name it."""
+        """Remove a tag, and its manifest with its referrers unless another tag or an image index may name it."""
         digest, rest = self.tags.get(tag), self.without_tag(tag)
         has_image_index = any(entry.media_type == OCI_INDEX for entry in self.manifests.values())
         if digest is None or digest in rest.tags.values() or has_image_index:
             return rest
-        gone, left = {digest}, [digest]
-        while left:
-            left = [each for each in rest.referrers(left.pop()) if each not in rest.tags.values()] + left
-            gone.update(left)
-        return replace(rest, manifests={known: entry for known, entry in rest.manifests.items() if known not in gone})
+        removed, pending = {digest}, [digest]
+        while pending:
+            pending = [each for each in rest.referrers(pending.pop()) if each not in rest.tags.values()] + pending
+            removed.update(pending)
+        kept = {known: entry for known, entry in rest.manifests.items() if known not in removed}
+        return replace(rest, manifests=kept)
 
     def _without(self, tags: set[str]) -> "RepositoryIndex":
-        left = {tag: digest for tag, digest in self.tags.items() if tag not in tags}
-        return replace(self, tags=left, deleted=(*self.deleted, *sorted(tags))[-DELETED_LIMIT:])
+        remaining = {tag: digest for tag, digest in self.tags.items() if tag not in tags}
+        return replace(self, tags=remaining, deleted=(*self.deleted, *sorted(tags))[-DELETED_LIMIT:])
 
     def tags_of(self, digest: str) -> list[str]:
-        """The tags that name a manifest, sorted."""
+        """Return the tags that name a manifest, sorted."""
         return sorted(tag for tag, named in self.tags.items() if named == digest)
 
     def referrers(self, subject: str) -> list[str]:
-        """Digests of the manifests that refer to another, oldest first."""
+        """Return the digests of the manifests that refer to this one, oldest first."""
         return [digest for digest, entry in self.manifests.items() if entry.subject == subject]
 
 
 def dump(index: RepositoryIndex) -> bytes:
-    """The index.json: one descriptor per tag, and one for each manifest without a tag."""
+    """Return the content of index.json: one descriptor per tag, and one for each manifest without a tag."""
     tags: dict[str, list[str | None]] = {digest: [] for digest in index.manifests}
     for tag in sorted(index.tags):
         tags[index.tags[tag]].append(tag)
@@ -94,7 +95,7 @@ def dump(index: RepositoryIndex) -> bytes:
 
 
 def load(content: bytes) -> RepositoryIndex:
-    """Read an index.json. Raises ValueError, KeyError, TypeError, AttributeError where it is none."""
+    """Parse an index.json. Raises ValueError, KeyError, TypeError or AttributeError if it is invalid."""
     manifests: dict[str, Entry] = {}
     tags: dict[str, str] = {}
     document = json.loads(content)

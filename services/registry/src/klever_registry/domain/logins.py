@@ -1,4 +1,4 @@
-"""How often a password may be guessed: counted by account and source, and by source alone. Pure."""
+"""Limits on guessing passwords: failed logins are counted by account and source, and by source. No I/O."""
 
 import ipaddress
 from collections import OrderedDict
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 FREE_OF_ACCOUNT, FREE_OF_SOURCE = 5, 20
-"""Failures in a row without a pause: of one account from one source, and of all accounts from one."""
+"""Consecutive failures without a pause: of one account from one source, and of all accounts from one source."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 FORGOTTEN_SECONDS = 900.0
-"""After so long without another failure the earlier ones do not count."""
-REMEMBERED = 20_000
+"""Time without a failure after which earlier failures are forgotten."""
+MAX_ENTRIES = 20_000
 IPV6_SITE = 64
-"""Bits of an IPv6 address that one customer is given: the rest is theirs to choose."""
+"""Length of the IPv6 prefix that one customer gets. Its addresses count as one source."""
 
 Key = tuple[str, str]
 ALL = ""
-"""Stands for every account; no account has this name."""
+"""Key for all accounts. No account has this name."""
 
 
 @dataclass
@@ -26,10 +26,10 @@ class _Failures:
 
 
 class LoginLimits:
-    """Remembers failed logins. The pause after one doubles with each, up to a minute.
+    """Records failed logins. The pause doubles with each failure, up to a minute.
 
     Args:
-        now: seconds of a clock that never goes back.
+        now: monotonic seconds.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -37,31 +37,31 @@ class LoginLimits:
         self._failures: OrderedDict[Key, _Failures] = OrderedDict()
 
     def pause_of_account(self, source: str, name: str) -> float:
-        """Seconds for which this account's passwords are not looked at from this source; 0 where they are."""
+        """Return the seconds for which passwords of this account from this source are not checked; 0 if they are."""
         return self._pause((source, name), FREE_OF_ACCOUNT)
 
     def pause_of_source(self, source: str) -> float:
-        """The same for every account."""
+        """Return the seconds for which passwords of all accounts from this source are not checked."""
         return self._pause((source, ALL), FREE_OF_SOURCE)
 
-    def failed(self, source: str, name: str) -> None:
-        """A wrong name or password was given."""
+    def record_failure(self, source: str, name: str) -> None:
+        """Record a wrong name or password."""
         self._count((source, name))
         self._count((source, ALL))
 
-    def withheld(self, source: str, name: str) -> None:
-        """A password was given that nobody looks at now."""
+    def record_withheld(self, source: str, name: str) -> None:
+        """Record a password that was not checked because of a pause."""
         self._count((source, name))
 
-    def succeeded(self, source: str, name: str) -> None:
-        """The right one was given. What was tried with other accounts still counts."""
+    def record_success(self, source: str, name: str) -> None:
+        """Record a successful login. Failures with other accounts still count."""
         self._failures.pop((source, name), None)
 
     def _count(self, key: Key) -> None:
         known = self._known(key)
         self._failures[key] = _Failures(known.count + 1 if known else 1, self._now())
         self._failures.move_to_end(key)
-        if len(self._failures) > REMEMBERED:
+        if len(self._failures) > MAX_ENTRIES:
             self._failures.popitem(last=False)
 
     def _known(self, key: Key) -> _Failures | None:
@@ -77,7 +77,7 @@ class LoginLimits:
 
 
 def source_of(address: str | None) -> str:
-    """Whom failures from an address are counted to."""
+    """Return the source for which failures from an address are counted."""
     try:
         parsed = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Manifests as they come in: what they are, what they need, what they refer to. OCI image-spec 1.1, Docker v2.2."""
+"""Parsing of pushed manifests: types, blobs and references. OCI image-spec 1.1, Docker v2.2."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from .media_types import IMAGES, INDEXES
 
 @dataclass(frozen=True, kw_only=True)
 class Descriptor:
-    """What a manifest is, without its content."""
+    """An OCI descriptor of a manifest or blob."""
 
     media_type: str
     digest: str
@@ -22,7 +22,7 @@ class Descriptor:
     annotations: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The OCI descriptor."""
+        """Return the descriptor as JSON values."""
         document: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
         if self.artifact_type:
             document["artifactType"] = self.artifact_type
@@ -33,7 +33,7 @@ class Descriptor:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A manifest that has been checked."""
+    """A valid manifest."""
 
     content: bytes
     digest: str
@@ -42,16 +42,16 @@ class Manifest:
     subject: str | None = None
     """Digest of the manifest that this one refers to."""
     blobs: tuple[str, ...] = ()
-    """Digests of the config and of the layers that must be in the repository."""
+    """Digests of the config and of the layers. All of them must be in the repository."""
     foreign: tuple[str, ...] = ()
-    """Digests of the layers that may be elsewhere (those with `urls`)."""
+    """Digests of layers with `urls`, which may be stored elsewhere."""
     children: tuple[str, ...] = ()
     """Digests of the manifests that an index lists."""
     annotations: dict[str, str] = field(default_factory=dict)
 
     @property
     def descriptor(self) -> Descriptor:
-        """How a referrers list shows it."""
+        """The descriptor for a list of referrers."""
         return Descriptor(
             media_type=self.media_type,
             digest=self.digest,
@@ -62,15 +62,15 @@ class Manifest:
 
 
 def parse_manifest(content: bytes, digest: str, media_type: str | None = None) -> Manifest:
-    """Read and check a manifest.
+    """Parse and validate a manifest.
 
     Args:
-        content: its bytes.
-        digest: their digest.
-        media_type: the Content-Type it came with, if any.
+        content: the bytes.
+        digest: the digest of the bytes.
+        media_type: the Content-Type of the request, if any.
 
     Raises:
-        ManifestInvalidError: not JSON, not a type that is accepted, or parts of it are missing or wrong.
+        ManifestInvalidError: the manifest is not JSON, has an unsupported type, or has missing or invalid parts.
     """
     document = _object(content)
     kind = _media_type(document, media_type)
@@ -84,7 +84,7 @@ def _object(content: bytes) -> dict[str, Any]:
     try:
         document = load_json(content)
     except ValueError as error:
-        raise ManifestInvalidError(f"the manifest is not JSON that can be read: {error}") from error
+        raise ManifestInvalidError(f"the manifest is not valid JSON: {error}") from error
     if not isinstance(document, dict) or document.get("schemaVersion") != 2:  # noqa: PLR2004 - the only version
         raise ManifestInvalidError("a manifest is a JSON object with schemaVersion 2")
     return document
@@ -95,11 +95,11 @@ def _media_type(document: dict[str, Any], declared: str | None) -> str:
     kind = (declared or inside or "").partition(";")[0].strip()
     if kind not in IMAGES | INDEXES:
         raise ManifestInvalidError(
-            f"this registry does not take manifests of type {kind or 'unknown'!r}: send an OCI or Docker manifest or "
+            f"this registry does not accept manifests of type {kind or 'unknown'!r}: send an OCI or Docker manifest or "
             "index, with its media type as Content-Type"
         )
     if inside is not None and inside != kind:
-        raise ManifestInvalidError(f"the Content-Type says {kind}, the manifest's mediaType says {inside}")
+        raise ManifestInvalidError(f"the Content-Type is {kind}, but the manifest's mediaType is {inside}")
     return str(kind)
 
 
@@ -122,7 +122,7 @@ def _read(document: dict[str, Any], *, content: bytes, digest: str, media_type: 
 
 
 def _layers(document: dict[str, Any], *, foreign: bool) -> Iterator[str]:
-    """Layers with `urls` are kept elsewhere (Docker's foreign layers)."""
+    """Yield the digests of the layers. Layers with `urls` are foreign: stored elsewhere."""
     return (_digest(layer) for layer in document["layers"] if bool(layer.get("urls")) is foreign)
 
 

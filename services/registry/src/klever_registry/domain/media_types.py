@@ -1,4 +1,4 @@
-"""Media types and annotations that the registry itself needs, spelt once (OCI image-spec 1.1)."""
+"""Media types and annotations of the registry (OCI image-spec 1.1)."""
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -12,11 +12,11 @@ EMPTY_CONTENT = b"{}"
 OCTET_STREAM = "application/octet-stream"
 
 SIGNATURE = "application/vnd.klever.signature.v1+json"
-"""Both the artifactType of the referrer that holds a model's signature and the type of its only layer."""
+"""The artifactType of the referrer with a model's signature, and the type of its only layer."""
 
 REF_NAME = "org.opencontainers.image.ref.name"
 SUBJECT = "dev.klever.registry.subject"
-"""Annotation in index.json: what the manifest refers to, so that referrers are found without reading them all."""
+"""Annotation of a descriptor in index.json: the subject of the manifest, for listing referrers without manifests."""
 DELETED_TAGS = "dev.klever.registry.deleted-tags"
-"""Annotation of index.json itself, a JSON list: the tags that were deleted and not pushed since. Only they are gone on
-purpose; a tag that is missing otherwise was lost."""
+"""Annotation of index.json, a JSON list: the tags that were deleted and not pushed since. Any other missing tag was
+lost."""

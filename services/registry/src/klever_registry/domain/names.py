@@ -14,10 +14,10 @@ _REFERRERS_TAG = re.compile(r"^sha(256|512)-[0-9a-f]{64,}")
 
 
 def repository_name(text: str) -> str:
-    """Check a repository's name and give it a project: `iris` is `library/iris`, as on Docker Hub.
+    """Validate the name of a repository and add the default project: `iris` becomes `library/iris`, as on Docker Hub.
 
     Raises:
-        NameInvalidError: the name breaks the rules of the distribution specification.
+        NameInvalidError: the name is invalid by the distribution specification.
     """
     if len(text) > LONGEST_NAME or not _REPOSITORY.fullmatch(text):
         raise NameInvalidError(
@@ -28,10 +28,10 @@ def repository_name(text: str) -> str:
 
 
 def digest(text: str) -> str:
-    """Check a digest.
+    """Validate a digest.
 
     Raises:
-        DigestInvalidError: it is not sha256 or sha512 in lower-case hexadecimal.
+        DigestInvalidError: the text is not sha256 or sha512 in lower-case hexadecimal.
     """
     if not is_digest(text):
         raise DigestInvalidError(
@@ -42,11 +42,11 @@ def digest(text: str) -> str:
 
 
 def is_tag(reference: str) -> bool:
-    """Whether a manifest's reference is a tag; otherwise it is a digest.
+    """Return whether a manifest's reference is a tag. Otherwise it is a digest.
 
     Raises:
-        DigestInvalidError: it looks like a digest and is none.
-        ManifestInvalidError: it is neither.
+        DigestInvalidError: the reference has a colon but is not a digest.
+        ManifestInvalidError: the reference is not a tag.
     """
     if ":" in reference:
         digest(reference)
@@ -56,29 +56,29 @@ def is_tag(reference: str) -> bool:
 
 
 def tag(text: str) -> str:
-    """Check a tag.
+    """Validate a tag.
 
     Raises:
-        ManifestInvalidError: it is none.
+        ManifestInvalidError: the text is not a tag.
     """
     if not _TAG.fullmatch(text):
         raise ManifestInvalidError(
-            f"{text!r} is not a tag: use up to 128 letters, digits and . _ -, beginning with none of . and -",
+            f"{text!r} is not a tag: use up to 128 letters, digits and . _ -, with neither . nor - in front",
             detail={"tag": text},
         )
     return text
 
 
 def names_referrers(checked: str) -> bool:
-    """Whether a tag lists or holds what refers to a manifest (distribution-spec 1.1, cosign), and so names no model."""
+    """Return whether a tag is for referrers of a manifest (distribution-spec 1.1, cosign), so not for a model."""
     return _REFERRERS_TAG.match(checked) is not None
 
 
 def algorithm(checked: str) -> str:
-    """The hash function of a digest."""
+    """Return the hash algorithm of a digest."""
     return checked.partition(":")[0]
 
 
 def hexadecimal(checked: str) -> str:
-    """The digest without its algorithm."""
+    """Return a digest without its algorithm."""
     return checked.partition(":")[2]

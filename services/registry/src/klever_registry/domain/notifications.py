@@ -1,7 +1,7 @@
-"""Notifications of pushes and deletions from other registries. Pure.
+"""Parsing of notifications of pushes and deletions from other registries. Pure functions.
 
-Harbor's webhooks in both payload formats, and CNCF distribution's notifications: 2.x and 3.x differ only in the media
-type of the envelope.
+Supports Harbor's webhooks in both payload formats, and the notifications of CNCF distribution 2.x and 3.x, which
+differ only in the media type of the envelope.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ PayloadT = TypeVar("PayloadT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Pushed:
-    """A tag of a registry was set."""
+    """A tag was pushed to a registry."""
 
     host: str
     repository: str
@@ -38,7 +38,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Deleted:
-    """A tag, or a manifest with all of its tags, is gone from a registry."""
+    """A tag, or a manifest with all its tags, was deleted from a registry."""
 
     host: str
     repository: str
@@ -97,15 +97,15 @@ class _HarborCloudEvent(BaseModel):
 
 
 def parse_distribution(payload: bytes) -> tuple[Notice, ...]:
-    """Read an envelope of CNCF distribution; pulls, mounts, blobs and untagged manifests are left out.
+    """Parse an envelope of CNCF distribution. Pulls, mounts, blobs and untagged manifests are ignored.
 
     Raises:
-        NotificationInvalidError: it is none.
+        NotificationInvalidError: the payload is not such an envelope.
     """
     envelope = _validated(_Distribution, payload)
     if envelope is None:
         raise NotificationInvalidError(
-            "this is no notification of CNCF distribution: a JSON object with the list `events` is expected"
+            "the payload is not a notification of CNCF distribution, which is a JSON object with the list `events`"
         )
     return _distinct(
         notice
@@ -117,15 +117,15 @@ def parse_distribution(payload: bytes) -> tuple[Notice, ...]:
 
 
 def parse_harbor(payload: bytes) -> tuple[Notice, ...]:
-    """Read a webhook of Harbor, in the default format or as a CloudEvent; pulls, scans and quotas are left out.
+    """Parse a webhook of Harbor, in the default format or as a CloudEvent. Pulls, scans and quotas are ignored.
 
     Raises:
-        NotificationInvalidError: it is none.
+        NotificationInvalidError: the payload is not such a webhook.
     """
     hook = _validated(_HarborCloudEvent, payload) or _validated(_HarborDefault, payload)
     if hook is None:
         raise NotificationInvalidError(
-            "this is no webhook of Harbor: choose the payload format Default or CloudEvents in its webhook policy"
+            "the payload is not a webhook of Harbor: select the format Default or CloudEvents in its webhook policy"
         )
     data = hook.data if isinstance(hook, _HarborCloudEvent) else hook.event_data
     if data.repository is None:
@@ -139,7 +139,7 @@ def parse_harbor(payload: bytes) -> tuple[Notice, ...]:
 
 
 def _notices(action: str, host: str, repository: str, tag: str, digest: str) -> Iterator[Notice]:
-    """Harbor gives the digest as tag where there is no tag."""
+    """Yield the notice of one resource, if it is relevant. Harbor sends the digest as tag if there is no tag."""
     name = None if not tag or is_digest(tag) else tag
     if not host or (name and names_referrers(name)):
         return
@@ -150,7 +150,7 @@ def _notices(action: str, host: str, repository: str, tag: str, digest: str) -> 
 
 
 def _distribution_host(event: _DistributionEvent) -> str:
-    """The URL holds the host that the registry is known by, where its configuration says so; deletions have no URL."""
+    """Return the host of the registry: that of the URL if it is configured. Deletions have no URL."""
     return urlsplit(event.target.url).netloc or event.request.host
 
 

@@ -1,4 +1,4 @@
-"""Pages of lists of tags and repositories (distribution-spec, listing tags)."""
+"""Pagination of lists of tags and repositories (distribution-spec, listing tags)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 from klever_registry.errors import PageInvalidError
 
 LONGEST_NUMBER = 18
-"""Digits of the largest number that is read."""
+"""Maximum number of digits in a page size."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a sorted list."""
+    """A page of a sorted list."""
 
     items: tuple[str, ...]
     next_query: str | None
@@ -20,18 +20,18 @@ class Page:
 
 
 def parse_limit(text: str | None) -> int | None:
-    """Read `n`. Raises PageInvalidError."""
+    """Parse the query parameter `n`. Raises PageInvalidError."""
     if text is None:
         return None
     if not text.isdecimal() or len(text) > LONGEST_NUMBER:
         raise PageInvalidError(
-            f"n is the number of entries wanted, not {text[:LONGEST_NUMBER]!r}", detail={"n": text[:LONGEST_NUMBER]}
+            f"n must be a number of entries, not {text[:LONGEST_NUMBER]!r}", detail={"n": text[:LONGEST_NUMBER]}
         )
     return int(text)
 
 
 def page(items: Sequence[str], *, limit: int | None, last: str | None) -> Page:
-    """The items after `last`, at most `limit` of them. `items` are sorted."""
+    """Return at most `limit` of the sorted items after `last`."""
     rest = [item for item in items if last is None or item > last]
     if limit is None or limit >= len(rest):
         return Page(tuple(rest), None)

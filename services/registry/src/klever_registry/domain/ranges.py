@@ -1,4 +1,4 @@
-"""Byte ranges: of chunks that come (distribution-spec Content-Range) and of blobs that go (RFC 9110 Range)."""
+"""Byte ranges of uploaded chunks (distribution-spec, Content-Range) and of downloaded blobs (RFC 9110, Range)."""
 
 import re
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 @dataclass(frozen=True)
 class Chunk:
-    """Where a chunk of an upload belongs."""
+    """The position of a chunk in an upload."""
 
     start: int
-    """Offset of its first byte."""
+    """Offset of the first byte."""
     size: int
     """Bytes."""
 
 
 def parse_chunk(content_range: str | None, content_length: int | None) -> Chunk | None:
-    """Read the Content-Range of a chunk, `<first>-<last>`; None where the client did not say.
+    """Parse the Content-Range of a chunk, `<first>-<last>`; None if the header is absent.
 
     Raises:
-        UploadInvalidError: not of this form.
-        SizeInvalidError: Content-Length says otherwise.
+        UploadInvalidError: the header is invalid.
+        SizeInvalidError: the header contradicts Content-Length.
     """
     if content_range is None:
         return None
@@ -33,22 +33,24 @@ def parse_chunk(content_range: str | None, content_length: int | None) -> Chunk 
         raise UploadInvalidError(f"Content-Range {content_range!r} is not <first byte>-<last byte>")
     chunk = Chunk(int(match[1]), int(match[2]) - int(match[1]) + 1)
     if content_length is not None and content_length != chunk.size:
-        raise SizeInvalidError(f"Content-Range {content_range} is {chunk.size} bytes, Content-Length {content_length}")
+        raise SizeInvalidError(
+            f"Content-Range {content_range} is {chunk.size} bytes, but Content-Length is {content_length}"
+        )
     return chunk
 
 
 def upload_range(offset: int) -> str:
-    """The Range header of an upload that holds so many bytes."""
+    """Return the Range header of an upload with this many bytes."""
     return f"0-{max(offset - 1, 0)}"
 
 
 def parse_range(header: str | None, size: int) -> range | None:
-    """Which bytes of a blob to send; None means all of it.
+    """Return the range of bytes of a blob to send; None for the whole blob.
 
-    One range only: several, or another unit, are answered with the whole, as RFC 9110 allows.
+    Supports a single range of bytes. For several ranges, or another unit, the whole blob is sent, as RFC 9110 allows.
 
     Raises:
-        RangeNotSatisfiableError: the range begins after the end.
+        RangeNotSatisfiableError: the range starts after the end of the blob.
     """
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or not (match[1] or match[2]):

@@ -1,4 +1,4 @@
-"""A model's signature as an OCI referrer. The same signature gives the same bytes, and so the same digest."""
+"""Signatures as OCI referrers of models. Equal signatures have equal bytes, and therefore equal digests."""
 
 import json
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from .manifests import Descriptor
 from .media_types import EMPTY, EMPTY_CONTENT, OCI_MANIFEST, SIGNATURE
 
 LONGEST = 16 * 1024 * 1024
-"""Bytes of a signature; what is larger was not written by us."""
+"""Maximum size of a signature in bytes. Klever does not write larger ones."""
 
 
 @dataclass(frozen=True)
 class SignatureArtifact:
-    """What is stored to attach a signature."""
+    """The manifest and the blobs of an attached signature."""
 
     manifest: bytes
     blobs: dict[str, bytes]
-    """Digest to content."""
+    """Contents by digest."""
 
 
 def build(signature: Signature, subject: Descriptor) -> SignatureArtifact:
-    """The referrer of a model: an empty config, and the signature as the only layer (image-spec, artifacts)."""
+    """Build the referrer of a model: an empty config, and the signature as the only layer (image-spec, artifacts)."""
     content = canonical(signature.model_dump(mode="json", exclude_defaults=True))
     config, layer = _descriptor(EMPTY, EMPTY_CONTENT), _descriptor(SIGNATURE, content)
     bare = Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size)
@@ -39,7 +39,7 @@ def build(signature: Signature, subject: Descriptor) -> SignatureArtifact:
 
 
 def digest_of(content: bytes) -> str:
-    """The sha256 digest of bytes, as OCI writes it."""
+    """Return the sha256 digest of bytes in OCI format."""
     return f"sha256:{sha256(content).hexdigest()}"
 
 
@@ -48,5 +48,5 @@ def _descriptor(media_type: str, content: bytes) -> Descriptor:
 
 
 def canonical(value: object) -> bytes:
-    """JSON whose bytes depend on the value alone."""
+    """Return canonical JSON: equal values have equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

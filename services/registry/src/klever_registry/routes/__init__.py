@@ -14,7 +14,7 @@ __all__ = ["add_catalogue", "add_routes", "add_webhooks", "guard", "plain_bodies
 
 
 def add_routes(app: web.Application, distribution: Distribution, *, max_manifest_bytes: int) -> None:
-    """Mount the API. Paths with a fixed part after the name come before the general ones."""
+    """Add all routes. Paths with a fixed part after the name must precede the general ones."""
     app.on_response_prepare.append(base.add_version)
     app.router.add_get("/v2/", base.ping)
     app.router.add_get("/v2", base.ping)

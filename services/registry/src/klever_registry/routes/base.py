@@ -1,4 +1,4 @@
-"""What all parts of the API share: the version, errors as the specification wants them, names from paths."""
+"""Shared parts of the routes: the version header, errors of the specification, names in paths."""
 
 import structlog
 from aiohttp import web
@@ -21,24 +21,24 @@ CONTENT_DIGEST = "Docker-Content-Digest"
 
 
 async def ping(_request: web.Request) -> web.Response:
-    """GET /v2/: the registry speaks this API."""
+    """Handle GET /v2/, with which clients check the support of the API."""
     return web.json_response({})
 
 
 async def unknown(request: web.Request) -> web.Response:
-    """Everything that the API does not have."""
-    raise UnsupportedError(f"there is no {request.method} {request.path}")
+    """Reject requests for unknown paths."""
+    raise UnsupportedError(f"the API has no {request.method} {request.path}")
 
 
 async def add_version(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Signal: older clients look for this header on every answer."""
+    """Add the version header when a response is prepared: older clients require it."""
     if request.path.startswith(PREFIX):
         response.headers.setdefault(*VERSION)
 
 
 @web.middleware
 async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn our errors into the answer that the distribution specification wants."""
+    """Convert errors to responses of the distribution specification."""
     try:
         return await handler(request)
     except DistributionError as error:
@@ -52,32 +52,32 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
 
 @web.middleware
 async def plain_bodies(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what is compressed for the transfer: a blob's digest is of its bytes, and few bytes can unpack to many."""
+    """Reject bodies with a Content-Encoding: digests are of plain bytes, and few bytes could unpack to many."""
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in {"", "identity"}:
         raise UnsupportedEncodingError(
-            f"this registry takes bodies as they are, not with Content-Encoding {coding[:40]}: send them without",
+            f"this registry does not support Content-Encoding {coding[:40]}: send the body without it",
             headers={"Accept-Encoding": "identity"},
         )
     return await handler(request)
 
 
 def refusal(status: int, message: str) -> web.Response:
-    """The answer to a request that no handler sees."""
+    """Return the response to a request that is rejected before it reaches a handler."""
     problem = {"code": UnsupportedError.oci_code, "message": message}
     return web.json_response({"errors": [problem]}, status=status)
 
 
 def repository(request: web.Request) -> str:
-    """The repository in the path. Raises NameInvalidError."""
+    """Return the repository in the path. Raises NameInvalidError."""
     return names.repository_name(request.match_info["name"])
 
 
 def digest(request: web.Request) -> str:
-    """The digest in the path. Raises DigestInvalidError."""
+    """Return the digest in the path. Raises DigestInvalidError."""
     return names.digest(request.match_info["digest"])
 
 
 def blob_location(request: web.Request, blob: str) -> str:
-    """Where a blob can be read, under the name by which the client knows the repository."""
+    """Return the path of a blob, with the repository's name as the client has written it."""
     return f"{PREFIX}/{request.match_info['name']}/blobs/{blob}"

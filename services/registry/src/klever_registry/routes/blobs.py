@@ -12,15 +12,15 @@ from .base import CONTENT_DIGEST, digest, repository
 
 
 def add_routes(app: web.Application, distribution: Distribution) -> None:
-    """Mount them."""
+    """Add the routes of blobs."""
 
     async def read(request: web.Request) -> web.StreamResponse:
         size = await distribution.blobs.size(repository(request), digest(request))
-        wanted = parse_range(request.headers.get("Range"), size)
-        response = _response(digest(request), wanted, size)
+        selected = parse_range(request.headers.get("Range"), size)
+        response = _response(digest(request), selected, size)
         await response.prepare(request)
         if request.method != "HEAD":
-            await _send(request, response, distribution, wanted or range(size))
+            await _send(request, response, distribution, selected or range(size))
         return response
 
     async def delete(request: web.Request) -> web.Response:
@@ -33,17 +33,19 @@ def add_routes(app: web.Application, distribution: Distribution) -> None:
     resource.add_route("DELETE", delete)
 
 
-def _response(name: str, wanted: range | None, size: int) -> web.StreamResponse:
+def _response(name: str, selected: range | None, size: int) -> web.StreamResponse:
     headers = {CONTENT_DIGEST: name, "Accept-Ranges": "bytes", "Content-Type": OCTET_STREAM}
-    if wanted is not None:
-        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{size}"
-    response = web.StreamResponse(status=200 if wanted is None else 206, headers=headers)
-    response.content_length = size if wanted is None else len(wanted)
+    if selected is not None:
+        headers["Content-Range"] = f"bytes {selected.start}-{selected.stop - 1}/{size}"
+    response = web.StreamResponse(status=200 if selected is None else 206, headers=headers)
+    response.content_length = size if selected is None else len(selected)
     return response
 
 
-async def _send(request: web.Request, response: web.StreamResponse, distribution: Distribution, wanted: range) -> None:
-    async with aclosing(distribution.blobs.read(repository(request), digest(request), wanted)) as pieces:
-        async for piece in pieces:  # a client that disconnects must not keep the file open until it is collected
+async def _send(
+    request: web.Request, response: web.StreamResponse, distribution: Distribution, selected: range
+) -> None:
+    async with aclosing(distribution.blobs.read(repository(request), digest(request), selected)) as pieces:
+        async for piece in pieces:  # `aclosing` closes the file as soon as a client disconnects
             await response.write(piece)
     await response.write_eof()

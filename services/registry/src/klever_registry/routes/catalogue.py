@@ -1,4 +1,4 @@
-"""POST /catalogue/rebuild: the catalogue from the registry alone."""
+"""POST /catalogue/rebuild: rebuilds the catalogue from the registry."""
 
 from aiohttp import web
 
@@ -7,7 +7,7 @@ from kleverkit.errors import TransientError
 
 
 def add_catalogue(app: web.Application, reconciler: Reconciler) -> None:
-    """Mount it."""
+    """Add the route."""
 
     async def rebuild(_request: web.Request) -> web.Response:
         try:

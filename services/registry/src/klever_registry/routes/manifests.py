@@ -11,7 +11,7 @@ from .base import CONTENT_DIGEST, PREFIX, repository
 
 
 def add_routes(app: web.Application, distribution: Distribution, *, max_manifest_bytes: int) -> None:
-    """Mount them."""
+    """Add the routes of manifests."""
 
     async def push(request: web.Request) -> web.Response:
         content = await _content(request, max_manifest_bytes)
@@ -45,7 +45,7 @@ async def _content(request: web.Request, limit: int) -> bytes:
     async for data in request.content.iter_any():
         content.extend(data)
         if len(content) > limit:
-            raise TooLargeError(f"a manifest may have {limit} bytes: put what is large into blobs")
+            raise TooLargeError(f"a manifest may have {limit} bytes: put large content into blobs")
     return bytes(content)
 
 

@@ -1,4 +1,4 @@
-"""GET /v2/<name>/referrers/<digest>, page by page."""
+"""GET /v2/<name>/referrers/<digest>, with pagination."""
 
 import json
 from typing import Any
@@ -15,14 +15,16 @@ from .base import digest, repository
 
 
 def add_routes(app: web.Application, distribution: Distribution) -> None:
-    """Mount it."""
+    """Add the route."""
 
     async def referrers(request: web.Request) -> web.Response:
-        wanted = request.query.get("artifactType")
+        artifact_type = request.query.get("artifactType")
         limit, last = parse_limit(request.query.get("n")), request.query.get("last")
-        page = await distribution.referrers.page(repository(request), digest(request), wanted, limit=limit, last=last)
-        filtered = {"OCI-Filters-Applied": "artifactType"} if wanted else {}
-        headers = {"Content-Type": OCI_INDEX, **filtered}  # the type is compared as it is, so without a charset
+        page = await distribution.referrers.page(
+            repository(request), digest(request), artifact_type, limit=limit, last=last
+        )
+        filtered = {"OCI-Filters-Applied": "artifactType"} if artifact_type else {}
+        headers = {"Content-Type": OCI_INDEX, **filtered}  # clients compare the type, so it must have no charset
         if page.last is not None:
             following = {key: value for key, value in request.query.items() if key != "last"} | {"last": page.last}
             headers["Link"] = f'<{request.path}?{urlencode(following)}>; rel="next"'

@@ -1,4 +1,4 @@
-"""GET /v2/_catalog, page by page, as CNCF distribution has it: the repositories that the client may pull from."""
+"""GET /v2/_catalog, with pagination, as in CNCF distribution: the repositories that the client may pull from."""
 
 from aiohttp import web
 
@@ -10,7 +10,7 @@ from .access import CATALOGUE, READER
 
 
 def add_routes(app: web.Application, distribution: Distribution) -> None:
-    """Mount it."""
+    """Add the route."""
 
     async def repositories(request: web.Request) -> web.Response:
         limit = parse_limit(request.query.get("n"))

@@ -1,4 +1,4 @@
-"""GET /v2/<name>/tags/list, page by page."""
+"""GET /v2/<name>/tags/list, with pagination."""
 
 from aiohttp import web
 
@@ -9,7 +9,7 @@ from .base import PREFIX, repository
 
 
 def add_routes(app: web.Application, distribution: Distribution) -> None:
-    """Mount it."""
+    """Add the route."""
 
     async def tags(request: web.Request) -> web.Response:
         limit = parse_limit(request.query.get("n"))

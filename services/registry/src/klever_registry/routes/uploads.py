@@ -1,4 +1,4 @@
-"""/v2/<name>/blobs/uploads/: blobs in, in one request or in chunks, or mounted from another repository."""
+"""/v2/<name>/blobs/uploads/: uploads of blobs, in one request or in chunks, and mounts."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from .base import CONTENT_DIGEST, PREFIX, blob_location, repository
 
 
 def add_routes(app: web.Application, distribution: Distribution) -> None:
-    """Mount them."""
+    """Add the routes of uploads."""
     uploads = Upload(distribution)
     start = app.router.add_resource("/v2/{name:.+}/blobs/uploads/")
     start.add_route("POST", uploads.begin)
@@ -35,7 +35,7 @@ class Upload:
         self._uploads = distribution.blobs.uploads
 
     async def begin(self, request: web.Request) -> web.Response:
-        """POST: start an upload; with `digest` the whole blob is in the body; with `mount` it is somewhere else."""
+        """POST: start an upload, store the whole body with `digest`, or mount a blob with `mount`."""
         if await self._mounted(request):
             return _created(request, request.query["mount"])
         if "digest" in request.query:
@@ -46,33 +46,33 @@ class Upload:
         return _progress(request, await self._blobs.begin_upload(repository(request)), 0, status=202)
 
     async def status(self, request: web.Request) -> web.Response:
-        """GET: how many bytes have come."""
+        """GET: return the number of received bytes."""
         upload = request.match_info["upload"]
         return _progress(request, upload, await self._uploads.offset(repository(request), upload), status=204)
 
     async def append(self, request: web.Request) -> web.Response:
-        """PATCH: the next chunk."""
+        """PATCH: append a chunk."""
         upload = request.match_info["upload"]
         with _located(request, upload):
             offset = await self._blobs.append(repository(request), upload, _chunk(request))
         return _progress(request, upload, offset, status=202)
 
     async def finish(self, request: web.Request) -> web.Response:
-        """PUT: the last chunk, which may be empty, and the digest of it all."""
+        """PUT: append the last chunk, which may be empty, and verify the digest."""
         if "digest" not in request.query:
-            raise DigestInvalidError("end the upload with ?digest=<digest of the blob>")
+            raise DigestInvalidError("the query has no digest: finish the upload with ?digest=<digest of the blob>")
         digest, upload = names.digest(request.query["digest"]), request.match_info["upload"]
         with _located(request, upload):
             await self._blobs.finish(repository(request), upload, digest, _chunk(request))
         return _created(request, digest)
 
     async def cancel(self, request: web.Request) -> web.Response:
-        """DELETE: give the upload up."""
+        """DELETE: cancel the upload."""
         await self._uploads.cancel(repository(request), request.match_info["upload"])
         return web.Response(status=204)
 
     async def _mounted(self, request: web.Request) -> bool:
-        """Whether the blob could be had from `from`; if not, the client is to upload it."""
+        """Mount the blob from `from` if possible. Otherwise the client must upload it."""
         mount, source = request.query.get("mount"), request.get(MOUNTED_FROM)
         if not mount or not source:
             return False
@@ -81,7 +81,7 @@ class Upload:
 
 @contextmanager
 def _located(request: web.Request, upload: str) -> Iterator[None]:
-    """A chunk out of order is answered with where the upload is."""
+    """Add the location and offset of the upload to the error for a chunk out of order."""
     try:
         yield
     except ChunkOutOfOrderError as error:
@@ -97,17 +97,17 @@ def _chunk(request: web.Request) -> Body:
 
 
 async def _counted(request: web.Request, size: int) -> AsyncIterator[bytes]:
-    """Raises SizeInvalidError at the end where fewer or more bytes came than were announced."""
-    came = 0
+    """Yield the body. Raises SizeInvalidError at the end if its size is not the announced one."""
+    received = 0
     async for data in _body(request):
-        came += len(data)
+        received += len(data)
         yield data
-    if came != size:
-        raise SizeInvalidError(f"Content-Range announces {size} bytes, {came} came")
+    if received != size:
+        raise SizeInvalidError(f"Content-Range announces {size} bytes, but {received} were received")
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    """What the network has, when it has it."""
+    """Yield the bytes of the body as they arrive."""
     async for data in request.content.iter_any():
         yield data
 

@@ -1,4 +1,4 @@
-"""POST /webhooks/…: receives notifications of pushes and deletions from other registries."""
+"""POST /webhooks/…: receives notifications of pushes and deletions from external registries."""
 
 import hmac
 from collections.abc import Callable
@@ -21,13 +21,13 @@ STATUS: dict[type[KleverError], int] = {
 
 
 def add_webhooks(app: web.Application, notifications: Notifications, secret: SecretStr | None) -> None:
-    """Mount them; without a secret they refuse everything."""
+    """Add the routes. Without a secret they reject all requests."""
 
     def receiver(parse: Callable[[bytes], tuple[Notice, ...]]) -> Handler:
         async def receive(request: web.Request) -> web.StreamResponse:
             try:
                 _check(request.headers.get(HEADER, ""), secret)
-                await notifications.take(parse(await request.read()))
+                await notifications.dispatch(parse(await request.read()))
             except (NotificationRefusedError, NotificationInvalidError, TransientError) as error:
                 return _problem(error)
             return web.Response(status=202)
@@ -38,22 +38,22 @@ def add_webhooks(app: web.Application, notifications: Notifications, secret: Sec
     app.router.add_post("/webhooks/distribution", receiver(parse_distribution))
 
 
-def _check(given: str, secret: SecretStr | None) -> None:
-    """The header is the secret, bare as Harbor sends it or as a Bearer token. Raises NotificationRefusedError."""
+def _check(header: str, secret: SecretStr | None) -> None:
+    """Check the secret in the header, bare (as Harbor sends it) or as Bearer token. Raises NotificationRefusedError."""
     if secret is None:
         raise NotificationRefusedError(
-            "this registry takes no notifications, since no secret is set: set KLEVER_REGISTRY_WEBHOOK_SECRET"
+            "this registry does not accept notifications without a secret: set KLEVER_REGISTRY_WEBHOOK_SECRET"
         )
-    wanted = secret.get_secret_value().encode()
-    if not hmac.compare_digest(given.removeprefix("Bearer ").encode(errors="surrogateescape"), wanted):
+    expected = secret.get_secret_value().encode()
+    if not hmac.compare_digest(header.removeprefix("Bearer ").encode(errors="surrogateescape"), expected):
         raise NotificationRefusedError(
-            "the secret is missing or wrong: let the registry send KLEVER_REGISTRY_WEBHOOK_SECRET as its "
+            "the secret is missing or wrong: configure the registry to send KLEVER_REGISTRY_WEBHOOK_SECRET as "
             "Authorization header"
         )
 
 
 def _problem(error: KleverError) -> web.Response:
-    """RFC 9457."""
+    """Return a response with problem details (RFC 9457)."""
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     problem = {
         "type": f"urn:klever:problem:{error.code}",

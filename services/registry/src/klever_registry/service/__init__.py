@@ -1,1 +1,1 @@
-"""What the registry does: serve artifacts, announce models, keep their signatures."""
+"""Use cases: serving artifacts, announcing models, storing their signatures."""

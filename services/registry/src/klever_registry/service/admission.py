@@ -1,4 +1,4 @@
-"""How much may be stored: limits of one blob, of a project's open uploads, and of what a project has in all."""
+"""Admission of uploads: limits on the size of a blob, on the open uploads of a project, and on its total size."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from klever_registry.errors import QuotaExceededError, TooLargeError, TooManyReq
 from klever_registry.ports import AccountSource, Space
 
 MEASURED_SECONDS, LEAST_SECONDS = 60.0, 1.0
-"""How old a measurement of a project may be, and how young where something is to be refused by it."""
+"""Maximum ages of a measurement: in general, and for a rejection."""
 UPLOADS_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken at most."""
+    """Limits on what is stored."""
 
     blob_bytes: int
     open_uploads: int
-    """Of a project."""
+    """Open uploads per project."""
     project_bytes: int | None = None
-    """Of each project that the accounts give no quota of its own; None is without limit."""
+    """Quota of each project that has none in the accounts; None for no limit."""
 
 
 @dataclass
@@ -30,15 +30,15 @@ class _Measured:
 
 
 class Admission:
-    """Counts bytes while they come, so that nothing is stored beyond a limit, however many send at a time.
+    """Counts bytes while they are received, so that concurrent uploads cannot exceed a limit.
 
-    What a project has is measured on the disk now and then, and what comes between is added to it.
+    The size of a project is measured on the disk periodically. Bytes that are received in between are added to it.
 
     Args:
-        limits: what is taken at most.
-        space: what projects have.
-        accounts: where quotas are; None in a registry that is open to everybody.
-        now: seconds of a clock that never goes back.
+        limits: the limits.
+        space: measures the sizes of projects.
+        accounts: the quotas of projects; None for a registry without authentication.
+        now: monotonic seconds.
     """
 
     def __init__(self, limits: Limits, space: Space, accounts: AccountSource | None, now: Callable[[], float]) -> None:
@@ -49,27 +49,27 @@ class Admission:
         self._measured: dict[str, _Measured] = {}
 
     async def begin(self, repository: str) -> None:
-        """Let an upload begin. Raises TooManyRequestsError."""
+        """Admit a new upload. Raises TooManyRequestsError."""
         project, most = project_of(repository), self._limits.open_uploads
         if await self._space.open_uploads(project) >= most:
             raise TooManyRequestsError(
-                f"the project {project} has {most} uploads open: end some, or wait until abandoned ones are removed",
+                f"the project {project} has {most} uploads open: finish some, or wait until abandoned ones are removed",
                 pause=UPLOADS_PAUSE_SECONDS,
             )
 
     async def bounded(
         self, repository: str, chunks: AsyncIterator[bytes], *, offset: int = 0, announced: int | None = None
     ) -> AsyncIterator[bytes]:
-        """The bytes of a blob while they come, after so many. Raises TooLargeError, QuotaExceededError."""
+        """Yield the chunks of a blob from an offset. Raises TooLargeError or QuotaExceededError at a limit."""
         self._require_size(offset + (announced or 0))
         async for chunk in chunks:
             offset += len(chunk)
             self._require_size(offset)
-            await self.take(repository, len(chunk))
+            await self.reserve(repository, len(chunk))
             yield chunk
 
-    async def take(self, repository: str, size: int) -> None:
-        """Let a project have so many bytes more. Raises QuotaExceededError."""
+    async def reserve(self, repository: str, size: int) -> None:
+        """Reserve further bytes of a project. Raises QuotaExceededError."""
         project = project_of(repository)
         quota = await self._quota(project)
         if quota is None:
@@ -78,7 +78,7 @@ class Admission:
             used = await self._used(project, LEAST_SECONDS)
             if used + size > quota:
                 raise QuotaExceededError(
-                    f"the project {project} may have {quota} bytes and has {used}: delete versions that nobody needs, "
+                    f"the project {project} may have {quota} bytes and has {used}: delete unused versions, "
                     "or ask the operator for a larger quota (`klever registry quota set`)",
                     detail={"quota": quota, "used": used},
                 )
@@ -87,8 +87,8 @@ class Admission:
     def _require_size(self, size: int) -> None:
         if size > self._limits.blob_bytes:
             raise TooLargeError(
-                f"a blob may have {self._limits.blob_bytes} bytes here: split the model, or ask the operator "
-                "(KLEVER_REGISTRY_MAX_BLOB_BYTES)"
+                f"a blob may have {self._limits.blob_bytes} bytes here: split the model, or ask the operator for a "
+                "higher limit (KLEVER_REGISTRY_MAX_BLOB_BYTES)"
             )
 
     async def _quota(self, project: str) -> int | None:

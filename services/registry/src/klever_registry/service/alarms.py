@@ -1,4 +1,4 @@
-"""What somebody should look at though the service works: in the log and as a metric, where grave in readiness too."""
+"""Alarms: problems that require an operator while the service works. They are logged and exposed as a metric."""
 
 from dataclasses import dataclass, field
 
@@ -10,30 +10,30 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Alarms:
-    """Raised and cleared by name.
+    """Raises and clears alarms by name.
 
     Attributes:
-        registry: of the service's metrics.
+        registry: the registry of the service's metrics.
     """
 
     registry: CollectorRegistry
     raised: dict[str, str] = field(default_factory=dict)
-    """Name to what is wrong and what to do."""
+    """Problems of raised alarms by name, each as a sentence with a remedy."""
 
     def __post_init__(self) -> None:
         self._gauge = Gauge(
             "klever_registry_alarm",
-            "1 while something needs attention; the log says what",
+            "1 while the alarm is raised; the log has the problem",
             ["name"],
             registry=self.registry,
         )
 
     def set(self, name: str, problem: str | None) -> None:
-        """Raise the alarm of a name, or clear it."""
+        """Raise an alarm, or clear it if there is no problem."""
         if problem is not None and self.raised.get(name) != problem:
             log.error("alarm", name=name, problem=problem)
         if problem is None and self.raised.pop(name, None) is not None:
-            log.info("alarm is over", name=name)
+            log.info("alarm cleared", name=name)
         if problem is not None:
             self.raised[name] = problem
         self._gauge.labels(name).set(0 if problem is None else 1)

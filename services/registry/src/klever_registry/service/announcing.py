@@ -1,4 +1,4 @@
-"""From a changed tag to the catalogue and to the event stream."""
+"""Announces changes of tags in the catalogue and in the event stream."""
 
 import structlog
 
@@ -6,11 +6,12 @@ from klever_registry.domain import catalogue
 from klever_registry.domain.manifests import Manifest
 from klever_registry.domain.names import names_referrers
 from klever_registry.ports import ManifestSource, SignatureStore
-from kleverkit.documents import Stored, mutate
+from kleverkit.documents import Stored
 from kleverkit.errors import PermanentError, TransientError
 from kleverproto.documents import Tombstone
 from kleverproto.models import ModelDocument, ModelPushed, ModelSpec
 from kleverproto.references import ModelRef
+from kleverproto.streams import MODELS
 
 from .pending import Observed, PendingTags
 from .recognizing import Recognizer
@@ -18,25 +19,25 @@ from .records import Records
 
 log = structlog.get_logger(__name__)
 
-EARLY_LOOKS = 5
-"""How often a tag is looked at, over some three seconds, until it names what another registry says was pushed."""
+EARLY_READS = 5
+"""Number of reads of a tag, over about three seconds, until it names the digest in an external notification."""
 
 
 class Announcer:
-    """Makes the catalogue say what the registry has, and announces it.
+    """Updates the catalogue from the tags of one registry, and publishes the changes.
 
-    A document is withdrawn only where the registry itself says that the tag was deleted, or that it names no model.
+    A document is withdrawn only if the registry itself reports that the tag was deleted, or that it names no model.
 
-    Order of work: document, event, note that the event is out. A crash between two of these is repaired by doing
-    the same again: the event's id derives from the document, so the stream drops the second one.
+    The order is: write the document, publish the event, mark the document as announced. After a crash in between, these
+    steps are repeated: the event's id derives from the document, so that the stream drops a duplicate.
 
     Args:
-        manifests: what the registry has.
-        records: the catalogue, and where events go.
-        signatures: those that lie beside the registry's models.
+        manifests: the manifests of the registry.
+        records: the catalogue and its events.
+        signatures: the signatures that are stored with the registry's models.
         address: host:port of the registry.
-        owns_names: whether its tags win over those of the same name in other registries, and its news comes once and
-            in order; without, a version that another registry holds is left alone.
+        owns_names: True for the embedded registry: its tags take precedence over equal names in other registries, and
+            its changes arrive once and in order. Otherwise versions of other registries are not changed.
     """
 
     def __init__(
@@ -50,7 +51,6 @@ class Announcer:
     ) -> None:
         self._manifests = manifests
         self._recognizer = Recognizer(manifests, address)
-        self._documents = records.documents
         self._records = records
         self._signatures = signatures
         self._address = address
@@ -58,15 +58,15 @@ class Announcer:
         self.pending = PendingTags()
 
     def tagged(self, repository: str, tag: str, digest: str) -> None:
-        """A tag was pushed; see `Observer`."""
+        """Announce a pushed tag. See `Observer`."""
         self._observe(repository, tag, digest)
 
     def untagged(self, repository: str, tag: str) -> None:
-        """A tag is gone; see `Observer`."""
+        """Announce a deleted tag. See `Observer`."""
         self._observe(repository, tag, None)
 
     async def run(self) -> None:
-        """Announce changes until cancelled; one that fails does not block others."""
+        """Announce changes forever. A change that fails does not block others."""
         while True:
             observed = await self.pending.take()
             try:
@@ -92,31 +92,31 @@ class Announcer:
             self.pending.add(Observed(ref, digest))
 
     async def _announce(self, observed: Observed) -> None:
-        manifest = await self._named(observed)
+        manifest = await self._resolve(observed)
         if manifest is None:
             if self.pending.is_superseded(observed):
-                return  # the tag changed again, and that change is announced
+                return  # a later change of the tag will be announced
             manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
         spec = await self._recognizer.spec(observed.ref, manifest) if manifest else None
         if manifest is not None and spec is not None:
             await self._catalogue(spec, manifest, from_scratch=observed.from_scratch)
         elif manifest is not None or await self._manifests.is_deleted(observed.ref.repository, observed.ref.version):
             await self._withdraw(observed.ref)
-        await self._look_again(observed, manifest)
+        await self._recheck(observed, manifest)
 
-    async def _look_again(self, observed: Observed, manifest: Manifest | None) -> None:
-        """Another replica may have pushed or deleted the tag meanwhile: what it names now is announced last."""
+    async def _recheck(self, observed: Observed, manifest: Manifest | None) -> None:
+        """Announce the tag again if another replica has changed it meanwhile."""
         if not self._owns_names or self.pending.is_superseded(observed):
             return
         now = await self._manifests.get(observed.ref.repository, observed.ref.version)
         if (now and now.digest) != (manifest and manifest.digest):
             self.pending.add(Observed(observed.ref, None))
 
-    async def _named(self, observed: Observed) -> Manifest | None:
-        """The manifest that was pushed; None where what the tag names now must be seen.
+    async def _resolve(self, observed: Observed) -> Manifest | None:
+        """Return the pushed manifest; None if the tag must be resolved.
 
-        Other registries announce late, twice and in any order, and some before the tag names the manifest: there a
-        tag that names something else is looked at a few times more, and then it is right.
+        Notifications of external registries are late, repeated, out of order, or precede the change of the tag. If the
+        tag names another digest, it is read a few more times, and its digest is then accepted.
         """
         if observed.digest is None:
             return None
@@ -124,7 +124,7 @@ class Announcer:
             return await self._manifests.get(observed.ref.repository, observed.digest)
         manifest = await self._manifests.get(observed.ref.repository, observed.ref.version)
         is_early = manifest is None or manifest.digest != observed.digest
-        if is_early and self.pending.failures(observed) < EARLY_LOOKS and not self.pending.is_superseded(observed):
+        if is_early and self.pending.failures(observed) < EARLY_READS and not self.pending.is_superseded(observed):
             raise TransientError(f"the tag does not name {observed.digest} yet")
         return manifest
 
@@ -137,9 +137,9 @@ class Announcer:
             before = None if from_scratch else present
             return catalogue.pushed(before, spec, now=now, known=known) if self._may_set(present) else None
 
-        stored = await self._records.deletions.change(spec.ref.key, decide)
+        stored = await self._records.change(spec.ref.key, decide)
         if not isinstance(stored, Stored) or not self._may_set(stored.document):
-            log.warning("not announced: another registry holds this version", ref=str(spec.ref), registry=self._address)
+            log.warning("not announced: the version is in another registry", ref=str(spec.ref), registry=self._address)
         elif catalogue.needs_announcing(stored.document):
             await self._publish(stored)
 
@@ -152,18 +152,20 @@ class Announcer:
         pushed = ModelPushed(
             ref=spec.ref, digest=spec.digest, registry=spec.registry, format=spec.metadata.format, size=spec.size
         )
-        await self._records.publisher.publish(self._records.event(pushed, document))
-        await mutate(self._documents, stored.key, lambda present: catalogue.announced(present, document.generation))
-        log.info("model pushed", ref=str(spec.ref), digest=spec.digest, generation=document.generation)
+        position, pushed_at = document.status.announced_sequence, document.status.history[-1].pushed_at
+        if pushed_at > self._records.clock() - MODELS.max_age:  # else the stream would have dropped it by now
+            position = await self._records.publish(self._records.event(pushed, document), pushed_at, position)
+            log.info("model pushed", ref=str(spec.ref), digest=spec.digest, generation=document.generation)
+        await self._records.change(stored.key, lambda known: catalogue.announced(known, document.generation, position))
 
     async def _withdraw(self, ref: ModelRef) -> None:
-        stored = await self._documents.get(ref.key)
+        stored = await self._records.get(ref.key)
         if stored is not None and stored.document.spec.registry == self._address:
             await self._records.withdraw(stored)
 
 
 def model_ref(repository: str, tag: str) -> ModelRef | None:
-    """The model version that a tag names; None for tags of referrers, and where the name is too long for one."""
+    """Return the model version of a tag; None for tags of referrers, and for names that are too long."""
     if names_referrers(tag):
         return None
     try:

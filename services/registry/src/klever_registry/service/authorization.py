@@ -1,4 +1,4 @@
-"""Who asks, and whether they may."""
+"""Authentication and authorization with accounts."""
 
 import asyncio
 import hashlib
@@ -8,33 +8,33 @@ import os
 import shlex
 from collections.abc import Awaitable, Callable
 
-from klever_registry.domain.access import Asker, Reader, may, parse_basic
+from klever_registry.domain.access import Reader, Requester, may, parse_basic
 from klever_registry.domain.logins import LoginLimits
 from klever_registry.errors import DeniedError, TooManyRequestsError, UnauthorizedError
 from klever_registry.ports import AccountSource
 from kleverproto.accounts import ANY_PROJECT, PLATFORM_ACCOUNT, Account, Accounts, Right
 
 Verify = Callable[[str, str], Awaitable[bool]]
-"""Whether a password, given first, is that of a hash; slow on purpose."""
-OF_NOBODY = "$2b$12$" + "." * 53
-"""The hash of no password, where there are no accounts."""
-PLATFORM = Account(name=PLATFORM_ACCOUNT, password_hash=OF_NOBODY, projects={ANY_PROJECT: Right.PUSH})
-"""The platform itself, whose password is random, and so is neither hashed slowly nor worth guessing."""
-NAMED = 128
-"""Letters of a name that an error repeats."""
+"""Returns whether a password (first argument) matches a hash. Slow by design."""
+UNMATCHABLE_HASH = "$2b$12$" + "." * 53
+"""A hash that no password matches."""
+PLATFORM = Account(name=PLATFORM_ACCOUNT, password_hash=UNMATCHABLE_HASH, projects={ANY_PROJECT: Right.PUSH})
+"""The account of the platform itself. Its password is random and long, so that it requires no slow hash."""
+MAX_NAME_LENGTH = 128
+"""Maximum number of characters of a name in an error."""
 
 
 class Authorization:
-    """Answers for every request, so that a right taken away is gone at once.
+    """Checks every request, so that a revoked right is effective immediately.
 
-    A password that was right once is remembered, under a key of this process, for as long as the account has the same
-    hash: hashing takes a quarter of a second by design, and a push makes dozens of requests.
+    A verified password is cached as a MAC with a key of this process while the account has the same hash: hashing takes
+    a quarter of a second by design, and a push makes dozens of requests.
 
     Args:
-        source: who there is.
-        verify: compares a password with its hash.
-        limits: how often passwords may be guessed.
-        is_platform: whether a password is the platform's; without it the platform has no account.
+        source: the accounts.
+        verify: compares a password with a hash.
+        limits: limits on failed logins.
+        is_platform: returns whether a password is the platform's. By default the platform has no account.
     """
 
     def __init__(
@@ -52,88 +52,89 @@ class Authorization:
         self._known: dict[str, tuple[str, bytes]] = {}
         self._hashing = asyncio.Lock()
 
-    async def check(self, asker: Asker, project: str, right: Right) -> None:
-        """Let a request pass.
+    async def check(self, requester: Requester, project: str, right: Right) -> None:
+        """Authorize a request.
 
         Args:
-            asker: who made it.
-            project: where it wants something; `*` is everywhere.
-            right: what it wants.
+            requester: the credentials of the request.
+            project: the project of the request; `*` for every project.
+            right: the required right.
 
         Raises:
-            UnauthorizedError: nobody may do this without saying who they are, or the password is wrong.
-            DeniedError: this account may not.
-            TooManyRequestsError: too many wrong passwords came from there.
+            UnauthorizedError: the request requires a login, or the name or password is wrong.
+            DeniedError: the account does not have the right.
+            TooManyRequestsError: there were too many failed logins.
         """
         accounts = await self._source.read()
-        account = await self._identify(accounts, asker)
+        account = await self._identify(accounts, requester)
         if may(accounts, account, project, right):
             return
         if account is None:
             raise UnauthorizedError(f"log in to {right} in {project}: `ormb login` with an account of this registry")
-        where = f"{'to' if right is Right.PUSH else 'from'} {_named(project)}"
+        scope = f"{'to' if right is Right.PUSH else 'from'} {_project_text(project)}"
         raise DeniedError(
-            f"{account.name} may not {right} {where}. Ask the operator: `{_command(account, project, right)}`"
+            f"{account.name} may not {right} {scope}. Ask the operator: `{_command(account, project, right)}`"
         )
 
-    async def allows(self, asker: Asker, project: str, right: Right) -> bool:
-        """The same as an answer. Raises TooManyRequestsError."""
+    async def allows(self, requester: Requester, project: str, right: Right) -> bool:
+        """Return whether `check` authorizes a request. Raises TooManyRequestsError."""
         try:
-            await self.check(asker, project, right)
+            await self.check(requester, project, right)
         except (UnauthorizedError, DeniedError):
             return False
         return True
 
-    async def reader(self, asker: Asker) -> Reader:
-        """Who asks, for many projects at once. Raises as `check`, but not where no account is given."""
+    async def reader(self, requester: Requester) -> Reader:
+        """Return the rights to read, for checks of many projects. Raises as `check`, except without a login."""
         accounts = await self._source.read()
-        return Reader(accounts, await self._identify(accounts, asker))
+        return Reader(accounts, await self._identify(accounts, requester))
 
-    async def identify(self, asker: Asker) -> None:
-        """Only whether the account exists and the password is right. Raises as `check`, also for nobody."""
-        if await self._identify(await self._source.read(), asker) is None:
+    async def identify(self, requester: Requester) -> None:
+        """Verify name and password, independent of rights. Raises as `check`, also for an anonymous request."""
+        if await self._identify(await self._source.read(), requester) is None:
             raise UnauthorizedError("log in: `ormb login` with an account of this registry")
 
-    async def _identify(self, accounts: Accounts, asker: Asker) -> Account | None:
+    async def _identify(self, accounts: Accounts, requester: Requester) -> Account | None:
         try:
-            given = parse_basic(asker.header)
+            login = parse_basic(requester.header)
         except ValueError as error:
-            raise UnauthorizedError(f"{error}: this registry takes name and password") from error
-        if given is None:
+            raise UnauthorizedError(f"{error}: this registry requires a name and a password") from error
+        if login is None:
             return None
-        name, password = given
+        name, password = login
         if name == PLATFORM_ACCOUNT and self._is_platform(password):
-            return PLATFORM  # before any pause: guesses of others never keep the platform out
+            return PLATFORM  # before any pause: guesses of others must not block the platform
         account = accounts.find(name)
-        if pause := self._limits.pause_of_account(asker.source, name):
+        if pause := self._limits.pause_of_account(requester.source, name):
             raise _too_many(pause)
         mac = hmac.digest(self._key, password.encode(), hashlib.sha256)
         if account is not None and self._known.get(name) == (account.password_hash, mac):
             return account
         async with self._hashing:
-            self._require_no_pause(asker.source, name)
-            hashed = account.password_hash if account else self._instead(accounts, name)
+            self._require_no_pause(requester.source, name)
+            hashed = account.password_hash if account else self._decoy_hash(accounts, name)
             if not await self._verify(password, hashed) or account is None:
-                self._limits.failed(asker.source, name)
-                raise UnauthorizedError(f"the name {name[:NAMED]!r} or its password is wrong: `ormb login` again")
+                self._limits.record_failure(requester.source, name)
+                shown = name[:MAX_NAME_LENGTH]
+                raise UnauthorizedError(f"the name {shown!r} or its password is wrong: run `ormb login` again")
             self._known[name] = (hashed, mac)
-        self._limits.succeeded(asker.source, name)
+        self._limits.record_success(requester.source, name)
         return account
 
     def _require_no_pause(self, source: str, name: str) -> None:
-        """Raises TooManyRequestsError."""
+        """Raise TooManyRequestsError during a pause."""
         if pause := self._limits.pause_of_account(source, name):
             raise _too_many(pause)
         if pause := self._limits.pause_of_source(source):
-            self._limits.withheld(source, name)  # or remembered passwords could be guessed meanwhile
+            self._limits.record_withheld(source, name)  # otherwise cached passwords could be guessed meanwhile
             raise _too_many(pause)
 
-    def _instead(self, accounts: Accounts, name: str) -> str:
-        """The hash that the password of an unknown account is compared with, so that refusing it takes as long.
+    def _decoy_hash(self, accounts: Accounts, name: str) -> str:
+        """Return a hash for the password of an unknown account, so that its rejection takes the same time.
 
-        It is always the same for a name, and as costly as those of the accounts that there are.
+        It is constant for a name, and as expensive as the hashes of existing accounts.
         """
-        hashes = [account.password_hash for account in accounts.accounts] or [OF_NOBODY]
+        hashes = [account.password_hash for account in accounts.accounts] or [UNMATCHABLE_HASH]
         chosen = hmac.digest(self._key, name.encode(), hashlib.sha256)
         return hashes[int.from_bytes(chosen[:8], "big") % len(hashes)]
 
@@ -141,16 +142,16 @@ class Authorization:
 def _too_many(pause: float) -> TooManyRequestsError:
     seconds = math.ceil(pause)
     return TooManyRequestsError(
-        f"too many wrong passwords came from your address: wait {seconds} seconds, then try again", pause=pause
+        f"too many failed logins from your address: wait {seconds} seconds, then try again", pause=pause
     )
 
 
-def _named(project: str) -> str:
+def _project_text(project: str) -> str:
     return "every project" if project == ANY_PROJECT else project
 
 
 def _command(account: Account, project: str, right: Right) -> str:
-    """What gives an account one right more: the command sets all of them."""
+    """Return the command that grants an account one more right. The command always sets all rights."""
     rights = {**account.projects, project: right}
-    options = " ".join(f"--{may} {shlex.quote(where)}" for where, may in rights.items())
+    options = " ".join(f"--{granted} {shlex.quote(scope)}" for scope, granted in rights.items())
     return f"klever registry account add {shlex.quote(account.name)} {options}"

@@ -1,8 +1,8 @@
 """Garbage collection: removes unreferenced blobs while clients push.
 
-A push uses every blob before its manifest names it (upload, mount, HEAD, and once more when the manifest comes). The
-blobs are listed first, then the manifests, and a blob is removed only if nobody used it since: so whatever a manifest
-names was either found with it, or is younger than the grace period, or the manifest is refused.
+A push uses every blob before its manifest refers to it (upload, mount, HEAD, and again when the manifest is stored).
+The blobs are listed first, then the manifests, and a blob is removed only if it was not used since. Therefore each
+blob of a manifest is either found by the listing, or is younger than the grace period, or the manifest is rejected.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from klever_registry.domain.garbage import needed, unneeded
+from klever_registry.domain.garbage import referenced_digests, unused_digests
 from klever_registry.domain.index import RepositoryIndex
 from klever_registry.errors import StorageError
 from klever_registry.ports import Inventory, ManifestStore, Uploads
@@ -20,14 +20,14 @@ log = structlog.get_logger(__name__)
 
 
 class Collector:
-    """The sweeper of the registry's disk.
+    """Removes unreferenced blobs from the registry's disk.
 
     Args:
         inventory: all blobs.
-        manifests: what needs them.
-        grace: how long a blob that nothing needs stays after its last use.
-        clock: the present, see `SteadyClock`.
-        check_lease: asked before each removal; raises NotLeaderError in a replica that may not remove anything.
+        manifests: the manifests, which refer to blobs.
+        grace: time for which an unreferenced blob is kept after its last use.
+        clock: returns the current time, see `SteadyClock`.
+        check_lease: called before each removal; raises NotLeaderError in a replica that may not remove blobs.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Collector:
         self._clock = clock
 
     async def run(self, pause_seconds: float) -> None:
-        """Collect at once, and again after each pause."""
+        """Collect immediately, and again after each pause."""
         while True:
             try:
                 if removed := await self.collect():
@@ -56,11 +56,11 @@ class Collector:
             await asyncio.sleep(pause_seconds)
 
     async def collect(self) -> int:
-        """Collect once; the number of blobs that repositories lost.
+        """Collect once and return the number of removed blobs.
 
         Raises:
-            StorageError: a manifest or an index cannot be read, so that nobody knows what it needs: nothing is removed.
-            NotLeaderError: another replica may be collecting by now.
+            StorageError: a manifest or an index cannot be read, so that its blobs are unknown. Nothing is removed.
+            NotLeaderError: another replica may be collecting now.
         """
         before = self._clock() - self._grace
         garbage = {name: await self._garbage(name, before) for name in await self._inventory.repositories()}
@@ -77,16 +77,16 @@ class Collector:
 
     async def _garbage(self, repository: str, before: datetime) -> list[str]:
         used = await self._inventory.last_uses(repository)
-        return unneeded(used, await self._needed(repository), before=before)
+        return unused_digests(used, await self._needed(repository), before=before)
 
     async def _needed(self, repository: str) -> frozenset[str]:
         index = await self._manifests.index(repository) or RepositoryIndex()
         manifests = [await self._manifests.get(repository, digest) for digest in index.manifests]
-        return needed(index, [manifest for manifest in manifests if manifest is not None])
+        return referenced_digests(index, [manifest for manifest in manifests if manifest is not None])
 
 
 async def purge_uploads(uploads: Uploads, older_than: timedelta, pause_seconds: float) -> None:
-    """Remove abandoned uploads, at once and again after each pause."""
+    """Remove abandoned uploads immediately, and again after each pause."""
     while True:
         try:
             if purged := await uploads.purge(older_than):

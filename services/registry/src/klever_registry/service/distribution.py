@@ -1,4 +1,4 @@
-"""Manifests as clients push, pull and delete them. OCI distribution-spec 1.1."""
+"""Pushes, pulls and deletions of manifests. OCI distribution-spec 1.1."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -23,25 +23,25 @@ from .referrers import Referrers
 
 
 class Observer(Protocol):
-    """Notified of every tag that changes, after the change is on disk. Must not block."""
+    """Receives every change of a tag, after it is stored. Must not block."""
 
     def tagged(self, repository: str, tag: str, digest: str) -> None:
-        """A tag was pushed."""
+        """Handle a pushed tag."""
         ...
 
     def untagged(self, repository: str, tag: str) -> None:
-        """A tag is gone."""
+        """Handle a deleted tag."""
         ...
 
 
 class Distribution:
-    """The use cases of the distribution API that concern manifests and tags.
+    """The use cases of the distribution API for manifests and tags.
 
     Args:
-        blobs: those of blobs and uploads.
-        manifests: what is stored.
-        observer: notified of every tag that changes.
-        usage: which models are served, and are not deleted.
+        blobs: the use cases for blobs and uploads.
+        manifests: the stored manifests.
+        observer: receives every change of a tag.
+        usage: the served models, which cannot be deleted.
     """
 
     def __init__(self, *, blobs: Blobs, manifests: ManifestStore, observer: Observer, usage: Usage) -> None:
@@ -54,29 +54,29 @@ class Distribution:
     async def push(
         self, repository: str, reference: str, content: bytes, media_type: str | None, tags: Sequence[str] = ()
     ) -> Manifest:
-        """Store a manifest under a tag or its digest, and under more tags.
+        """Store a manifest with a tag or its digest, and with additional tags.
 
         Raises:
-            DigestInvalidError: it is not what the digest says.
-            ManifestInvalidError: it cannot be read, or a tag is none.
-            ManifestBlobUnknownError: the repository lacks something that it names.
-            QuotaExceededError: its project may have no more.
+            DigestInvalidError: the digest does not match the content.
+            ManifestInvalidError: the manifest or a tag is invalid.
+            ManifestBlobUnknownError: the manifest refers to content that is not in the repository.
+            QuotaExceededError: the quota of the project is used up.
         """
         tag = reference if names.is_tag(reference) else None
         digest = await in_thread(_digest, content, None if tag else reference)
         manifest = await in_thread(parse_manifest, content, digest, media_type)
-        wanted = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
-        async with self.blobs.kept(repository):
+        all_tags = [*([tag] if tag else []), *(names.tag(each) for each in tags)]
+        async with self.blobs.deletion_lock(repository):
             await self._require_parts(repository, manifest)
             await self.blobs.admit(repository, len(content))
-            for each in wanted or (None,):
+            for each in all_tags or (None,):
                 await self._manifests.put(repository, manifest, each)
-        for each in wanted:
+        for each in all_tags:
             self._observer.tagged(repository, each, manifest.digest)
         return manifest
 
     async def pull(self, repository: str, reference: str) -> Manifest:
-        """The manifest that a tag or digest names. Raises ManifestUnknownError, NameUnknownError."""
+        """Return the manifest of a tag or digest. Raises ManifestUnknownError, NameUnknownError."""
         names.is_tag(reference)
         manifest = await self._manifests.get(repository, reference)
         if manifest is None:
@@ -88,9 +88,9 @@ class Distribution:
         """Remove a tag, or a manifest with its tags.
 
         Raises:
-            ManifestUnknownError, NameUnknownError: there is none.
-            InUseError: it is served.
-            UsageUnknownError: whether it is served is not known yet.
+            ManifestUnknownError, NameUnknownError: the tag or manifest does not exist.
+            InUseError: the version is served.
+            UsageUnknownError: the served models are not known yet.
         """
         index = await self._index(repository)
         if index.resolve(reference) is None:
@@ -100,18 +100,18 @@ class Distribution:
         else:
             self._require_unused(repository, index.tags_of(reference), reference)
         if names.is_tag(reference):
-            gone = [reference] if await self._manifests.delete_tag(repository, reference) else None
+            deleted = [reference] if await self._manifests.delete_tag(repository, reference) else None
         else:
-            gone = await self._manifests.delete(repository, reference)
-        if gone is None:
+            deleted = await self._manifests.delete(repository, reference)
+        if deleted is None:
             raise _manifest_unknown(repository, reference)
-        for tag in gone:
+        for tag in deleted:
             self._observer.untagged(repository, tag)
 
     async def delete_version(self, repository: str, tag: str, digest: str) -> bool:
-        """Remove a tag for as long as it names a manifest, and that with its referrers where nothing else names it.
+        """Remove a tag if it names this digest, and its manifest with referrers unless something else may name it.
 
-        False where the tag names another one, or is not there.
+        Returns False if the tag does not exist or names another digest.
 
         Raises:
             InUseError, UsageUnknownError: as `delete`.
@@ -120,17 +120,17 @@ class Distribution:
         if index is None or index.tags.get(tag) != digest:
             return False
         self._require_unused(repository, [tag], digest if index.tags_of(digest) == [tag] else None)
-        gone = await self._manifests.delete_version(repository, tag, digest)
-        if gone:
+        is_deleted = await self._manifests.delete_version(repository, tag, digest)
+        if is_deleted:
             self._observer.untagged(repository, tag)
-        return gone
+        return is_deleted
 
     async def repositories(self) -> list[str]:
-        """Every repository, sorted."""
+        """Return all repositories, sorted."""
         return await self._manifests.repositories()
 
     async def tags(self, repository: str) -> list[str]:
-        """Every tag, sorted. Raises NameUnknownError."""
+        """Return all tags, sorted. Raises NameUnknownError."""
         return sorted((await self._index(repository)).tags)
 
     async def _index(self, repository: str) -> RepositoryIndex:
@@ -157,12 +157,12 @@ class Distribution:
             )
 
 
-def _digest(content: bytes, wanted: str | None) -> str:
-    kind = names.algorithm(wanted) if wanted else "sha256"
+def _digest(content: bytes, expected: str | None) -> str:
+    kind = names.algorithm(expected) if expected else "sha256"
     actual = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
-    if wanted not in {None, actual}:
-        detail = {"expected": wanted, "actual": actual}
-        raise DigestInvalidError(f"the manifest is {actual}, not {wanted}", detail=detail)
+    if expected not in {None, actual}:
+        detail = {"expected": expected, "actual": actual}
+        raise DigestInvalidError(f"the manifest is {actual}, not {expected}", detail=detail)
     return actual
 
 

@@ -1,4 +1,4 @@
-"""What the embedded registry has, as the announcer looks at any registry."""
+"""The embedded registry as a source of manifests for the announcer."""
 
 from klever_registry.domain.manifests import Manifest
 from klever_registry.ports import BlobStore, ManifestStore
@@ -16,7 +16,7 @@ class Embedded:
         return await self._manifests.get(repository, reference)
 
     async def is_deleted(self, repository: str, tag: str) -> bool:
-        """See `ManifestSource`; what is missing without having been deleted was lost."""
+        """See `ManifestSource`. A missing tag without a deletion was lost."""
         index = await self._manifests.index(repository)
         return index is not None and tag in index.deleted
 
@@ -28,7 +28,7 @@ class Embedded:
         return b"".join([piece async for piece in pieces])
 
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:
-        """See `ManifestSource`; what is stored was compared with its digest when it came."""
+        """See `ManifestSource`. The digest was verified at the upload."""
         if await self._blobs.size(repository, digest) != size:
             return None
         return b"".join([piece async for piece in self._blobs.read(repository, digest, start=0, stop=size)])

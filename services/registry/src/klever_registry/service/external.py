@@ -1,7 +1,7 @@
-"""Registries of others: what they announce, and what a look at all of their tags finds.
+"""External registries: their notifications, and periodic scans of all tags.
 
-Notifications are lost, repeated and late. They also come early: CNCF distribution 2.8 announces a push before the tag
-names the manifest. So they only say which tag to look at.
+Notifications may be lost, repeated or late. They may also be early: CNCF distribution 2.8 announces a push before the
+tag names the manifest. Therefore a notification only selects the tag to read.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ from kleverproto.references import ModelRef
 
 from .alarms import Alarms
 from .announcing import Announcer, model_ref
-from .hidden import unhidden
+from .hidden import readable_only
 from .records import Records
 
 log = structlog.get_logger(__name__)
 
 
 class ExternalRegistry(ManifestSource, Tags, Protocol):
-    """All that is asked of another registry."""
+    """The manifests and tags of an external registry."""
 
 
 class Notifications:
-    """Brings what external registries announce to the announcer of each.
+    """Dispatches notifications to the announcers of their registries.
 
     Args:
-        announcers: by host; what others announce is passed over.
+        announcers: announcers by host. Notifications of other hosts are ignored.
         documents: the catalogue.
     """
 
@@ -44,12 +44,12 @@ class Notifications:
         self._announcers = announcers
         self._documents = documents
 
-    async def take(self, notices: Iterable[Notice]) -> None:
-        """Have every tag looked at that the notices are about. Raises TransientError."""
+    async def dispatch(self, notices: Iterable[Notice]) -> None:
+        """Queue every tag in the notices. Raises TransientError."""
         for notice in notices:
             announcer = self._announcers.get(notice.host)
             if announcer is None:
-                log.warning("notification passed over: add the host to external_registries", host=notice.host)
+                log.warning("notification ignored: the host is not in external_registries", host=notice.host)
                 continue
             if isinstance(notice, Pushed):
                 announcer.tagged(notice.repository, notice.tag, notice.digest)
@@ -58,7 +58,7 @@ class Notifications:
                     announcer.untagged(notice.repository, tag)
 
     async def _tags(self, notice: Deleted) -> list[str]:
-        """A manifest that was deleted took every tag along that the catalogue knows of it."""
+        """Return the deleted tags: for a deleted manifest, all its tags in the catalogue."""
         if notice.tag is not None:
             return [notice.tag]
         specs = [stored.document.spec for stored in (await self._documents.listing()).documents]
@@ -66,10 +66,11 @@ class Notifications:
 
 
 class Scanner:
-    """Compares one external registry with the catalogue: finds what lost notifications left out, and what is gone.
+    """Compares one external registry with the catalogue, and so finds changes whose notifications were lost.
 
-    What the registry no longer lists is asked for tag by tag. Where it denies most of its models and knows their
-    repositories no more, it has rather lost its storage, or we our rights: they stay, and an alarm is raised.
+    It requests each tag that the registry does not list any more. If most models and their repositories do not exist
+    any more, the registry has probably lost its storage, or the platform its access: then these models stay in the
+    catalogue, and an alarm is raised.
     """
 
     def __init__(
@@ -80,33 +81,33 @@ class Scanner:
         self._announcer = announcer
         self._records = records
         self._alarms = alarms
-        self._wanted = asyncio.Event()
+        self._scan_requested = asyncio.Event()
         self._is_loss_accepted = False
 
     async def run(self, pause_seconds: float) -> None:
-        """Compare at once, and again after each pause, or sooner where that is wanted."""
+        """Compare immediately, and again after each pause or call of `scan_soon`."""
         while True:
-            self._wanted.clear()
+            self._scan_requested.clear()
             try:
                 await self.scan()
             except (PermanentError, TransientError) as error:
                 log.warning("external registry not compared", registry=self._host, error=str(error))
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_seconds):
-                    await self._wanted.wait()
+                    await self._scan_requested.wait()
 
     def scan_soon(self, *, accept_loss: bool = False) -> None:
-        """Have the registry compared now; perhaps believing whatever it denies."""
+        """Start a comparison now. With `accept_loss`, missing models are withdrawn even if most of them are missing."""
         self._is_loss_accepted = self._is_loss_accepted or accept_loss
-        self._wanted.set()
+        self._scan_requested.set()
 
     async def scan(self) -> None:
-        """Compare once; a registry that cannot be listed to its end changes nothing."""
+        """Compare once. An incomplete listing changes nothing."""
         is_loss_accepted, self._is_loss_accepted = self._is_loss_accepted, False
         tags = {ref: digest async for ref, digest in self._listed()}
         stored = await self._records.documents.listing()
         documents = [each.document for each in stored.documents]
-        compared = catalogue.compare_elsewhere(unhidden(tags, stored), documents, self._host)
+        compared = catalogue.compare_elsewhere(readable_only(tags, stored), documents, self._host)
         denied = {ref for ref in compared.lost if await self._registry.is_deleted(ref.repository, ref.version)}
         lost = {ref for ref in denied if not await self._registry.has(ref.repository)}
         is_grave = replace(compared, lost=frozenset(lost)).is_grave and not is_loss_accepted
@@ -130,7 +131,7 @@ def _is_about(notice: Deleted, registry: str, ref: ModelRef, digest: str) -> boo
 
 def _grave(host: str, lost: set[ModelRef]) -> str:
     return (
-        f"{host} knows {len(lost)} of its models no more, nor their repositories, and nobody announced their deletion: "
-        "has it lost its storage, or do the credentials expire? They stay in the catalogue; give them up with "
-        "`klever registry rebuild`"
+        f"{len(lost)} models of {host} and their repositories do not exist any more, without notifications of their "
+        "deletion: check the storage of that registry, and the credentials for it. The models stay in the catalogue; "
+        "remove them with `klever registry rebuild` if they are lost"
     )

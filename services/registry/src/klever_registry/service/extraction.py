@@ -1,4 +1,4 @@
-"""What the registry does when a job has parsed or scanned a model."""
+"""Records the outcomes of extract and scan jobs."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -10,8 +10,8 @@ from klever_registry.domain import catalogue
 from klever_registry.domain.catalogue import AttachedSignature, Extraction
 from klever_registry.errors import StorageFullError
 from klever_registry.ports import SignatureStore
-from kleverkit.documents import mutate
-from kleverproto.documents import Intent
+from kleverkit.documents import Stored
+from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobCompleted, JobFailed, JobKind, JobSpec
 from kleverproto.models import ModelDocument, ModelUpdated
@@ -24,13 +24,13 @@ from .records import Records
 log = structlog.get_logger(__name__)
 
 Change = Callable[[ModelDocument | None, datetime], ModelDocument | None]
-"""What an outcome makes of a version; None where nothing changes."""
+"""Returns the version after an outcome; None if nothing changes."""
 
 
-async def _attached(
+async def _attach(
     store: SignatureStore, repository: str, digest: str, signature: Signature
 ) -> AttachedSignature | None:
-    """The signature beside its model; where the disk takes no more, the catalogue has it alone."""
+    """Attach a signature to its model. If the disk is full, only the catalogue gets it."""
     try:
         return await store.attach(repository, digest, signature)
     except StorageFullError as error:
@@ -39,12 +39,12 @@ async def _attached(
 
 
 class Extractions:
-    """Brings the outcome of extract and scan jobs into the registries and the catalogue.
+    """Stores the outcomes of extract and scan jobs in the registries and in the catalogue.
 
     Args:
-        records: the catalogue, and where events go.
-        signatures: those of the embedded registry, under whatever address it had when the job began.
-        external: those of other registries, by host.
+        records: the catalogue and its events.
+        signatures: signatures of the embedded registry, also for jobs with its earlier addresses.
+        external: signatures of external registries, by host.
     """
 
     def __init__(self, *, records: Records, signatures: SignatureStore, external: Mapping[str, SignatureStore]) -> None:
@@ -52,20 +52,20 @@ class Extractions:
         self._embedded = signatures
         self._external = external
 
-    async def completed(self, event: Event[JobCompleted], outcome: Intent) -> None:
-        """Store a result, and announce every version with these bytes. Raises TransientError."""
+    async def record_result(self, event: Event[JobCompleted], outcome: Intent) -> None:
+        """Store a result, and publish the update of every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is JobKind.EXTRACT and job.result.signature is not None:
             store, ref = self._signatures(job.spec), job.spec.ref
-            attached = await _attached(store, ref.repository, job.spec.digest, job.result.signature)
+            attached = await _attach(store, ref.repository, job.spec.digest, job.result.signature)
             if attached is not None:
                 extraction = Extraction(job.id, attached=attached, scan=job.result.scan)
                 await self._extracted(event, job.spec, extraction, outcome)
         elif job.spec.kind is JobKind.SCAN and job.result.scan is not None:
             await self._scanned(event, job.spec, job.result.scan, outcome)
 
-    async def failed(self, event: Event[JobFailed], outcome: Intent) -> None:
-        """The model could not be parsed: say why at every version with these bytes. Raises TransientError."""
+    async def record_failure(self, event: Event[JobFailed], outcome: Intent) -> None:
+        """Store the problem, and publish the update of every version with these bytes. Raises TransientError."""
         job = event.data
         if job.spec.kind is JobKind.EXTRACT:
             scan = job.result.scan if job.result else None
@@ -87,7 +87,7 @@ class Extractions:
         await self._record(cause, job, change)
 
     async def _record(self, cause: Event[Any], job: JobSpec, change: Change) -> None:
-        """Announces all versions again on a redelivery: the event ids are the same, so the stream drops duplicates."""
+        """Change and publish all versions. A redelivery publishes the same event ids, so that the stream drops them."""
         tags = await self._signatures(job).tags_of(job.ref.repository, job.digest)
         for tag in tags:
             ref = job.ref.with_version(tag)
@@ -95,10 +95,14 @@ class Extractions:
                 await self._records.publisher.publish(self._updated(cause, changed))
 
     async def _set(self, ref: ModelRef, digest: str, change: Change) -> ModelDocument | None:
-        """The catalogue's version, which now says so; None where it has other bytes."""
+        """Change a version of the catalogue and return it; None if it has another digest."""
         now = self._records.clock()
-        stored = await mutate(self._records.documents, ref.key, lambda present: change(present, now))
-        return stored.document if stored is not None and stored.document.spec.digest == digest else None
+
+        def decide(known: ModelDocument | Tombstone[ModelDocument] | None) -> ModelDocument | None:
+            return change(None if isinstance(known, Tombstone) else known, now)
+
+        stored = await self._records.change(ref.key, decide)
+        return stored.document if isinstance(stored, Stored) and stored.document.spec.digest == digest else None
 
     def _updated(self, cause: Event[Any], document: ModelDocument) -> Event[ModelUpdated]:
         spec, status = document.spec, document.status

@@ -1,4 +1,4 @@
-"""The queue between a push and its announcement."""
+"""The queue of changed tags that wait for their announcement."""
 
 import asyncio
 from collections import deque
@@ -9,26 +9,26 @@ from kleverproto.references import ModelRef
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 NOTABLE_FAILURES = 8
-"""After so many failures in a row a change is shown to people; until then it may be NATS that restarts."""
-NAMED = 5
-"""Changes that an alarm names."""
+"""Number of consecutive failures after which a change is reported. Fewer may be a restart of NATS."""
+MAX_NAMED = 5
+"""Maximum number of changes in an alarm."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """A tag was seen to change."""
+    """An observed change of a tag."""
 
     ref: ModelRef
     digest: str | None
-    """What was pushed; None means: see what the registry has now."""
+    """The pushed digest; None to read the tag from the registry."""
     from_scratch: bool = False
-    """Whether the catalogue forgets what it says of the version."""
+    """True to rebuild the document without its present content."""
 
 
 class PendingTags:
-    """Changes that wait, in order for each tag; one tag is never in two hands, and none waits for another.
+    """Pending changes, in order for each tag. Changes of one tag are handled in sequence, others in parallel.
 
-    It is lost with the process: what it held is found again by comparing the registry with the catalogue.
+    The queue is lost at a restart. Comparing the registry with the catalogue finds the changes again.
     """
 
     def __init__(self) -> None:
@@ -36,10 +36,10 @@ class PendingTags:
         self._ready: asyncio.Queue[ModelRef] = asyncio.Queue()
         self._failures: dict[ModelRef, int] = {}
         self.stuck: dict[ModelRef, str] = {}
-        """Versions that could not be announced, with the reason, until they are."""
+        """Versions that could not be announced, with the reason."""
 
     def add(self, observed: Observed) -> None:
-        """A change to work on."""
+        """Add a change."""
         queue = self._waiting.get(observed.ref)
         if queue is not None:
             queue.append(observed)
@@ -48,38 +48,38 @@ class PendingTags:
         self._ready.put_nowait(observed.ref)
 
     def add_unless_waiting(self, ref: ModelRef) -> None:
-        """Look at a tag, unless it will be looked at anyway."""
+        """Add a change of a tag, unless one is pending."""
         if ref not in self._waiting:
             self.add(Observed(ref, None))
 
     async def take(self) -> Observed:
-        """The next change; say `done`, `failed` or `park` afterwards."""
+        """Wait for the next change. Call `done`, `failed` or `park` afterwards."""
         return self._waiting[await self._ready.get()][0]
 
     def is_superseded(self, observed: Observed) -> bool:
-        """Whether a later change of the same tag waits."""
+        """Return whether a later change of the same tag is pending."""
         return len(self._waiting[observed.ref]) > 1
 
     def failures(self, observed: Observed) -> int:
-        """How often in a row it has failed."""
+        """Return the number of consecutive failures."""
         return self._failures.get(observed.ref, 0)
 
     def problem(self) -> str | None:
-        """What could not be announced and why, as a sentence; None where there is nothing."""
+        """Return the changes that could not be announced, with reasons, as a sentence; None if there are none."""
         if not self.stuck:
             return None
         reasons = [f"{ref}: {reason}" for ref, reason in self.stuck.items()]
-        return f"{len(reasons)} changes could not be announced, first {'; '.join(reasons[:NAMED])}"
+        return f"{len(reasons)} changes could not be announced, first {'; '.join(reasons[:MAX_NAMED])}"
 
     def done(self, observed: Observed) -> None:
-        """It is worked off: the tag's next change may be taken."""
+        """Remove a completed change, so that the next change of the tag can be taken."""
         self.stuck.pop(observed.ref, None)
         self._next(observed)
 
     def park(self, observed: Observed, reason: str) -> bool:
-        """It cannot be worked off, for a reason that does not pass by itself; whether this is a new reason.
+        """Remove a change that fails permanently, and return whether the reason is new.
 
-        The tag's next change may be taken; the next comparison of registry and catalogue brings the tag back.
+        The next change of the tag can be taken. The next comparison of registry and catalogue adds the tag again.
         """
         is_new = self.stuck.get(observed.ref) != reason
         self.stuck[observed.ref] = reason
@@ -87,7 +87,7 @@ class PendingTags:
         return is_new
 
     def failed(self, observed: Observed, reason: str) -> float:
-        """It must be tried again: it is ready after a pause, which is returned and doubles each time."""
+        """Retry a change after a pause, which doubles each time, and return the pause."""
         failures = self._failures[observed.ref] = self.failures(observed) + 1
         if failures >= NOTABLE_FAILURES:
             self.stuck[observed.ref] = reason

@@ -1,4 +1,4 @@
-"""What the catalogue says of a pushed artifact: models of every layout, images that carry one, and indexes of these."""
+"""Recognizes models among pushed artifacts: models in all layouts, images with a model, and indexes of these."""
 
 from typing import Any
 
@@ -16,20 +16,20 @@ from ormb.limits import CONFIG_LIMIT
 from ormb.manifest import ModelManifest
 from ormb.modelcars import START, holds_model
 from ormb.modelfile import to_metadata
-from ormb.reading import chosen_of_index, config_wanted, parse_manifest
+from ormb.reading import needed_config, parse_manifest, select_from_index
 
 SPEC_LIMIT = 512 * 1024
-"""Bytes of what the catalogue keeps of an artifact: a message of NATS has at most 1 MiB, and a signature comes too."""
-REMEMBERED = 50_000
-"""Images of which it is remembered whether they carry a model."""
+"""Maximum size of a spec in bytes: a NATS message has at most 1 MiB, and must also hold the signature."""
+CACHED_IMAGES = 50_000
+"""Number of images with a cached result."""
 
 
 class Recognizer:
     """Reads the manifests of one registry as models.
 
     Args:
-        manifests: what the registry has.
-        address: host:port from which it can be pulled.
+        manifests: the manifests of the registry.
+        address: host:port of the registry.
     """
 
     def __init__(self, manifests: ManifestSource, address: str) -> None:
@@ -38,28 +38,28 @@ class Recognizer:
         self._images: dict[str, bool] = {}
 
     async def spec(self, ref: ModelRef, manifest: Manifest) -> ModelSpec | None:
-        """The spec of a model version; None for an image without a model, or a referrer.
+        """Return the spec of a model version; None for an image without a model, or a referrer.
 
-        Of an index the manifest counts that `ormb pull` takes; the version has the digest of the index. What a stranger
-        wrote is read in threads, so that other requests do not wait for it.
+        For an index, the spec is that of the manifest that `ormb pull` selects, with the digest of the index. Untrusted
+        content is parsed in threads, so that other requests do not wait for it.
 
         Raises:
-            TransientError: the registry does not answer.
-            PermanentError: it has lost a part of the artifact, or the artifact cannot be read as a model.
+            TransientError: the registry does not respond.
+            PermanentError: the registry has lost a part of the artifact, or the artifact is not a valid model.
         """
         if manifest.subject is not None:
             return None
         try:
-            chosen = await self._chosen(ref, manifest)
+            chosen = await self._select_manifest(ref, manifest)
             model = await in_thread(parse_manifest, chosen.content, await self._config(ref, chosen))
-            if model is None or (model.layout == MODELCAR.name and not await self._carries_model(ref, model)):
+            if model is None or (model.layout == MODELCAR.name and not await self._has_model(ref, model)):
                 return None
             return await in_thread(_spec, ref, manifest.digest, self._address, model)
         except UnsupportedArtifactError as error:
-            raise PermanentError(f"{error}. Push {ref} again once that is mended") from error
+            raise PermanentError(f"{error}. Correct that and push {ref} again") from error
 
-    async def _chosen(self, ref: ModelRef, manifest: Manifest) -> Manifest:
-        digest = await in_thread(chosen_of_index, manifest.content) if manifest.children else None
+    async def _select_manifest(self, ref: ModelRef, manifest: Manifest) -> Manifest:
+        digest = await in_thread(select_from_index, manifest.content) if manifest.children else None
         if digest is None:
             return manifest
         chosen = await self._manifests.get(ref.repository, digest)
@@ -68,26 +68,26 @@ class Recognizer:
         return chosen
 
     async def _config(self, ref: ModelRef, manifest: Manifest) -> bytes | None:
-        wanted = await in_thread(config_wanted, manifest.content)
-        if wanted is None:
+        descriptor = await in_thread(needed_config, manifest.content)
+        if descriptor is None:
             return None
-        if wanted.size > CONFIG_LIMIT:
-            raise UnsupportedArtifactError(f"the config has {wanted.size} bytes, more than {CONFIG_LIMIT}")
-        config = await self._manifests.config(ref.repository, wanted.digest, wanted.size)
+        if descriptor.size > CONFIG_LIMIT:
+            raise UnsupportedArtifactError(f"the config has {descriptor.size} bytes, more than {CONFIG_LIMIT}")
+        config = await self._manifests.config(ref.repository, descriptor.digest, descriptor.size)
         if config is None:
-            raise PermanentError(f"{self._address} has lost the config {wanted.digest} of {ref}: push it again")
+            raise PermanentError(f"{self._address} has lost the config {descriptor.digest} of {ref}: push it again")
         return config
 
-    async def _carries_model(self, ref: ModelRef, image: ModelManifest) -> bool:
-        """What was found of an image is remembered: each comparison asks for all tags that name no model."""
+    async def _has_model(self, ref: ModelRef, image: ModelManifest) -> bool:
+        """Return whether an image contains a model. Results are cached, because each comparison repeats the check."""
         if image.digest not in self._images:
-            while len(self._images) >= REMEMBERED:
+            while len(self._images) >= CACHED_IMAGES:
                 del self._images[next(iter(self._images))]
-            self._images[image.digest] = await self._looked_into(ref, image)
+            self._images[image.digest] = await self._contains_model(ref, image)
         return self._images[image.digest]
 
-    async def _looked_into(self, ref: ModelRef, image: ModelManifest) -> bool:
-        for layer in reversed(image.layers):  # models are mostly copied last
+    async def _contains_model(self, ref: ModelRef, image: ModelManifest) -> bool:
+        for layer in reversed(image.layers):  # images usually copy the model last
             start = await self._manifests.start_of_blob(ref.repository, layer.digest, min(START, layer.size))
             if await in_thread(holds_model, layer.media_type, start):
                 return True
@@ -107,12 +107,12 @@ def _spec(ref: ModelRef, digest: str, registry: str, model: ModelManifest) -> Mo
         )
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise UnsupportedArtifactError(f"{where} of the artifact is wrong: {problem['msg']}") from error
+        field = ".".join(map(str, problem["loc"]))
+        raise UnsupportedArtifactError(f"{field} of the artifact is invalid: {problem['msg']}") from error
     if (size := len(spec.model_dump_json())) > SPEC_LIMIT:
         raise UnsupportedArtifactError(
             f"its layers and metadata are {size} bytes in the catalogue, more than {SPEC_LIMIT}: use fewer layers, and "
-            "put what is large into files"
+            "put large metadata into files"
         )
     return spec
 

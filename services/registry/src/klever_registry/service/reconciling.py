@@ -1,4 +1,4 @@
-"""Compares the registry with the catalogue: what the registry has, or says that it deleted, wins."""
+"""Compares the registry with the catalogue. The tags and the recorded deletions of the registry are authoritative."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ from kleverproto.streams import MODELS_BUCKET
 from .alarms import Alarms
 from .announcing import model_ref
 from .hidden import problem as hidden_problem
-from .hidden import unhidden
+from .hidden import readable_only
 from .pending import Observed, PendingTags
 from .records import Records
 from .restoring import Restorer
@@ -26,30 +26,30 @@ log = structlog.get_logger(__name__)
 
 LOST, UNREADABLE, STUCK = "models_lost", "repositories_unreadable", "announcements_stuck"
 HIDDEN = "documents_unreadable"
-NAMED = 5
-"""Versions that an alarm names."""
+MAX_NAMED = 5
+"""Maximum number of versions in an alarm."""
 
 
 @dataclass
 class Listing:
-    """What the registry has."""
+    """The content of the registry."""
 
     tags: dict[ModelRef, str] = field(default_factory=dict)
-    """Every tag with its digest."""
+    """Digests of all tags."""
     deleted: set[ModelRef] = field(default_factory=set)
-    """The tags that were deleted."""
+    """Deleted tags."""
     unreadable: dict[str, str] = field(default_factory=dict)
-    """Repositories that cannot be read now, with the reason."""
+    """Reasons by unreadable repository."""
 
 
 class Reconciler:
-    """Finds what a crash left half done, and what the registry or the catalogue has lost.
+    """Finds changes that a crash interrupted, and versions that the registry or the catalogue has lost.
 
-    Nothing is withdrawn because it is missing: the index of its repository must say that its tag was deleted. So a
-    data directory that was emptied, not mounted or restored from an old backup takes no model out of the catalogue.
+    A version is withdrawn only if the index of its repository records the deletion of its tag. A data directory that is
+    empty, not mounted or restored from an old backup therefore removes no model from the catalogue.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(  # noqa: PLR0913 - its dependencies
         self,
         *,
         manifests: ManifestStore,
@@ -70,7 +70,7 @@ class Reconciler:
         self._is_grave = False
 
     async def run(self, pause_seconds: float) -> None:
-        """Compare at once, and again after each pause."""
+        """Compare immediately, and again after each pause."""
         while True:
             try:
                 await self.reconcile()
@@ -79,13 +79,13 @@ class Reconciler:
             await asyncio.sleep(pause_seconds)
 
     async def reconcile(self) -> None:
-        """Compare once, after what NATS has lost was brought back. Raises TransientError."""
+        """Restore documents that NATS has lost, then compare once. Raises TransientError."""
         await self._restorer.restore()
         stored = await self._records.documents.listing()
         documents = [each.document for each in stored.documents]
-        listing = await self._listing()  # after the documents: a push between the two is no loss
+        listing = await self._listing()  # after the documents, so that a push in between does not look like a loss
         readable = [document for document in documents if document.spec.ref.repository not in listing.unreadable]
-        compared = catalogue.compare(unhidden(listing.tags, stored), listing.deleted, readable, self._address)
+        compared = catalogue.compare(readable_only(listing.tags, stored), listing.deleted, readable, self._address)
         for ref in sorted(compared.differing, key=str):
             self._pending.add_unless_waiting(ref)
         self._raise_alarms(listing, compared)
@@ -93,16 +93,16 @@ class Reconciler:
         await self._records.tidy()
 
     async def rebuild(self) -> int:
-        """Rebuild the catalogue of this registry from what the registry holds; return the number of tags.
+        """Rebuild the catalogue from the content of the registry. Returns the number of tags.
 
-        Metadata come from manifests and configs, signatures from the referrers beside the models. Every version is
-        announced once more. What the registry has lost is given up: withdrawn, as if it had been deleted. So is what
-        external registries deny when they are compared next.
+        Metadata are read from manifests and configs, signatures from the referrers of the models. Every version is
+        announced again. Versions that the registry has lost are withdrawn, as if they were deleted. The next comparison
+        withdraws those that external registries have lost.
 
         Raises:
             NotLeaderError: another replica compares registry and catalogue.
-            StorageError: a repository cannot be read; nothing was changed.
-            TransientError: NATS does not answer.
+            StorageError: a repository cannot be read. Nothing is changed.
+            TransientError: NATS does not respond.
         """
         await self._require_lease()
         known = (await self._records.documents.listing()).documents
@@ -121,7 +121,7 @@ class Reconciler:
         return len(listing.tags)
 
     async def check(self) -> str | None:
-        """A readiness check: the registry has not lost most of its models."""
+        """Readiness check: return a problem while most models of the registry are lost."""
         return self._alarms.raised.get(LOST) if self._is_grave else None
 
     def _raise_alarms(self, listing: Listing, compared: Comparison) -> None:
@@ -148,9 +148,9 @@ class Reconciler:
 
 def _lost(compared: Comparison, address: str) -> str:
     named = sorted(map(str, compared.lost))
-    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
     return (
-        f"{len(named)} of {compared.known} models of {address} are not in its data directory though nobody deleted "
-        f"them: {', '.join(named[:NAMED])}{more}. Restore the directory from a backup, push the models again, or give "
-        "them up with `klever registry rebuild`"
+        f"{len(named)} of {compared.known} models of {address} are missing in its data directory without having been "
+        f"deleted: {', '.join(named[:MAX_NAMED])}{more}. Restore the directory from a backup, push the models again, "
+        "or remove them from the catalogue with `klever registry rebuild`"
     )

@@ -1,4 +1,4 @@
-"""Manifests that refer to another one, page by page. OCI distribution-spec 1.1, listing referrers."""
+"""Lists of referrers, by page. OCI distribution-spec 1.1, listing referrers."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ from klever_registry.errors import PageInvalidError
 from klever_registry.ports import ManifestStore
 
 LONGEST_PAGE = 1000
-"""Referrers in one answer: each is read from the disk."""
+"""Maximum number of referrers on a page. Each one is read from the disk."""
 
 
 @dataclass(frozen=True)
 class ReferrersPage:
-    """A part of the list, oldest first."""
+    """A page of the list, oldest first."""
 
     descriptors: list[Descriptor]
     last: str | None
-    """Digest after which the next page begins; None on the last page."""
+    """Digest after which the next page starts; None on the last page."""
 
 
 class Referrers:
-    """Lists what refers to a manifest.
+    """Lists the referrers of manifests.
 
     Args:
-        manifests: what is stored.
+        manifests: the stored manifests.
     """
 
     def __init__(self, manifests: ManifestStore) -> None:
@@ -32,10 +32,10 @@ class Referrers:
     async def page(
         self, repository: str, subject: str, artifact_type: str | None, *, limit: int | None, last: str | None
     ) -> ReferrersPage:
-        """The referrers after `last`, perhaps of one type only, at most `limit` of them; empty where there are none.
+        """Return at most `limit` of the referrers after `last`, optionally of one type only.
 
         Raises:
-            PageInvalidError: `last` is no referrer of the manifest, or was deleted meanwhile.
+            PageInvalidError: `last` is not a referrer of the manifest, or not any more.
         """
         size = LONGEST_PAGE if limit is None else min(limit, LONGEST_PAGE)
         if size == 0:
@@ -57,6 +57,6 @@ class Referrers:
             return digests
         if last not in digests:
             raise PageInvalidError(
-                f"{last} does not refer to {subject} any more: list from the start again", detail={"last": last}
+                f"{last} does not refer to {subject} any more: restart the list", detail={"last": last}
             )
         return digests[digests.index(last) + 1 :]

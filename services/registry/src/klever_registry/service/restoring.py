@@ -1,6 +1,6 @@
-"""What is done when NATS has lost its store, or has an older one: what the registry knows is brought back.
+"""Restores the buckets of the registry after NATS has lost its store, or has an older one.
 
-A store that was recreated or restored from a backup says nothing about what should be: nothing is deleted for it.
+A document that is missing in a recreated or restored store was not deleted, so that nothing is removed because of it.
 """
 
 from collections.abc import Sequence
@@ -12,33 +12,38 @@ from kleverkit.incarnations import RememberedBucket, Verdict
 
 from .external import Scanner
 from .policies import Policies
+from .records import Records
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Restorer:
-    """Looks after the buckets that the registry owns.
+    """Restores the buckets that the registry owns.
 
     Attributes:
-        models: the catalogue's bucket; the comparison with the registry announces what it lacks.
+        records: restores models from copies; the comparison with the registry announces what has none.
+        models: the bucket of the catalogue.
         policies: restores the projects from copies.
-        scanners: bring back the models of other registries.
+        scanners: restore the models of external registries.
     """
 
+    records: Records
     models: RememberedBucket
     policies: Policies
     scanners: Sequence[Scanner]
 
     async def restore(self) -> None:
-        """Bring back what was lost since the last look. Raises TransientError."""
+        """Restore documents that were lost since the last call. Raises TransientError."""
         verdict = await self.models.look()
         if verdict is not Verdict.SAME:
-            log.error("NATS has lost its store: what the registry knows is brought back", verdict=verdict)
+            log.error("NATS has lost its store: documents are restored from the registry", verdict=verdict)
             for scanner in self.scanners:
                 scanner.scan_soon()
+        if verdict is not Verdict.SAME or not self.records.copies.is_complete:
+            await self.records.restore(is_older=verdict is Verdict.OLDER)
         try:
             await self.models.accept()
-        except OSError as error:  # a full disk: it is remembered for as long as this process runs
-            log.warning("bucket not remembered", error=str(error))
+        except OSError as error:  # a full disk: the incarnation is known only while this process runs
+            log.warning("incarnation of the bucket not stored", error=str(error))
         await self.policies.restore()

@@ -1,4 +1,4 @@
-"""Signatures of models, kept beside them as OCI referrers."""
+"""Signatures of models, stored as their OCI referrers."""
 
 from pydantic import ValidationError
 
@@ -11,14 +11,14 @@ from kleverproto.signatures import Signature
 
 
 class Signatures:
-    """Reads and writes the referrers that hold signatures."""
+    """Reads and writes referrers with signatures."""
 
     def __init__(self, *, blobs: BlobStore, manifests: ManifestStore) -> None:
         self._blobs = blobs
         self._manifests = manifests
 
     async def attach(self, repository: str, digest: str, signature: Signature) -> AttachedSignature | None:
-        """Store a signature beside its model; the same again changes nothing. None where the model is gone."""
+        """Attach a signature to its model. Idempotent. Returns None if the model does not exist any more."""
         model = await self._manifests.get(repository, digest)
         if model is None:
             return None
@@ -30,21 +30,23 @@ class Signatures:
         return AttachedSignature(signature, manifest.digest)
 
     async def find(self, repository: str, digest: str) -> AttachedSignature | None:
-        """The signature that was attached last, if any."""
+        """Return the last attached signature, or None."""
         index = await self._manifests.index(repository)
         for referrer in reversed(index.referrers(digest) if index else []):
             manifest = await self._manifests.get(repository, referrer)
-            if manifest and manifest.artifact_type == SIGNATURE and (found := await self._read(repository, manifest)):
-                return AttachedSignature(found, referrer)
+            if manifest is None or manifest.artifact_type != SIGNATURE:
+                continue
+            if (signature := await self._read(repository, manifest)) is not None:
+                return AttachedSignature(signature, referrer)
         return None
 
     async def tags_of(self, repository: str, digest: str) -> list[str]:
-        """The tags that name a model now."""
+        """Return the present tags of a model."""
         index = await self._manifests.index(repository)
         return index.tags_of(digest) if index else []
 
     async def _read(self, repository: str, manifest: Manifest) -> Signature | None:
-        """The signature inside a referrer; None where someone else made it and it holds none."""
+        """Return the signature in a referrer; None if the referrer is not from Klever and contains none."""
         layer = manifest.blobs[-1]
         size = await self._blobs.size(repository, layer)
         if size is None or size > LONGEST:

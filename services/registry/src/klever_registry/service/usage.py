@@ -1,4 +1,4 @@
-"""Which models are served, as the bucket of servings says."""
+"""The served models, by the bucket of servings."""
 
 from collections.abc import Collection
 
@@ -10,10 +10,10 @@ from kleverproto.servings import ServingDocument
 
 
 class ServedModels:
-    """See `ports.Usage`: follows the bucket of servings, and knows the last state of it while NATS is away.
+    """See `ports.Usage`. Follows the bucket of servings, and uses its last known state while NATS is unreachable.
 
-    What a bucket that was created again lacks was lost, not deleted: it counts as served until a tombstone or the
-    restored document says what has become of it.
+    A serving that is missing in a recreated bucket was lost, not deleted. Its models count as served until its
+    tombstone or its restored document arrives.
 
     Args:
         documents: the bucket of servings.
@@ -26,7 +26,7 @@ class ServedModels:
         self._incarnation: Incarnation | None = None
 
     async def run(self) -> None:
-        """Follow the bucket, until cancelled."""
+        """Follow the bucket forever."""
         async for change in self._documents.changes():
             self._take(change)
 
@@ -41,7 +41,7 @@ class ServedModels:
         ]
 
     async def check(self) -> str | None:
-        """A readiness check: it is known which models are served."""
+        """Readiness check: return a problem until the servings have been read."""
         return UNKNOWN if self._served is None else None
 
     def _take(self, change: Snapshot[ServingDocument] | Change[ServingDocument]) -> None:
@@ -63,7 +63,7 @@ class ServedModels:
         self._served = lost | {each.key: _entry(each.document) for each in snapshot.documents}
 
 
-UNKNOWN = "which models are served was not read from NATS yet, so none can be deleted: try again in a moment"
+UNKNOWN = "the servings have not been read from NATS yet, so that no model can be deleted: try again in a moment"
 
 
 def _entry(document: ServingDocument) -> tuple[str, frozenset[ServedModel]]:

@@ -104,7 +104,7 @@ def down() -> None:
         state = read_running(home.state)
         supervisor = state.supervisor.process() if state else None
         if supervisor is not None:
-            _end(supervisor)
+            _stop_supervisor(supervisor)
         left = stop_leftovers(home)
         home.state.unlink(missing_ok=True)
     click.echo("Stopped." if supervisor or left else f"No platform runs with {home.path}.")
@@ -180,7 +180,7 @@ async def _run(home: Home, requested: Ports, *, allow_commands: bool, background
                 lines.heading("Stopping")
 
 
-def _end(supervisor: psutil.Process) -> None:
+def _stop_supervisor(supervisor: psutil.Process) -> None:
     """Ask the supervisor to stop the platform; kill it after a timeout. Raises PlatformError."""
     try:
         supervisor.terminate()

@@ -1,4 +1,4 @@
-"""A Caffe2 net while it is made from the layers of Caffe, and what the layers' options mean."""
+"""A Caffe2 net under construction from the layers of Caffe, and the interpretation of the layers' options."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ IMAGE = 4
 
 
 class Builder:
-    """Operators and weights so far, and the shape of each value.
+    """The operators and weights so far, and the shape of each value.
 
     Args:
         shapes: of the inputs.
@@ -35,18 +35,20 @@ class Builder:
         bottoms = layer.texts("bottom")
         unknown = [name for name in bottoms if name not in self.shapes]
         if unknown or not bottoms:
-            raise ProblemError(INVALID_MODEL, f"the layer {layer.text('name')} takes {unknown}, which nothing makes")
+            raise ProblemError(
+                INVALID_MODEL, f"the layer {layer.text('name')} has the input {unknown}, which no layer produces"
+            )
         for name in bottoms:
             self._free.pop(name, None)
         convert(self, layer)
         self._free.update(dict.fromkeys(layer.texts("top")))
 
     def ends(self) -> list[str]:
-        """What no layer takes."""
+        """Return the values that no layer consumes."""
         return list(self._free)
 
     def blobs(self, layer: Fields, count: int) -> list[NDArray[np.float32]]:
-        """The layer's weights. Raises ProblemError where there are fewer."""
+        """Return the layer's weights. Raises ProblemError if there are too few."""
         name = layer.text("name")
         blobs = self._blobs.get(name, [])
         if len(blobs) < count:
@@ -56,7 +58,7 @@ class Builder:
         return blobs
 
     def weight(self, layer: Fields, suffix: str, values: NDArray[Any]) -> str:
-        """Keep an array; gives its name."""
+        """Add an array; returns its name."""
         name = f"{layer.text('name')}_{suffix}"
         self.weights[name] = values
         return name
@@ -64,23 +66,23 @@ class Builder:
     def emit(
         self, kind: str, inputs: Sequence[str], output: str, result: Shape, *others: str, **arguments: Value
     ) -> None:
-        """One operator: what it makes and the shape of that, and further outputs that nothing uses."""
+        """Add an operator with its output, the shape of that, and further outputs that are not used."""
         self.operators.append(Operator(kind, tuple(inputs), (output, *others), arguments))
         self.shapes[output] = result
 
 
 def ends_of(layer: Fields) -> tuple[str, str]:
-    """The first bottom and the top of a layer."""
+    """Return the first bottom and the top of a layer."""
     return layer.text("bottom"), layer.text("top")
 
 
 def refused(layer: Fields, what: str) -> ProblemError:
-    """The error for what is left out on purpose."""
+    """Return the error for an unsupported feature."""
     return ProblemError(UNSUPPORTED_OPERATOR, f"the layer {layer.text('name')}: {what} has no conversion")
 
 
 def pair(options: Fields, name: str, default: int) -> tuple[int, int]:
-    """Height and width: `name_h` and `name_w`, or one or two values of `name` (`name_size` for kernels)."""
+    """Return height and width: `name_h` and `name_w`, or one or two values of `name` (`name_size` for kernels)."""
     many = [int(size) for size in options.texts(name)] or [default]
     short = name.removesuffix("_size")
     tall, wide = options.text(f"{short}_h"), options.text(f"{short}_w")
@@ -88,7 +90,7 @@ def pair(options: Fields, name: str, default: int) -> tuple[int, int]:
 
 
 def window(layer: Fields, options: Fields) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Kernel, stride and pad, each as height and width."""
+    """Return kernel, stride and pad, each as height and width."""
     kernel = pair(options, "kernel_size", 0)
     if min(kernel) < 1:
         raise refused(layer, "a window without a kernel_size")
@@ -96,9 +98,9 @@ def window(layer: Fields, options: Fields) -> tuple[tuple[int, int], tuple[int, 
 
 
 def flag(options: Fields, name: str, *, default: bool) -> bool:
-    """A value of true or false."""
+    """Return a boolean value."""
     return options.text(name, str(default)).lower() in {"true", "1"}
 
 
 Convert = Callable[[Builder, Fields], None]
-"""Puts the operators of one layer into the net."""
+"""Adds the operators of one layer to the net."""

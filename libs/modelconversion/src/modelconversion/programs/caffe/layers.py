@@ -1,4 +1,4 @@
-"""What each layer of Caffe is in operators of Caffe2 (caffe.berkeleyvision.org/tutorial/layers.html)."""
+"""Converts each layer of Caffe to operators of Caffe2 (caffe.berkeleyvision.org/tutorial/layers.html)."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -45,12 +45,15 @@ def _elementwise(builder: Builder, layer: Fields, kind: str, arguments: Mapping[
 
 
 def _plain(kind: str, **arguments: Value) -> Convert:
-    """A layer without options that matter."""
+    """Return the conversion of a layer without relevant options."""
     return lambda builder, layer: _elementwise(builder, layer, kind, arguments)
 
 
 def _softmax(builder: Builder, layer: Fields) -> None:
-    """Caffe2's flattens what is behind its axis, so that channels of images go to the end and back."""
+    """Convert a softmax.
+
+    Caffe2 flattens the dimensions after its axis, so channels of images are moved to the end and back.
+    """
     bottom, top = ends_of(layer)
     axis, shape = int(layer.message("softmax_param").text("axis", "1")), builder.shapes[bottom]
     axis %= len(shape)
@@ -148,7 +151,7 @@ def _reshape(builder: Builder, layer: Fields) -> None:
     shape = builder.shapes[bottom]
     wanted = [int(size) for size in options.message("shape").texts("dim")]
     if wanted and wanted[0] == shape[0]:
-        wanted[0] = 0  # the batch stays what it is
+        wanted[0] = 0  # the batch dimension does not change
     sizes = [shape[place] if size == 0 else size for place, size in enumerate(wanted)]
     rest = int(np.prod(shape)) // max(1, int(np.prod([size for size in sizes if size > 0])))
     full = tuple(rest if size < 0 else size for size in sizes)
@@ -174,7 +177,7 @@ def _slice(builder: Builder, layer: Fields) -> None:
 
 
 def _power(builder: Builder, layer: Fields) -> None:
-    """(shift + scale * x) to a power."""
+    """Convert (shift + scale * x) to a power."""
     options, (bottom, top) = layer.message("power_param"), ends_of(layer)
     power, scale, shift = (
         float(options.text(name, default)) for name, default in (("power", "1"), ("scale", "1"), ("shift", "0"))

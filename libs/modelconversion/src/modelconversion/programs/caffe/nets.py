@@ -1,4 +1,4 @@
-"""Caffe's nets: layers of a prototxt, weights of a caffemodel; both generations of layers (caffe.proto of BVLC)."""
+"""Reads Caffe's nets: layers of a prototxt, weights of a caffemodel, of both generations (caffe.proto of BVLC)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ DATA = {"Input", "Data", "DummyData", "HDF5Data", "ImageData", "MemoryData", "Wi
 
 
 def read_layers(request: Request) -> tuple[Fields, list[Fields]]:
-    """The network, and its layers without those of training. Raises ProblemError when it cannot be read."""
+    """Return the network, and its layers except those for training. Raises ProblemError if it cannot be read."""
     path, _ = request.files
     try:
         net = read_text(path)
@@ -41,18 +41,18 @@ def read_layers(request: Request) -> tuple[Fields, list[Fields]]:
 
 
 def read_weights(request: Request) -> dict[str, list[NDArray[np.float32]]]:
-    """The blobs of each layer, by its name. Raises ProblemError when the file is not a caffemodel file."""
+    """Return the blobs of each layer, by its name. Raises ProblemError if the file is not a caffemodel file."""
     _, path = request.files
     net = NET()
     try:
         net.ParseFromString(path.read_bytes())
         return {layer.name: [_array(blob) for blob in layer.blobs] for layer in (*net.layers, *net.old_layers)}
-    except Exception as error:  # protobuf's own kind of error is not importable everywhere
+    except Exception as error:  # protobuf's error class is not importable everywhere
         raise ProblemError(INVALID_MODEL, f"{path.name} is not a caffemodel file: {error}") from error
 
 
 def kind(layer: Fields) -> str:
-    """The layer's type, as newer networks write it."""
+    """Return the layer's type with its newer name."""
     name = layer.text("type", "unknown")
     if not name.isupper() or name in ABBREVIATIONS:
         return name
@@ -60,7 +60,7 @@ def kind(layer: Fields) -> str:
 
 
 def declared_shapes(net: Fields, layers: list[Fields]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The inputs and their shapes, in both ways of writing them."""
+    """Yield the inputs and their shapes, in both notations."""
     names = net.texts("input")
     sizes = [int(size) for size in net.texts("input_dim")]
     shapes = [_dims(shape) for shape in net.messages("input_shape")] or [

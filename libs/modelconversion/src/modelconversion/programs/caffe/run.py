@@ -1,7 +1,7 @@
 """Run a Caffe model once, with OpenCV."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from .nets import declared_shapes, read_layers
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Set the inputs, run forward, give what no layer takes."""
+    """Set the inputs, run forward, and write the outputs that no layer consumes."""
     net, layers = read_layers(request)
     names = [name for name, _ in declared_shapes(net, layers)]
     path, weights = request.files

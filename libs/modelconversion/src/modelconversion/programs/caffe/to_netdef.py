@@ -1,4 +1,4 @@
-"""Caffe models to Caffe2 nets, layer by layer (see `layers`)."""
+"""Converts Caffe models to Caffe2 nets, layer by layer (see `layers`)."""
 
 from ..netdef.nets import Net, write_net
 from ..program import INPUT_SHAPE_NEEDED, UNSUPPORTED_OPERATOR, ProblemError, Request, main, versions
@@ -8,7 +8,7 @@ from .nets import DATA, declared_shapes, kind, read_layers, read_weights
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the layers in order; shapes follow from those of the inputs."""
+    """Convert the layers in order; shapes are derived from those of the inputs."""
     net, layers = read_layers(request)
     shapes = dict(declared_shapes(net, layers))
     if not shapes or not all(shapes.values()):

@@ -1,4 +1,4 @@
-"""Caffe's layers that move a window over an image."""
+"""Layers of Caffe that move a window over an image."""
 
 from modelfiles.protobuf.text import Fields
 
@@ -6,7 +6,7 @@ from .builder import IMAGE, Builder, Shape, ends_of, flag, pair, refused, window
 
 
 def convolution(builder: Builder, layer: Fields) -> None:
-    """Convolution, and its transpose."""
+    """Convert a convolution or its transpose."""
     options, (bottom, top) = layer.message("convolution_param"), ends_of(layer)
     (tall, wide), (down, across), (above, beside) = window(layer, options)
     step, group = pair(options, "dilation", 1), int(options.text("group", "1"))
@@ -49,7 +49,7 @@ def _image(builder: Builder, layer: Fields) -> Shape:
 
 
 def pooling(builder: Builder, layer: Fields) -> None:
-    """Largest values, and averages."""
+    """Convert max or average pooling."""
     options, (bottom, top) = layer.message("pooling_param"), ends_of(layer)
     batch, channels, height, width = _image(builder, layer)
     method = options.text("pool", "MAX")
@@ -63,14 +63,14 @@ def pooling(builder: Builder, layer: Fields) -> None:
     down_only = options.text("round_mode") in {"FLOOR", "1"}
     sides = zip((height, width), kernel, stride, pad, strict=True)
     size = [pooled(*side, up=not down_only) for side in sides]
-    # What the last window reaches beyond the image: Caffe rounds sizes up.
+    # The part of the last window beyond the image: Caffe rounds sizes up.
     behind = [
         (count - 1) * step + reach - length - before
         for count, step, reach, length, before in zip(size, stride, kernel, (height, width), pad, strict=True)
     ]
     source, before = bottom, pad
     if kind == "AveragePool" and any(pad):
-        # Caffe counts the declared padding, and not what lies beyond it.
+        # Caffe counts the declared padding, but nothing beyond it.
         source, before = f"{top}_padded", (0, 0)
         padded = (batch, channels, height + 2 * pad[0], width + 2 * pad[1])
         builder.emit("PadImage", [bottom], source, padded, pads=(*pad, *pad), order="NCHW")
@@ -88,7 +88,7 @@ def pooling(builder: Builder, layer: Fields) -> None:
 
 
 def pooled(length: int, kernel: int, stride: int, pad: int, *, up: bool) -> int:
-    """The size of what pooling makes of a length, as PoolingLayer::Reshape has it."""
+    """Return the size after pooling, as computed in PoolingLayer::Reshape."""
     room = length + 2 * pad - kernel
     count = (-(-room // stride) if up else room // stride) + 1
     return count - 1 if pad and (count - 1) * stride >= length + pad else count

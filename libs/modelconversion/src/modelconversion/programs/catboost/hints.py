@@ -7,11 +7,11 @@ from ..table_hints import Columns
 from .models import load_model
 
 _EXTREME = 1e38
-"""A border beyond this one sets missing values apart from all numbers."""
+"""Borders beyond this separate missing values from all numbers."""
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Write what its trees split by; a column has missing values where the model was trained with some."""
+    """Write the borders of its trees; a column has missing values if the model was trained with some."""
     model, columns = load_model(request), Columns()
     for column, borders in (model.get_borders() or {}).items():
         for border in borders:

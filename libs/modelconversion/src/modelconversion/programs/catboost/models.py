@@ -1,4 +1,4 @@
-"""Models of CatBoost."""
+"""Loads CatBoost models."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ CLASSIFIERS = frozenset({"Logloss", "CrossEntropy", "MultiClass", "MultiClassOne
 
 
 def load_model(request: Request) -> Any:
-    """The model, binary or JSON: a classifier, or a regressor. Raises ProblemError when it is none."""
+    """Load the model, binary or JSON: a classifier, or a regressor. Raises ProblemError if it is invalid."""
     path = request.file
     kind = "json" if path.read_bytes()[:1] == b"{" else "cbm"
     try:

@@ -1,4 +1,4 @@
-"""Run a CatBoost model once."""
+"""Runs a CatBoost model once."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""CatBoost models to ONNX, with CatBoost's own exporter."""
+"""Converts CatBoost models to ONNX, with CatBoost's own exporter."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,7 @@ from .models import load_model
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Export the model; features come in as one matrix."""
+    """Export the model; its input is one matrix of features."""
     model = load_model(request)
     with TemporaryDirectory() as directory:
         path = Path(directory) / "model.onnx"

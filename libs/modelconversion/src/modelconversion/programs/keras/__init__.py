@@ -1,1 +1,1 @@
-"""Programs for Keras models, in HDF5 files too."""
+"""Programs for Keras models, including HDF5 files."""

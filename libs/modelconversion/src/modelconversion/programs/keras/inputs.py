@@ -1,4 +1,4 @@
-"""How a Keras model takes its inputs."""
+"""The structure of a Keras model's inputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from ..samples import Array, matched
 
 
 def arranged(model: Any, samples: Mapping[str, Array]) -> Any:
-    """The samples as the model was built to take them: a tensor, a list, or a dictionary by its keys."""
-    # Of functional models, in Keras 3 and in Keras 2.
+    """Return the samples in the structure that the model requires: a tensor, a list, or a dictionary by its keys."""
+    # an attribute of functional models, in Keras 3 and in Keras 2
     built = getattr(model, "_inputs_struct", getattr(model, "_nested_inputs", None))
     if isinstance(built, dict):
         return matched(samples, list(built))

@@ -1,7 +1,7 @@
-"""Loading Keras models, each with the Keras that it was written by."""
+"""Loads Keras models, each with the version of Keras that wrote it."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import json
 from pathlib import Path
@@ -15,9 +15,9 @@ from ..program import INVALID_MODEL, UNSUPPORTED_OPERATOR, ProblemError, Request
 
 
 def load(request: Request) -> tuple[Any, str]:
-    """The model, and which package it was loaded with: keras (3), or tf_keras for files of Keras 2.
+    """Return the model, and the package that loaded it: keras (3), or tf_keras for files of Keras 2.
 
-    Raises ProblemError when the file is none, or has Python code in it.
+    Raises ProblemError if the file is invalid, or contains Python code.
     """
     path = request.file
     version, config = _described(path)
@@ -36,14 +36,14 @@ def load(request: Request) -> tuple[Any, str]:
 
 
 def _named(path: Path, directory: Path) -> Path:
-    """A link to the file with the suffix that Keras demands of its content."""
+    """Create a link to the file with the suffix that Keras requires for its content."""
     link = directory / ("model.keras" if is_zipfile(path) else "model.h5")
     link.symlink_to(path)
     return link
 
 
 def _loaded(package: str, path: Path) -> Any:
-    # The one that is not needed is not imported: each takes seconds.
+    # only the needed one is imported, since each takes seconds
     if package == "tf_keras":
         import tf_keras  # noqa: PLC0415
 
@@ -54,7 +54,7 @@ def _loaded(package: str, path: Path) -> Any:
 
 
 def _described(path: Path) -> tuple[str, str]:
-    """Version of Keras that wrote the file, and the model's description as JSON text."""
+    """Return the version of Keras that wrote the file, and the model's configuration as JSON text."""
     try:
         if is_zipfile(path):
             with ZipFile(path) as archive:
@@ -68,13 +68,13 @@ def _described(path: Path) -> tuple[str, str]:
     if config is None:
         raise ProblemError(
             INVALID_MODEL,
-            f"{path.name} holds weights only: save the whole model, with model.save instead of save_weights",
+            f"{path.name} contains weights only: save the whole model, with model.save instead of save_weights",
         )
     return _text(version), _text(config)
 
 
 def _classes(config: str, path: Path) -> set[str]:
-    """The classes of the layers that a model's description names, at any depth."""
+    """Return the classes of the layers in a model's configuration, at any depth."""
     names: set[str] = set()
     try:
         json.loads(config, object_hook=lambda entry: names.add(str(entry.get("class_name"))))

@@ -1,7 +1,7 @@
-"""A Keras model, H5 or .keras, to a TensorFlow SavedModel with the signature that servers take."""
+"""Converts a Keras model, H5 or .keras, to a TensorFlow SavedModel with the signature that servers use."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ DEFAULT = "serving_default"
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the model with the Keras that wrote it; inputs and outputs keep the model's own names."""
+    """Convert the model with the Keras that wrote it; inputs and outputs keep the model's names."""
     model, package = models.load(request)
     print_progress(f"loaded {model.name} with {package}")
     if package == "tf_keras":
@@ -27,7 +27,7 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _is_built(model: Any) -> bool:
-    """Whether it consists of known layers, unlike a user-defined class."""
+    """Return whether the model consists of known layers, unlike a user-defined class."""
     return bool(getattr(model, "inputs", None))
 
 
@@ -44,7 +44,7 @@ def _export(model: Any, request: Request) -> None:
 
 
 def _signature(model: Any, request: Request) -> Any:
-    """A function of the model's inputs that gives its outputs by name."""
+    """Return a function of the model's inputs that returns its outputs by name."""
     names = [entry.name for entry in request.outputs] or getattr(model, "output_names", None) or [model.layers[-1].name]
     taken = getattr(model, "input", None)
     inputs = _specified(_only(model.inputs) if taken is None else taken)
@@ -52,12 +52,12 @@ def _signature(model: Any, request: Request) -> Any:
 
 
 def _only(inputs: Any) -> Any:
-    """The input of a sequence of layers, which has none of its own before it is called."""
+    """Return the input of a sequence of layers, which has no input until it is called."""
     return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
 def _specified(inputs: Any, key: str | None = None) -> Any:
-    """Tensors' types and shapes in the structure that the model takes: one, a list, or a dictionary by its keys."""
+    """Return types and shapes in the structure of the model's inputs: one, a list, or a dictionary by its keys."""
     if isinstance(inputs, dict):
         return {name: _specified(value, name) for name, value in inputs.items()}
     if isinstance(inputs, list | tuple):
@@ -66,7 +66,7 @@ def _specified(inputs: Any, key: str | None = None) -> Any:
 
 
 def _named(outputs: Any, names: list[str]) -> dict[str, Any]:
-    """A dictionary's tensors by their keys; others by the model's names, in order."""
+    """Return a dictionary's tensors by their keys; others by the model's names, in order."""
     if isinstance(outputs, dict) and not any(isinstance(value, dict | list | tuple) for value in outputs.values()):
         return outputs
     tensors = list(_tensors(outputs))

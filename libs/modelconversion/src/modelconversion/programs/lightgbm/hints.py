@@ -1,4 +1,4 @@
-"""Thresholds and categories of a LightGBM model, and which columns may be missing."""
+"""Thresholds and categories of a LightGBM model, and the columns with missing values."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from .models import load_booster
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Write what its trees split by."""
+    """Write the values by which its trees split."""
     booster, columns = load_booster(request), Columns()
     with_gaps = set()
     for split in (split for tree in booster.dump_model()["tree_info"] for split in _splits(tree["tree_structure"])):

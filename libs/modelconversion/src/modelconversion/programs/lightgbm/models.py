@@ -1,4 +1,4 @@
-"""Boosters of LightGBM."""
+"""Loads LightGBM models."""
 
 import lightgbm  # type: ignore[import-not-found]  # only in its toolchain
 
@@ -6,7 +6,7 @@ from ..program import INVALID_MODEL, ProblemError, Request
 
 
 def load_booster(request: Request) -> lightgbm.Booster:
-    """The model from its text. Raises ProblemError when it is none."""
+    """Load the booster from its text. Raises ProblemError if it is invalid."""
     path = request.file
     try:
         return lightgbm.Booster(model_file=str(path))
@@ -15,7 +15,7 @@ def load_booster(request: Request) -> lightgbm.Booster:
 
 
 def objective(booster: lightgbm.Booster) -> str:
-    """Such as `multiclass`; empty where the model does not contain it."""
+    """Return an objective such as `multiclass`; empty if the model does not contain it."""
     lines = booster.model_to_string(num_iteration=1).splitlines()
     line_of_objective = next((line for line in lines if line.startswith("objective=")), "objective=")
     return line_of_objective.removeprefix("objective=").split(" ")[0]

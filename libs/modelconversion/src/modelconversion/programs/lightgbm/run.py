@@ -1,4 +1,4 @@
-"""Run a LightGBM model once."""
+"""Runs a LightGBM model once."""
 
 from ..program import Request, main, versions
 from ..samples import first_that_runs

@@ -1,4 +1,4 @@
-"""LightGBM models to ONNX, with onnxmltools."""
+"""Converts LightGBM models to ONNX, with onnxmltools."""
 
 import onnxmltools  # type: ignore[import-not-found]  # only in its toolchain
 from onnxmltools.convert.common.data_types import FloatTensorType  # type: ignore[import-not-found]  # only in its toolchain
@@ -9,11 +9,11 @@ from ..program import Request, main, versions
 from .models import load_booster, objective
 
 NEWEST_OPSET = 15
-"""The newest that this converter writes."""
+"""The newest opset that this converter supports."""
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the booster; features come in as one matrix, and what `Booster.predict` gives comes out."""
+    """Convert the booster; its input is one matrix of features, its output the result of `Booster.predict`."""
     booster = load_booster(request)
     model = onnxmltools.convert_lightgbm(
         booster,

@@ -1,7 +1,7 @@
-"""MXNet checkpoints: the graph as it is used, without losses and labels; and the weights."""
+"""Loads MXNet checkpoints: the graph for inference, without losses and labels; and the weights."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ LOSSES = {
     "MAERegressionOutput": IDENTITY,
     "SVMOutput": IDENTITY,
 }
-"""Operators that take a label to be trained, and what they compute of their first input."""
+"""Operators that have a label as input in training, and their function of the first input."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Checkpoint:
     """A loaded model."""
 
     trained: Any
-    """The symbol of the file; with labels where it was trained with some."""
+    """The symbol of the file, with its labels."""
     used: Any
-    """The symbol without losses: what the model computes of its inputs."""
+    """The symbol without losses: the function of the model's inputs."""
     weights: dict[str, Any]
     """Arguments and auxiliary states by name."""
 
@@ -59,7 +59,7 @@ def load_checkpoint(request: Request) -> Checkpoint:
 
 
 def _without_losses(symbol: str) -> str:
-    """The graph with losses replaced by what they compute; labels are then no longer reached from its heads."""
+    """Return the graph with losses replaced by their function of the first input, so that labels are not used."""
     graph = json.loads(symbol)
     for node in graph["nodes"]:
         if node["op"] in LOSSES:
@@ -73,9 +73,9 @@ def _without_losses(symbol: str) -> str:
 
 
 def declared_inputs(request: Request, names: list[str]) -> list[Input]:
-    """What the signature contains about each input of the graph: by name, else by position.
+    """Return the declaration of each input of the graph in the signature: by name, else by position.
 
-    Raises ProblemError when it does not contain the shape of each.
+    Raises ProblemError if the shape of one is missing.
     """
     declared = {given.name: given for given in request.inputs}
     if set(declared) != set(names) and len(request.inputs) == len(names):
@@ -91,7 +91,7 @@ def declared_inputs(request: Request, names: list[str]) -> list[Input]:
 
 
 def first_line(error: Exception) -> str:
-    """The message of MXNet, without the stack of its own functions."""
+    """Return the message of MXNet, without its stack trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = (line for line in lines if "Error:" in line or "Check failed" in line or "Error in operator" in line)
     return next(telling, lines[0] if lines else type(error).__name__)

@@ -1,7 +1,7 @@
-"""Run an MXNet checkpoint once, on the CPU."""
+"""Runs an MXNet checkpoint once, on the CPU."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import mxnet as mx
 
@@ -11,7 +11,7 @@ from .models import load_checkpoint
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Run the model as it was trained, with its losses, which ignore their labels when nothing is trained."""
+    """Run the model with its losses, which ignore their labels outside training."""
     checkpoint = load_checkpoint(request)
     symbol, weights = checkpoint.trained, checkpoint.weights
     samples = matched(read_samples(request), checkpoint.inputs)

@@ -1,7 +1,7 @@
-"""MXNet checkpoints to ONNX, with MXNet's own exporter."""
+"""Converts MXNet checkpoints to ONNX, with MXNet's own exporter."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import json
 from collections.abc import Sequence
@@ -18,17 +18,21 @@ from .models import Checkpoint, declared_inputs, first_line, load_checkpoint
 
 FILE = "model.onnx"
 OPSET, IR_VERSION = 13, 8
-"""The last opset that the exporter writes for. Its public function declares the newest one that onnx knows, in which
-some of what it writes is not valid."""
+"""The last opset that the exporter supports.
+
+Its public function declares the newest one of onnx, in which a part of its result is invalid.
+"""
 BATCH = "batch"
 SMALL, LARGE = (3, 32), (5, 64)
-"""Sizes of a batch, and of other dimensions, that may be any: what of the outputs differs between them may be too."""
+"""Two sizes for dimensions of any size, of a batch and of others: dimensions of outputs that differ between them are
+variable.
+"""
 
 Shape = tuple[int | str | None, ...]
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the checkpoint; dimensions of any size stay so."""
+    """Convert the checkpoint; dimensions of any size are preserved."""
     checkpoint = load_checkpoint(request)
     check_operators(checkpoint)
     inputs = declared_inputs(request, checkpoint.inputs)
@@ -42,18 +46,18 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def check_operators(checkpoint: Checkpoint) -> None:
-    """Refuse operators that the exporter does not know. Raises ProblemError that names them all."""
+    """Reject operators that the exporter does not support. Raises ProblemError that names them all."""
     known = {name for opset, names in MXNetGraph.registry_.items() if opset <= OPSET for name in names}
     unknown = sorted({node["op"] for node in json.loads(checkpoint.used.tojson())["nodes"]} - known)
     if unknown:
         raise ProblemError(
             UNSUPPORTED_OPERATOR,
-            f"MXNet's exporter does not know the operators {', '.join(unknown)}: build the model from others",
+            f"MXNet's exporter does not support the operators {', '.join(unknown)}: build the model from others",
         )
 
 
 def output_shapes(checkpoint: Checkpoint, inputs: Sequence[Input]) -> list[Shape]:
-    """The shape of each output; a dimension that depends on one of any size is the batch's or None."""
+    """Return the shape of each output; a dimension that depends on one of any size is the batch or None."""
     small, large = (_inferred(checkpoint, inputs, sizes) for sizes in (SMALL, LARGE))
     return [
         tuple(
@@ -65,7 +69,7 @@ def output_shapes(checkpoint: Checkpoint, inputs: Sequence[Input]) -> list[Shape
 
 
 def _inferred(checkpoint: Checkpoint, inputs: Sequence[Input], sizes: tuple[int, int]) -> list[tuple[int, ...]]:
-    """The shapes of the outputs for some sizes. Raises ProblemError when the inputs' shapes do not fit."""
+    """Return the shapes of the outputs for the given sizes. Raises ProblemError if the inputs' shapes do not fit."""
     shapes = {name: array.shape for name, array in checkpoint.weights.items() if name in checkpoint.used.list_inputs()}
     shapes |= {name: _filled(given, sizes) for name, given in zip(checkpoint.inputs, inputs, strict=True)}
     try:
@@ -84,7 +88,7 @@ def _inferred(checkpoint: Checkpoint, inputs: Sequence[Input], sizes: tuple[int,
 
 
 def _filled(given: Input, sizes: tuple[int, int]) -> tuple[int, ...]:
-    """The shape of an input with sizes for the dimensions that may be any."""
+    """Return the shape of an input with sizes for its dimensions of any size."""
     return tuple(
         size if isinstance(size, int) and size > 0 else sizes[position > 0]
         for position, size in enumerate(given.shape or ())
@@ -92,7 +96,7 @@ def _filled(given: Input, sizes: tuple[int, int]) -> tuple[int, ...]:
 
 
 def _declared(given: Input) -> Shape:
-    """The shape of an input as ONNX is to have it."""
+    """Return the shape of an input in ONNX."""
     return tuple(
         size if isinstance(size, str) or size > 0 else BATCH if position == 0 else None
         for position, size in enumerate(given.shape or ())
@@ -100,7 +104,7 @@ def _declared(given: Input) -> Shape:
 
 
 def export(checkpoint: Checkpoint, inputs: Sequence[Input]) -> Any:
-    """The ONNX graph. Raises ProblemError when an operator is used in a way that the exporter does not know."""
+    """Return the ONNX graph. Raises ProblemError if an operator is used in an unsupported way."""
     shapes = [_declared(given) for given in inputs]
     types = [onnx.helper.np_dtype_to_tensor_dtype(np.dtype(given.dtype or "float32")) for given in inputs]
     try:
@@ -118,13 +122,13 @@ def export(checkpoint: Checkpoint, inputs: Sequence[Input]) -> Any:
 
 
 def onnx_name(output: str) -> str:
-    """How the exporter calls an output of MXNet: without `_output`, with the number of one among several."""
+    """Return the exporter's name of an output of MXNet: without `_output`, with a number if it is one of several."""
     name, separator, number = output.rpartition("_output")
     return name + number if separator and (not number or number.isdecimal()) else output
 
 
 def arrange_outputs(graph: Any, names: Sequence[str], shapes: Sequence[Shape]) -> None:
-    """Give the outputs the order of the source, and the shapes that are known of them."""
+    """Put the outputs into the order of the source, with their known shapes."""
     outputs = {output.name: output for output in graph.output}
     if set(outputs) != set(names):
         return  # the exporter renames some outputs of recurrent operators

@@ -1,1 +1,1 @@
-"""Programs for the nets of Caffe2."""
+"""Programs for Caffe2 nets."""

@@ -1,4 +1,4 @@
-"""Caffe2's nets: read, written, and their arguments by name. Field numbers follow caffe2/proto/caffe2.proto."""
+"""Reads and writes Caffe2 nets, with arguments by name. Field numbers follow caffe2/proto/caffe2.proto."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -46,14 +46,14 @@ FILLS = {
     "GivenTensorIntFill": ("ints", np.int32),
     "GivenTensorInt64Fill": ("ints", np.int64),
 }
-"""Operator to the list of its values and their type."""
+"""The argument with the values of an operator, and their type."""
 
 Value = int | float | str | Sequence[int] | Sequence[float]
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator of a net."""
+    """An operator of a net."""
 
     type: str
     inputs: tuple[str, ...]
@@ -61,15 +61,15 @@ class Operator:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def integer(self, name: str, default: int = 0) -> int:
-        """An argument that is a number."""
+        """Return an integer argument."""
         return int(self.arguments.get(name, default))
 
     def real(self, name: str, default: float) -> float:
-        """An argument that is a number."""
+        """Return a float argument."""
         return float(self.arguments.get(name, default))
 
     def pair(self, name: str, default: int) -> tuple[int, int]:
-        """Height and width: `kernel`, `kernels`, or `kernel_h` and `kernel_w`."""
+        """Return height and width: `kernel`, `kernels`, or `kernel_h` and `kernel_w`."""
         many = self.arguments.get(f"{name}s")
         if many:
             return int(many[0]), int(many[-1])
@@ -77,7 +77,7 @@ class Operator:
         return self.integer(f"{name}_h", one), self.integer(f"{name}_w", one)
 
     def pads(self) -> tuple[int, int, int, int]:
-        """Top, left, bottom, right."""
+        """Return top, left, bottom, right."""
         many = self.arguments.get("pads")
         if many:
             top, left, bottom, right = (int(size) for size in many)
@@ -93,7 +93,7 @@ class Operator:
 
 @dataclass
 class Net:
-    """A net and the weights that another one fills."""
+    """A net, and the weights that another net fills."""
 
     operators: list[Operator]
     weights: dict[str, NDArray[Any]]
@@ -102,19 +102,19 @@ class Net:
 
 
 def read_net(request: Request) -> Net:
-    """Both files. Raises ProblemError when one is not a NetDef, or fills weights by an unknown operator."""
+    """Read both files. Raises ProblemError if one is not a NetDef, or fills weights with an unknown operator."""
     init, predict = (_parse(file) for file in request.files)
     weights = dict(_filled(_operator(each)) for each in init.op)
     operators = [_operator(each) for each in predict.op]
     inputs = [name for name in predict.external_input if name not in weights]
     placeholders = [entry.name for entry in request.inputs if entry.name in weights]
-    for name in placeholders:  # some tools fill the inputs too, so that a net runs before it is fed
+    for name in placeholders:  # some tools also fill the inputs, so that a net can run without input
         del weights[name]
     return Net(operators, weights, [*inputs, *placeholders], list(predict.external_output))
 
 
 def write_net(net: Net, shapes: Mapping[str, Sequence[int]], directory: Path) -> None:
-    """Both files, and the shapes of the inputs beside them."""
+    """Write both files, and the shapes of the inputs beside them."""
     predict = NET(name="predict", external_input=[*net.inputs, *net.weights], external_output=net.outputs)
     init = NET(name="init", external_output=list(net.weights))
     for each in net.operators:
@@ -133,7 +133,7 @@ def _parse(path: Path) -> Any:
     net = NET()
     try:
         net.ParseFromString(path.read_bytes())
-    except Exception as error:  # protobuf's own kind of error is not importable everywhere
+    except Exception as error:  # protobuf's error class is not importable everywhere
         raise ProblemError(INVALID_MODEL, f"{path.name} is not a NetDef: {error}") from error
     fills_nothing = net.name and path.name.lower().endswith(INIT)
     if not net.op and not fills_nothing:

@@ -1,4 +1,4 @@
-"""What each operator of Caffe2 is in ONNX (operator set 12). Both keep images as batch, channels, height, width."""
+"""Converts each operator of Caffe2 to ONNX (operator set 12). Both store images as batch, channels, height, width."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,11 +13,11 @@ from .nets import Operator
 
 IMAGE = 4
 LEGACY = 3
-"""legacy_pad: round sizes up, as Caffe does."""
+"""legacy_pad: round sizes up, like Caffe."""
 
 
 class Graph:
-    """Nodes of ONNX; names are given anew where Caffe2 writes into a value that is there.
+    """Nodes of ONNX. A value that Caffe2 overwrites gets a new name.
 
     Args:
         ranks: number of dimensions of each input.
@@ -38,18 +38,18 @@ class Graph:
         CONVERTERS[operator.type](self, operator)
 
     def now(self, name: str) -> str:
-        """What ONNX calls a value now."""
+        """Return the current ONNX name of a value."""
         if name not in self._names:
-            raise ProblemError(UNSUPPORTED_OPERATOR, f"nothing makes the value {name}, which an operator takes")
+            raise ProblemError(UNSUPPORTED_OPERATOR, f"an operator has the input {name}, which no operator produces")
         return self._names[name]
 
     def rank(self, name: str) -> int:
-        """How many dimensions a value has."""
+        """Return the number of dimensions of a value."""
         self.now(name)
         return self._ranks[name]
 
     def constant(self, near: str, values: Any) -> str:
-        """An array for a node; gives its name."""
+        """Add an array for a node; returns its name."""
         name = self._fresh(f"{near}_constant")
         self.constants[name] = np.asarray(values)
         return name
@@ -63,20 +63,22 @@ class Graph:
         rank: int | None = None,
         **attributes: Any,
     ) -> None:
-        """A node with the operator's first output, or all of them for Split; inputs are names of ONNX."""
+        """Add a node with the operator's first output, or with all of them for Split; inputs are names of ONNX."""
         given = [self.now(name) for name in operator.inputs] if inputs is None else inputs
         outputs = operator.outputs if kind == "Split" else operator.outputs[:1]
         made = [self._renewed(name, self.rank(operator.inputs[0]) if rank is None else rank) for name in outputs]
         self.nodes.append(helper.make_node(kind, given, made, **attributes))
 
     def between(self, kind: str, near: str, inputs: list[str], **attributes: Any) -> str:
-        """A node whose result only the next one takes; gives its name."""
+        """Add a node whose result only the next one consumes; returns its name."""
         name = self._fresh(near)
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
         return name
 
     def _renewed(self, name: str, rank: int) -> str:
-        made = self._fresh(name)  # outputs get their own names at the end, which another value may have had before
+        made = self._fresh(
+            name
+        )  # outputs get their own names at the end, because another value may have had them before
         self._names[name], self._ranks[name] = made, rank
         return made
 
@@ -127,7 +129,10 @@ def _local_response(graph: Graph, operator: Operator) -> None:
 
 
 def _binary(graph: Graph, operator: Operator) -> None:
-    """Caffe2 says at which dimension of the first operand the second begins; ONNX counts from the end."""
+    """Convert an operator with two operands.
+
+    Caffe2 aligns the second at a dimension of the first; ONNX counts from the end.
+    """
     first, second = operator.inputs
     other = graph.now(second)
     if operator.integer("broadcast"):
@@ -189,7 +194,7 @@ def _enlarged(graph: Graph, operator: Operator) -> None:
 
 
 def _same(kind: str, **defaults: float) -> Callable[[Graph, Operator], None]:
-    """An operator that ONNX has too, with the same numbers as arguments."""
+    """Return the conversion to the operator of ONNX with the same numeric arguments."""
 
     def convert(graph: Graph, operator: Operator) -> None:
         numbers: dict[str, Any] = {name: operator.real(name, value) for name, value in defaults.items()}

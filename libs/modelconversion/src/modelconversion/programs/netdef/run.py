@@ -1,4 +1,4 @@
-"""Run a Caffe2 net once, with NumPy: another implementation than the one that converts it, so that the two check."""
+"""Runs a Caffe2 net once with NumPy, independently of the program that converts it, so that each verifies the other."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from .nets import Operator, read_net
 
 Array = NDArray[Any]
 LEGACY = 3
-"""legacy_pad: windows that begin inside the image count, also where they end behind it, as in Caffe."""
+"""legacy_pad: like in Caffe, windows count if they begin inside the image, even if they end outside."""
 
 
 def convert(request: Request) -> dict[str, str]:
@@ -26,7 +26,7 @@ def convert(request: Request) -> dict[str, str]:
             raise ProblemError(UNSUPPORTED_OPERATOR, f"the operator {operator.type} cannot be run")
         results = compute(operator, *(values[name] for name in operator.inputs))
         made = results if isinstance(results, list) else [results]
-        values.update(zip(operator.outputs, made, strict=False))  # further outputs are shapes that nothing uses
+        values.update(zip(operator.outputs, made, strict=False))  # further outputs are shapes that are not used
     write_results(request, {name: values[name] for name in net.outputs})
     return versions("numpy")
 
@@ -34,7 +34,7 @@ def convert(request: Request) -> dict[str, str]:
 def _windows(
     operator: Operator, image: Array, fill: float, kernel: tuple[int, int], dilation: tuple[int, int]
 ) -> Array:
-    """(batch, channels, height, width, kernel height, kernel width); legacy windows are filled up at the end."""
+    """Return windows (batch, channels, height, width, kernel height, kernel width). Legacy windows are padded."""
     top, left, bottom, right = operator.pads()
     strides = operator.pair("stride", 1)
     if operator.integer("legacy_pad") == LEGACY:
@@ -56,7 +56,7 @@ def _conv(operator: Operator, image: Array, weights: Array, bias: Array | None =
 
 
 def _conv_transpose(operator: Operator, image: Array, weights: Array, bias: Array | None = None) -> Array:
-    """Each value adds its scaled filter to the place where it stands."""
+    """Add each value, multiplied with the filter, at its position."""
     (down, across), groups = operator.pair("stride", 1), operator.integer("group", 1)
     batch, _, height, width = image.shape
     _, each, tall, wide = weights.shape
@@ -117,7 +117,10 @@ def _softmax(operator: Operator, values: Array) -> Array:
 
 
 def _broadcast(function: Callable[[Array, Array], Array]) -> Callable[..., Array]:
-    """Caffe2's broadcasting: the second operand's first dimension lies at `axis`; by default both end together."""
+    """Return a function with Caffe2's broadcasting.
+
+    The second operand's first dimension is at `axis`; by default both end together.
+    """
 
     def compute(operator: Operator, first: Array, second: Array) -> Array:
         if operator.integer("broadcast"):

@@ -1,4 +1,4 @@
-"""Caffe2 nets to ONNX, for the operators of `operators`; the size of the batch becomes free."""
+"""Converts Caffe2 nets to ONNX, for the operators of `operators`; the size of the batch becomes variable."""
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -8,7 +8,7 @@ from .nets import read_net
 from .operators import CONVERTERS, Graph
 
 FILE, OPSET, IR_VERSION = "model.onnx", 12, 8
-"""Of operator set 12, since its Softmax is the last that flattens as Caffe2's does."""
+"""Operator set 12, because its Softmax is the last that flattens like Caffe2's."""
 
 
 def convert(request: Request) -> dict[str, str]:
@@ -17,7 +17,7 @@ def convert(request: Request) -> dict[str, str]:
     if not net.inputs:
         raise ProblemError(
             INPUT_SHAPE_NEEDED,
-            f"the init net fills all that the net takes ({', '.join(net.weights)}): declare those of them that are "
+            f"the init net fills all inputs of the net ({', '.join(net.weights)}): declare those of them that are "
             "inputs in ormbfile.yaml (signature.inputs, a name, dType and size)",
         )
     shapes = {entry.name: entry.shape for entry in request.inputs}

@@ -1,4 +1,4 @@
-"""How programs for models of tables write ONNX."""
+"""Writes ONNX files, for programs that convert models of tables."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from .names import as_declared
 
 FILE = "model.onnx"
 OPSET = 17
-"""Of ONNX's own operators, unless asked otherwise: what every runtime of the last years has."""
+"""Default opset of ONNX's own operators: all runtimes of the last years support it."""
 
 
 def opset(request: Request) -> int:
-    """The opset that was asked for. Raises ProblemError when it is not a number."""
+    """Return the requested opset. Raises ProblemError if it is not a number."""
     text = str(request.options.get("opset", OPSET))
     if not text.isdecimal():
         raise ProblemError(INPUT_SHAPE_NEEDED, f"the option opset is a number such as {OPSET}, not {text!r}")
@@ -21,12 +21,12 @@ def opset(request: Request) -> int:
 
 
 def save(model: Any, request: Request) -> None:
-    """Write the ONNX model with the source's names; scores come out as one matrix, not as a map for each row."""
+    """Write the ONNX model with the source's names; scores are one matrix, not a map for each row."""
     onnx.save_model(as_declared(without_maps(model), request), request.destination / FILE)
 
 
 def without_maps(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without the ZipMap operators that converters put behind probabilities."""
+    """Return the model without the ZipMap operators that converters add after probabilities."""
     for node in model.graph.node:
         if node.op_type == "ZipMap":
             node.CopyFrom(onnx.helper.make_node("Identity", node.input, node.output, name=node.name))

@@ -1,4 +1,4 @@
-"""Weights in the graphs of an ONNX model, also those inside the branches and bodies of If, Loop and Scan."""
+"""Weights in the graphs of an ONNX model, including the branches and bodies of If, Loop and Scan."""
 
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -16,7 +16,7 @@ _FLOATS = {
 
 
 def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph and those inside its nodes."""
+    """Yield the graph, and the graphs inside its nodes."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
@@ -25,7 +25,7 @@ def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def float_bytes(model: onnx.ModelProto) -> int:
-    """Bytes of the weights that are floats."""
+    """Return the size of float weights in bytes."""
     return sum(
         _FLOATS.get(tensor.data_type, 0) * prod(tensor.dims)
         for graph in graphs_of(model.graph)
@@ -34,12 +34,12 @@ def float_bytes(model: onnx.ModelProto) -> int:
 
 
 def operators_of(model: onnx.ModelProto) -> set[str]:
-    """The operators of all graphs."""
+    """Return the operators of all graphs."""
     return {node.op_type for graph in graphs_of(model.graph) for node in graph.node}
 
 
 def make_names_unique(model: onnx.ModelProto) -> None:
-    """Name every node, by which it can be left out; and weights of inner graphs so that no two have the same name."""
+    """Name every node, so that it can be excluded, and rename weights of inner graphs so that names are unique."""
     numbers = count()
     for graph in graphs_of(model.graph):
         for node in graph.node:
@@ -59,7 +59,7 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
 
 
 def separate_outputs(model: onnx.ModelProto) -> None:
-    """Put Identity between a weight and the output that it is, since a tool that replaces weights would take both."""
+    """Put Identity between a weight and an output, because a tool that replaces weights would replace both."""
     outputs = {value.name for value in model.graph.output}
     for tensor in model.graph.initializer:
         if tensor.name in outputs:

@@ -1,4 +1,4 @@
-"""Which integer inputs of an ONNX model are indices, and into how many entries: the rows of its Gather tables."""
+"""The integer inputs of an ONNX model that are indices, with their limits: the rows of its Gather tables."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,13 @@ from ..program import Request, main, versions
 from ..samples import write_results
 
 _PASSED = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Where"})
-"""What hands indices on as they are."""
+"""Operators that pass indices on unchanged."""
 _WEIGHTS = frozenset({"Cast", "Identity", "DequantizeLinear"})
-"""What may stand between a table of weights and the Gather."""
+"""Operators that may be between a table of weights and the Gather."""
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Write `limit/<input>` for each input that indexes a table; the smallest where there are several."""
+    """Write `limit/<input>` for each input that indexes a table; the smallest if there are several."""
     graph = onnx.load(request.file, format="protobuf", load_external_data=False).graph
     makers = {name: node for node in graph.node for name in node.output}
     inputs = {value.name for value in graph.input} - {weights.name for weights in graph.initializer}
@@ -36,7 +36,7 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _behind(name: str, makers: dict[str, onnx.NodeProto], passed: frozenset[str]) -> Iterator[str]:
-    """A value, and what it is made of by operators that hand values on."""
+    """Yield a value, and the values that it is made of by operators that pass values on."""
     names, waiting = set[str](), [name]
     while waiting:
         here = waiting.pop()

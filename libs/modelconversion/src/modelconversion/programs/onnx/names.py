@@ -1,4 +1,4 @@
-"""The tensors of an ONNX model under the names, and of the ranks, that they have in the model it was made of."""
+"""Gives the tensors of an ONNX model the names and ranks of its source."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,9 +11,9 @@ _FLAT = "any length"
 
 
 def as_declared(model: onnx.ModelProto, request: Request) -> onnx.ModelProto:
-    """The model with the source's names; a column that the source gives as a vector becomes one.
+    """Return the model with the source's names; a column that is a vector in the source becomes a vector.
 
-    Inputs and outputs are matched by position; where the numbers of them differ, the converter's names stay.
+    Inputs and outputs are matched by position; if their numbers differ, the converter's names are kept.
     """
     for value, declared in zip(model.graph.output, request.outputs, strict=False):
         if declared.shape is not None and len(declared.shape) == 1 and _rank(value) > 1:
@@ -23,7 +23,7 @@ def as_declared(model: onnx.ModelProto, request: Request) -> onnx.ModelProto:
 
 
 def rename(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Give inputs and outputs these names, in their order; a side with another number of them keeps its names."""
+    """Rename inputs and outputs, in order; a side with another number of them keeps its names."""
     constants = {tensor.name for tensor in model.graph.initializer}
     sides = (
         ([value.name for value in model.graph.input if value.name not in constants], inputs),
@@ -57,7 +57,7 @@ def _unused(name: str, taken: set[str]) -> str:
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph, and those of its branches and loops, which see the names outside."""
+    """Yield the graph, and those of its branches and loops, which use names of the outer graph."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:

@@ -1,7 +1,7 @@
-"""An ONNX model in the shape that quantisation wants: all weights are initializers.
+"""Prepares an ONNX model for quantisation: all weights become initializers.
 
-Exporters such as Paddle's and spox keep weights in Constant nodes, others put Identity, Cast or Transpose between a
-weight and the operator that uses it. ONNX Runtime's basic optimisations, which keep to ONNX's own operators, fold both.
+Exporters such as Paddle's and spox store weights in Constant nodes, others put Identity, Cast or Transpose between a
+weight and its operator. ONNX Runtime's basic optimisations, which use only ONNX's own operators, fold both.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from .files import FILE
 from .graphs import float_bytes, graphs_of, make_names_unique, separate_outputs
 
 _OLDEST_OPSET, _TO_OPSET = 11, 13
-"""Quantising writes operators of opset 11; what is older is raised to one that every exporter writes."""
+"""Quantisation writes operators of opset 11; older models are raised to one that every exporter supports."""
 _OLDEST_IR = 4
-"""From this one on, initializers need not be inputs."""
+"""From this version on, initializers need not be inputs."""
 _ONNX = frozenset({"", "ai.onnx"})
 _FOLDING = "ConstantFolding"
 _REFUSALS = (
@@ -34,7 +34,7 @@ _REFUSALS = (
 
 
 def prepared(source: Path) -> onnx.ModelProto:
-    """The model of a file, with its weights. Raises ProblemError when ONNX Runtime cannot load it."""
+    """Return the model of a file, with its weights. Raises ProblemError if ONNX Runtime cannot load it."""
     model = _smallest(source)
     model.ir_version = max(model.ir_version, _OLDEST_IR)
     make_names_unique(model)
@@ -51,7 +51,7 @@ def prepared(source: Path) -> onnx.ModelProto:
 
 
 def _smallest(source: Path) -> onnx.ModelProto:
-    """With what is constant computed, unless that takes more space than computing it each time."""
+    """Return the model with constants folded, unless that takes more space than computing them each time."""
     lifted, folded = _optimised(source, [_FOLDING]), _optimised(source)
     return folded if float_bytes(folded) <= float_bytes(lifted) else lifted
 
@@ -62,7 +62,7 @@ def _optimised(source: Path, without: Sequence[str] = ()) -> onnx.ModelProto:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(path)
-        options.add_session_config_entry("session.load_model_format", "ONNX")  # whatever the file is called
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # regardless of the name of the file
         options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
         try:
             onnxruntime.InferenceSession(

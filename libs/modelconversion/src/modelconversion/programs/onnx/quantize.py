@@ -1,4 +1,4 @@
-"""A smaller ONNX model of an ONNX model: weights of 8 bits (`quantize=int8`), or of 16-bit floats (`quantize=fp16`)."""
+"""Quantises an ONNX model: weights of 8 bits (`quantize=int8`), or 16-bit floats (`quantize=fp16`)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,19 +15,19 @@ from .graphs import float_bytes, graphs_of, operators_of
 from .preparation import prepared
 
 _LARGEST_MESSAGE = 2**31 - 2**20
-"""A protobuf message ends at 2 GiB; more weights than that go to a file beside it."""
+"""A protobuf message has at most 2 GiB; larger weights are stored in a file beside it."""
 _WEIGHTS = f"{FILE}.data"
 _QUANTISED = {
     "int8": "float32 weights of MatMul, Gemm, Conv, LSTM and Gather can be",
     "fp16": "float32 weights of ONNX's neural operators can be",
 }
-"""What each kind takes."""
+"""The weights that each kind supports."""
 _SHOWN = 8
-"""Operators that an error names."""
+"""Maximum number of operators that an error names."""
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the model by the option `quantize`. Raises ProblemError where the result would be no smaller."""
+    """Convert the model by the option `quantize`. Raises ProblemError if the result would not be smaller."""
     source = request.file
     _check(source)
     kind = request.options.get("quantize")
@@ -50,7 +50,7 @@ def _check(source: Path) -> None:
 
 
 def _to_int8(model: onnx.ModelProto, result: Path) -> None:
-    """Weights become 8-bit integers, activations are quantised as the model runs: no calibration data is needed."""
+    """Convert weights to 8-bit integers; activations are quantised at run time, without calibration data."""
     with TemporaryDirectory(prefix="klever-prepared-") as scratch:
         path = Path(scratch, FILE)
         onnx.save_model(model, path, save_as_external_data=True, location=_WEIGHTS)
@@ -58,7 +58,7 @@ def _to_int8(model: onnx.ModelProto, result: Path) -> None:
             path,
             result,
             per_channel=True,
-            # ONNX Runtime's convolution of integers takes unsigned weights only.
+            # ONNX Runtime's integer convolution supports only unsigned weights.
             weight_type=QuantType.QUInt8,
             nodes_to_exclude=list(_without_weights(model)),
             use_external_data_format=float_bytes(model) > _LARGEST_MESSAGE,
@@ -67,14 +67,14 @@ def _to_int8(model: onnx.ModelProto, result: Path) -> None:
 
 
 def _without_weights(model: onnx.ModelProto) -> Iterator[str]:
-    """Convolutions whose kernel is computed or of an outer graph: the quantiser fails on them."""
+    """Yield convolutions whose kernel is computed or in an outer graph: the quantiser fails on them."""
     for graph in graphs_of(model.graph):
         weights = {tensor.name for tensor in graph.initializer}
         yield from (node.name for node in graph.node if node.op_type == "Conv" and node.input[1] not in weights)
 
 
 def _to_fp16(model: onnx.ModelProto, result: Path) -> None:
-    """Weights and arithmetic become float16; inputs and outputs stay as they are, so callers need not change."""
+    """Convert weights and arithmetic to float16; inputs and outputs do not change, so that callers need not change."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     halved = convert_float_to_float16(copy, keep_io_types=True)
@@ -82,13 +82,13 @@ def _to_fp16(model: onnx.ModelProto, result: Path) -> None:
 
 
 def _check_gain(kind: str, request: Request, prepared_model: onnx.ModelProto) -> None:
-    """Raises ProblemError when nothing was quantised, or not enough of it to make the model smaller."""
+    """Raise ProblemError if nothing was quantised, or too little to make the model smaller."""
     floats, left = float_bytes(prepared_model), float_bytes(onnx.load(request.destination / FILE))
     if left >= floats:
         operators = ", ".join(sorted(operators_of(prepared_model))[:_SHOWN])
         raise ProblemError(
             UNSUPPORTED_OPERATOR,
-            f"the model has no weights that can be quantised to {kind}: {_QUANTISED[kind]}; it is made of {operators}",
+            f"the model has no weights that can be quantised to {kind}: {_QUANTISED[kind]}; it has {operators}",
         )
     before, after = (_size(directory) for directory in (request.source, request.destination))
     if after >= before:

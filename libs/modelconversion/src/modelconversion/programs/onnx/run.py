@@ -1,4 +1,4 @@
-"""Run an ONNX model once, with ONNX Runtime on the CPU."""
+"""Runs an ONNX model once, with ONNX Runtime on the CPU."""
 
 import numpy as np
 import onnxruntime
@@ -12,12 +12,12 @@ FLOAT = "tensor(float)"
 def convert(request: Request) -> dict[str, str]:
     """Run the model on the samples."""
     options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # whatever the file is called
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # regardless of the name of the file
     session = onnxruntime.InferenceSession(request.file, options, providers=["CPUExecutionProvider"])
     entries = session.get_inputs()
     inputs = matched(read_samples(request), [entry.name for entry in entries])
     for entry in entries:
-        if entry.type == FLOAT:  # converters narrow what the source takes as float64
+        if entry.type == FLOAT:  # converters narrow float64 inputs of the source
             inputs[entry.name] = inputs[entry.name].astype(np.float32)
     outputs = [entry.name for entry in session.get_outputs()]
     write_results(request, dict(zip(outputs, session.run(outputs, inputs), strict=True)))

@@ -1,4 +1,4 @@
-"""What boosters give, made of what converters make of them: labels and probabilities, or one number for each row."""
+"""Restores the outputs of the source in converted boosters: labels and probabilities, or one number for each row."""
 
 import onnx
 
@@ -6,7 +6,7 @@ _COLUMN = "column of the second class"
 
 
 def keep_second_probability(model: onnx.ModelProto) -> None:
-    """The probability of the second class, as boosters of two classes give it."""
+    """Keep the probability of the second class, like boosters of two classes."""
     graph, (_, probabilities) = model.graph, _outputs(model)
     graph.initializer.append(onnx.helper.make_tensor(_COLUMN, onnx.TensorProto.INT64, [], [1]))
     graph.node.append(onnx.helper.make_node("Gather", [probabilities, _COLUMN], ["score"], axis=1))
@@ -14,13 +14,13 @@ def keep_second_probability(model: onnx.ModelProto) -> None:
 
 
 def keep_probabilities(model: onnx.ModelProto) -> None:
-    """The probability of each class."""
+    """Keep the probability of each class."""
     graph, (_, probabilities) = model.graph, _outputs(model)
     _only(graph, probabilities, [None, None])
 
 
 def keep_label(model: onnx.ModelProto) -> None:
-    """The number of the class, a float as XGBoost gives it."""
+    """Keep the number of the class as a float, like XGBoost."""
     graph, (labels, _) = model.graph, _outputs(model)
     graph.node.append(onnx.helper.make_node("Cast", [labels], ["number"], to=onnx.TensorProto.FLOAT))
     _only(graph, "number", [None])

@@ -1,7 +1,7 @@
-"""ONNX to OpenVINO's IR: model.xml and model.bin."""
+"""Converts ONNX to OpenVINO's IR: model.xml and model.bin."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import openvino
 from openvino.tools.ovc.error import Error
@@ -24,7 +24,7 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """The line with the reason: the first ones name a place in OpenVINO's own sources."""
+    """Return the line with the reason: the first lines name a location in OpenVINO's source code."""
     lines = [line.removeprefix("-- ") for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if "operations:" in line), lines[-1] if lines else type(error).__name__)
 

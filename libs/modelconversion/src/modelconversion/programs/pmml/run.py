@@ -1,7 +1,7 @@
-"""Score a PMML model once, with PMML4S (Java)."""
+"""Scores a PMML model once, with PMML4S (Java)."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,14 +16,14 @@ from ..samples import Array, first_that_runs, read_samples
 from ..tables import write_predictions
 
 PREDICTED = "predicted_"
-"""Before the name of a target: what PMML4S calls the label or number that it predicts."""
+"""PMML4S's prefix for the predicted label or number of a target."""
 VOTES = "probability_"
-"""Before the name of a class: what PMML4S calls its share of the votes, where the document declares no output."""
+"""PMML4S's prefix for the share of votes of a class, if the document declares no output."""
 SUPPORT_VECTORS = "{*}SupportVectorMachineModel"
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Predict labels, and probabilities where the document declares them; or numbers."""
+    """Predict labels, and probabilities if the document declares them; or numbers."""
     path = request.file
     try:
         PMMLContext.getOrCreate(gateway="jpype")
@@ -43,7 +43,7 @@ def predict(request: Request, model: Any) -> None:
     probabilities = probability_fields(root)
     model.setSupplementOutput(True)
     scored = [model.predict(row) for row in rows(request, columns(root, model.targetNames))]
-    probabilities = [name for name in probabilities if name in scored[0]]  # not those of models inside the model
+    probabilities = [name for name in probabilities if name in scored[0]]  # not those of nested models
     predicted = PREDICTED + model.targetNames[0]
     by_votes = VOTES + str(model.classes[0]) in scored[0] if root.find(SUPPORT_VECTORS) is not None else False
     if any(row[name] is None for row in scored for name in (predicted, *probabilities)):
@@ -56,30 +56,30 @@ def predict(request: Request, model: Any) -> None:
 
 
 def most_votes(model: Any, row: dict[str, Any]) -> Any:
-    """The label that most pairs of classes vote for; of several the first one's, as LIBSVM has it.
+    """Return the label with the votes of most pairs of classes; on a tie the first one, like LIBSVM.
 
-    PMML leaves open who wins a tie, and PMML4S takes any of them.
+    PMML does not define ties, and PMML4S selects any of the labels.
     """
     return max(model.classes, key=lambda label: row[VOTES + str(label)])
 
 
 def probability_fields(root: ET.Element) -> list[str]:
-    """The outputs with the probability of each class, in the document's order; a chain has them in its last model."""
+    """Return the outputs with the probability of each class, in order; in a chain, those of its last model."""
     fields = root.iterfind(".//{*}Output/{*}OutputField")
     probabilities = [field for field in fields if field.get("feature") == "probability" and field.get("value")]
     return [field.get("name", "") for field in probabilities]
 
 
 def columns(root: ET.Element, targets: list[str]) -> list[str]:
-    """The names of the columns, in the order of the data dictionary."""
+    """Return the names of the columns, in the order of the data dictionary."""
     fields = root.iterfind("{*}DataDictionary/{*}DataField")
     return [name for field in fields if (name := field.get("name", "")) not in targets]
 
 
 def rows(request: Request, names: list[str]) -> Iterator[dict[str, Any]]:
-    """The samples, row by row: one matrix with a column for each name, or a vector for each of some names.
+    """Yield the samples row by row: one matrix with a column for each name, or a vector for each of some names.
 
-    Values are Python's own numbers, None where one is missing: the bridge to Java refuses NumPy's. Raises ProblemError
+    Values are Python numbers, None if one is missing: the bridge to Java rejects those of NumPy. Raises ProblemError
     for another width.
     """
     samples = read_samples(request)
@@ -94,7 +94,7 @@ def rows(request: Request, names: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def python_values(array: Array) -> list[Any]:
-    """The elements as Python's own, with None in place of NaN."""
+    """Return the elements as Python values, with None in place of NaN."""
     values = array.astype(object)
     if array.dtype.kind == "f":
         values[np.isnan(array)] = None

@@ -1,4 +1,4 @@
-"""Columns of a table as inputs of an ONNX model, one for each, as the model servers take them for the estimator."""
+"""Makes each column of a table an input of an ONNX model, like the model servers."""
 
 # mypy: disable-error-code="import-untyped"
 
@@ -13,19 +13,19 @@ from ..tables import feature_count
 MATRIX = "X"
 _SHAPE = "shape of a column"
 _TYPES = {"str": StringTensorType, "int64": Int64TensorType}
-"""By the type in the signature; any other one is a number."""
+"""By the type in the signature; any other type is a number."""
 
 
-def looks_at_columns(estimator: Any) -> bool:
-    """Whether the estimator, or the first step of it, treats columns differently, so that each has to be an input."""
+def distinguishes_columns(estimator: Any) -> bool:
+    """Return whether the estimator, or its first step, treats columns differently, so that each must be an input."""
     steps = getattr(estimator, "steps", None)
-    return looks_at_columns(steps[0][1]) if steps else hasattr(estimator, "transformers_")
+    return distinguishes_columns(steps[0][1]) if steps else hasattr(estimator, "transformers_")
 
 
 def initial_types(request: Request, estimator: Any) -> list[tuple[str, Any]]:
-    """The types of inputs for skl2onnx: a column each where the estimator needs that, else one matrix."""
+    """Return the types of inputs for skl2onnx: a column each if the estimator needs that, else one matrix."""
     inputs = request.inputs
-    if len(inputs) > 1 and (looks_at_columns(estimator) or any(each.dtype in _TYPES for each in inputs)):
+    if len(inputs) > 1 and (distinguishes_columns(estimator) or any(each.dtype in _TYPES for each in inputs)):
         return [(each.name, _TYPES.get(each.dtype or "", FloatTensorType)([None, 1])) for each in inputs]
     kind = StringTensorType if inputs and inputs[0].dtype == "str" else FloatTensorType
     if kind is StringTensorType and inputs[0].shape is not None and len(inputs[0].shape) == 1:
@@ -35,7 +35,7 @@ def initial_types(request: Request, estimator: Any) -> list[tuple[str, Any]]:
 
 
 def with_columns(model: onnx.ModelProto, request: Request) -> None:
-    """Let the model take a tensor of one dimension for each column, by the column's name."""
+    """Give the model an input tensor of one dimension for each column, with the column's name."""
     names = [each.name for each in request.inputs]
     if len(names) <= 1:
         return
@@ -43,7 +43,7 @@ def with_columns(model: onnx.ModelProto, request: Request) -> None:
     if list(taken) == [MATRIX]:
         kinds, columns = [onnx.TensorProto.FLOAT] * len(names), [f"column {place}" for place in range(len(names))]
         joined = [onnx.helper.make_node("Concat", columns, [MATRIX], axis=1)]
-    else:  # skl2onnx may have changed the names, the order is the same
+    else:  # skl2onnx may have changed the names, but not the order
         kinds, columns, joined = list(taken.values()), [f"{name} as a column" for name in taken], []
         inner = dict(zip(taken, columns, strict=True))
         for node in graph.node:

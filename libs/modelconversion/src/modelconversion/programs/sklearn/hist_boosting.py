@@ -1,6 +1,6 @@
-"""HistGradientBoosting to ONNX, in place of skl2onnx's converter.
+"""Converts HistGradientBoosting to ONNX, in place of skl2onnx's converter.
 
-That one takes categories for thresholds, leaves out the link of a loss such as Poisson's, and writes booleans, which
+That converter treats categories as thresholds, omits the link of a loss such as Poisson's, and writes booleans, which
 protobuf 7 does not accept as numbers.
 """
 
@@ -16,7 +16,7 @@ from .hist_trees import tree_attributes
 
 _LABELS = {"i": TensorProto.INT64, "u": TensorProto.INT64, "f": TensorProto.INT64, "U": TensorProto.STRING}
 _LINKS = {"IdentityLink": "Identity", "LogLink": "Exp"}
-"""Operators that undo a regressor's link."""
+"""Operators that invert a regressor's link."""
 
 
 def register() -> None:
@@ -30,7 +30,7 @@ def _regressor(scope: Any, operator: Any, container: Any) -> None:
     estimator = operator.raw_operator
     link = type(estimator._loss.link).__name__  # noqa: SLF001  # kept nowhere else
     if link not in _LINKS:
-        raise NotImplementedError(f"its loss has a {link}, which this converter does not know")
+        raise NotImplementedError(f"its loss has a {link}, which this converter does not support")
     raw = _scores(scope, operator, container)
     container.add_node(_LINKS[link], raw, operator.outputs[0].full_name, name=scope.get_unique_operator_name("link"))
 
@@ -59,7 +59,7 @@ def _classifier(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _add_label(container: Any, classes: Any, place: str, label: str, add: Any, inner: Any) -> None:
-    """The class at each place."""
+    """Add the class at each position."""
     kind = np.asarray(classes).astype(str).dtype.kind if classes.dtype.kind == "O" else classes.dtype.kind
     if kind not in _LABELS:
         raise NotImplementedError(f"its classes are of type {classes.dtype}: train it with numbers or texts as classes")
@@ -70,7 +70,7 @@ def _add_label(container: Any, classes: Any, place: str, label: str, add: Any, i
 
 
 def _scores(scope: Any, operator: Any, container: Any) -> str:
-    """Add the trees; the name of what their leaves add up to."""
+    """Add the trees. Returns the name of the sum of their leaves."""
     raw = scope.get_unique_variable_name("scores")
     container.add_node(
         "TreeEnsembleRegressor",

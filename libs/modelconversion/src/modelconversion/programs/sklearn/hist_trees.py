@@ -1,4 +1,4 @@
-"""The trees of a HistGradientBoosting estimator as attributes of ONNX's TreeEnsembleRegressor (ai.onnx.ml 1)."""
+"""Converts the trees of HistGradientBoosting to attributes of ONNX's TreeEnsembleRegressor (ai.onnx.ml 1)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ _NEVER = float("nan")
 
 @dataclass(frozen=True)
 class Columns:
-    """What the trees look at: estimators with categories put those first, and count them from 0."""
+    """The features of the trees: estimators with categories put those first, and count them from 0."""
 
     features: list[int]
-    """The column of the table, for each of the trees' features."""
+    """The column of the table for each feature of the trees."""
     categories: dict[int, list[float]]
-    """The values that a feature's categories stand for."""
+    """The values of a feature's categories."""
 
 
 def columns_of(estimator: Any) -> Columns:
-    """The columns of a fitted estimator. Raises NotImplementedError where categories are not numbers."""
+    """Return the columns of a fitted estimator. Raises NotImplementedError if categories are not numbers."""
     is_categorical = getattr(estimator, "is_categorical_", None)
     if is_categorical is None:
         return Columns(list(range(estimator.n_features_in_)), {})
@@ -38,7 +38,7 @@ def columns_of(estimator: Any) -> Columns:
 
 @dataclass(frozen=True)
 class _Node:
-    """One node, as TreeEnsembleRegressor has it."""
+    """A node of TreeEnsembleRegressor."""
 
     mode: str
     feature: int = 0
@@ -50,7 +50,7 @@ class _Node:
 
 
 def tree_attributes(estimator: Any) -> dict[str, Any]:
-    """All trees, whose leaves add up to a row of `n_trees_per_iteration_` numbers."""
+    """Return all trees, whose leaves add up to a row of `n_trees_per_iteration_` numbers."""
     columns = columns_of(estimator)
     nodes, leaves = [], []
     number = 0
@@ -82,7 +82,7 @@ def tree_attributes(estimator: Any) -> dict[str, Any]:
 
 
 def _tree(predictor: Any, columns: Columns) -> Iterator[_Node]:
-    """The nodes of a tree; a set of categories is a chain of nodes, one for each."""
+    """Yield the nodes of a tree; a set of categories is a chain of nodes, one for each."""
     chains = [_matched(node, predictor, columns) for node in predictor.nodes]
     starts = np.cumsum([0, *(len(chain) for chain in chains)])
     for index, (node, chain) in enumerate(zip(predictor.nodes, chains, strict=True)):
@@ -102,7 +102,7 @@ def _tree(predictor: Any, columns: Columns) -> Iterator[_Node]:
 
 
 def _matched(node: Any, predictor: Any, columns: Columns) -> list[float]:
-    """What the node compares with: a threshold, or the categories that do not go where missing and unknown ones go."""
+    """Return the node's threshold, or the categories that take the other branch than missing and unknown ones."""
     if node["is_leaf"]:
         return [0.0]
     if not node["is_categorical"]:
@@ -116,6 +116,6 @@ def _matched(node: Any, predictor: Any, columns: Columns) -> list[float]:
 
 
 def _not_above(threshold: float) -> float:
-    """The largest float32 that is not above: a float32 compares with it as with the threshold."""
+    """Return the largest float32 that is not above, with which a float32 compares like with the threshold."""
     narrow = np.float32(threshold)
     return float(np.nextafter(narrow, np.float32(-np.inf)) if narrow > threshold else narrow)

@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn from joblib or pickle files, which may name only what is known or trusted."""
+"""Loads scikit-learn estimators from joblib or pickle files, which may load only known or trusted classes."""
 
 from typing import Any
 
@@ -15,35 +15,37 @@ from ..samples import read_samples
 
 
 def load_estimator(request: Request) -> Any:
-    """The fitted estimator. Raises ProblemError when this scikit-learn cannot load it."""
+    """Load the fitted estimator. Raises ProblemError if this version of scikit-learn cannot load it."""
     path = request.file
     try:
         estimator = load(path, Allowlist(frozenset(map(parse_trust, request.trust))))
     except RefusedPickleError as error:
         raise ProblemError(INVALID_MODEL, f"{path.name} is not loaded: {error}") from error
-    except Exception as error:  # unpickling raises anything
+    except Exception as error:  # unpickling can raise any exception
         raise ProblemError(
             INVALID_MODEL,
             f"{path.name} cannot be loaded ({type(error).__name__}: {error}): train or save it again with a newer "
             "scikit-learn",
         ) from error
-    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search over parameters, which only asks it
+    estimator = getattr(
+        estimator, "best_estimator_", estimator
+    )  # the best estimator of a search over parameters, which only calls it
     if not hasattr(estimator, "predict") and not hasattr(estimator, "transform"):
         raise ProblemError(
-            INVALID_MODEL, f"{path.name} holds a {type(estimator).__name__}, which neither predicts nor transforms"
+            INVALID_MODEL, f"{path.name} contains a {type(estimator).__name__}, which neither predicts nor transforms"
         )
     return estimator
 
 
 def has_probabilities(estimator: Any) -> bool:
-    """Whether it gives one table of probabilities; several targets have one each, which are not a tensor."""
+    """Return whether it has one table of probabilities. Several targets have several, which are not one tensor."""
     return hasattr(estimator, "predict_proba") and not isinstance(getattr(estimator, "classes_", None), list)
 
 
 def rows_of(estimator: Any, request: Request) -> Any:
-    """The samples as the estimator takes them: a matrix, or a table with a column for each input.
+    """Return the samples as the estimator requires them: a matrix, or a table with a column for each input.
 
-    Numbers are float64, as in the model servers. One that was fitted on named columns may look for them.
+    Numbers are float64, like in the model servers. An estimator that was fitted on named columns may look for them.
     """
     samples = {name: _widened(array) for name, array in read_samples(request).items()}
     names = getattr(estimator, "feature_names_in_", None)

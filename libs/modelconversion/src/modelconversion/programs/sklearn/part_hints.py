@@ -1,4 +1,4 @@
-"""What the parts of a scikit-learn estimator distinguish, column by column: thresholds, categories, ranges."""
+"""Values that the parts of a scikit-learn estimator distinguish, by column: thresholds, categories, ranges."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ UNKNOWN = "an unknown category"
 
 
 def collect_hints(part: Any, seen: list[int], columns: Columns) -> bool:
-    """Take down what a part distinguishes; whether what it gives is the columns that it saw, as they were."""
+    """Record the values that a part distinguishes. Returns whether its output is its input columns, unchanged."""
     if hasattr(part, "steps"):
         return all(collect_hints(step, seen, columns) for _, step in part.steps if step not in (None, "passthrough"))
     if hasattr(part, "transformers_"):
@@ -37,7 +37,7 @@ def collect_hints(part: Any, seen: list[int], columns: Columns) -> bool:
 
 
 def _positions(part: Any, chosen: Any) -> list[int]:
-    """Columns that a ColumnTransformer names by position, name, slice or mask."""
+    """Return columns that a ColumnTransformer selects by position, name, slice or mask."""
     if isinstance(chosen, slice) and all(isinstance(end, int | None) for end in (chosen.start, chosen.stop)):
         return list(range(part.n_features_in_))[chosen]
     listed = [chosen] if isinstance(chosen, str | int) else list(chosen)
@@ -57,14 +57,14 @@ def _encoder(encoder: Any, seen: list[int], columns: Columns) -> None:
 
 
 def _histograms(model: Any, seen: list[int], columns: Columns) -> None:
-    """HistGradientBoosting takes missing values, and unknown categories as missing ones."""
+    """Record thresholds and categories of HistGradientBoosting, which treats unknown categories as missing values."""
     encoder = model._preprocessor.named_transformers_["encoder"] if getattr(model, "_preprocessor", None) else None  # noqa: SLF001
     flags = model.is_categorical_ if model.is_categorical_ is not None else [False] * len(seen)
     categorical = [column for column, flag in zip(seen, flags, strict=False) if flag]
     if encoder is not None:
         for column, categories in zip(categorical, encoder.categories_, strict=False):
             columns.values(column, [each for each in categories.tolist() if each == each])  # noqa: PLR0124  # not NaN
-    # Inside, the categorical columns come first.
+    # internally, the categorical columns come first
     inner = categorical + [column for column in seen if column not in categorical]
     for predictors in model._predictors:  # noqa: SLF001
         for predictor in predictors:
@@ -75,7 +75,7 @@ def _histograms(model: Any, seen: list[int], columns: Columns) -> None:
 
 
 def _ranges(part: Any, seen: list[int], columns: Columns) -> None:
-    """Scalers know where the values lie."""
+    """Record the ranges of values that scalers have learned."""
     mean, scale = getattr(part, "mean_", None), getattr(part, "scale_", None)
     if mean is not None and scale is not None and len(mean) == len(scale) == len(seen):
         for column, middle, width in zip(seen, mean, scale, strict=True):

@@ -1,4 +1,4 @@
-"""Run a scikit-learn estimator once."""
+"""Runs a scikit-learn estimator once."""
 
 from ..program import Request, main, versions
 from ..samples import first_that_runs, write_results
@@ -7,7 +7,7 @@ from .models import has_probabilities, load_estimator, rows_of
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Predict labels, and probabilities where there are any; or transform."""
+    """Predict labels, and probabilities if there are any; or transform."""
     estimator = load_estimator(request)
     rows = rows_of(estimator, request)
     if not hasattr(estimator, "predict"):

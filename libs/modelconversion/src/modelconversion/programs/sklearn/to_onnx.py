@@ -1,4 +1,4 @@
-"""scikit-learn estimators and pipelines to ONNX, with skl2onnx."""
+"""Converts scikit-learn estimators and pipelines to ONNX, with skl2onnx."""
 
 from typing import Any
 
@@ -14,19 +14,19 @@ from .models import has_probabilities, load_estimator
 from .trees import route_missing
 
 _REFUSALS = (NotImplementedError, RuntimeError, TypeError, ValueError, AssertionError)
-"""What it raises for estimators, parameters and opsets that a converter cannot take."""
+"""Errors of skl2onnx for unsupported estimators, parameters and opsets."""
 _LOCALE = "C.UTF-8"
-"""For lower case: unlike skl2onnx's en_US.UTF-8, every machine has it."""
+"""For lower case: unlike skl2onnx's en_US.UTF-8, it exists on every machine."""
 _TABLE_OPSET = 3
-"""Of ONNX's operators for models of tables: the last one that skl2onnx writes."""
+"""Opset of ONNX's operators for models of tables: the last one that skl2onnx supports."""
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the estimator; numbers are float32, labels and probabilities come out."""
+    """Convert the estimator; numbers are float32, outputs are labels and probabilities."""
     estimator = load_estimator(request)
     model = _converted(estimator, request)
     if not has_probabilities(estimator):
-        del model.graph.output[1:]  # skl2onnx gives scores where the estimator itself has no probabilities
+        del model.graph.output[1:]  # skl2onnx returns scores if the estimator has no probabilities
     route_missing(model, estimator)
     with_columns(model, request)
     save(model, request)
@@ -37,7 +37,7 @@ def _converted(estimator: Any, request: Request) -> Any:
     hist_boosting.register()
     for step in [estimator, *(step for _, step in getattr(estimator, "steps", ()))]:
         if hasattr(step, "flatten_transform"):
-            step.flatten_transform = False  # of a vote: matters to `transform` only, and skl2onnx refuses it
+            step.flatten_transform = False  # of a vote: used by `transform` only, and rejected by skl2onnx
     try:
         return convert_sklearn(
             estimator,

@@ -1,7 +1,7 @@
-"""scikit-learn estimators and pipelines to PMML 4.4, with JPMML-SkLearn (Java)."""
+"""Converts scikit-learn estimators and pipelines to PMML 4.4, with JPMML-SkLearn (Java)."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from contextlib import redirect_stdout
 from io import StringIO
@@ -20,11 +20,13 @@ FILE = "model.pmml"
 NAMESPACE = "http://www.dmg.org/PMML-4_4"
 REASON = "Exception: "
 VENDOR_METHOD = "x-"
-"""Begins what is not of the PMML standard."""
-OF_TREES = {"allow_missing": True, "compact": False}
-"""Options of JPMML, for whatever trees there are: send missing values where the estimator's trees send them."""
+"""Prefix of extensions to the PMML standard."""
+TREE_OPTIONS = {"allow_missing": True, "compact": False}
+"""Options of JPMML for all trees: route missing values like the trees of the estimator."""
 INFINITE, LARGEST = "INF", str(np.finfo(np.float32).max)
-"""The threshold of a split between missing and other values: PMML4S cannot read it, and no number goes beyond this."""
+"""The threshold of a split between missing and other values: PMML4S cannot parse it, and no number is larger than the
+replacement.
+"""
 
 
 def convert(request: Request) -> dict[str, str]:
@@ -32,19 +34,19 @@ def convert(request: Request) -> dict[str, str]:
     estimator = load_estimator(request)
     if not hasattr(estimator, "predict"):
         raise ProblemError(
-            UNSUPPORTED_OPERATOR, f"a {type(estimator).__name__} predicts nothing: PMML holds models only"
+            UNSUPPORTED_OPERATOR, f"a {type(estimator).__name__} predicts nothing: PMML supports only models"
         )
     names = column_names(estimator, request)
     path = request.destination / FILE
     pipeline = make_pmml_pipeline(estimator, active_fields=names)
-    pipeline.configure(**OF_TREES)
+    pipeline.configure(**TREE_OPTIONS)
     export(pipeline, path)
     complete(path, names)
     return versions("sklearn2pmml", "scikit-learn")
 
 
 def column_names(estimator: Any, request: Request) -> list[str]:
-    """The names of the estimator's columns."""
+    """Return the names of the estimator's columns."""
     if hasattr(estimator, "feature_names_in_"):
         return [str(name) for name in estimator.feature_names_in_]
     count = getattr(estimator, "n_features_in_", None) or feature_count(request)
@@ -52,7 +54,7 @@ def column_names(estimator: Any, request: Request) -> list[str]:
 
 
 def export(pipeline: Any, path: Path) -> None:
-    """Write the document. Raises ProblemError with the message of Java when it cannot."""
+    """Write the document. Raises ProblemError with the message of Java if that fails."""
     output = StringIO()
     try:
         with redirect_stdout(output):
@@ -69,15 +71,15 @@ def export(pipeline: Any, path: Path) -> None:
 
 
 def parts_of(estimator: Any) -> str:
-    """The classes of an estimator, or of a pipeline's steps: JPMML does not always name the one it lacks."""
+    """Return the classes of an estimator or of a pipeline's steps: JPMML does not always name the unsupported one."""
     steps = getattr(estimator, "steps", None)
     return ", ".join(parts_of(step) for _, step in steps) if steps else type(estimator).__name__
 
 
 def complete(path: Path, names: list[str]) -> None:
-    """Declare the columns that the model does not look at too, all in their order, after its targets.
+    """Declare all columns, including unused ones, in order after the targets, so that tables can be scored by position.
 
-    Who scores a table then knows which column is which. Raises ProblemError when only JPMML could score the model.
+    Raises ProblemError if only JPMML could score the model.
     """
     ET.register_namespace("", NAMESPACE)
     document = ET.parse(path)  # noqa: S314  # JPMML wrote it
@@ -100,7 +102,7 @@ def complete(path: Path, names: list[str]) -> None:
 
 
 def unused(name: str) -> ET.Element:
-    """The declaration of a column that may hold any number."""
+    """Return the declaration of a column with any number."""
     return ET.Element(f"{{{NAMESPACE}}}DataField", name=name, optype="continuous", dataType="double")
 
 

@@ -1,4 +1,4 @@
-"""Where missing values go in the trees of scikit-learn, which skl2onnx leaves out."""
+"""Adds the routes of missing values in the trees of scikit-learn, which skl2onnx omits."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ _LEAF = b"LEAF"
 
 
 def trees_of(part: Any) -> Iterable[Any]:
-    """The trees of an estimator, at any depth."""
+    """Return the trees of an estimator, at any depth."""
     if hasattr(part, "tree_"):
         yield part.tree_
     for _, step in getattr(part, "steps", ()):
@@ -22,7 +22,7 @@ def trees_of(part: Any) -> Iterable[Any]:
 
 
 def route_missing(model: onnx.ModelProto, estimator: Any) -> None:
-    """Send missing values in the trees of an ONNX model where the estimator's trees send them."""
+    """Route missing values in the trees of an ONNX model like the estimator's trees."""
     trees = list(trees_of(estimator))
     for node in model.graph.node:
         if trees and node.op_type in {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}:
@@ -30,7 +30,7 @@ def route_missing(model: onnx.ModelProto, estimator: Any) -> None:
 
 
 def _route(node: onnx.NodeProto, trees: Iterable[Any]) -> None:
-    """Set the routes of one ensemble; one with a tree that is not among these is left as it is."""
+    """Set the routes of one ensemble; an ensemble with an unknown tree does not change."""
     attributes = {each.name: each for each in node.attribute}
     routes = [0] * len(attributes["nodes_treeids"].ints)
     for places in _by_tree(attributes["nodes_treeids"].ints, attributes["nodes_nodeids"].ints):
@@ -48,7 +48,7 @@ def _route(node: onnx.NodeProto, trees: Iterable[Any]) -> None:
 
 
 def _by_tree(tree_ids: Sequence[int], node_ids: Sequence[int]) -> Iterable[list[int]]:
-    """The places of each tree's nodes, in the order of their ids."""
+    """Yield the positions of each tree's nodes, in the order of their ids."""
     places: dict[int, list[int]] = defaultdict(list)
     for place, tree in enumerate(tree_ids):
         places[tree].append(place)

@@ -1,7 +1,7 @@
-"""What the programs from TensorFlow to ONNX share: running tf2onnx, and judging what it made."""
+"""Shared by the programs from TensorFlow to ONNX: running tf2onnx, and checking its result."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import logging
 import sys
@@ -15,18 +15,18 @@ import tf2onnx.convert
 from ..program import INVALID_MODEL, UNSUPPORTED_OPERATOR, ProblemError, Request, versions
 
 _LARGE = 2**31 - 2**24
-"""From here on weights are kept beside the model, whose own file is a message of at most 2 GiB."""
+"""From this size on, weights are stored beside the model, whose own file is a message of at most 2 GiB."""
 
 
 def to_onnx(request: Request, model: Sequence[str], weights: Path) -> dict[str, str]:
-    """Convert what the command line options `model` name; `weights` is the file or directory they are in.
+    """Convert the model in the command line options `model`; `weights` is the file or directory with its weights.
 
-    Raises ProblemError when the model has operators that ONNX has no counterpart of.
+    Raises ProblemError if the model has operators without a counterpart in ONNX.
     """
     large = _size(weights) > _LARGE
     result = request.destination / ("model.zip" if large else "model.onnx")
     opset = ["--opset", _opset(request)] if "opset" in request.options else []
-    # The command line is the stable interface of tf2onnx: from_graph_def and friends leave tables of strings out.
+    # The command line is the stable interface of tf2onnx: from_graph_def and similar functions omit tables of strings.
     sys.argv = ["tf2onnx", *model, *opset, *(["--large_model"] if large else []), "--output", str(result)]
     logging.captureWarnings(capture=True)
     tf2onnx.convert.main()
@@ -44,7 +44,7 @@ def _opset(request: Request) -> str:
 
 
 def _unpack(archive: Path) -> None:
-    """The files of a large model, which tf2onnx writes into an archive."""
+    """Unpack the files of a large model, which tf2onnx writes into an archive."""
     with ZipFile(archive) as files:
         files.extractall(archive.parent)
     archive.unlink()
@@ -52,7 +52,7 @@ def _unpack(archive: Path) -> None:
 
 
 def _refuse_foreign_operators(path: Path) -> None:
-    """What tf2onnx knows no counterpart of it copies as it is, into a model that nothing can run."""
+    """Reject operators without a counterpart in ONNX, which tf2onnx copies into a model that no runtime can run."""
     graph = onnx.load(path, load_external_data=False)
     opset = next((entry.version for entry in graph.opset_import if entry.domain in {"", "ai.onnx"}), 1)
     foreign = sorted({name for name in _operators(graph.graph) if not onnx.defs.has(name, opset)})
@@ -64,7 +64,7 @@ def _refuse_foreign_operators(path: Path) -> None:
 
 
 def _operators(graph: onnx.GraphProto) -> set[str]:
-    """The operators of ONNX's own domain, those of subgraphs included."""
+    """Return the operators of ONNX's own domain, including those of subgraphs."""
     operators = {node.op_type for node in graph.node if node.domain in {"", "ai.onnx"}}
     for node in graph.node:
         for attribute in node.attribute:

@@ -1,4 +1,4 @@
-"""A frozen TensorFlow graph to ONNX."""
+"""Converts a frozen TensorFlow graph to ONNX."""
 
 import onnx
 
@@ -10,7 +10,7 @@ from .models import ends_of, read_graph
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the graph between the inputs and outputs of its signature, else between its own ends."""
+    """Convert the graph between inputs and outputs of its signature, else between its placeholders and last nodes."""
     path = request.file
     inputs, outputs = ends_of(read_graph(path), request)
     print_progress(f"converting from {', '.join(inputs)} to {', '.join(outputs)}")
@@ -23,7 +23,7 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _node(tensor: str) -> str:
-    """The name of the first result's node, by which the catalogue and the model server know it."""
+    """Return the name of the node, which the catalogue and the model server use for its first result."""
     return tensor.removesuffix(":0")
 
 

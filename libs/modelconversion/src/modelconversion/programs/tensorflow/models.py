@@ -1,7 +1,7 @@
-"""Reading TensorFlow's models: which signature of a SavedModel, which ends of a graph."""
+"""Reads TensorFlow's models: the signature of a SavedModel, and the inputs and outputs of a graph."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ _NO_RESULT = frozenset({"Const", "NoOp", "Assert", "Placeholder", "PlaceholderWi
 
 
 def chosen_signature(request: Request) -> tuple[str, str]:
-    """Tag and signature to convert: the options `tag` and `signature`, else what servers use.
+    """Return tag and signature to convert: the options `tag` and `signature`, else those that servers use.
 
-    Raises ProblemError when the model has no such tag or signature.
+    Raises ProblemError if the model has no such tag or signature.
     """
     message = saved_model_pb2.SavedModel()
     _parse(message, request.file)
@@ -38,16 +38,16 @@ def chosen_signature(request: Request) -> tuple[str, str]:
 
 
 def read_graph(path: Path) -> Any:
-    """The GraphDef in a file. Raises ProblemError when it is none."""
+    """Return the GraphDef in a file. Raises ProblemError if it is invalid."""
     graph = graph_pb2.GraphDef()
     _parse(graph, path)
     return graph
 
 
 def ends_of(graph: Any, request: Request) -> tuple[list[str], list[str]]:
-    """Tensors to feed and to fetch: those of the signature where it names nodes, else placeholders and last nodes.
+    """Return the input and output tensors: those of the signature if it names nodes, else placeholders and last nodes.
 
-    Raises ProblemError when the graph has none.
+    Raises ProblemError if the graph has none.
     """
     nodes = {node.name for node in graph.node}
     used = {reference.removeprefix("^").split(":")[0] for node in graph.node for reference in node.input}
@@ -72,4 +72,4 @@ def _parse(message: Any, path: Path) -> None:
     try:
         message.ParseFromString(path.read_bytes())
     except (DecodeError, OSError) as error:
-        raise ProblemError(INVALID_MODEL, f"{path.name} cannot be read as TensorFlow's: {error}") from error
+        raise ProblemError(INVALID_MODEL, f"{path.name} cannot be read as a TensorFlow model: {error}") from error

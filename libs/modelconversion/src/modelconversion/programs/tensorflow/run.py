@@ -1,7 +1,7 @@
-"""Run a TensorFlow model once: SavedModel, GraphDef or Keras (H5, .keras)."""
+"""Runs a TensorFlow model once: SavedModel, GraphDef or Keras (H5, .keras)."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Mapping
 from typing import Any

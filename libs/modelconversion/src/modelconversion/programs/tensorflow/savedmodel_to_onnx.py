@@ -1,4 +1,4 @@
-"""One signature of a TensorFlow SavedModel to ONNX."""
+"""Converts one signature of a TensorFlow SavedModel to ONNX."""
 
 from ..program import INVALID_MODEL, ProblemError, Request, main, print_progress
 from .converter import to_onnx
@@ -6,7 +6,7 @@ from .models import chosen_signature
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the signature that the options name, else the one that servers take."""
+    """Convert the signature that the options name, else the one that servers use."""
     tag, signature = chosen_signature(request)
     print_progress(f"converting the signature {signature}")
     model = ["--saved-model", str(request.source), "--tag", tag, "--signature_def", signature]

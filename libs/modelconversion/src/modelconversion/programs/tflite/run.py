@@ -1,7 +1,7 @@
-"""Run a TensorFlow Lite model once, by LiteRT, which the model servers run it by too."""
+"""Runs a TensorFlow Lite model once with LiteRT, like the model servers."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from ai_edge_litert.interpreter import Interpreter
 

@@ -1,4 +1,4 @@
-"""A TensorFlow Lite model to ONNX."""
+"""Converts a TensorFlow Lite model to ONNX."""
 
 from ..program import INVALID_MODEL, ProblemError, Request, main
 from ..tensorflow.converter import to_onnx
@@ -7,7 +7,7 @@ _IDENTIFIER = b"TFL3"
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the model; quantised weights and activations stay quantised."""
+    """Convert the model; quantised weights and activations remain quantised."""
     path = request.file
     with path.open("rb") as file:
         if file.read(8)[4:] != _IDENTIFIER:

@@ -1,7 +1,7 @@
-"""A PyTorch exported program (.pt2) to ONNX. It describes its own inputs, with the sizes that are free."""
+"""Converts a PyTorch exported program (.pt2) to ONNX. It describes its inputs, including variable sizes."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def with_own_names(path: Path, signature: Any) -> None:
-    """Call the tensors as the program's graph does; a result that is returned twice is one output."""
+    """Give the tensors the names of the program's graph; a result that is returned twice is one output."""
     model, names = onnx.load(path, load_external_data=False), list(signature.user_outputs)
     if len(names) == len(model.graph.output):
         outputs = [model.graph.output[names.index(name)] for name in dict.fromkeys(names)]

@@ -1,7 +1,7 @@
-"""What the programs of PyTorch share: example inputs, calls, and the outputs by position."""
+"""Shared by the programs of PyTorch: example inputs, calls, and the outputs by position."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +16,12 @@ from modelfiles.unpickling.guard import guarded
 from ..program import INPUT_SHAPE_NEEDED, INVALID_MODEL, Input, ProblemError, Request
 
 BATCH, FREE = 2, 16
-"""Sizes of the example in a first dimension, and in others, that may be of any size."""
+"""Sizes of the example in a first dimension, and in others, of any size."""
 _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8"})
 
 
 def load_script(request: Request) -> Any:
-    """A TorchScript module, for inference on the CPU. Raises ProblemError when the file is none."""
+    """Load a TorchScript module, for inference on the CPU. Raises ProblemError if the file is invalid."""
     path = request.file
     try:
         with guarded(Allowlist(frozenset(map(parse_trust, request.trust)))):
@@ -31,7 +31,7 @@ def load_script(request: Request) -> Any:
 
 
 def load_exported(path: Path) -> Any:
-    """An exported program. Raises ProblemError when the file is none."""
+    """Load an exported program. Raises ProblemError if the file is invalid."""
     try:
         with guarded(Allowlist()):
             return torch.export.load(str(path))
@@ -40,7 +40,7 @@ def load_exported(path: Path) -> Any:
 
 
 def examples(inputs: Sequence[Input]) -> list[Any]:
-    """A tensor for each input. Raises ProblemError when its type or shape is not known."""
+    """Return a tensor for each input. Raises ProblemError if its type or shape is unknown."""
     return [_example(entry) for entry in inputs]
 
 
@@ -61,7 +61,7 @@ def _example(entry: Input) -> Any:
 
 
 def defaults_after(module: Any, count: int) -> list[Any]:
-    """The defaults of a script's parameters after the first `count`; raises ProblemError when one has none."""
+    """Return the defaults of a script's parameters after the first `count`. Raises ProblemError if one has none."""
     parameters = module.forward.schema.arguments[1:]
     missing = [each.name for each in parameters[count:] if not each.has_default_value()]
     if missing or count > len(parameters):
@@ -74,7 +74,7 @@ def defaults_after(module: Any, count: int) -> list[Any]:
 
 
 def flattened(result: Any) -> dict[str, Any]:
-    """The tensors of a result, by position: PyTorch's outputs have no names."""
+    """Return the tensors of a result by position: PyTorch's outputs have no names."""
     return {f"output_{position}": tensor for position, tensor in enumerate(_tensors(result))}
 
 
@@ -86,6 +86,6 @@ def _tensors(result: Any) -> list[Any]:
 
 
 def last_line(error: Exception) -> str:
-    """The last line of PyTorch's message; the lines before it are places in its sources."""
+    """Return the last line of PyTorch's message; the lines before it are locations in its source code."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,7 +1,7 @@
-"""Run a PyTorch model once: TorchScript or exported program."""
+"""Runs a PyTorch model once: TorchScript or exported program."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from .models import defaults_after, flattened, load_exported, load_script
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Run the model on the samples, in their order."""
+    """Run the model on the samples, in order."""
     samples = [torch.from_numpy(value) for value in read_samples(request).values()]
     with torch.no_grad():
         results = flattened(_call(request, samples))

@@ -1,7 +1,7 @@
-"""A TorchScript module to ONNX. The shapes of its inputs are not in its files: they have to be declared."""
+"""Converts a TorchScript module to ONNX. The shapes of its inputs are not in its files and must be declared."""
 
 # mypy: disable-error-code="import-not-found,import-untyped"
-# The toolchain has it, the workspace does not.
+# It is installed in the toolchain only.
 
 import inspect
 from typing import Any
@@ -12,7 +12,7 @@ from ..program import INPUT_SHAPE_NEEDED, UNSUPPORTED_OPERATOR, ProblemError, Re
 from .models import defaults_after, examples, flattened, last_line, load_script
 
 _OPSET = 16
-"""The newest that the TorchScript exporter of PyTorch 1.13 writes."""
+"""The newest opset that the TorchScript exporter of PyTorch 1.13 supports."""
 
 
 class _Bound(torch.nn.Module):  # type: ignore[misc]  # the base is untyped
@@ -29,7 +29,7 @@ class _Bound(torch.nn.Module):  # type: ignore[misc]  # the base is untyped
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the module, once it has run on an example."""
+    """Convert the module after it has run on an example."""
     module = load_script(request)
     if not request.inputs:
         raise ProblemError(
@@ -39,7 +39,7 @@ def convert(request: Request) -> dict[str, str]:
     defaults = defaults_after(module, len(arguments))
     outputs = list(_run(module, (*arguments, *defaults)))
     if defaults:
-        # The trace is of this one call: the control flow within the script stays as it is.
+        # This call is traced; the control flow within the script is preserved.
         module = torch.jit.trace(_Bound(module, defaults), arguments, check_trace=False)
     print_progress(f"exporting {len(request.inputs)} inputs and {len(outputs)} outputs")
     try:
@@ -71,7 +71,7 @@ def _run(module: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _free_axes(name: str, shape: tuple[int | str, ...]) -> dict[int, str]:
-    """Dimensions of any size, by position; symbols keep their names."""
+    """Return dimensions of any size, by position; symbols keep their names."""
     return {
         position: size if isinstance(size, str) else f"{name}_{position}"
         for position, size in enumerate(shape)
@@ -80,7 +80,7 @@ def _free_axes(name: str, shape: tuple[int | str, ...]) -> dict[int, str]:
 
 
 def _old_exporter() -> dict[str, Any]:
-    """PyTorch 2 has another exporter besides, which does not take scripts."""
+    """Return the options for the old exporter: the new one of PyTorch 2 does not support scripts."""
     return {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
 
 

@@ -1,4 +1,4 @@
-"""Thresholds and categories of an XGBoost model, which takes missing values."""
+"""Thresholds and categories of an XGBoost model, which accepts missing values."""
 
 from ..program import Request, main, versions
 from ..table_hints import Columns
@@ -6,7 +6,7 @@ from .models import load_booster
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Write what its trees split by."""
+    """Write the values by which its trees split."""
     booster, columns = load_booster(request), Columns()
     booster.feature_names = None
     if "gblinear" not in booster.save_config():

@@ -1,4 +1,4 @@
-"""Boosters of XGBoost."""
+"""Loads XGBoost models."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from ..program import INVALID_MODEL, ProblemError, Request
 
 
 def load_booster(request: Request) -> xgboost.Booster:
-    """The model, JSON or UBJSON whatever it is called. Raises ProblemError when it is none."""
+    """Load the booster from JSON or UBJSON, regardless of the file's name. Raises ProblemError if it is invalid."""
     path = request.file
     booster = xgboost.Booster()
     try:
@@ -21,12 +21,12 @@ def load_booster(request: Request) -> xgboost.Booster:
 
 
 def objective(booster: xgboost.Booster) -> str:
-    """Such as `multi:softprob`."""
+    """Return an objective such as `multi:softprob`."""
     return str(_learner(booster)["objective"]["name"])
 
 
 def target_count(booster: xgboost.Booster) -> int:
-    """How many numbers there are for a row, classes aside."""
+    """Return the number of values for a row, not counting classes."""
     return int(_learner(booster)["learner_model_param"].get("num_target", 1))
 
 

@@ -1,4 +1,4 @@
-"""Run an XGBoost model once."""
+"""Runs an XGBoost model once."""
 
 import xgboost  # type: ignore[import-not-found]  # only in its toolchain
 

@@ -1,4 +1,4 @@
-"""XGBoost models to ONNX, with onnxmltools."""
+"""Converts XGBoost models to ONNX, with onnxmltools."""
 
 import onnx
 import onnxmltools  # type: ignore[import-not-found]  # only in its toolchain
@@ -11,14 +11,14 @@ from ..program import UNSUPPORTED_OPERATOR, ProblemError, Request, main, version
 from .models import load_booster, objective, target_count
 
 NEWEST_OPSET = 15
-"""The newest that this converter writes."""
+"""The newest opset that this converter supports."""
 
 
 def convert(request: Request) -> dict[str, str]:
-    """Convert the booster; features come in as one matrix, and what `Booster.predict` gives comes out."""
+    """Convert the booster; its input is one matrix of features, its output the result of `Booster.predict`."""
     booster = load_booster(request)
     _check(booster)
-    booster.feature_names = None  # the converter takes only f0, f1, …
+    booster.feature_names = None  # the converter supports only the names f0, f1, …
     model = onnxmltools.convert_xgboost(
         booster,
         initial_types=[("input", FloatTensorType([None, booster.num_features()]))],
@@ -31,11 +31,11 @@ def convert(request: Request) -> dict[str, str]:
 
 
 def _check(booster: xgboost.Booster) -> None:
-    """Raise ProblemError for what the converter misinterprets."""
+    """Raise ProblemError for models that the converter misinterprets."""
     if (targets := target_count(booster)) > 1:
         raise ProblemError(
             UNSUPPORTED_OPERATOR,
-            f"the model predicts {targets} targets, and onnxmltools converts one only: train a model for each target, "
+            f"the model predicts {targets} targets, but onnxmltools converts only one: train a model for each target, "
             "or serve the model as it is",
         )
 

@@ -1,7 +1,7 @@
-"""The keys that model servers require of the requests they answer: one for each serving.
+"""The keys that model servers require in requests: one for each serving.
 
-A key derives from a secret of this machine and the serving's name, so that nothing has to be stored for each serving,
-and the next deployer and an adopted model server agree. No serving learns the key of another.
+A key is derived from a secret of this machine and the serving's name, so that no key has to be stored, and the next
+deployer and an adopted model server agree. A serving cannot derive the key of another.
 """
 
 import hmac
@@ -22,17 +22,17 @@ class AccessKeys:
     """Derives keys.
 
     Args:
-        secret: of this machine.
+        secret: the secret of this machine.
     """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     @classmethod
-    def kept_in(cls, file: Path) -> Self:
-        """With the secret in a file, which is created if it does not exist, for its owner only. Raises OSError.
+    def from_file(cls, file: Path) -> Self:
+        """Read the secret from a file, or create the file, readable by its owner only. Raises OSError.
 
-        Deployers that share a directory agree: the first one that creates the file wins.
+        If several deployers share a directory, the first one creates the file and the others read it.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists():
@@ -49,6 +49,6 @@ class AccessKeys:
         """The key of a serving, as hexadecimal digits."""
         return hmac.new(self._secret, str(serving).encode(), sha256).hexdigest()
 
-    def is_right(self, serving: ServingName, key: str | None) -> bool:
-        """Whether a key is that of the serving."""
+    def is_valid(self, serving: ServingName, key: str | None) -> bool:
+        """Return whether a key is that of the serving."""
         return hmac.compare_digest(self(serving).encode(), (key or "").encode())

@@ -1,17 +1,17 @@
-"""Where Envoy's admin interface listens: a Unix socket that only its owner reaches."""
+"""The Unix socket of Envoy's admin interface, which only its owner can reach."""
 
 import tempfile
 from pathlib import Path
 
 LONGEST_PATH = 100
-"""Bytes; the address of a Unix socket holds a few more."""
+"""Bytes; the limit for the address of a Unix socket is slightly larger."""
 
 
 def admin_socket(directory: Path) -> Path:
-    """A path for the socket, in a directory that other users cannot enter.
+    """The path of the socket, in a directory that other users cannot enter.
 
     Args:
-        directory: of Envoy's files; a directory of temporary files takes its place where its path is too long.
+        directory: the directory of Envoy's files; if its path is too long, a temporary directory is used instead.
     """
     private = directory / "admin"
     if len(str(private.absolute()).encode()) > LONGEST_PATH - len("/socket"):

@@ -1,4 +1,4 @@
-"""This machine as a backend: model servers and Envoy as processes, models on its disk."""
+"""The backend for one machine: model servers and Envoy as processes, models on its disk."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ class LocalBackend:
     """See `ports.Backend`.
 
     Args:
-        settings: where everything is, and its limits.
+        settings: directories, addresses and limits.
         client: pulls models; not entered yet.
     """
 
@@ -42,7 +42,7 @@ class LocalBackend:
         toolchains = LocalToolchains(ToolchainStore(settings.toolchains, uv=os.environ.get("UV", "uv")))
         self._store = LocalModelStore(work_dir / "models", client)
         self.models = LocalPreparation(Shelf(self._store), toolchains, confinement)
-        keys = AccessKeys.kept_in(work_dir / "access.secret")
+        keys = AccessKeys.from_file(work_dir / "access.secret")
         self.requests = _envoy(settings, work_dir, keys)
         self.scaling = RequestScaling(self.requests)
         self.workloads = _workloads(settings, work_dir, confinement, self.models, keys)
@@ -62,7 +62,7 @@ class LocalBackend:
         self._loops = [BackgroundLoop(loop) for loop in (*loops, self._follow)]
 
     async def __aenter__(self) -> Self:
-        """Read what the last deployer has left, and adopt it from now on."""
+        """Read the records of the last deployer, so that its processes are adopted."""
         self.requests.load()
         self.workloads.replicas.load()
         return self
@@ -75,7 +75,7 @@ class LocalBackend:
         self.logs.close()
 
     async def run(self) -> None:
-        """See `Backend`. A part that fails starts anew, and the others continue."""
+        """See `Backend`. A loop that fails is restarted while the others continue."""
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
                 group.create_task(loop.forever())
@@ -83,11 +83,11 @@ class LocalBackend:
     async def problem(self) -> str | None:
         """See `Backend`."""
         if not await self.requests.is_live():
-            return "Envoy does not answer: see envoy.log in the work directory"
+            return "Envoy does not respond: see envoy.log in the work directory"
         return await loops_check(self._loops)()
 
     async def stop(self) -> None:
-        """End what serves on this machine: model servers, then Envoy."""
+        """Stop all model servers, then Envoy."""
         async with self:
             await self.workloads.replicas.stop_all()
             await self.requests.stop()
@@ -103,14 +103,14 @@ def _workloads(
     models: LocalPreparation,
     keys: AccessKeys,
 ) -> LocalWorkloads:
-    """Model servers, run by this interpreter or by that of a toolchain, which imports the server's packages only."""
+    """The workloads, whose model servers import only the server's packages and those of their environment."""
     path = server_path(work_dir / "python", server_packages())
     secrets, limit = SecretFiles(settings.secrets), settings.max_request_bytes
-    launching = ProcessLauncher(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit, keys=keys)
+    launcher = ProcessLauncher(Path(sys.executable), path, secrets, confinement, max_request_bytes=limit, keys=keys)
     directory, grace = work_dir / "workloads", settings.grace_seconds
     return LocalWorkloads(
-        lambda on_change: ReplicaProcesses(directory, launching, on_change, grace_seconds=grace),
-        launching,
+        lambda on_change: ReplicaProcesses(directory, launcher, on_change, grace_seconds=grace),
+        launcher,
         models.prepared,
     )
 

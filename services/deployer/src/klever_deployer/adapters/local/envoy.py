@@ -34,8 +34,8 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 20.0
-"""An Envoy whose admin interface does not answer for so long hangs; a machine that is merely busy is quicker."""
-LOOK_SECONDS = 1.0
+"""Time without a response of the admin interface after which Envoy counts as hung; a busy machine responds earlier."""
+CHECK_SECONDS = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
@@ -55,15 +55,15 @@ class Envoy:
         directory: Envoy's files.
         host: address of the ingress.
         port: port of the ingress.
-        drain_seconds: longest wait for requests by an old route.
-        otlp_endpoint: where spans are sent by OTLP over HTTP; nowhere by default.
-        max_request_bytes: of a body or message.
-        keys: which the model servers require; none by default.
+        drain_seconds: longest wait for requests on an old route.
+        otlp_endpoint: receives spans by OTLP over HTTP; none are sent by default.
+        max_request_bytes: the limit for a body or message.
+        keys: the keys that model servers require; none by default.
         admin: Envoy's admin interface; found in the directory by default.
         patience: seconds after which an Envoy that does not respond is restarted.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(  # noqa: PLR0913 - its collaborators and settings
         self,
         directory: Path,
         *,
@@ -79,17 +79,17 @@ class Envoy:
         self._limit = max_request_bytes
         self._otlp = otlp_endpoint
         self._directory = directory
-        self._places = _Places(directory)
+        self._paths = _Paths(directory)
         self._host = host
         self._port = port
         self._patience = patience
-        self._admin = admin or EnvoyAdmin(self._places.admin_address)
-        self.logs = EnvoyLogs(directory / "access.log", self._places.log, self._admin)
-        self._files = EnvoyFiles(directory, self._admin, self._places.log)
+        self._admin = admin or EnvoyAdmin(self._paths.admin_address)
+        self.logs = EnvoyLogs(directory / "access.log", self._paths.log, self._admin)
+        self._files = EnvoyFiles(directory, self._admin, self._paths.log)
         self._routes = EnvoyRoutes(
             self._files,
             self._admin,
-            self._places.table,
+            self._paths.table,
             drain_seconds=drain_seconds,
             limit=max_request_bytes,
             keys=keys,
@@ -98,18 +98,18 @@ class Envoy:
         self._held_port = HeldPort(host, port, Relay(envoy_listener.relay_name(host, port)))
 
     def load(self) -> None:
-        """Read what the last deployer has left: before anything else."""
-        self._record = ProcessRecord.read(self._places.record)
+        """Read the record and the routes of the last deployer; called first."""
+        self._record = ProcessRecord.read(self._paths.record)
         self._routes.load()
 
     async def run(self) -> None:
-        """Keep Envoy running for as long as this runs; it is left running afterwards, see `stop`."""
+        """Keep Envoy running until cancelled; only `stop` stops Envoy."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._held_port.run())
-            group.create_task(self._keep())
+            group.create_task(self._keep_running())
 
     async def is_live(self) -> bool:
-        """A readiness check."""
+        """Return whether Envoy accepts requests and changes."""
         return self._routes.is_up() and await self._admin.is_live()
 
     @property
@@ -135,35 +135,35 @@ class Envoy:
 
     async def counts(self, versions: Collection[VersionKey]) -> dict[VersionKey, Counts]:
         """See `RequestCounts`."""
-        await self._routes.until_up()
+        await self._routes.wait_until_up()
         names = {key: (key.name + envoy_config.HTTP, key.name + envoy_config.GRPC) for key in versions}
         counted = await self._admin.counts({name for both in names.values() for name in both})
         present = {key: [counted[name] for name in both if name in counted] for key, both in names.items()}
         return {key: total(counts) for key, counts in present.items() if counts}
 
     async def metrics(self) -> bytes:
-        """Everything that Envoy counts, as Prometheus reads it. Raises DataPlaneError."""
+        """Envoy's metrics in the Prometheus text format. Raises DataPlaneError."""
         return await self._admin.metrics()
 
     async def stop(self) -> None:
-        """Stops Envoy: requests are refused from then on."""
+        """Stops Envoy; connections are refused afterwards."""
         if self._record is not None:
             await processes.stop(self._record, grace_seconds=5.0)
-        self._places.record.unlink(missing_ok=True)
+        self._paths.record.unlink(missing_ok=True)
 
-    async def _keep(self) -> None:
-        """Restarts Envoy whenever it exits: at once if it ran, otherwise after a growing pause."""
+    async def _keep_running(self) -> None:
+        """Restarts Envoy when it exits: immediately if it ran, otherwise after a growing pause."""
         pause = FIRST_PAUSE
         while True:
             try:
                 await self._run_once()
                 pause = FIRST_PAUSE
             except (DataPlaneError, OSError) as error:
-                log.error("envoy not running", error=str(error))  # noqa: TRY400 - the message says it all
+                log.error("envoy not running", error=str(error))  # noqa: TRY400 - the message is sufficient
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             finally:
-                self._routes.went_down()
+                self._routes.on_exited()
 
     async def _run_once(self) -> None:
         """Adopts or starts Envoy, and returns when it has exited."""
@@ -173,74 +173,74 @@ class Envoy:
             self._files.write(LISTENERS, self._listeners())
         else:
             record = await self._start()
-        await self._live(record)
-        await self._routes.came_up()
-        await self._until_ended(record)
+        await self._wait_until_live(record)
+        await self._routes.on_started()
+        await self._wait_for_exit(record)
         log.warning("envoy exited, restarting it")
 
     async def _start(self) -> ProcessRecord:
-        """Start it from what was in effect, so that it comes back with the routes it had."""
-        for stranger in processes.strangers(self._directory, ()):
-            await processes.stop(stranger, grace_seconds=1.0)
+        """Start Envoy with the configuration that was in effect, so that it has all its routes."""
+        for process in processes.unrecorded(self._directory, ()):
+            await processes.stop(process, grace_seconds=1.0)
         if not self._held_port.is_held() and not processes.is_free(self._host, self._port):
             raise DataPlaneError(
-                f"port {self._port} on {self._host} is held by another program: stop that, or choose another port "
+                f"port {self._port} on {self._host} is used by another program: stop that program, or set another port "
                 "with KLEVER_DEPLOYER_INGRESS_PORT"
             )
         self._held_port.hold(envoy_listens=False)
-        await self._routes.write_down()
+        await self._routes.write_all()
         self._files.write(LISTENERS, self._listeners())
         socket = admin_socket(self._directory)
         socket.unlink(missing_ok=True)
         bootstrap = envoy_listener.bootstrap(str(self._directory), str(socket), self._otlp)
-        self._files.keep(self._places.bootstrap.name, json.dumps(bootstrap))
-        self._places.admin_address.unlink(missing_ok=True)
+        self._files.keep(self._paths.bootstrap.name, json.dumps(bootstrap))
+        self._paths.admin_address.unlink(missing_ok=True)
         command = (
-            *(envoy_program(), "--config-path", str(self._places.bootstrap)),
+            *(envoy_program(), "--config-path", str(self._paths.bootstrap)),
             *("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"),
-            *("--admin-address-path", str(self._places.admin_address)),
+            *("--admin-address-path", str(self._paths.admin_address)),
         )
         self._record = processes.spawn(
-            command, log=self._places.log, owner=self._directory, port=self._port, env=os.environ
+            command, log=self._paths.log, owner=self._directory, port=self._port, env=os.environ
         )
-        self._record.write(self._places.record)
+        self._record.write(self._paths.record)
         return self._record
 
     def _listeners(self) -> list[dict[str, Any]]:
         directory = str(self._directory)
         return envoy_listener.listeners(self._host, self._port, directory, self._otlp, limit=self._limit)
 
-    async def _live(self, record: ProcessRecord) -> None:
+    async def _wait_until_live(self, record: ProcessRecord) -> None:
         """Waits until Envoy accepts requests. Raises DataPlaneError; an Envoy that does not respond is stopped."""
         deadline = time.monotonic() + self._patience
         while not await self._admin.is_live():
             if record.find() is None:
-                raise DataPlaneError(f"Envoy did not start: {processes.tail(self._places.log)}")
+                raise DataPlaneError(f"Envoy did not start: {processes.tail(self._paths.log)}")
             if time.monotonic() > deadline:
                 await processes.stop(record, grace_seconds=1.0)
                 raise DataPlaneError(f"Envoy did not respond within {self._patience:g} s and was stopped")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _until_ended(self, record: ProcessRecord) -> None:
-        """Returns when Envoy has exited; stops it if it hangs or if its files are gone."""
-        ended = asyncio.create_task(processes.wait_gone(record))
-        files, answered = self._places.identity(), time.monotonic()
+    async def _wait_for_exit(self, record: ProcessRecord) -> None:
+        """Returns when Envoy has exited; stops it if it hangs or its files were removed."""
+        ended = asyncio.create_task(processes.wait_for_exit(record))
+        files, answered = self._paths.identity(), time.monotonic()
         try:
             while not ended.done():
                 now = time.monotonic()
                 answered = now if await self._admin.is_live() else answered
-                if self._places.identity() != files or now - answered > self._patience:
+                if self._paths.identity() != files or now - answered > self._patience:
                     log.error("envoy not reachable, stopping it")
                     await processes.stop(record, grace_seconds=1.0)
-                await asyncio.wait({ended}, timeout=LOOK_SECONDS)
+                await asyncio.wait({ended}, timeout=CHECK_SECONDS)
             ended.result()
         finally:
             ended.cancel()
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Envoy's files, besides the configurations that it watches."""
+class _Paths:
+    """The paths of Envoy's files, except the configurations that it watches."""
 
     directory: Path
 
@@ -265,7 +265,7 @@ class _Places:
         return self.directory / "envoy.log"
 
     def identity(self) -> tuple[int, int] | None:
-        """Which directory Envoy watches, and which file says where it is reached; None where one is gone."""
+        """The inodes of the directory that Envoy watches and of its admin address; None if either does not exist."""
         try:
             return self.directory.stat().st_ino, self.admin_address.stat().st_ino
         except OSError:

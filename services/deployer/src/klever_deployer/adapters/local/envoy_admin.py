@@ -19,14 +19,14 @@ class EnvoyAdmin:
     """A client of one Envoy.
 
     Args:
-        address_file: Envoy writes the path of its socket there.
+        address_file: the file to which Envoy writes the path of its socket.
     """
 
     def __init__(self, address_file: Path) -> None:
         self._address_file = address_file
 
     async def is_live(self) -> bool:
-        """Whether Envoy takes requests."""
+        """Return whether Envoy accepts requests."""
         try:
             async with self._session() as session, session.get("/ready") as response:
                 return response.status == OK
@@ -34,17 +34,17 @@ class EnvoyAdmin:
             return False
 
     async def version(self, stat: str) -> str:
-        """The version of a configuration that is in use, from its `version_text`. Raises DataPlaneError."""
+        """The version of the configuration in use, from its `version_text`. Raises DataPlaneError."""
         stats = await self._get(f"/stats?filter=^{stat}$&type=TextReadouts&format=json")
         return next((str(each["value"]) for each in stats["stats"] if each.get("name") == stat), "")
 
     async def counter(self, stat: str) -> int:
-        """A counter. Raises DataPlaneError."""
+        """The value of a counter. Raises DataPlaneError."""
         stats = await self._get(f"/stats?filter=^{stat}$&format=json")
         return next((int(each["value"]) for each in stats["stats"] if each.get("name") == stat), 0)
 
     async def active_requests(self, clusters: set[str]) -> int:
-        """Requests in flight to these clusters. Raises DataPlaneError."""
+        """Number of requests in flight to these clusters. Raises DataPlaneError."""
         clusters_status = await self._get("/clusters?format=json")
         return sum(
             int(stat.get("value", 0))
@@ -56,14 +56,14 @@ class EnvoyAdmin:
         )
 
     async def counts(self, clusters: set[str]) -> dict[str, Counts]:
-        """Cluster to what was counted of it, those that Envoy does not know left out. Raises DataPlaneError."""
+        """The counters by cluster, without clusters that Envoy does not have. Raises DataPlaneError."""
         if not clusters:
             return {}
         query = f"format=json&histogram_buckets=cumulative&filter={stats_filter(clusters)}"
         return counts_of(await self._get(f"/stats?{query}"))
 
     async def reopen_logs(self) -> None:
-        """Have Envoy write to a new file where an access log was moved. Raises DataPlaneError."""
+        """Make Envoy reopen its access logs after they were renamed. Raises DataPlaneError."""
         try:
             async with self._session() as session, session.post("/reopen_logs") as response:
                 response.raise_for_status()
@@ -71,7 +71,7 @@ class EnvoyAdmin:
             raise DataPlaneError(f"Envoy's admin interface does not answer: {error}") from error
 
     async def metrics(self) -> bytes:
-        """Everything that Envoy counts, as Prometheus reads it. Raises DataPlaneError."""
+        """Envoy's metrics in the Prometheus text format. Raises DataPlaneError."""
         try:
             async with self._session() as session, session.get("/stats/prometheus") as response:
                 return await response.read()
@@ -86,6 +86,6 @@ class EnvoyAdmin:
             raise DataPlaneError(f"Envoy's admin interface does not answer: {error}") from error
 
     def _session(self) -> aiohttp.ClientSession:
-        """A new one each time: admin calls are few, and Envoy may have been started again elsewhere."""
+        """A new session for each call: calls are rare, and a restarted Envoy has another socket."""
         connector = aiohttp.UnixConnector(self._address_file.read_text().strip())
         return aiohttp.ClientSession(URL, connector=connector, timeout=TIMEOUT)

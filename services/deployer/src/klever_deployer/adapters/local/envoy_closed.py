@@ -1,4 +1,4 @@
-"""The routes that keep clients from what is not theirs, as plain values of Envoy's v3 API; pure."""
+"""The routes that refuse paths and calls which are not for clients, as plain values of Envoy's v3 API; pure."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from klever_deployer.domain.paths import INGRESS
 Json = dict[str, Any]
 
 GRPC_SERVICE = "/inference.GRPCInferenceService/"
-"""Of the Open Inference Protocol."""
+"""The gRPC service of the Open Inference Protocol."""
 SERVING = rf"{INGRESS}[^/]+/[^/]+"
 
 
 def closed_routes() -> list[Json]:
-    """Refusals of every path and call that is not for clients; they stand before the routes of model servers."""
+    """Refusals of every path and call that is not for clients; they precede the routes to model servers."""
     return [
         _refused(INGRESS, http_expression(SERVING), "this path is not for clients of the model"),
         _refused(GRPC_SERVICE, grpc_expression(GRPC_SERVICE), "this call is not for clients of the model"),
@@ -21,7 +21,7 @@ def closed_routes() -> list[Json]:
 
 
 def not_found(match: Json, why: str) -> Json:
-    """A route that answers 404."""
+    """A route that responds with 404."""
     return {"match": match, "direct_response": {"status": 404, "body": {"inline_string": why}}}
 
 

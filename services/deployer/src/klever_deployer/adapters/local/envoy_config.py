@@ -19,21 +19,21 @@ Json = dict[str, Any]
 TYPES = "type.googleapis.com/envoy"
 BUFFERS = f"{TYPES}.extensions.filters.http.buffer.v3"
 LISTENER, ROUTES = "ingress", "servings"
-MANY = 1_000_000
+UNLIMITED = 1_000_000
 """Envoy's default circuit breakers (1,024) are for fleets; here the model server sets the limit."""
-NOT_ANSWERED = "connect-failure,refused-stream,reset-before-request,reset"
-"""A request whose response has not begun can be repeated: a prediction may be computed twice."""
-RESENT = 8 * 1024 * 1024
-"""Bytes of a body that are kept until the answer begins; a request with a larger one cannot be sent again."""
+RETRY_ON = "connect-failure,refused-stream,reset-before-request,reset"
+"""Conditions for a retry: the response has not begun. A prediction may therefore be computed twice."""
+RETRY_BUFFER_BYTES = 8 * 1024 * 1024
+"""Bytes of a body that are buffered for a retry; a request with a larger body is not retried."""
 SERVER_ERRORS = "gateway-error"
 OTHER_REPLICA: Json = {
     "name": "envoy.retry_host_predicates.previous_hosts",
     "typed_config": {"@type": f"{TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
 }
-OTHERS_TRIED = 5
-"""Looks for a replica that has not had the request yet, before it goes to one that has."""
+HOST_SELECTION_ATTEMPTS = 5
+"""Attempts to select a replica that has not received the request yet."""
 VERSION_HEADER = "x-klever-backend"
-"""Names the version whose replicas a request waits for, for the waiting room."""
+"""Header for the waiting room with the version that a request waits for."""
 OUTLIERS: Json = {
     "split_external_local_origin_errors": True,
     "consecutive_local_origin_failure": 2,
@@ -45,23 +45,23 @@ OUTLIERS: Json = {
     "max_ejection_time": "0.300s",
     "max_ejection_percent": 100,
 }
-"""A replica that cannot be reached gets no requests for a moment; one that answers is judged by the rollout.
+"""Outlier detection: an unreachable replica gets no requests for a short time. Responses are left to the analysis.
 
-Envoy sees the end of that moment only every `interval`. Where all are out, it tries all (its panic mode): the one that
-ended first may be back when the next one ends.
+Envoy ends an ejection only at an `interval`. If all replicas are ejected, Envoy tries all of them (panic mode), since
+the first of them may be available again.
 """
 MILLION = 1_000_000
 HTTP, GRPC = "", "/grpc"
-"""What a cluster's servers speak, as the suffix of its name."""
+"""Protocols of a cluster, as the suffix of its name."""
 UNARY = f"{GRPC_SERVICE}ModelInfer"
 BUFFER = "buffer"
-"""Holds a request back until all of it is there, up to a limit: off but where a route turns it on."""
+"""The filter that buffers a whole request, up to a limit; disabled unless a route enables it."""
 FRAME = 5
-"""Bytes before each message of gRPC."""
+"""Bytes of the prefix of each gRPC message."""
 
 
 def clusters(table: RoutingTable) -> list[Json]:
-    """One cluster for each version and protocol: old and new stand side by side while traffic moves."""
+    """One cluster for each version and protocol; old and new coexist while traffic shifts."""
     all_clusters = [
         _cluster(place, placed.route, suffix)
         for placed in table.values()
@@ -72,12 +72,12 @@ def clusters(table: RoutingTable) -> list[Json]:
 
 
 def routes(table: RoutingTable, *, limit: int, keys: AccessKeys | None = None) -> list[Json]:
-    """A prefix for each serving, and 404 for everything else, and for what clients have no business with.
+    """The routes of all servings; 404 for all other paths, and for those that are not for clients.
 
     Args:
-        table: the servings.
-        limit: bytes of a message by gRPC; by HTTP the servers themselves know it.
-        keys: which the model servers require; none by default.
+        table: the routes of the servings.
+        limit: the limit for a gRPC message, in bytes; for HTTP the servers enforce it.
+        keys: the keys that model servers require; none by default.
     """
     own, ours = (
         [
@@ -88,24 +88,24 @@ def routes(table: RoutingTable, *, limit: int, keys: AccessKeys | None = None) -
         ]
         for custom in (True, False)
     )
-    missing = "nothing is served at this path: `klever get` shows what is"
-    every = [_packed_messages(), *own, *closed_routes(), *ours, not_found({"prefix": "/"}, missing)]
-    host = {"name": "servings", "domains": ["*"], "routes": every, "request_body_buffer_limit": RESENT}
+    missing = "no serving has this path: list servings with `klever get`"
+    every = [_rejected_compression(), *own, *closed_routes(), *ours, not_found({"prefix": "/"}, missing)]
+    host = {"name": "servings", "domains": ["*"], "routes": every, "request_body_buffer_limit": RETRY_BUFFER_BYTES}
     return [{"@type": f"{TYPES}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}]
 
 
 def _with_key(route: Json, serving: ServingName, keys: AccessKeys | None) -> Json:
-    """A route whose requests contain the key of the serving, in place of what the client sent."""
+    """A route that sets the key of the serving in requests, and replaces one that the client has sent."""
     return route | {"request_headers_to_add": [_header(HEADER, keys(serving))]} if keys else route
 
 
 def discovery(version: str, resources: list[Json]) -> Json:
-    """A discovery response, as Envoy reads it from a file."""
+    """A discovery response in the form that Envoy reads from a file."""
     return {"version_info": version, "resources": resources}
 
 
 def _routes(placed: PlacedRoute, limit: int) -> list[Json]:
-    """The rules in their order, then the weights; by path for HTTP, by headers for gRPC."""
+    """The rules in their order, then the weights; matched by path for HTTP, by headers for gRPC."""
     route = placed.route
     parts = [*((rule.shares, rule) for rule in route.rules), (route.shares, None)]
     by_path = [_route(placed, shares, rule, HTTP) for shares, rule in parts]
@@ -115,16 +115,16 @@ def _routes(placed: PlacedRoute, limit: int) -> list[Json]:
     return [*(one for each in by_headers for one in (_unary(each, limit), each)), *by_path]
 
 
-def _packed_messages() -> Json:
-    """Refuses messages that are compressed: not every server limits what they unpack to.
+def _rejected_compression() -> Json:
+    """Rejects compressed messages, since not every server limits their decompressed size.
 
-    A refusal says so as gRPC's rules for compression have it.
+    The response follows gRPC's specification of compression.
     """
     headers = [
         {"name": "grpc-encoding", "present_match": True},
         {"name": "grpc-encoding", "string_match": {"exact": "identity"}, "invert_match": True},
     ]
-    why = "compressed messages are not taken: send them as they are"
+    why = "compressed messages are not supported: send them uncompressed"
     return {
         "match": {"prefix": GRPC_SERVICE, "grpc": {}, "headers": headers},
         "direct_response": {"status": 415, "body": {"inline_string": why}},
@@ -133,24 +133,24 @@ def _packed_messages() -> Json:
 
 
 def _unary(route: Json, limit: int) -> Json:
-    """Not every server limits the messages that it takes by gRPC, so the ingress does; streams are left alone."""
+    """A route that limits unary gRPC messages, since not every server does; streams are not limited."""
     match = {name: value for name, value in route["match"].items() if name != "prefix"}
     held = {BUFFER: {"@type": f"{BUFFERS}.BufferPerRoute", "buffer": {"max_request_bytes": limit + FRAME}}}
     return {**route, "match": {"path": UNARY, **match}, "typed_per_filter_config": held}
 
 
 def buffer(limit: int) -> Json:
-    """The filter that holds requests back."""
+    """The filter that buffers requests."""
     return {"@type": f"{BUFFERS}.Buffer", "max_request_bytes": limit + FRAME}
 
 
 def _protocols(place: Place) -> tuple[str, ...]:
-    """What a version's servers speak, as suffixes of cluster names."""
+    """The protocols of a version's servers, as suffixes of cluster names."""
     return (HTTP, GRPC) if any(endpoint.grpc_port for endpoint in place.endpoints) else (HTTP,)
 
 
 def _match(serving: ServingName, protocol: str) -> Json:
-    """Seldon Core's way: gRPC has no room for a name in its path, so two headers name the serving."""
+    """Match a serving as Seldon Core does: by path for HTTP, and by two headers for gRPC, whose paths are fixed."""
     if protocol == HTTP:
         return {"prefix": path_prefix(serving), "headers": []}
     named = {"seldon": serving.name, "namespace": serving.namespace}
@@ -204,11 +204,11 @@ def _string_match(match: HeaderMatch) -> Json:
 
 def _retry_policy(retries: Retries) -> Json:
     policy: Json = {
-        "retry_on": f"{NOT_ANSWERED},{SERVER_ERRORS}" if retries.on_server_error else NOT_ANSWERED,
+        "retry_on": f"{RETRY_ON},{SERVER_ERRORS}" if retries.on_server_error else RETRY_ON,
         "num_retries": retries.attempts,
         "retry_back_off": {"base_interval": "0.050s", "max_interval": "0.500s"},
         "retry_host_predicate": [OTHER_REPLICA],
-        "host_selection_retry_max_attempts": OTHERS_TRIED,
+        "host_selection_retry_max_attempts": HOST_SELECTION_ATTEMPTS,
     }
     if retries.per_try_seconds is not None:
         policy["per_try_timeout"] = _seconds(retries.per_try_seconds)
@@ -216,7 +216,7 @@ def _retry_policy(retries: Retries) -> Json:
 
 
 def _set_cookie(cookie: Cookie, share: Share) -> Json:
-    """Sets the cookie of the version that responded; the rules before the weights read it."""
+    """Sets the cookie of the version that responded; the rules that precede the weights match it."""
     age = f"; Max-Age={cookie.ttl_seconds}" if cookie.ttl_seconds else ""
     value = f"{cookie.name}={share.version.token}; Path={path_prefix(share.version.serving)}{age}; HttpOnly"
     return {
@@ -230,7 +230,7 @@ def _cluster(place: Place, route: ServingRoute, protocol: str) -> Json:
     addresses = [address(e.host, e.port if protocol == HTTP else e.grpc_port) for e in _ordered(place.endpoints)]
     endpoints = [{"endpoint": {"address": each}} for each in addresses]
     spoken = "http_protocol_options" if protocol == HTTP else "http2_protocol_options"
-    limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), MANY)
+    limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests", "max_retries"), UNLIMITED)
     options = {
         "@type": f"{TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
         # Shorter than the model server's keep-alive, so that Envoy closes an idle connection first.

@@ -1,4 +1,4 @@
-"""Envoy's dynamic configuration: files that it watches, and whether Envoy has applied them."""
+"""Writes the files of Envoy's dynamic configuration, and checks whether Envoy has applied them."""
 
 import asyncio
 import json
@@ -22,11 +22,11 @@ Resources = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Discovery:
-    """A kind of configuration."""
+    """A kind of dynamic configuration."""
 
     file: str
     stat: str
-    """Prefix of what Envoy counts of it."""
+    """Prefix of its statistics in Envoy."""
 
 
 CLUSTERS = Discovery("cds.json", "cluster_manager.cds")
@@ -35,12 +35,12 @@ LISTENERS = Discovery("lds.json", "listener_manager.lds")
 
 
 class EnvoyFiles:
-    """Writes the files and asks Envoy what it has made of them.
+    """Writes configuration files that Envoy watches, and waits until Envoy has applied them.
 
     Args:
-        directory: where they are.
-        admin: Envoy's own words.
-        log: Envoy's log, which says why it rejects one.
+        directory: holds the files.
+        admin: Envoy's admin interface.
+        log: Envoy's log, which contains the reason for a rejection.
     """
 
     def __init__(self, directory: Path, admin: EnvoyAdmin, log: Path) -> None:
@@ -49,34 +49,34 @@ class EnvoyFiles:
         self._log = log
 
     def write(self, kind: Discovery, resources: Resources) -> str:
-        """Replace a file in one step, which is what Envoy watches for; the version that Envoy will report.
+        """Replace a file atomically, as Envoy requires, and return the version that Envoy will report.
 
         Raises:
-            DataPlaneError: it cannot be written; what was there still is.
+            DataPlaneError: the file cannot be written. The old one stays in place.
         """
         version = uuid4().hex
         self.keep(kind.file, json.dumps(envoy_config.discovery(version, resources)))
         return version
 
     def keep(self, name: str, text: str) -> None:
-        """Replace any file of the directory. Raises DataPlaneError: what was there still is."""
+        """Replace any file in the directory. Raises DataPlaneError; the old file then stays in place."""
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             replace_file(self._directory / name, text.encode())
         except OSError as error:
-            message = f"{name} of the data plane cannot be written: {error}; free some space, this is tried again"
+            message = f"{name} of the data plane cannot be written: {error}. Free disk space; the write is retried"
             raise DataPlaneError(message) from error
 
     def last(self, kind: Discovery) -> Resources:
-        """What was written last, whatever has become of it; nothing where that cannot be read."""
+        """The resources that were written last, even if Envoy has not applied them; empty if they cannot be read."""
         return self._read(kind)[1]
 
     async def put(self, kind: Discovery, resources: Resources) -> None:
         """Write a configuration and wait until it is in effect.
 
         Raises:
-            RefusedByProxyError: Envoy refuses it, and will again.
-            DataPlaneError: Envoy does not answer now.
+            RefusedByProxyError: Envoy rejects the configuration; a retry does not help.
+            DataPlaneError: Envoy does not respond.
         """
         rejected = await self._admin.counter(f"{kind.stat}.update_rejected")
         version = await asyncio.to_thread(self.write, kind, resources)
@@ -89,7 +89,7 @@ class EnvoyFiles:
             await asyncio.sleep(POLL_SECONDS)
 
     async def is_in_effect(self, kind: Discovery, resources: Resources) -> bool:
-        """Whether the file says this, and Envoy has that file. Raises DataPlaneError."""
+        """Return whether the file has this content and Envoy has applied it. Raises DataPlaneError."""
         version, written = self._read(kind)
         return written == resources and await self._admin.version(f"{kind.stat}.version_text") == version
 

@@ -11,27 +11,27 @@ from .envoy_replies import HEADERS, HEADERS_KIB, local_replies
 SPANS = "spans"
 RELAYED = "relayed"
 STATS_FLUSH = "1s"
-"""Histograms are as old as this; analyses read them."""
+"""Interval at which Envoy updates histograms, which analyses read."""
 MAX_CONNECTIONS = 50_000
-"""Clients at a time; without a limit one client could use up this machine's file descriptors."""
+"""Limit of connections; without one, a client could exhaust this machine's file descriptors."""
 
 
 OWNER_ONLY = 0o600
 RUNTIME = {
-    # A header that comes twice is one value, joined by a comma (RFC 9110, section 5.2), for every kind of rule.
+    # For every kind of rule, a repeated header is one value, joined by commas (RFC 9110, section 5.2).
     "envoy.reloadable_features.match_headers_individually": False,
-    # The default, 100, is less than what a cookie's name alone may need.
+    # The default, 100, can be too small for the name of a cookie alone.
     "re2.max_program_size.error_level": 2 * MAX_PROGRAM,
 }
 
 
 def bootstrap(directory: str, admin: str, otlp_endpoint: str | None) -> Json:
-    """The static part: the admin interface, where spans go, and where the moving parts are read from.
+    """The static configuration: the admin interface, the receiver of spans, and the paths of the dynamic files.
 
     Args:
-        directory: of Envoy's files.
-        admin: the Unix socket of the admin interface, which can end Envoy and so is for its owner only.
-        otlp_endpoint: where spans are sent; nowhere if None.
+        directory: the directory of Envoy's files.
+        admin: the Unix socket of the admin interface, which can stop Envoy and is therefore for its owner only.
+        otlp_endpoint: receives spans; none are sent if None.
     """
     return {
         "node": {"id": "klever", "cluster": "klever"},
@@ -49,16 +49,16 @@ def bootstrap(directory: str, admin: str, otlp_endpoint: str | None) -> Json:
 
 
 def listeners(host: str, port: int, directory: str, otlp_endpoint: str | None, *, limit: int) -> list[Json]:
-    """The ingress, and the way in for what came while Envoy was not there; routes are read from a file of their own.
+    """The ingress listener, and the listener for connections that were accepted while Envoy was down.
 
-    A client that came by the second way is asked to connect again after one answer, and then comes by the first.
+    The second listener closes each connection after one response, so that the client reconnects to the first.
 
     Args:
-        host: where it listens.
-        port: where it listens.
-        directory: of Envoy's files.
-        otlp_endpoint: where spans are sent; nowhere if None.
-        limit: bytes of a request.
+        host: address of the ingress.
+        port: port of the ingress.
+        directory: the directory of Envoy's files; routes are read from a separate file there.
+        otlp_endpoint: receives spans; none are sent if None.
+        limit: the limit for a request, in bytes.
     """
     from_header = {"@type": f"{TYPES}.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"}
     manager = _manager(directory, otlp_endpoint, limit)
@@ -73,7 +73,7 @@ def listeners(host: str, port: int, directory: str, otlp_endpoint: str | None, *
 
 
 def relay_name(host: str, port: int) -> str:
-    """Of the abstract Unix socket on which Envoy takes what the deployer relays."""
+    """The name of the abstract Unix socket on which Envoy accepts relayed connections."""
     return f"klever-ingress-{host}-{port}"
 
 
@@ -115,7 +115,7 @@ def _connection_limit() -> Json:
 
 
 def _access_log(path: str) -> Json:
-    """A JSON object for each request, of bounded length; without what follows `?`, where some put their keys."""
+    """A JSON object of bounded length for each request, without the query, which may contain secrets."""
     fields = {
         "time": "%START_TIME%",
         "method": "%REQ(:METHOD):16%",
@@ -138,7 +138,7 @@ def _access_log(path: str) -> Json:
 
 
 def _tracing(endpoint: str) -> Json:
-    """A span for each request, in the trace that its `traceparent` names; sent by OTLP over HTTP."""
+    """A span for each request, in the trace of its `traceparent`; sent by OTLP over HTTP."""
     uri = {"uri": f"{endpoint.rstrip('/')}/v1/traces", "cluster": SPANS, "timeout": "2s"}
     config = f"{TYPES}.config.trace.v3.OpenTelemetryConfig"
     typed = {"@type": config, "service_name": "klever-ingress", "http_service": {"http_uri": uri}}
@@ -164,7 +164,7 @@ def _span_collector(endpoint: str) -> Json:
 
 
 def _tags() -> list[Json]:
-    """What a backend's name says, as labels of its metrics."""
+    """Labels of metrics, from the parts of a cluster's name."""
     parts = ("klever_namespace", "klever_serving", "klever_variant", "klever_revision")
     before, after = r"^cluster\.((?:[^./]+/)", r"(?:/grpc)?)\."
     return [

@@ -1,4 +1,4 @@
-"""Keeps Envoy's logs from growing without end."""
+"""Rotates Envoy's logs."""
 
 import asyncio
 from pathlib import Path
@@ -12,17 +12,17 @@ from .envoy_admin import EnvoyAdmin
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 5.0
+CHECK_SECONDS = 5.0
 
 
 class EnvoyLogs:
-    """Two logs, each of two files: the one that is written, and the one before.
+    """Two logs, each with a current and a previous file.
 
     Args:
         access: the access log.
-        own: what Envoy says of itself.
-        admin: makes Envoy open the access log again.
-        largest: bytes after which a new file begins.
+        own: Envoy's own log.
+        admin: makes Envoy reopen the access log.
+        largest: size in bytes after which a log is rotated.
     """
 
     def __init__(self, access: Path, own: Path, admin: EnvoyAdmin, largest: int = LARGEST) -> None:
@@ -32,18 +32,18 @@ class EnvoyLogs:
         self._largest = largest
 
     async def run(self) -> None:
-        """Look at their sizes, until cancelled."""
+        """Check the sizes periodically, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             try:
                 await self.rotate()
             except (DataPlaneError, OSError) as error:
                 log.warning("log of envoy not rotated, retrying", error=str(error))
 
     async def rotate(self) -> None:
-        """Begin new files where the present ones are too large. Raises DataPlaneError, OSError: to be tried again."""
+        """Rotate logs that are too large. Raises DataPlaneError, OSError; call again to retry."""
         await asyncio.to_thread(truncate_if_large, self._own, self._largest)
         if self._access.exists() and self._access.stat().st_size > self._largest:
             self._access.replace(self._access.with_suffix(".log.1"))
-        if not self._access.exists():  # now, or when Envoy did not answer the last time: it still writes to the old one
+        if not self._access.exists():  # renamed now, or before a call that failed: Envoy still writes to the old file
             await self._admin.reopen_logs()

@@ -1,4 +1,4 @@
-"""Responses of the ingress itself, in the form of those of model servers; as plain values of the v3 API."""
+"""Error responses of the ingress in the format of model servers, as plain values of the v3 API."""
 
 from typing import Any
 
@@ -6,24 +6,24 @@ Json = dict[str, Any]
 
 HEADERS_KIB = 60
 HEADERS = 1000
-"""Headers of one request; both are a little less than what stands behind the ingress takes."""
+"""Headers of one request; both limits are slightly lower than those of the servers behind the ingress."""
 SENTENCES = {
     400: "the request is not valid HTTP",
     431: f"the request's headers have more than {HEADERS_KIB} KiB, or are more than {HEADERS}",
 }
-"""For what Envoy says nothing about, or only in its own words."""
+"""Replacements for empty or unclear messages of Envoy."""
 BODY = "%LOCAL_REPLY_BODY%"
-"""What Envoy says."""
+"""Envoy's own message."""
 BY_GRPC: Json = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
 GRPC_STATUSES = {413: "8", 415: "12"}
-"""RESOURCE_EXHAUSTED and UNIMPLEMENTED, where Envoy would say UNKNOWN."""
+"""RESOURCE_EXHAUSTED and UNIMPLEMENTED, instead of Envoy's UNKNOWN."""
 
 
 def local_replies(limit: int) -> Json:
-    """Every error of the ingress as `{"error": …}`, or as the sentence alone by gRPC, which has a place for it.
+    """Formats every error of the ingress as `{"error": …}`, and as plain text for gRPC, which has a field for it.
 
     Args:
-        limit: bytes of a request.
+        limit: the limit for a request, in bytes.
     """
     too_large = f"the request has more than {limit} bytes"
     grpc = [_by_grpc(code, status, {413: too_large}.get(code, BODY)) for code, status in GRPC_STATUSES.items()]

@@ -1,10 +1,10 @@
 """The routes of all servings in one Envoy, changed without dropping a request.
 
-The order of a change is the whole point: clusters come before the routes that use them, and go after their last
-request has completed. Changed in any other order, Envoy fails requests while it catches up.
+The order of a change is essential: clusters are added before the routes that use them, and removed after their last
+request has completed. In any other order, requests fail until Envoy has applied all files.
 
-A change that was not seen through, by an error or because the deployer was killed, leaves it unknown what Envoy has.
-The next change then assumes nothing: it writes everything, and waits until Envoy says that it has that.
+After a change that was interrupted by an error or a crash, Envoy's state is unknown. The next change therefore writes
+all files, and waits until Envoy has applied them.
 """
 
 import asyncio
@@ -23,21 +23,21 @@ from .envoy_files import CLUSTERS, POLL_SECONDS, ROUTES, EnvoyFiles
 from .placed_routes import PlacedRoute, RoutingTable, dump_table, load_table
 
 QUIET_POLLS = 3
-"""Looks in a row without a request in flight before a cluster counts as drained; routes reach workers a little late."""
+"""Consecutive polls without requests in flight until a cluster is drained; workers apply routes with a delay."""
 
 Clusters = dict[str, dict[str, Any]]
 
 
 class EnvoyRoutes:
-    """What Envoy routes where.
+    """The routing table of Envoy.
 
     Args:
-        files: Envoy's configuration.
-        admin: knows how many requests are in flight.
-        table: the file that holds what a deployer saw in effect last, as `dump_table` writes it.
-        drain_seconds: longest wait for requests by an old route.
-        limit: bytes of a message by gRPC.
-        keys: which the model servers require; none by default.
+        files: Envoy's configuration files.
+        admin: reports the number of requests in flight.
+        table: the file with the last table that was in effect, as written by `dump_table`.
+        drain_seconds: longest wait for requests on an old route.
+        limit: the limit for a gRPC message, in bytes.
+        keys: the keys that model servers require; none by default.
     """
 
     def __init__(
@@ -58,57 +58,57 @@ class EnvoyRoutes:
         self._file = table
         self._table: RoutingTable = {}
         self._is_settled = False
-        """Whether Envoy has the table, the whole table, and nothing else."""
+        """True if Envoy is known to have applied exactly this table."""
         self._in_use: Clusters = {}
-        """The clusters that Envoy's routes may name."""
+        """The clusters that Envoy's routes may use."""
         self._lock = asyncio.Lock()
         self._up = asyncio.Event()
         self._changing: asyncio.Task[None] | None = None
-        """Kept, since the event loop itself does not keep a task that nobody waits for."""
+        """A reference to the task: the event loop keeps only a weak one."""
 
     def load(self) -> None:
-        """Read what the last deployer has left: before anything else."""
+        """Read the table of the last deployer; called first."""
         self._table, self._is_settled = _load(self._file), False
-        self._in_use = self._may_be_in_use()
+        self._in_use = self._possibly_in_use()
 
     def served(self) -> set[ServingName]:
         """The servings that have a route."""
         return set(self._table)
 
     def is_up(self) -> bool:
-        """Whether changes are taken."""
+        """Return whether Envoy runs, so that changes are applied."""
         return self._up.is_set()
 
-    async def until_up(self) -> None:
-        """Wait until changes are taken."""
+    async def wait_until_up(self) -> None:
+        """Wait until Envoy runs."""
         await self._up.wait()
 
-    async def write_down(self) -> None:
-        """Write everything for an Envoy that is about to start. Raises DataPlaneError."""
+    async def write_all(self) -> None:
+        """Write all files before Envoy is started. Raises DataPlaneError."""
         async with self._lock:
             self._is_settled = False
             await asyncio.to_thread(self._files.write, CLUSTERS, envoy_config.clusters(self._table))
             await asyncio.to_thread(self._files.write, ROUTES, self._routes(self._table))
             self._in_use = _clusters(self._table)
 
-    async def came_up(self) -> None:
-        """Envoy runs, started or adopted: see what it has, and take changes from now on. Raises DataPlaneError."""
+    async def on_started(self) -> None:
+        """Check the state of an Envoy that was started or adopted, and accept changes. Raises DataPlaneError."""
         async with self._lock:
             self._is_settled = await self._has_table()
-            self._in_use = _clusters(self._table) if self._is_settled else self._may_be_in_use()
+            self._in_use = _clusters(self._table) if self._is_settled else self._possibly_in_use()
             self._up.set()
 
-    def went_down(self) -> None:
-        """Envoy has exited: changes wait."""
+    def on_exited(self) -> None:
+        """Make changes wait, because Envoy has exited."""
         self._up.clear()
 
     async def replace(self, serving: ServingName, route: PlacedRoute | None) -> None:
-        """Route a serving's requests so, or not at all. Raises DataPlaneError: what was there still holds.
+        """Replace or remove the route of a serving. Raises DataPlaneError; the old route then stays in effect.
 
-        One change comes after the other. One that has begun is carried to its end, even when whoever asked for it no
-        longer waits; one that has not is dropped then.
+        Changes are made one at a time. If the caller is cancelled, a change that has begun completes, and one that has
+        not is dropped.
         """
-        await self._turn()
+        await self._acquire()
         if self._is_settled and self._table.get(serving) == route:
             self._lock.release()
             return
@@ -119,8 +119,8 @@ class EnvoyRoutes:
         self._changing.add_done_callback(lambda _task: self._lock.release())
         await asyncio.shield(self._changing)
 
-    async def _turn(self) -> None:
-        """Return with the lock, while Envoy runs."""
+    async def _acquire(self) -> None:
+        """Wait until Envoy runs and this caller holds the lock."""
         while True:
             await self._up.wait()
             await self._lock.acquire()
@@ -137,15 +137,15 @@ class EnvoyRoutes:
         self._in_use = both
         await self._files.put(ROUTES, self._routes(new))
         if leaving := both.keys() - wanted.keys():
-            await self._drained(leaving)
+            await self._wait_until_drained(leaving)
             await self._files.put(CLUSTERS, _sorted(wanted))
         self._in_use = wanted
         self._table = new
         await asyncio.to_thread(self._files.keep, self._file.name, dump_table(new))
         self._is_settled = True
 
-    async def _drained(self, clusters: set[str]) -> None:
-        """Wait until no request is in flight by the old route, but not for ever."""
+    async def _wait_until_drained(self, clusters: set[str]) -> None:
+        """Wait until no request is in flight on the old route, at most `drain_seconds`."""
         deadline, quiet = time.monotonic() + self.drain_seconds, 0
         while quiet < QUIET_POLLS and time.monotonic() < deadline:
             busy = await self._admin.active_requests(clusters)
@@ -162,8 +162,8 @@ class EnvoyRoutes:
     def _routes(self, table: RoutingTable) -> list[envoy_config.Json]:
         return envoy_config.routes(table, limit=self._limit, keys=self._keys)
 
-    def _may_be_in_use(self) -> Clusters:
-        """Those of the table, and those that the routes written last name: they were accepted before these."""
+    def _possibly_in_use(self) -> Clusters:
+        """The clusters of the table, and those in the last written routes, which were applied before the routes."""
         written = json.dumps(self._files.last(ROUTES))
         named = {c["name"]: c for c in self._files.last(CLUSTERS) if json.dumps(c.get("name")) in written}
         return named | _clusters(self._table)

@@ -1,4 +1,4 @@
-"""Reading what Envoy counts, from its admin interface's `/stats?format=json`; pure."""
+"""Reads request counters from `/stats?format=json` of Envoy's admin interface; pure."""
 
 import re
 from collections.abc import Iterable
@@ -17,10 +17,10 @@ def stats_filter(clusters: Iterable[str]) -> str:
 
 
 def counts_of(stats: Any) -> dict[str, Counts]:
-    """Cluster to what was counted of it.
+    """The counters by cluster.
 
     Args:
-        stats: the answer to `/stats?format=json&histogram_buckets=cumulative`.
+        stats: the response to `/stats?format=json&histogram_buckets=cumulative`.
     """
     numbers: dict[str, dict[str, int]] = {}
     for stat in stats["stats"]:

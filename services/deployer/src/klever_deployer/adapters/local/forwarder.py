@@ -15,16 +15,16 @@ from .replica_specs import Endpoint
 HOP_BY_HOP = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
-        "expect",  # the server here has answered it
+        "expect",  # this server has answered it
     }
 )
-"""Of one hop, not of the message (RFC 9110, section 7.6.1); and those that `Connection` names."""
-OWN = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-"""What the HTTP client would add."""
+"""Headers that apply to one hop only, besides those that `Connection` names (RFC 9110, section 7.6.1)."""
+CLIENT_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""Headers that the HTTP client would add."""
 
 
 class BodyTooLargeError(Exception):
-    """More bytes came than are taken."""
+    """The body exceeds the limit."""
 
 
 class ReplicaLostError(Exception):
@@ -33,21 +33,21 @@ class ReplicaLostError(Exception):
 
 @dataclass
 class ForwardedBody:
-    """The body of a request while it flows by.
+    """The body of a request, while it is forwarded.
 
     Args:
-        request: whose body.
-        limit: bytes that it may have.
+        request: the request.
+        limit: the limit for the body, in bytes.
     """
 
     request: web.Request
     limit: int
     error: Exception | None = None
-    """Why it ended too early."""
-    passed: int = 0
+    """The error that ended the body."""
+    size: int = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """As they come. Raises what is then in `error`."""
+        """Yield the chunks as they arrive. An error is stored in `error` and raised."""
         try:
             async for chunk in self.request.content.iter_any():
                 self._count(chunk)
@@ -57,23 +57,23 @@ class ForwardedBody:
             raise
 
     def _count(self, chunk: bytes) -> None:
-        self.passed += len(chunk)
-        if self.passed > self.limit:
+        self.size += len(chunk)
+        if self.size > self.limit:
             raise BodyTooLargeError
 
 
 def end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """The headers that are forwarded to the next hop, in their order, including repeated ones."""
+    """The headers to forward to the next hop, in their order, including repeated ones."""
     multi = CIMultiDict(headers)
     named = {name.strip().lower() for value in multi.getall("Connection", ()) for name in value.split(",")}
     return CIMultiDict((name, value) for name, value in multi.items() if name.lower() not in HOP_BY_HOP | named)
 
 
 def session() -> aiohttp.ClientSession:
-    """A client that adds nothing and changes nothing."""
+    """A client that adds and changes nothing."""
     return aiohttp.ClientSession(
         auto_decompress=False,
-        skip_auto_headers=OWN,
+        skip_auto_headers=CLIENT_HEADERS,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
         connector=aiohttp.TCPConnector(limit=0, force_close=True),
@@ -86,11 +86,11 @@ def session() -> aiohttp.ClientSession:
 async def forward(
     request: web.Request, endpoint: Endpoint, client: aiohttp.ClientSession, *, limit: int
 ) -> web.StreamResponse:
-    """The answer of a replica, begun or refused.
+    """Forward a request to a replica, and stream its response.
 
     Raises:
-        aiohttp.ClientConnectorError: the replica was not reached, and nothing of the request is used up.
-        ReplicaLostError: it exited before it responded.
+        aiohttp.ClientConnectorError: the replica was not reached, and no part of the request was read.
+        ReplicaLostError: the replica exited before it responded.
     """
     if request.content_length is not None and request.content_length > limit:
         return _too_large(limit)
@@ -101,7 +101,7 @@ async def forward(
     try:
         asked = client.request(request.method, url, data=data, headers=headers, allow_redirects=False)
         async with asked as answer:
-            return await _answered(request, answer)
+            return await _stream(request, answer)
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientError, BodyTooLargeError, ConnectionError) as error:
@@ -112,7 +112,7 @@ async def forward(
         raise ReplicaLostError(type(error).__name__) from error
 
 
-async def _answered(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+async def _stream(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=end_to_end(answer.headers))
     await response.prepare(request)
     try:

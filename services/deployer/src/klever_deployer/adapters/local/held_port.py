@@ -1,4 +1,4 @@
-"""Keeps the ingress's port open while Envoy is started again, so that no connection is refused. See ADR 0020."""
+"""Keeps the port of the ingress open while Envoy restarts, so that no connection is refused. See ADR 0020."""
 
 import asyncio
 import ctypes
@@ -14,25 +14,25 @@ log = structlog.get_logger(__name__)
 
 BACKLOG = 4096
 MOST_RELAYED = 1000
-"""Connections that the deployer holds at a time; more of them wait in the kernel."""
+"""Connections that the deployer holds at a time; others wait in the kernel."""
 PAUSE_SECONDS = 0.1
 SO_ATTACH_REUSEPORT_CBPF = 51
 """See socket(7); Python's socket module does not have it."""
 RETURN_CONSTANT = 0x06
-"""BPF_RET | BPF_K: what is returned is the place of a socket among those that share the port."""
+"""BPF_RET | BPF_K: returns the index of a socket among those that share the port."""
 
 
 class HeldPort:
-    """A second listening socket on the ingress's port.
+    """A second listening socket on the port of the ingress.
 
-    Both sockets set SO_REUSEPORT; a filter makes the kernel give every connection to Envoy's while there is one. A
-    connection that comes while there is none is completed by the kernel, taken here, and relayed to Envoy once that
-    listens. Only Linux has such filters: elsewhere nothing is held.
+    Both sockets set SO_REUSEPORT, and a filter makes the kernel assign every connection to Envoy's socket while it
+    exists. At other times the kernel completes connections for this socket, which accepts them and relays them to Envoy
+    once it listens. Only Linux supports such filters; on other systems the port is not held.
 
     Args:
         host: address of the ingress.
         port: port of the ingress.
-        relay: passes on what is taken here.
+        relay: relays accepted connections to Envoy.
     """
 
     def __init__(self, host: str, port: int, relay: Relay) -> None:
@@ -45,21 +45,21 @@ class HeldPort:
         self._relays: set[asyncio.Task[None]] = set()
 
     def is_held(self) -> bool:
-        """Whether connections are taken while Envoy is not there."""
+        """Return whether connections are accepted while Envoy is down."""
         return self._socket is not None
 
     def hold(self, *, envoy_listens: bool) -> None:
         """Hold the port from now on.
 
         Args:
-            envoy_listens: whether Envoy has the port already; sockets have their places in the order of their coming.
+            envoy_listens: whether Envoy already listens; sockets are numbered in the order in which they listened.
         """
         if sys.platform != "linux":
             return
         try:
             if self._socket is None:
                 self._socket = _listen(self._host, self._port)
-            _give_all_to(self._socket, 0 if envoy_listens else 1)
+            _attach_filter(self._socket, 0 if envoy_listens else 1)
         except OSError as error:
             log.warning("connections are refused while envoy restarts", error=str(error))
             self.release()
@@ -67,14 +67,14 @@ class HeldPort:
             self._held.set()
 
     def release(self) -> None:
-        """Let the port go."""
+        """Close the socket."""
         self._held.clear()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     async def run(self) -> None:
-        """Relay what is taken, until cancelled; then let the port go."""
+        """Relay accepted connections until cancelled; then close the socket."""
         try:
             while True:
                 await self._held.wait()
@@ -95,7 +95,7 @@ class HeldPort:
                 self._relays.add(relay)
                 relay.add_done_callback(self._relayed)
         except OSError as error:
-            log.warning("connection not accepted", error=str(error))  # no file descriptor is left
+            log.warning("connection not accepted", error=str(error))  # file descriptors are exhausted
             await asyncio.sleep(PAUSE_SECONDS)
         finally:
             if relay is None:
@@ -121,11 +121,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _give_all_to(listener: socket.socket, place: int) -> None:
-    """Make the kernel give connections to the socket at a place; where there is none, it gives them to any.
+def _attach_filter(listener: socket.socket, place: int) -> None:
+    """Make the kernel assign connections to the socket with this index, or to any socket if it does not exist.
 
     Raises:
-        OSError: this kernel has no such filters.
+        OSError: the kernel does not support such filters.
     """
     instructions = ctypes.create_string_buffer(struct.pack("HBBI", RETURN_CONSTANT, 0, 0, place))
     program = struct.pack("HP", 1, ctypes.addressof(instructions))

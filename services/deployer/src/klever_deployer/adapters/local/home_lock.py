@@ -1,4 +1,4 @@
-"""One deployer of several acts on a home: the kernel's locks say which, whatever becomes of NATS (docs/adr/0031)."""
+"""Locks of the kernel that let only one deployer act on a home, even if NATS fails (docs/adr/0031)."""
 
 import asyncio
 import fcntl
@@ -19,13 +19,13 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 2.0
-"""How long a former leader may take to let go of the home before it is killed: it has lost its lease by then."""
+"""Time in which a former leader, which has lost its lease, must release the home before it is killed."""
 RECORD_BYTES = 512
-"""Written over what was there, so that a full disk is no obstacle."""
+"""Size of the record, which is overwritten in place, so that it can be written on a full disk."""
 
 
 class HomeLock:
-    """The locks of a deployer's work directory. The kernel releases them when a process ends, however it ends.
+    """The locks of a deployer's work directory. The kernel releases them when a process exits for any reason.
 
     Args:
         directory: the work directory.
@@ -38,16 +38,17 @@ class HomeLock:
         self._joined: int | None = None
 
     def join(self) -> None:
-        """Count as one of the home's deployers from now on. Waits where the last one is just stopping what serves."""
+        """Register as one of the home's deployers. Waits while the last one stops model servers and the proxy."""
         make_directory(self._directory)
         self._joined = _open(self._members)
         fcntl.flock(self._joined, fcntl.LOCK_SH)
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
-        """No other deployer acts on the home while the block runs.
+        """Prevent other deployers from acting on the home while the block runs.
 
-        A former leader that does not let go, since it hangs or was suspended, is killed: it would act when it resumes.
+        A former leader that does not release the home, because it hangs or is suspended, is killed: otherwise it would
+        act when it resumes.
         """
         descriptor = _open(self._directory / "leader.lock")
         try:
@@ -58,13 +59,13 @@ class HomeLock:
             os.close(descriptor)
 
     @contextmanager
-    def left(self) -> Iterator[bool]:
-        """Count no longer; whether this was the last deployer. None joins while the block runs, if so."""
+    def leave(self) -> Iterator[bool]:
+        """Deregister, and yield whether this was the last deployer; in that case none can join while the block runs."""
         if self._joined is None:
             yield False
             return
         turn = _open(self._directory / "leaving.lock")
-        fcntl.flock(turn, fcntl.LOCK_EX)  # or two that leave at once would each see the other
+        fcntl.flock(turn, fcntl.LOCK_EX)  # otherwise two deployers that leave at once would each count the other
         os.close(self._joined)
         self._joined = None
         members = _open(self._members)

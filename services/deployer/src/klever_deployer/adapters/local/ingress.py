@@ -21,7 +21,7 @@ RETRY_SECONDS = 0.2
 
 
 class Proxy(Protocol):
-    """What takes requests, and is given the addresses to send them to."""
+    """A proxy that is configured with the addresses of replicas."""
 
     @property
     def drain_seconds(self) -> float:
@@ -29,7 +29,7 @@ class Proxy(Protocol):
         ...
 
     async def apply(self, route: PlacedRoute) -> None:
-        """Route a serving's requests so. Raises as `DataPlane.apply`."""
+        """Apply the route of a serving. Raises as `DataPlane.apply`."""
         ...
 
     async def remove(self, serving: ServingName) -> None:
@@ -48,13 +48,13 @@ class Proxy(Protocol):
 class LocalIngress:
     """See `ports.DataPlane`.
 
-    The waiting room is given a route before the proxy: a change of routes waits for the requests by the old one, and
-    those that wait for a version which the new route does not have would otherwise never end.
+    A route is applied to the waiting room before the proxy: the proxy waits for requests on the old route, and requests
+    that wait for a removed version would otherwise never complete.
 
     Args:
-        proxy: takes the requests.
-        find: the replicas of a version that take requests.
-        room: where requests wait for a version without a replica.
+        proxy: routes the requests.
+        find: returns the replicas of a version that take requests.
+        room: holds requests for a version without replicas.
     """
 
     def __init__(self, proxy: Proxy, find: Callable[[VersionKey], Endpoints], room: WaitingRoom) -> None:
@@ -96,13 +96,13 @@ class LocalIngress:
             self._applied.notify_all()
 
     def reset(self) -> None:
-        """Forgets the routes: another deployer applies them from now on."""
+        """Forget the routes: another deployer applies them from now on."""
         for serving in list(self._routes):
             self._room.forget(serving)
         self._routes.clear()
 
     async def follow(self, moved: Notices[ServingName]) -> None:
-        """Send requests to the replicas that there are, whenever these have changed; until cancelled."""
+        """Update the proxy when the replicas of servings change, until cancelled."""
         while True:
             servings = sorted(await moved.take())
             outcomes = await asyncio.gather(*map(self._place, servings), return_exceptions=True)
@@ -114,9 +114,9 @@ class LocalIngress:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def refresh(self, serving: ServingName) -> None:
-        """Return once requests go to the replicas that there are now, and to no others. Raises DataPlaneError.
+        """Return once requests are routed only to the present replicas. Raises DataPlaneError.
 
-        A route of an earlier deployer stays as it is until the serving is applied again.
+        The route of an earlier deployer is not changed until the serving is applied again.
         """
         async with self._applied:
             await self._applied.wait_for(lambda: serving in self._routes or serving not in self.served())
@@ -133,7 +133,7 @@ class LocalIngress:
             self._applied.notify_all()
 
     async def _place(self, serving: ServingName) -> None:
-        """One after the other, so that the replicas which the proxy has last are those of the last look."""
+        """Apply the route with the present replicas, one call at a time, so that the newest are applied last."""
         async with self._locks.setdefault(serving, asyncio.Lock()):
             route = self._routes.get(serving)
             if route is not None:

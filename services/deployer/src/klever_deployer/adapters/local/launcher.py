@@ -1,4 +1,4 @@
-"""How a model server is started on this machine."""
+"""Builds the command, environment and sandbox policy of a model server on this machine."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from .sandbox_policy import confined
 SERVER_PACKAGES = ("kleverserve", "modelfiles")
 TRITON = "triton"
 MADE_BY_TRITON = ("/tmp",)  # noqa: S108
-"""Its python backend makes an empty directory there, whatever TMPDIR is."""
+"""Directories in which Triton's Python backend creates an empty directory, regardless of TMPDIR."""
 PLATFORM = "KLEVER_PLATFORM"
 PROTECTED = (PLATFORM, "HOME", "TMPDIR", VARIABLE)
 """Variables that a variant cannot set."""
@@ -45,18 +45,18 @@ INHERITED = frozenset(
         PLATFORM,
     }
 )
-"""What a model server gets of the deployer's environment: none of its secrets."""
+"""Variables of the deployer's environment that model servers inherit; they contain no secrets."""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """The address that a server listens on."""
+    """The address and ports of a server."""
 
     host: str
     http: int
     grpc: int = 0
     inner: int = 0
-    """Of a server behind the one that answers; 0 where there is none."""
+    """Port of an inner server that this server runs; 0 if there is none."""
 
 
 @dataclass(frozen=True)
@@ -64,51 +64,51 @@ class Launch:
     """A process to start."""
 
     policy: Policy
-    """What it runs, and what that may do."""
+    """The command, and the permissions of its sandbox."""
     launcher_env: Mapping[str, str]
-    """Environment of what starts it."""
+    """Environment of the launcher process."""
     sandbox: str
-    """What it is confined by, for people."""
+    """A description of the sandbox, for people."""
     cores: int | None = None
 
 
 class Launcher(Protocol):
-    """Knows how servers are started."""
+    """Decides how model servers are started."""
 
     def __call__(self, spec: ReplicaSpec, ports: Ports, home: Path) -> Launch:
-        """How to start a replica, in a home of its own. Raises LookupError where something that it needs is missing."""
+        """The launch of a replica with this home directory. Raises LookupError if a secret is missing."""
         ...
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
-        """Why a variant cannot run here, for people; None where it can."""
+        """The reason why a variant cannot run here, as a sentence; None if it can."""
         ...
 
     def probe_headers(self, spec: ReplicaSpec) -> Mapping[str, str]:
-        """Headers of readiness probes: with the key that the server must have been started with."""
+        """Headers of readiness probes, with the key that the server requires."""
         ...
 
 
 def takes_grpc(spec: ReplicaSpec) -> bool:
-    """Whether a server has a second port, for gRPC."""
+    """Return whether a server has a second port, for gRPC."""
     return has_grpc(spec.prepared.runtime)
 
 
-def has_inner(spec: ReplicaSpec) -> bool:
-    """Whether a server runs another one, which it reaches by TCP."""
+def has_inner_server(spec: ReplicaSpec) -> bool:
+    """Return whether a server runs an inner server, which it reaches by TCP."""
     return spec.prepared.runtime == TRITON
 
 
 @dataclass(frozen=True)
 class ProcessLauncher:
-    """Starts servers with this interpreter, or with that of the environment their model needs.
+    """Launches servers with this interpreter, or with that of the model's environment.
 
     Args:
         python: the deployer's own interpreter, whose environment holds kleverserve.
-        server_path: a directory with the model server's packages only, so that no other package of ours is imported.
-        secrets: what variants name in `env`.
-        confinement: what confines them.
+        server_path: a directory with only the model server's packages, so that no other package of ours is imported.
+        secrets: the secrets that variants refer to in `env`.
+        confinement: the sandbox.
         inherited: the deployer's environment variables.
-        max_request_bytes: of a body or message; servers of the user's own get it as an environment variable.
+        max_request_bytes: the limit for a body or message; custom servers get it as an environment variable.
     """
 
     python: Path
@@ -118,15 +118,15 @@ class ProcessLauncher:
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     max_request_bytes: int = MAX_REQUEST_BYTES
     keys: AccessKeys | None = None
-    """Which keys servers require; none by default."""
+    """The keys that servers require; none by default."""
 
     def __call__(self, spec: ReplicaSpec, ports: Ports, home: Path) -> Launch:
-        """How to start a replica. Raises SecretNotFoundError."""
+        """See `Launcher`. Raises SecretNotFoundError."""
         given = {key: value for key, value in self.inherited.items() if key in INHERITED}
         cores = _cores(spec.variant)
         env = given | {"OMP_NUM_THREADS": str(cores or 1), "HOME": str(home), "TMPDIR": str(home)}
         is_custom = spec.prepared.runtime == CUSTOM
-        policy = self._custom(spec, ports, env, home) if is_custom else self._ours(spec, ports, env, home)
+        policy = self._custom(spec, ports, env, home) if is_custom else self._built_in(spec, ports, env, home)
         policy = confined(policy, spec, (ports.http, ports.grpc, ports.inner), given, self.confinement)
         own = self.secrets.resolved(spec.key.serving.namespace, spec.variant.env)
         marks = {name: policy.environment[name] for name in PROTECTED if name in policy.environment}
@@ -134,42 +134,42 @@ class ProcessLauncher:
         return Launch(policy, given, self.confinement.describe(spec.variant.network.value), cores)
 
     def _custom(self, spec: ReplicaSpec, ports: Ports, env: Mapping[str, str], home: Path) -> Policy:
-        """A server of the user's own: from the model, the system's programs, or an environment of Python."""
+        """The policy of a custom server: a program of the model, the system, or a Python environment."""
         model, words = spec.prepared.model.directory, spec.variant.custom.command if spec.variant.custom else ()
         env = {**env, **_custom_env(spec, ports), "MAX_REQUEST_BYTES": str(self.max_request_bytes)}
         command = tuple(Template(word).safe_substitute(env) for word in words)
         execute = (str(model), *program_paths(command[0], env.get("PATH")))
         return Policy(command, env, str(model), execute=execute, write=(str(home),))
 
-    def _ours(self, spec: ReplicaSpec, ports: Ports, env: Mapping[str, str], home: Path) -> Policy:
+    def _built_in(self, spec: ReplicaSpec, ports: Ports, env: Mapping[str, str], home: Path) -> Policy:
         python = spec.prepared.python or self.python
         code = (str(self.server_path), *(str(path.resolve()) for path in self.server_path.glob("*")))
         return Policy(
             self._command(spec, python, ports),
-            {**env, "PYTHONPATH": str(self.server_path), **self._key_of(spec)},
+            {**env, "PYTHONPATH": str(self.server_path), **self._key_variable(spec)},
             str(home),
             execute=interpreter_paths(python),
             read=(*code, str(spec.prepared.model.directory)),
             write=(str(home),),
-            make_directories=MADE_BY_TRITON if has_inner(spec) else (),
-            needs_shared_memory=has_inner(spec),
-            needs_processes=has_inner(spec),
+            make_directories=MADE_BY_TRITON if has_inner_server(spec) else (),
+            needs_shared_memory=has_inner_server(spec),
+            needs_processes=has_inner_server(spec),
         )
 
     def probe_headers(self, spec: ReplicaSpec) -> Mapping[str, str]:
         """See `Launcher`. A custom server has no key."""
         return {HEADER: self.keys(spec.key.serving)} if self.keys and spec.prepared.runtime != CUSTOM else {}
 
-    def _key_of(self, spec: ReplicaSpec) -> dict[str, str]:
-        """In the environment, which other users cannot read, unlike arguments."""
+    def _key_variable(self, spec: ReplicaSpec) -> dict[str, str]:
+        """The key as an environment variable: other users cannot read it, unlike arguments."""
         return {VARIABLE: self.keys(spec.key.serving)} if self.keys else {}
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
-        """Why a variant cannot run as processes of this machine, for people; None where it can."""
+        """See `Launcher`."""
         if variant.resources.gpu is not None:
-            return f"variant {variant.name} wants a GPU, and model servers get none here: leave resources.gpu out"
+            return f"variant {variant.name} requests a GPU, and none is available here: remove resources.gpu"
         if variant.custom is not None and not variant.custom.command:
-            return f"variant {variant.name} is an image, which needs a cluster: give custom.command to run it here"
+            return f"variant {variant.name} is an image, which needs a cluster: set custom.command to run it here"
         try:
             self.secrets.resolved(namespace, variant.env)
         except SecretNotFoundError as error:
@@ -179,7 +179,7 @@ class ProcessLauncher:
     def _command(self, spec: ReplicaSpec, python: Path, ports: Ports) -> tuple[str, ...]:
         prepared = spec.prepared
         more: tuple[str, ...] = ("--grpc-port", str(ports.grpc)) if takes_grpc(spec) else ()
-        if has_inner(spec):
+        if has_inner_server(spec):
             more += ("--inner-port", str(ports.inner))
         for name in prepared.trust:
             more += ("--trust", name)
@@ -195,19 +195,19 @@ class ProcessLauncher:
 
 
 def ready_path(spec: ReplicaSpec) -> str:
-    """A GET of it answers 200 when the server takes requests."""
+    """The path of the readiness probe, which returns 200 when the server takes requests."""
     custom = spec.variant.custom
     return custom.ready_path if custom is not None else f"/v2/models/{spec.key.serving.name}/ready"
 
 
 def memory_limit(spec: ReplicaSpec) -> int | None:
-    """Bytes that a server may use; None where it may use all."""
+    """Memory limit of a server in bytes; None for no limit."""
     memory = spec.variant.resources.memory
     return bytes_of(memory) if memory else None
 
 
 def server_path(directory: Path, packages: Iterable[Path]) -> Path:
-    """Make a directory that holds links to these packages, and so brings nothing else into a model's environment."""
+    """Create a directory with links to these packages only, for the import path of a model's environment."""
     directory.mkdir(parents=True, exist_ok=True)
     for package in packages:
         link = directory / package.name
@@ -218,7 +218,7 @@ def server_path(directory: Path, packages: Iterable[Path]) -> Path:
 
 
 def server_packages() -> tuple[Path, ...]:
-    """The directories of the packages that the model server consists of. Raises RuntimeError where one is missing."""
+    """The directories of the model server's packages. Raises RuntimeError if one is not installed."""
     origins = [spec.origin for name in SERVER_PACKAGES if (spec := find_spec(name)) is not None]
     if len(origins) < len(SERVER_PACKAGES) or None in origins:
         raise RuntimeError("kleverserve is not installed beside the deployer: install klever[platform]")
@@ -226,7 +226,7 @@ def server_packages() -> tuple[Path, ...]:
 
 
 def _cores(variant: Variant) -> int | None:
-    """Whole cores: a process can be kept to some, but not to a part of one."""
+    """The number of whole cores: a process cannot be restricted to a part of one."""
     return max(1, ceil(cores_of(variant.resources.cpu))) if variant.resources.cpu else None
 
 

@@ -1,4 +1,4 @@
-"""What model servers write into their log files, read on from where it was read before."""
+"""Reads the log files of model servers, from the last position on."""
 
 import asyncio
 import json
@@ -22,39 +22,39 @@ from .replica_specs import ReplicaKey
 log = structlog.get_logger(__name__)
 
 CHUNK = 64 * 1024
-"""Bytes of one part at most: with what JSON adds, it fits into one message of NATS."""
+"""Largest size of one part in bytes; encoded as JSON, it fits into one NATS message."""
 LONGEST_LINE = 2000
-"""Characters; the rest of a line is left out."""
+"""Characters; longer lines are truncated."""
 LARGEST_FILE = 16 * 1024 * 1024
-"""A file that was read to its end and is larger begins anew."""
+"""Size in bytes after which a file that was read to its end is truncated."""
 LARGEST_BACKLOG = 64 * 1024 * 1024
-"""Bytes that wait to be read at most: a server that writes faster than its lines are taken must not fill the disk."""
+"""Limit of unread bytes: a server that writes faster than its lines are published must not fill the disk."""
 
 
 @dataclass
 class _Mark:
-    """How far a file was read."""
+    """The position in a file."""
 
     inode: int
     life: str
-    """Another one each time the file begins anew, so that no part's id comes twice."""
+    """A random id that changes when the file is truncated, so that ids of parts are unique."""
     offset: int = 0
 
 
 @dataclass
 class _Open:
-    """A file being read; it is read to its end even after someone has removed it."""
+    """A file that is being read; it is read to its end even if it was removed."""
 
     key: ReplicaKey
     file: BinaryIO
     mark: _Mark
 
     end: int = 0
-    """Where the part after the one that was read last begins."""
+    """The end of the last part that was read."""
 
     @property
     def part_id(self) -> str:
-        """Of the part that comes next."""
+        """The id of the next part."""
         return f"{self.mark.life}-{self.mark.offset}"
 
     def size(self) -> int:
@@ -65,8 +65,8 @@ class LogFiles:
     """See `ports.ReplicaLogs`.
 
     Args:
-        directory: of the files, see `new_name`.
-        marks: remembers how far each file was read, for the next deployer.
+        directory: holds the files, see `new_name`.
+        marks: the file that stores the position in each file, for the next deployer.
     """
 
     def __init__(self, directory: Path, marks: Path) -> None:
@@ -74,7 +74,7 @@ class LogFiles:
         self._marks = marks
         self._open: dict[Path, _Open] = {}
         self._known: dict[str, _Mark] | None = None
-        """Of the files that are not open yet, from the last deployer."""
+        """Positions, stored by the last deployer, in files that are not open yet."""
 
     async def read(self) -> list[LogPart]:
         """See `ReplicaLogs`."""
@@ -98,14 +98,14 @@ class LogFiles:
         self._write_marks()
 
     def close(self) -> None:
-        """Close the files; how far they were read is on disk."""
+        """Close the files; the positions are on disk."""
         for each in self._open.values():
             each.file.close()
         self._open.clear()
         self._known = None
 
     def _write_marks(self) -> None:
-        """Without space, lines come again with the next deployer, as parts that were published before."""
+        """Store the positions. If the disk is full, lines are published again later, in parts with the same ids."""
         marks = {path.name: asdict(opened.mark) for path, opened in self._open.items()}
         try:
             replace_file(self._marks, json.dumps(marks).encode())
@@ -125,51 +125,53 @@ class LogFiles:
                 known = self._known.pop(path.name, None)
                 mark = known if known is not None and known.inode == inode else _Mark(inode, _new_life())
                 self._open[path] = _Open(key, file, mark)
-                self._write_marks()  # else the next deployer reads the same lines by another life
+                self._write_marks()  # otherwise the next deployer would read the same lines with another id
 
     def _next(self, path: Path) -> LogPart | None:
-        """What comes next in a file; None where nothing does."""
+        """The next part of a file; None if there is no new line."""
         opened = self._open[path]
         size, mark = opened.size(), opened.mark
-        if mark.offset > size:  # begun anew, by someone else or before a crash
-            self._begin_anew(opened)
+        if mark.offset > size:  # truncated by someone else, or before a crash
+            self._truncate(opened)
         if size - mark.offset > LARGEST_BACKLOG:
             os.truncate(path, 0)
-            processes.note(path, f"{size - mark.offset} bytes were dropped here: they came faster than they are read")
-            self._begin_anew(opened)
+            processes.append_note(
+                path, f"{size - mark.offset} bytes were dropped here: they were written faster than they are read"
+            )
+            self._truncate(opened)
         opened.file.seek(mark.offset)
         taken = _whole_lines(opened.file.read(CHUNK))
         if not taken:
-            self._leave_or_shorten(path, opened, size)
+            self._close_or_truncate(path, opened, size)
             return None
         lines = tuple(line[:LONGEST_LINE] for line in taken.decode(errors="replace").splitlines())
         opened.end = mark.offset + len(taken)
         return LogPart(opened.key.version, opened.key.index, opened.part_id, lines)
 
-    def _leave_or_shorten(self, path: Path, opened: _Open, size: int) -> None:
+    def _close_or_truncate(self, path: Path, opened: _Open, size: int) -> None:
         try:
-            gone = path.stat().st_ino != opened.mark.inode
+            is_removed = path.stat().st_ino != opened.mark.inode
         except OSError:
-            gone = True
-        if gone:
+            is_removed = True
+        if is_removed:
             opened.file.close()
             del self._open[path]
         elif size > LARGEST_FILE and opened.mark.offset == size:
-            os.truncate(path, 0)  # servers append, so they continue at the new end
-            self._begin_anew(opened)
+            os.truncate(path, 0)  # servers write in append mode, so they continue at the new end
+            self._truncate(opened)
 
-    def _begin_anew(self, opened: _Open) -> None:
+    def _truncate(self, opened: _Open) -> None:
         opened.mark.life, opened.mark.offset = _new_life(), 0
         self._write_marks()
 
 
 def new_name(key: ReplicaKey) -> str:
-    """The name of a log that no other has had, of the same replica or before it."""
+    """A unique name for a new log of a replica."""
     return f"{key.id}.{_new_life()}.log"
 
 
 def name_pattern(key: ReplicaKey) -> str:
-    """Which files are logs of a replica."""
+    """The glob pattern of a replica's logs."""
     return f"{key.id}.*.log"
 
 

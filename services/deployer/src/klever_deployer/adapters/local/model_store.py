@@ -18,7 +18,7 @@ from ormb.reference import Reference
 from .replica_specs import LocalModel
 
 REMOVED = ".removed."
-"""Begins the name of a model while it is removed."""
+"""Prefix of a model's directory while it is removed."""
 
 
 class LocalModelStore:
@@ -35,7 +35,7 @@ class LocalModelStore:
         self._opened = asyncio.Event()
 
     async def run(self) -> None:
-        """Keep the connections for as long as this runs."""
+        """Keep the client's connections open until cancelled."""
         async with self._client:
             self._opened.set()
             try:
@@ -51,14 +51,16 @@ class LocalModelStore:
         """See `ModelStore`."""
         ref, digest, registry = source.ref, source.digest, source.registry
         if registry is None:
-            raise TransientError(f"{ref}@{digest} is not here, and the catalogue does not know where it is: waiting")
+            raise TransientError(
+                f"{ref}@{digest} is not on this machine, and not in the catalogue: waiting for the catalogue"
+            )
         await self._opened.wait()
         path = self._path(digest)
         try:
             await self._client.pull_and_export(Reference(registry, ref.repository, digest=digest), path)
             return _model(path)
         except NotFoundError as error:
-            raise ServingError(f"{ref}@{digest} is not in {registry} any more", code=MODEL_NOT_FOUND) from error
+            raise ServingError(f"{ref}@{digest} is no longer in {registry}", code=MODEL_NOT_FOUND) from error
         except OrmbError as error:
             if error.transient:
                 raise TransientError(str(error)) from error
@@ -77,7 +79,7 @@ class LocalModelStore:
         return _model(path) if is_exported(path, digest) else None
 
     def _remove(self, digest: str) -> None:
-        """Renames the directory first, so that the remains of an interrupted removal are not treated as the model."""
+        """Renames the directory first, so that an interrupted removal does not leave an incomplete model."""
         path = self._path(digest)
         removed = path.with_name(REMOVED + path.name)
         shutil.rmtree(removed, ignore_errors=True)
@@ -90,7 +92,7 @@ class LocalModelStore:
 
 
 def _digest(path: Path) -> str:
-    """The digest of a model, or of the remains of one that was being removed."""
+    """The digest of a model, or of one whose removal was interrupted."""
     return path.name.removeprefix(REMOVED).replace("-", ":", 1)
 
 

@@ -1,4 +1,4 @@
-"""Routes with the addresses that requests are sent to: the replicas of each version, or who takes them meanwhile."""
+"""Routes with addresses: those of each version's replicas, or of the waiting room."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Endpoints = tuple[Endpoint, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where requests for a version are sent."""
+    """The addresses to which requests for a version are sent."""
 
     version: VersionKey
     endpoints: Endpoints
@@ -23,7 +23,7 @@ class Place:
 
 @dataclass(frozen=True)
 class PlacedRoute:
-    """A serving's route, and where each of its versions is."""
+    """A serving's route, and the addresses of each of its versions."""
 
     route: ServingRoute
     places: tuple[Place, ...]
@@ -35,12 +35,12 @@ RoutingTable = dict[ServingName, PlacedRoute]
 def placed(
     route: ServingRoute, find: Callable[[VersionKey], Endpoints], waiting_room: Callable[[VersionKey], Endpoint]
 ) -> PlacedRoute:
-    """A route to the replicas that there are now.
+    """Add the addresses of the present replicas to a route.
 
     Args:
-        route: names versions.
-        find: the replicas of a version.
-        waiting_room: where requests go for a version that may be idle and has no replica.
+        route: the route.
+        find: returns the replicas of a version.
+        waiting_room: returns the address for a version that may be idle and has no replica.
     """
     places = []
     for each in route.versions:
@@ -60,5 +60,5 @@ def dump_table(table: Mapping[ServingName, PlacedRoute]) -> str:
 
 
 def load_table(text: str) -> RoutingTable:
-    """Undo `dump_table`. Raises ValueError where the text is none."""
+    """Parse the output of `dump_table`. Raises ValueError if the text is not valid."""
     return {placed.route.serving: placed for placed in _TABLE.validate_json(text)}

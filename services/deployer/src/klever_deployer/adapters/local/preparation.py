@@ -1,4 +1,4 @@
-"""Models and environments on this machine."""
+"""Prepares models and environments on this machine."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -21,11 +21,11 @@ class Toolchains(Protocol):
     """Environments that model servers run in."""
 
     def is_installed(self, name: str) -> bool:
-        """Whether it is there, so that `ensure` takes no minutes."""
+        """Return whether the environment is installed, so that `ensure` returns at once."""
         ...
 
     async def ensure(self, name: str) -> Path:
-        """Its interpreter; installed first where it is missing. Raises ServingError (`toolchain_failed`)."""
+        """The environment's interpreter; installs it if necessary. Raises ServingError (`toolchain_failed`)."""
         ...
 
 
@@ -35,7 +35,7 @@ class LocalPreparation:
     Args:
         shelf: models on this machine.
         toolchains: environments of model servers.
-        confinement: what confines models that may run code.
+        confinement: the sandbox for models that may run code.
     """
 
     def __init__(self, shelf: Shelf, toolchains: Toolchains, confinement: Confinement) -> None:
@@ -67,15 +67,15 @@ class LocalPreparation:
         await self._shelf.retain(digests)
 
     async def prepared(self, spec: VersionSpec) -> Prepared:
-        """What the replicas of a version run, once it is prepared.
+        """The prepared model and server of a version.
 
         Raises:
-            TransientError: it is not, any more.
-            ServingError: its environment cannot be made.
+            TransientError: the model was removed meanwhile.
+            ServingError: the environment cannot be installed.
         """
         model = await self._shelf.find(spec.model.digest)
         if model is None:
-            raise TransientError(f"{spec.model.ref}@{spec.model.digest} was removed: it has to be prepared again")
+            raise TransientError(f"{spec.model.ref}@{spec.model.digest} was removed: it must be prepared again")
         toolchain = _toolchain(spec)
         described = replace(model, format=spec.model.facts.format)
         python = await self._toolchains.ensure(toolchain) if toolchain is not None else None
@@ -83,6 +83,6 @@ class LocalPreparation:
 
 
 def _toolchain(spec: VersionSpec) -> str | None:
-    """The environment that its servers run in; None for the deployer's own."""
+    """The environment of the version's servers; None for the deployer's own."""
     choice = choose(spec.variant, spec.model.facts.format)
     return choice.toolchain if choice is not None else None

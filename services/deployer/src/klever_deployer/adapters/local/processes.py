@@ -1,4 +1,4 @@
-"""Processes that outlive the deployer: started in sessions of their own, found again by what was written down."""
+"""Processes that outlive the deployer: each in its own session, and found again by its record."""
 
 import asyncio
 import json
@@ -18,8 +18,8 @@ from kleverkit.processes import identity
 
 POLL_SECONDS = 0.1
 TAIL_BYTES = 4096
-NOBODY = 2**22 + 1
-"""No process can have this id: Linux gives ids up to 2^22."""
+UNUSED_PID = 2**22 + 1
+"""An id that no process can have: Linux assigns ids up to 2^22."""
 OWNER = "KLEVER_DEPLOYER_OWNER"
 """Environment variable of every process started here; its value is the deployer's work_dir."""
 
@@ -30,23 +30,23 @@ class ProcessRecord:
 
     pid: int
     identity: str
-    """Sets it apart from a later process with the same id; empty where it ended at once."""
+    """Distinguishes the process from a later one with the same id; empty if it exited at once."""
     port: int
     owner: str = ""
-    """Value of its `OWNER`."""
+    """The value of its `OWNER` variable."""
     sandbox: str = ""
-    """What it is confined by, for people."""
+    """A description of its sandbox, for people."""
     grpc_port: int = 0
     about: dict[str, Any] = field(default_factory=dict)
-    """What it is, for the deployer that adopts it."""
+    """The key of the replica, for the deployer that adopts the process."""
 
     def write(self, path: Path) -> None:
-        """Replace the file in one step. Raises OSError."""
+        """Replace the file atomically. Raises OSError."""
         replace_file(path, json.dumps(asdict(self)).encode())
 
     @classmethod
     def read(cls, path: Path) -> "ProcessRecord | None":
-        """What the file says, or None where there is none that can be read."""
+        """Read a record; None if the file does not exist or cannot be read."""
         try:
             return cls(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):
@@ -60,7 +60,7 @@ class ProcessRecord:
             return None
 
 
-def spawn(  # noqa: PLR0913 - what a process has
+def spawn(  # noqa: PLR0913 - the attributes of a process
     command: Sequence[str],
     *,
     log: Path,
@@ -72,16 +72,16 @@ def spawn(  # noqa: PLR0913 - what a process has
 ) -> ProcessRecord:
     """Starts a process that survives signals to the deployer's group and the deployer's exit.
 
-    A command that cannot be run is a process that exits at once, with the reason in the log.
+    If the command cannot be run, the result is the record of a process that has exited, and the reason is in the log.
 
     Args:
         command: program and arguments.
-        log: its output is appended there.
+        log: the file to which its output is appended.
         owner: the deployer's work_dir.
-        port: where it will listen.
-        env: its environment, all of it.
-        cores: how many it may run on; all by default.
-        descriptors: files that it inherits.
+        port: the port on which it will listen.
+        env: its complete environment.
+        cores: number of cores that it may use; all by default.
+        descriptors: file descriptors that it inherits.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -97,32 +97,32 @@ def spawn(  # noqa: PLR0913 - what a process has
             )
         except OSError as error:
             output.write(f"klever: {command[0]} cannot be run: {error.strerror}\n".encode())
-            return ProcessRecord(NOBODY, "", port)
-    process.returncode = 0  # this object is done with it: the exit status is taken by `_reap`
+            return ProcessRecord(UNUSED_PID, "", port)
+    process.returncode = 0  # disables the warning of Popen: `_reap` reads the exit status
     if cores is not None:
-        _keep_to(process.pid, cores)
+        _restrict_to(process.pid, cores)
     return ProcessRecord(process.pid, identity(process.pid) or "", port, str(owner))
 
 
-async def wait_gone(record: ProcessRecord) -> None:
-    """Returns when the process has exited, whoever started it."""
+async def wait_for_exit(record: ProcessRecord) -> None:
+    """Returns when the process has exited, even if another process started it."""
     try:
         descriptor = os.pidfd_open(record.pid)
-    except (AttributeError, OSError):  # not on Linux; or it has ended
-        while record.find() is not None:  # noqa: ASYNC110 - no other system announces the end of another's child
+    except (AttributeError, OSError):  # not on Linux; or the process has exited
+        while record.find() is not None:  # noqa: ASYNC110 - other systems do not report the exit of another's child
             await asyncio.sleep(POLL_SECONDS)
     else:
         try:
-            await _readable(descriptor, record)
+            await _wait_for_last_thread(descriptor, record)
         finally:
             os.close(descriptor)
     _reap(record.pid)
 
 
-async def _readable(descriptor: int, record: ProcessRecord) -> None:
+async def _wait_for_last_thread(descriptor: int, record: ProcessRecord) -> None:
     """Wait until the last thread of a pidfd's process has ended, if it is the record's: pidfd_open(2).
 
-    A process whose first thread has ended has no identity any more, and may still hold ports and memory.
+    A process whose first thread has ended no longer has an identity, but may still hold ports and memory.
     """
     if identity(record.pid) not in {record.identity, None}:
         return
@@ -141,12 +141,12 @@ async def stop(record: ProcessRecord, *, grace_seconds: float) -> None:
         with suppress(psutil.Error):
             process.terminate()
         try:
-            async with asyncio.timeout(grace_seconds):  # wait_for loses a cancellation that comes with the end
-                await wait_gone(record)
+            async with asyncio.timeout(grace_seconds):  # wait_for can lose a cancellation at the end
+                await wait_for_exit(record)
         except TimeoutError:
             with suppress(psutil.Error):
                 process.kill()
-            await wait_gone(record)
+            await wait_for_exit(record)
     _reap(record.pid)
     kill_session(record)
 
@@ -159,8 +159,8 @@ def kill_session(record: ProcessRecord) -> None:
                 process.kill()
 
 
-def strangers(owner: Path, known: Iterable[ProcessRecord]) -> list[ProcessRecord]:
-    """Processes that a deployer with this work_dir started, and that belong to none of these which still run."""
+def unrecorded(owner: Path, known: Iterable[ProcessRecord]) -> list[ProcessRecord]:
+    """Processes that a deployer with this work_dir started, and that belong to none of the running known processes."""
     leaders = {record.pid for record in known if record.find() is not None}
     records = []
     for process in _all_processes():
@@ -171,28 +171,28 @@ def strangers(owner: Path, known: Iterable[ProcessRecord]) -> list[ProcessRecord
 
 
 def _belongs(process: psutil.Process, leaders: set[int]) -> bool:
-    """Whether a process is one of these, in the session of one, or started by one, at any depth."""
+    """Return whether a process is one of these, in the session of one, or a descendant of one."""
     if process.pid in leaders or os.getsid(process.pid) in leaders:
         return True
     return any(ancestor.pid in leaders for ancestor in process.parents())
 
 
 def _all_processes() -> Iterator[psutil.Process]:
-    """Each looked up anew: some versions of psutil remember processes by their start on the wall clock."""
+    """All processes, without psutil's cache, which in some versions identifies processes by wall-clock time."""
     for pid in psutil.pids():
         with suppress(psutil.Error):
             yield psutil.Process(pid)
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
-def port_like(host: str, before: int) -> int:
-    """The port of before where it is free, else another one."""
+def reuse_port(host: str, before: int) -> int:
+    """The previous port if it is free; otherwise another free port."""
     return before if before and is_free(host, before) else free_port(host)
 
 
@@ -209,14 +209,14 @@ def memory_of(record: ProcessRecord) -> int:
     return total
 
 
-def note(log: Path, text: str) -> None:
-    """Write a line of our own into a server's log, where there is space."""
+def append_note(log: Path, text: str) -> None:
+    """Append a line to a server's log; ignored if the disk is full."""
     with suppress(OSError), log.open("a") as output:
         output.write(f"klever: {text}\n")
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a process could listen on the port."""
+    """Return whether a process could listen on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -227,12 +227,12 @@ def is_free(host: str, port: int) -> bool:
 
 
 def tail(path: Path, lines: int = 5) -> str:
-    """The last lines of a log, in one line; lines that each failed start repeats appear once."""
+    """The last lines of a log, joined in one line; repeated lines appear once."""
     return " | ".join(dict.fromkeys(last_lines(path)[-lines:])) or "(empty)"
 
 
 def last_lines(path: Path) -> list[str]:
-    """The last lines of a log, of a few kilobytes; none where it cannot be read."""
+    """The lines in the last few kilobytes of a log; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
@@ -242,8 +242,8 @@ def last_lines(path: Path) -> list[str]:
     return text.strip().splitlines()
 
 
-def _keep_to(pid: int, cores: int) -> None:
-    """Let a process run on so many cores only, of those that are here; on Linux."""
+def _restrict_to(pid: int, cores: int) -> None:
+    """Restrict a process to a number of this machine's cores; on Linux only."""
     with suppress(psutil.Error, OSError, AttributeError):
         process = psutil.Process(pid)
         here = process.cpu_affinity() or []
@@ -252,6 +252,6 @@ def _keep_to(pid: int, cores: int) -> None:
 
 
 def _reap(pid: int) -> None:
-    """Take the exit status of a child, so that no zombie stays; another's child is none of our business."""
+    """Read the exit status of a child, so that no zombie remains; ignore processes that are not children."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""The replicas of versions on this machine: one process each."""
+"""Keys, specifications and states of replicas on this machine; each replica is one process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ class LocalModel:
     """A model's files on this machine."""
 
     directory: Path
-    """Holds ormbfile.yaml and `model/`."""
+    """Directory with ormbfile.yaml and `model/`."""
     format: str
     unverified: str = ""
     """See `ModelFacts`."""
@@ -21,20 +21,20 @@ class LocalModel:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model with what serves it."""
+    """A prepared model, and the server and environment for it."""
 
     model: LocalModel
     runtime: str
     """The model server, or `custom`."""
     python: Path | None = None
-    """Interpreter of the environment that the model needs; None for the deployer's own."""
+    """Interpreter of the model's environment; None for the deployer's own."""
     trust: tuple[str, ...] = ()
-    """What the model's project trusts, as module:Name."""
+    """Names that the model's project trusts, as module:Name."""
 
 
 @dataclass(frozen=True, order=True)
 class ReplicaKey:
-    """One process of a version; processes of a version are counted from 0."""
+    """The key of one process of a version; the index begins at 0."""
 
     serving: ServingName
     variant: str
@@ -43,23 +43,23 @@ class ReplicaKey:
 
     @property
     def version(self) -> VersionKey:
-        """The version that it is a replica of."""
+        """The version of the replica."""
         return VersionKey(self.serving, self.variant, self.revision)
 
     @property
     def id(self) -> str:
-        """Safe as a file name."""
+        """The key as text, safe for file names."""
         return f"{self.serving.namespace}.{self.serving.name}.{self.variant}.{self.revision}.{self.index}"
 
 
 def replica_key(version: VersionKey, index: int) -> ReplicaKey:
-    """A replica of a version."""
+    """The key of a version's replica."""
     return ReplicaKey(version.serving, version.variant, version.revision, index)
 
 
 @dataclass(frozen=True)
 class ReplicaSpec:
-    """What a replica runs."""
+    """The specification of a replica."""
 
     key: ReplicaKey
     prepared: Prepared
@@ -67,32 +67,32 @@ class ReplicaSpec:
 
     @property
     def version(self) -> str:
-        """What it calls its version in answers: the tag."""
+        """The version that the server reports in responses: the tag."""
         return ModelRef.parse(self.variant.model).version
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a server listens."""
+    """The address of a server."""
 
     host: str
     port: int
     grpc_port: int = 0
-    """0 where it takes no gRPC."""
+    """0 if the server does not support gRPC."""
 
 
 @dataclass(frozen=True)
 class ReplicaState:
-    """How a replica is."""
+    """The observed state of a replica."""
 
     key: ReplicaKey
     endpoint: Endpoint | None = None
-    """None while it does not run, or was not ready yet."""
+    """None while the replica does not run, or was not ready yet."""
     ready: bool = False
-    """Whether it answers now that it takes requests; one that has an endpoint and is not ready is busy, or hangs."""
+    """True if the last probe succeeded; a replica with an endpoint that is not ready is busy, or hangs."""
     restarts: int = 0
-    """How often it was started again after it exited."""
+    """Number of restarts."""
     sandbox: str = ""
-    """What it is confined by, for people."""
+    """A description of the sandbox, for people."""
     failure: str | None = None
-    """Why it will not start: the cause, and its last log lines. None while it may."""
+    """The reason why the replica does not start, with its last log lines; None while it may start."""

@@ -1,4 +1,4 @@
-"""What every model server may do, and what none may."""
+"""The permissions in the sandbox that all model servers have in common."""
 
 from collections.abc import Mapping
 
@@ -19,14 +19,14 @@ def confined(
     operators: Mapping[str, str],
     confinement: Confinement,
 ) -> Policy:
-    """The policy of one server with what is the same for all.
+    """Add the common permissions to the policy of one server.
 
     Args:
-        policy: what is its own.
+        policy: the server's own permissions.
         spec: the replica.
-        ports: for HTTP, for gRPC, and of a server behind it; 0 where there is none.
-        operators: variables of the deployer's environment. What a variant sets opens no path.
-        confinement: what confines it.
+        ports: the ports for HTTP, for gRPC, and of an inner server; 0 if there is none.
+        operators: variables of the deployer's environment, whose paths become accessible; those of a variant do not.
+        confinement: the sandbox.
     """
     has_egress, inner = spec.variant.network is Network.EGRESS, ports[-1]
     runs_code = spec.prepared.runtime == CUSTOM or may_run_code(spec.prepared.model.format)

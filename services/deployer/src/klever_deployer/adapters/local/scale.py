@@ -1,4 +1,4 @@
-"""How many replicas the requests in flight ask for."""
+"""Derives the number of replicas from the requests in flight."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -8,57 +8,57 @@ from math import ceil
 from kleverproto.variants import Autoscaling
 
 RECENT = 3
-"""Readings whose average is used: a single reading would follow every burst."""
+"""Number of readings that are averaged, so that a short burst has no effect."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What was seen of a variant at one look."""
+    """The load of a variant at one reading."""
 
     in_flight: int
-    """Requests at this moment."""
+    """Requests in flight."""
     requests: int
-    """Answered since the look before: short ones are seldom seen in flight."""
+    """Requests completed since the previous reading; short ones are rarely in flight at a reading."""
 
 
 @dataclass
 class Scale:
     """The number of replicas of one variant over time.
 
-    It grows as soon as recent looks ask for more, and shrinks when for `scaleDownSeconds` no look has asked for as
-    many: gusts do not end replicas that are needed again a moment later.
+    It increases as soon as recent readings require more. It decreases only when no reading has required as many for
+    `scaleDownSeconds`, so that replicas are not stopped between two bursts.
     """
 
     replicas: int
     _looks: deque[Demand] = field(default_factory=lambda: deque(maxlen=RECENT))
-    _asked: deque[tuple[float, int]] = field(default_factory=deque)
-    """Moment (seconds, any origin) to what was asked for then."""
+    _required: deque[tuple[float, int]] = field(default_factory=deque)
+    """Times (seconds, any origin) and the numbers of replicas that were required then."""
 
     def wake(self) -> None:
-        """A request waits: one replica at least, whatever the next look says."""
+        """Scale to at least one replica for a waiting request, regardless of the next reading."""
         self.replicas = max(self.replicas, 1)
-        self._asked.clear()
+        self._required.clear()
 
     def look(self, demand: Demand, scaling: Autoscaling, now: float) -> int:
-        """The number of replicas after a look.
+        """The number of replicas after a reading.
 
         Args:
-            demand: what was seen.
+            demand: the reading.
             scaling: target and bounds.
-            now: seconds, growing.
+            now: monotonic seconds.
         """
         self._looks.append(demand)
-        if not self._asked:
-            self._asked.append((now, self.replicas))
-        self._asked.append((now, asked_for(self._looks, scaling)))
-        while now - self._asked[0][0] > scaling.scale_down_seconds:
-            self._asked.popleft()
-        self.replicas = max(number for _, number in self._asked)
+        if not self._required:
+            self._required.append((now, self.replicas))
+        self._required.append((now, required_replicas(self._looks, scaling)))
+        while now - self._required[0][0] > scaling.scale_down_seconds:
+            self._required.popleft()
+        self.replicas = max(number for _, number in self._required)
         return self.replicas
 
 
-def asked_for(looks: Iterable[Demand], scaling: Autoscaling) -> int:
-    """How many replicas these looks ask for."""
+def required_replicas(looks: Iterable[Demand], scaling: Autoscaling) -> int:
+    """The number of replicas that these readings require."""
     demands = list(looks)
     average = sum(demand.in_flight for demand in demands) / len(demands)
     busy = any(demand.in_flight or demand.requests for demand in demands)

@@ -18,19 +18,19 @@ from .scale import Demand, Scale
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 @dataclass
 class _Scaled:
-    """A version that scales."""
+    """A version with autoscaling."""
 
     autoscaling: Autoscaling
     scale: Scale
     counts: Counts | None = None
 
     def bound(self) -> int:
-        """The number of replicas, within the bounds that there are now."""
+        """The number of replicas, within the present bounds."""
         least, most = self.autoscaling.min_replicas, self.autoscaling.max_replicas
         self.scale.replicas = min(max(self.scale.replicas, least), most)
         return self.scale.replicas
@@ -40,8 +40,8 @@ class RequestScaling:
     """See `ports.Scaling`.
 
     Args:
-        requests: counts them.
-        clock: seconds, growing.
+        requests: the request counters.
+        clock: monotonic seconds.
     """
 
     def __init__(self, requests: RequestCounts, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +63,7 @@ class RequestScaling:
         return {key: self._scaled[key].bound() for key in wanted if key in self._scaled}
 
     def reset(self) -> None:
-        """Forgets the versions: another deployer scales them from now on."""
+        """Forget the versions: another deployer scales them from now on."""
         self._scaled.clear()
 
     async def changed(self) -> set[ServingName]:
@@ -71,7 +71,7 @@ class RequestScaling:
         return await self._changed.take()
 
     def wake(self, version: VersionKey) -> None:
-        """A request waits for this version: one that has no replica gets one."""
+        """Scale a version without replicas to one replica, for a waiting request."""
         scaled = self._scaled.get(version)
         if scaled is not None and scaled.scale.replicas == 0:
             log.info("starting a replica of an idle version", version=version.name)
@@ -79,16 +79,16 @@ class RequestScaling:
             self._changed.add(version.serving)
 
     async def run(self) -> None:
-        """Repeats until cancelled."""
+        """Reads the counters periodically, until cancelled."""
         while True:
             try:
                 await self.look()
             except TransientError as error:
                 log.warning("requests in flight not read, retrying", error=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def look(self) -> None:
-        """Look once. Raises TransientError."""
+        """Read the counters once, and scale. Raises TransientError."""
         if not self._scaled:
             return
         counted = await self._requests.counts(set(self._scaled))

@@ -1,4 +1,4 @@
-"""The models on this machine: those that are needed stay, the others make room."""
+"""Keeps the models that are needed on this machine, and removes the others."""
 
 import asyncio
 from collections.abc import Collection
@@ -18,47 +18,47 @@ class ModelStore(Protocol):
     """Models on a disk, by digest."""
 
     async def find(self, digest: str) -> LocalModel | None:
-        """The model if it is here."""
+        """The model, if it is on this machine."""
         ...
 
     async def fetch(self, source: ModelSource) -> LocalModel:
-        """The model, pulled if it is not here. Raises ServingError (`pull_failed`, …), TransientError."""
+        """Pull the model if necessary, and return it. Raises ServingError (`pull_failed`, …), TransientError."""
         ...
 
     async def digests(self) -> set[str]:
-        """The models that are here."""
+        """The digests of all models on this machine."""
         ...
 
     async def remove(self, digest: str) -> None:
-        """Remove a model; nothing happens where it is not here."""
+        """Remove a model, if it exists."""
         ...
 
 
 class Shelf:
-    """A model store in which nothing is removed that is being prepared.
+    """A model store that does not remove models while they are being prepared.
 
     Args:
-        store: the models.
+        store: holds the models.
     """
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._used: set[str] = set()
-        """Asked for since the last clearing: a server may be about to start with it."""
+        """Models used since the last removal: a server may be about to start with one."""
 
     async def find(self, digest: str) -> LocalModel | None:
-        """The model if it is here."""
+        """The model, if it is on this machine."""
         async with self._use(digest):
             return await self._store.find(digest)
 
     async def get(self, source: ModelSource) -> LocalModel:
-        """The model, pulled if it is not here. Raises as `ModelStore.fetch`."""
+        """Pull the model if necessary, and return it. Raises as `ModelStore.fetch`."""
         async with self._use(source.digest):
             return await self._store.find(source.digest) or await self._store.fetch(source)
 
     async def retain(self, digests: Collection[str]) -> None:
-        """Remove the models that are none of these and that nobody has asked for since the clearing before."""
+        """Remove all models except these and those that were used since the previous removal."""
         used, self._used = self._used, set()
         for digest in sorted(await self._store.digests() - set(digests)):
             async with self._lock(digest):

@@ -1,4 +1,4 @@
-"""Holds requests for a version without replicas: they start one, and are forwarded once it is ready."""
+"""Holds requests for versions without replicas, starts a replica, and forwards the requests once it is ready."""
 
 import asyncio
 import socket
@@ -28,19 +28,19 @@ POLL_SECONDS = 0.01
 MOST_WAITING = 1000
 
 READ_AHEAD = 16 * 1024
-"""Bytes of each body that are read while its request waits; the rest stays with the client, or with Envoy."""
+"""Bytes of each body that are read while the request waits; the rest stays at the client or in Envoy."""
 
 
 class WaitingRoom:
-    """A server on loopback that stands in for replicas that are not there.
+    """A server on loopback that receives requests for versions without replicas.
 
     Args:
-        find: the replica of a version that is ready, if any; or raises LookupError that says why there will be none.
+        find: returns a ready replica of a version, or None; raises LookupError with the reason if none will start.
         wake: called when a request waits for a version.
-        patience: seconds that a request waits at most.
-        most: requests that may wait at a time.
-        limit: bytes of a body.
-        keys: which requests must contain, by serving; none by default.
+        patience: longest wait of a request, in seconds.
+        max_waiting: limit of requests that wait at a time.
+        limit: the limit for a body, in bytes.
+        keys: the keys that requests must contain; none by default.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class WaitingRoom:
         wake: Callable[[VersionKey], None],
         *,
         patience: float,
-        most: int = MOST_WAITING,
+        max_waiting: int = MOST_WAITING,
         limit: int = MAX_REQUEST_BYTES,
         keys: AccessKeys | None = None,
     ) -> None:
         self._find = find
         self._wake = wake
         self._patience = patience
-        self._most = most
+        self._max_waiting = max_waiting
         self._limit = limit
         self._keys = keys
         self._present: Counter[VersionKey] = Counter()
@@ -66,20 +66,20 @@ class WaitingRoom:
         self._socket: socket.socket | None = None
 
     def endpoint(self, version: VersionKey) -> Endpoint:
-        """Where requests for a version wait."""
+        """The address for requests to a version."""
         self._servings.setdefault(version.serving)
         return Endpoint(HOST, self._listen().getsockname()[1])
 
     def follow(self, route: ServingRoute) -> None:
-        """Redirects requests for versions that this route no longer has to their successors."""
+        """Redirects requests for versions that are not in this route to their successors."""
         self._servings[route.serving] = route
 
     def forget(self, serving: ServingName) -> None:
-        """The serving is gone."""
+        """Refuse requests for the serving, because it was removed."""
         self._servings.pop(serving, None)
 
     async def run(self) -> None:
-        """Accepts requests until cancelled; then refuses those that still wait."""
+        """Accepts requests until cancelled; then refuses those that wait."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._handle)
         runner = Runner(
@@ -87,7 +87,7 @@ class WaitingRoom:
             shutdown_timeout=1.0,
             auto_decompress=False,
             read_bufsize=READ_AHEAD,
-            handler_cancellation=True,  # whoever leaves makes room
+            handler_cancellation=True,  # a client that disconnects frees its place
         )
         async with session() as self._session:
             await runner.setup()
@@ -102,7 +102,7 @@ class WaitingRoom:
                 self._socket = None
 
     def _listen(self) -> socket.socket:
-        """From the first time on; a route may name it before it takes requests."""
+        """The listening socket, created on first use: a route may contain it before the server runs."""
         if self._socket is None:
             self._socket = socket.create_server((HOST, 0))
         return self._socket
@@ -110,14 +110,14 @@ class WaitingRoom:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         version = VersionKey.parse(request.headers.get(VERSION_HEADER, ""))
         if version is None or version.serving not in self._servings:
-            return _refused("nothing is served here")
-        if self._keys and not self._keys.is_right(version.serving, request.headers.get(HEADER)):
+            return _refused("no serving has this path")
+        if self._keys and not self._keys.is_valid(version.serving, request.headers.get(HEADER)):
             return json_refusal(403, REFUSAL)
-        if self._present.total() >= self._most:
-            return _refused(f"{self._most} requests are waiting already: try again later")
+        if self._present.total() >= self._max_waiting:
+            return _refused(f"{self._max_waiting} requests are already waiting: try again later")
         try:
-            with self._counted(version):
-                return await self._answered(request, version)
+            with self._waiting(version):
+                return await self._wait_and_forward(request, version)
         except LookupError as error:
             return _refused(str(error.args[0]))
         except ReplicaLostError as error:
@@ -125,7 +125,7 @@ class WaitingRoom:
             return _refused("the model server exited while it processed the request")
 
     @contextmanager
-    def _counted(self, version: VersionKey) -> Iterator[None]:
+    def _waiting(self, version: VersionKey) -> Iterator[None]:
         self._present[version] += 1
         try:
             yield
@@ -134,31 +134,31 @@ class WaitingRoom:
             if not self._present[version]:
                 del self._present[version]
 
-    async def _answered(self, request: web.Request, version: VersionKey) -> web.StreamResponse:
+    async def _wait_and_forward(self, request: web.Request, version: VersionKey) -> web.StreamResponse:
         """Raises LookupError, ReplicaLostError."""
-        until = asyncio.get_running_loop().time() + self._patience
+        deadline = asyncio.get_running_loop().time() + self._patience
         while self._session is not None:
-            endpoint = await self._ready(version, until)
+            endpoint = await self._wait_for_replica(version, deadline)
             try:
                 return await forward(request, endpoint, self._session, limit=self._limit)
-            except aiohttp.ClientConnectorError:  # it has just exited, and its state may not be updated yet
+            except aiohttp.ClientConnectorError:  # the replica has just exited, and its state is not updated yet
                 await asyncio.sleep(POLL_SECONDS)
         raise LookupError("the deployer is stopping")
 
-    async def _ready(self, version: VersionKey, until: float) -> Endpoint:
-        """A replica, once it is ready. Raises LookupError where none will be, or it takes too long."""
+    async def _wait_for_replica(self, version: VersionKey, deadline: float) -> Endpoint:
+        """Wait for a ready replica. Raises LookupError if none will start, or none is ready in time."""
         search = self._searches.get(version)
         if search is None or search.done():
             search = self._searches[version] = asyncio.create_task(self._search(version))
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(search)
         raise LookupError(f"no model server was ready after {self._patience:g} s")
 
     async def _search(self, version: VersionKey) -> Endpoint:
-        """Shared by all requests that wait for a version; stops when none waits."""
+        """Search a ready replica, for all requests that wait for a version; stop when none waits."""
         try:
-            while (endpoint := self._find(serves := self._serving_now(version))) is None:
+            while (endpoint := self._find(serves := self._current_version(version))) is None:
                 if version not in self._present:
                     raise LookupError("no request waits")
                 self._wake(serves)
@@ -167,8 +167,8 @@ class WaitingRoom:
         finally:
             self._searches.pop(version, None)
 
-    def _serving_now(self, version: VersionKey) -> VersionKey:
-        """The version, or what serves in its place since a newer revision took over. Raises LookupError."""
+    def _current_version(self, version: VersionKey) -> VersionKey:
+        """The version, or its successor in a newer route. Raises LookupError."""
         if version.serving not in self._servings:
             raise LookupError(f"{version.serving} is no longer served")
         route = self._servings[version.serving]

@@ -25,7 +25,7 @@ RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class _Applied:
-    """What was applied of a version last."""
+    """The specification and number of replicas of a version that were applied last."""
 
     spec: VersionSpec
     replicas: int
@@ -35,9 +35,9 @@ class LocalWorkloads:
     """See `ports.Workloads`: the replicas of a version are processes, counted from 0.
 
     Args:
-        make_replicas: the processes; given what to call when one of them changes.
-        launcher: how one is started.
-        prepared: what the replicas of a version run, once it is prepared.
+        make_replicas: creates the processes, with a callback for changes.
+        launcher: decides whether a variant can run here.
+        prepared: returns the prepared model and server of a version.
     """
 
     def __init__(
@@ -48,17 +48,17 @@ class LocalWorkloads:
     ) -> None:
         self.replicas = make_replicas(self._on_change)
         self.moved: Notices[ServingName] = Notices()
-        """The servings whose requests should be sent to other replicas."""
+        """Servings whose replicas have changed, so that the proxy must be updated."""
         self._launcher = launcher
         self._prepared = prepared
         self._applied: dict[VersionKey, _Applied] = {}
         self._leaving: dict[ReplicaKey, asyncio.Task[None]] = {}
-        """Replicas that get no more requests, and what stops them then."""
+        """Replicas that are being withdrawn, and the tasks that stop them."""
         self._changed: Notices[ServingName] = Notices()
         self._withdraw: Callable[[ServingName], Awaitable[None]] = _nothing_to_withdraw
 
     def withdraw_by(self, withdraw: Callable[[ServingName], Awaitable[None]]) -> None:
-        """Before a replica is stopped, wait for this: it returns once requests go only to what `endpoints` says."""
+        """Await this function before a replica is stopped; it returns once requests go only to `endpoints`."""
         self._withdraw = withdraw
 
     def refusal(self, namespace: str, variant: Variant) -> str | None:
@@ -71,7 +71,7 @@ class LocalWorkloads:
         wanted = [replica_key(spec.key, index) for index in range(replicas)]
         for key in wanted:
             await self._keep(key)
-        if missing := [key for key in wanted if not self.replicas.runs(key)]:
+        if missing := [key for key in wanted if not self.replicas.is_running(key)]:
             prepared = await self._prepared(spec)
             for key in missing:
                 await self.replicas.start(ReplicaSpec(key, prepared, spec.variant))
@@ -102,14 +102,14 @@ class LocalWorkloads:
         return await self._changed.take()
 
     def endpoints(self, version: VersionKey) -> Endpoints:
-        """The replicas that requests are sent to: those that are ready, else those that are too busy to say so."""
+        """The replicas to send requests to: the ready ones, or if there are none, those that may only be busy."""
         states = self._present(version)
         ready = [state.endpoint for state in states if state.ready]
         endpoints = ready or [state.endpoint for state in states]
         return tuple(endpoint for endpoint in endpoints if endpoint is not None)
 
     def ready_endpoint(self, version: VersionKey) -> Endpoint | None:
-        """A replica that takes requests, if there is one. Raises LookupError where a replica does not start."""
+        """A ready replica, if there is one. Raises LookupError if a replica does not start."""
         states = self._present(version)
         for state in states:
             if state.ready and state.endpoint is not None:
@@ -120,14 +120,14 @@ class LocalWorkloads:
         return None
 
     async def abandon(self) -> None:
-        """Stop watching, and leave the processes to the next deployer."""
+        """Stop monitoring, and leave the processes to the next deployer."""
         for key in list(self._leaving):
             await self._keep(key)
         self._applied.clear()
         await self.replicas.abandon()
 
     def _present(self, version: VersionKey) -> list[ReplicaState]:
-        """The replicas that are not about to be stopped, in order."""
+        """The replicas that are not being stopped, in order."""
         states = (each for each in self.replicas.states(version.serving) if each.key.version == version)
         return sorted((each for each in states if each.key not in self._leaving), key=lambda state: state.key)
 
@@ -164,7 +164,7 @@ async def _nothing_to_withdraw(_serving: ServingName) -> None:
 
 
 def _state(version: VersionKey, applied: _Applied | None, replicas: Sequence[ReplicaState]) -> VersionState:
-    """A version from its replicas; those of an earlier deployer count once they are applied."""
+    """The state of a version from its replicas; those of an earlier deployer count once they are applied."""
     if applied is None:
         return VersionState(version)
     counted = [state for state in replicas if state.key.index < applied.replicas]

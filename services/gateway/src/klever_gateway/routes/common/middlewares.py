@@ -58,8 +58,8 @@ def _traced(tracer: trace.Tracer) -> Middleware:
 @web.middleware
 async def _identified(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id for the log and the client: the caller's if it is safe to log, or a new one."""
-    given = request.headers.get(REQUEST_ID, "")
-    request_id = given if _SAFE_ID.match(given) else str(uuid.uuid4())
+    client_id = request.headers.get(REQUEST_ID, "")
+    request_id = client_id if _SAFE_ID.match(client_id) else str(uuid.uuid4())
     with structlog.contextvars.bound_contextvars(request_id=request_id):
         response = await handler(request)
     if not response.prepared:

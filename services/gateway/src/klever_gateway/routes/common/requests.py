@@ -40,11 +40,11 @@ async def read_body(request: web.Request, model: type[ModelT]) -> ModelT:
 
 def read_query(request: web.Request, model: type[ModelT]) -> ModelT:
     """Parse the query parameters by their model. A repeated parameter is a list."""
-    given: dict[str, str | list[str]] = {}
+    parameters: dict[str, str | list[str]] = {}
     for name in request.query:
         values = request.query.getall(name)
-        given[name] = values if len(values) > 1 else values[0]
-    return checked(model, given, "query")
+        parameters[name] = values if len(values) > 1 else values[0]
+    return checked(model, parameters, "query")
 
 
 def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "") -> ModelT:
@@ -72,10 +72,10 @@ def _if_match(request: web.Request) -> int | None:
 
 async def _request_key(request: web.Request) -> str | None:
     """Return the identity of the request at every gateway: a hash of the client's key and the request itself."""
-    given = request.headers.get(IDEMPOTENCY_KEY)
-    if given is None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
         return None
-    if not 0 < len(given) <= LONGEST_KEY:
+    if not 0 < len(key) <= LONGEST_KEY:
         raise InvalidRequestError(f"{IDEMPOTENCY_KEY} takes 1 to {LONGEST_KEY} characters, such as a UUID")
-    parts = (request.method, request.path, request.headers.get(IF_MATCH, ""), given)
+    parts = (request.method, request.path, request.headers.get(IF_MATCH, ""), key)
     return sha256("\n".join(parts).encode(errors="surrogateescape") + b"\n" + await request.read()).hexdigest()

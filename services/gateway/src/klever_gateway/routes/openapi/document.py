@@ -48,9 +48,9 @@ def text(operations: Iterable[Operation]) -> str:
 def _schemas(lines: tuple[Operation, ...]) -> dict[str, Any]:
     sent = {line.success.model for line in lines if line.success.model} | {ProblemDetails}
     received = {line.body.model for line in lines if line.body}
-    wanted = [(model, "serialization") for model in sorted(sent, key=_name)]
-    wanted += [(model, "validation") for model in sorted(received, key=_name)]
-    _, definitions = models_json_schema(wanted, ref_template=REF_TEMPLATE)  # type: ignore[arg-type] # literals
+    schemas = [(model, "serialization") for model in sorted(sent, key=_name)]
+    schemas += [(model, "validation") for model in sorted(received, key=_name)]
+    _, definitions = models_json_schema(schemas, ref_template=REF_TEMPLATE)  # type: ignore[arg-type] # literals
     return dict(sorted(definitions["$defs"].items()))
 
 

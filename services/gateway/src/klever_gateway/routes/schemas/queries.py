@@ -30,11 +30,11 @@ class SortedQuery(PageQuery):
     def as_query(self, **where: Value) -> Query:
         """Return the query of the projection. Absent filters match everything."""
         filters = self.model_dump(mode="json", by_alias=False, exclude={"start", "limit", "sort", *BESIDE_COLUMNS})
-        given = {name: value for name, value in filters.items() if value is not None}
+        present = {name: value for name, value in filters.items() if value is not None}
         text: str | None = getattr(self, "q", None)
         since, until = getattr(self, "since", None), getattr(self, "until", None)
         return Query(
-            where=given | where,
+            where=present | where,
             text=text.lower() if text else None,
             since=moment(since) if since else None,
             until=moment(until) if until else None,

@@ -1,4 +1,4 @@
-"""The accounts in a file, read again when it changes."""
+"""The file of accounts, which is read again when it changes."""
 
 import asyncio
 from pathlib import Path
@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from kleverkit.errors import PermanentError
 from kleverproto.accounts import Accounts
-from kleverproto.mistakes import worded
+from kleverproto.mistakes import describe_mistakes
 from modelformats.threads import in_thread
 
 LONGEST_PASSWORD = 72
-"""bcrypt reads no further."""
+"""Maximum size in bytes, because bcrypt ignores further bytes."""
 
 Stamp = tuple[int, int, int] | None
 UNREADABLE: Stamp = (0, 0, 0)
@@ -25,25 +25,26 @@ log = structlog.get_logger()
 class AccountsFile:
     """See `klever_registry.ports.AccountSource`.
 
-    While the file is broken or gone the accounts of before stay: a typing mistake neither opens nor closes the door.
+    While the file is invalid or missing, the last valid accounts stay in force: a typing mistake neither grants nor
+    revokes rights.
 
     Args:
-        path: YAML, see `kleverproto.accounts`.
-        may_come_later: whether there may be no file at the start; nobody has an account then.
+        path: YAML file, see `kleverproto.accounts`.
+        is_optional: whether the file may be missing at the start, which means that there are no accounts.
 
     Raises:
         PermanentError: the file cannot be read at the start.
     """
 
-    def __init__(self, path: Path, *, may_come_later: bool = False) -> None:
+    def __init__(self, path: Path, *, is_optional: bool = False) -> None:
         self._path = path
         self._stamp = _stamp(path)
         self._problem: str | None = None
         self._reading = asyncio.Lock()
-        self._accounts = Accounts() if self._stamp is None and may_come_later else _read(path)
+        self._accounts = Accounts() if self._stamp is None and is_optional else _read(path)
 
     async def read(self) -> Accounts:
-        """See `AccountSource`. One reader at a time: of two, the one that began first would otherwise end last."""
+        """See `AccountSource`. One task at a time reads the file: an older result must not replace a newer one."""
         if _stamp(self._path) != self._stamp:
             async with self._reading:
                 stamp = _stamp(self._path)
@@ -52,7 +53,7 @@ class AccountsFile:
         return self._accounts
 
     async def check(self) -> str | None:
-        """A readiness check: the file can be read as it is now."""
+        """Readiness check: return a problem while the present file cannot be read."""
         await self.read()
         return self._problem
 
@@ -60,13 +61,13 @@ class AccountsFile:
         try:
             self._accounts, self._problem = await in_thread(_read, self._path), None
         except PermanentError as error:
-            self._problem = f"{error}; the accounts from before stay in force until that is mended"
-            log.error("accounts_unreadable", path=str(self._path), error=str(error))  # noqa: TRY400
-        self._stamp = stamp  # of before the reading: what changes meanwhile is read the next time
+            self._problem = f"{error}; the last valid accounts stay in force until that is corrected"
+            log.error("accounts cannot be read", path=str(self._path), error=str(error))  # noqa: TRY400
+        self._stamp = stamp  # from before reading: a change in between is read the next time
 
 
 class NoAccounts:
-    """See `klever_registry.ports.AccountSource`: nobody but the platform itself may use the registry."""
+    """See `klever_registry.ports.AccountSource`. Only the platform itself may use the registry."""
 
     async def read(self) -> Accounts:
         """See `AccountSource`."""
@@ -74,28 +75,30 @@ class NoAccounts:
 
 
 async def verify_bcrypt(password: str, hashed: str) -> bool:
-    """Whether the password is that of the hash, `$2a$`, `$2b$` or `$2y$`. Takes long, in a thread."""
-    given = password.encode()
-    return len(given) <= LONGEST_PASSWORD and await in_thread(bcrypt.checkpw, given, hashed.encode())
+    """Return whether the password matches a hash of type `$2a$`, `$2b$` or `$2y$`. Slow; runs in a thread."""
+    encoded = password.encode()
+    return len(encoded) <= LONGEST_PASSWORD and await in_thread(bcrypt.checkpw, encoded, hashed.encode())
 
 
 def _stamp(path: Path) -> Stamp:
-    """Distinguishes a file from a changed one; None only if it certainly does not exist."""
+    """Return a value that differs for a changed file; None only if the file certainly does not exist."""
     try:
-        about = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
         return UNREADABLE
-    return about.st_mtime_ns, about.st_size, about.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read(path: Path) -> Accounts:
     try:
         content = yaml.safe_load(path.read_text())
         if content is None:
-            raise PermanentError(f"the accounts in {path} cannot be read: the file is empty, is it being written?")
+            raise PermanentError(f"the accounts in {path} cannot be read: the file is empty, or still being written")
         return Accounts.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        why = worded(error, Accounts) if isinstance(error, ValidationError) else " ".join(str(error).split())
-        raise PermanentError(f"the accounts in {path} cannot be read: {why}") from error
+        reason = (
+            describe_mistakes(error, Accounts) if isinstance(error, ValidationError) else " ".join(str(error).split())
+        )
+        raise PermanentError(f"the accounts in {path} cannot be read: {reason}") from error

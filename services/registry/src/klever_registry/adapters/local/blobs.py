@@ -7,7 +7,7 @@ from klever_registry.errors import BlobUnknownError
 from .layout import Layout
 
 PIECE = 1024 * 1024
-"""Bytes read at a time: one visit to a thread each."""
+"""Bytes per read. Each read is one call in a thread."""
 
 
 class LocalBlobs:
@@ -28,12 +28,12 @@ class LocalBlobs:
             raise BlobUnknownError(f"{repository} has no blob {digest}", detail={"digest": digest}) from error
         try:
             await self._disk.read(file.seek, start)
-            left = stop - start
-            while left and (piece := await self._disk.read(file.read, min(PIECE, left))):
-                left -= len(piece)
+            remaining = stop - start
+            while remaining and (piece := await self._disk.read(file.read, min(PIECE, remaining))):
+                remaining -= len(piece)
                 yield piece
         finally:
-            file.close()  # nothing was written, so that this does not block
+            file.close()  # does not block, because nothing was written
 
     async def put(self, repository: str, digest: str, content: bytes) -> None:
         """See `BlobStore`."""

@@ -1,4 +1,4 @@
-"""The file system of the data directory: blocking calls in threads, and whether it takes what is written."""
+"""The file system of the data directory: blocking calls in threads, and a check whether it is writable."""
 
 import os
 from collections.abc import Callable
@@ -15,14 +15,14 @@ ResultT = TypeVar("ResultT")
 ParamsT = ParamSpec("ParamsT")
 
 PROBE = bytes(64 * 1024)
-"""Written to find out whether a disk that was full has space again."""
+"""Content that is written to check whether a full disk has space again."""
 
 
 class Disk:
-    """Runs what reads and writes the data directory.
+    """Runs calls that read or write the data directory.
 
-    A directory that was replaced while the service runs, as when its volume is unmounted, is neither read nor
-    written: what is not there would look like deleted, and what is written would be hidden later.
+    If the directory is replaced while the service runs, for example because its volume is unmounted, all calls fail:
+    missing files would look deleted, and written files would be hidden once the volume is mounted again.
 
     Args:
         root: the data directory.
@@ -48,15 +48,15 @@ class Disk:
                 raise
             self._refused = reason
             raise StorageFullError(
-                f"the registry cannot store this: {reason} at {self._root}. Whoever runs the registry must make space "
-                "there; then push again"
+                f"the registry cannot store this: {reason} at {self._root}. The operator must free space there; "
+                "then push again"
             ) from error
 
     async def problem(self, min_free_bytes: int) -> str | None:
-        """Why nothing can be pushed now, as a sentence; None where it can.
+        """Return a sentence with the problem while nothing can be pushed, or None.
 
         Args:
-            min_free_bytes: with less free space the disk counts as full.
+            min_free_bytes: free space below which the disk counts as full.
         """
         return await in_thread(self._problem, min_free_bytes)
 
@@ -68,20 +68,22 @@ class Disk:
             if space.f_flag & os.ST_RDONLY:
                 return f"the file system of {self._root} is read-only: mount it writable"
             if free < min_free_bytes:
-                return f"{self._root} has {free} bytes left, fewer than {min_free_bytes}: make space, pushes will fail"
+                return (
+                    f"{self._root} has {free} bytes left, fewer than {min_free_bytes}: free space, or pushes will fail"
+                )
             if self._refused is not None:
                 write_new(self._root, PROBE).unlink()
                 self._refused = None
         except StorageLostError as error:
             return str(error)
         except OSError as error:
-            return f"{self._root} cannot be written, {refusal(error) or error}: pushes fail until that is mended"
+            return f"{self._root} cannot be written, {refusal(error) or error}: pushes fail until that is corrected"
         return None
 
     def _checked(self, call: Callable[[], ResultT]) -> ResultT:
         if _identity(self._root) != self._identity:
             raise StorageLostError(
-                f"{self._root} is not the directory that was there when the registry started: mount it again"
+                f"{self._root} was replaced while the registry was running: mount the original directory again"
             )
         return call()
 

@@ -1,4 +1,4 @@
-"""All blobs on the local disk. The time of a blob's last use is the modification time of its file."""
+"""All blobs on the local disk. The modification time of a file is the time of the blob's last use."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ class LocalInventory:
 
     async def repositories(self) -> list[str]:
         """See `Inventory`."""
-        return await self._layout.disk.read(self._layout.inhabited)
+        return await self._layout.disk.read(self._layout.repositories_with_layout)
 
     async def last_uses(self, repository: str) -> dict[str, datetime]:
         """See `Inventory`."""

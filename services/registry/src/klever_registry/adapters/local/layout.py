@@ -1,12 +1,12 @@
-"""Where things lie on disk.
+"""The layout of the data directory.
 
     <root>/pool/sha256/<hex>                              every blob once
     <root>/repositories/library/iris/_oci/                an OCI image layout; its blobs are hard links into the pool
-    <root>/repositories/library/iris/_uploads/<id>        blobs on their way in
+    <root>/repositories/library/iris/_uploads/<id>        open uploads
 
-Names of repositories have no part that begins with `_`, so ours cannot meet theirs. A blob gets its name in a
-repository before that in the pool, and loses them the other way round: what only the pool has was lost by its
-repository, and is left for people to restore.
+No part of a repository's name begins with `_`, so that the names cannot collide. A blob is linked in its repository
+before it is linked in the pool, and removed in reverse order: a blob that only the pool has was lost by its repository,
+and is kept for a manual restoration.
 """
 
 import os
@@ -27,60 +27,60 @@ UPLOADS_DIRECTORY = "_uploads"
 LAYOUT_FILE = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_FILE = "index.json"
 LAST = 2
-"""Names of a blob that one repository has, and the pool."""
+"""Number of links of a blob in the pool and in a single repository."""
 USES = "uses of blobs"
-"""Name of a lock."""
+"""Name of the lock for uses and removals of blobs."""
 INDEXED = "_indexed"
-"""Says that the repository has an index.json: where that is missing all the same, it was lost."""
+"""Marker of a repository that has an index.json. If the marker exists without it, the index.json was lost."""
 
 
 class Layout:
-    """Paths, and the steps that make a blob part of a repository. Blocking: call it from a thread."""
+    """Paths, and changes of blobs. All methods block: call them from a thread."""
 
     def __init__(self, root: Path) -> None:
         self.disk = Disk(root)
         self._pool = root / "pool"
         self._repositories = root / "repositories"
         self.indexes = LocalLocks(root / "locks" / "indexes")
-        """Held by who changes the index of a repository."""
+        """Locks for changes of the index of a repository."""
         self._users = LocalLocks(root / "locks" / "uses", files=1)
 
     def layout(self, repository: str) -> Path:
-        """The OCI image layout of a repository."""
+        """Return the path of a repository's OCI image layout."""
         return self._repositories / repository / LAYOUT_DIRECTORY
 
     def index(self, repository: str) -> Path:
-        """The index.json of a repository."""
+        """Return the path of a repository's index.json."""
         return self.layout(repository) / INDEX_FILE
 
     def indexed(self, repository: str) -> Path:
-        """See `INDEXED`."""
+        """Return the path of a repository's marker `INDEXED`."""
         return self.layout(repository) / INDEXED
 
     def blob(self, repository: str, digest: str) -> Path:
-        """A blob of a repository."""
+        """Return the path of a blob."""
         return self.layout(repository) / "blobs" / algorithm(digest) / hexadecimal(digest)
 
     def uploads(self, repository: str) -> Path:
-        """The directory of a repository's uploads."""
+        """Return the directory of a repository's uploads."""
         return self._repositories / repository / UPLOADS_DIRECTORY
 
     def repositories(self) -> list[str]:
-        """Every repository that has an index, or has lost it, sorted."""
+        """Return all repositories that have an index or have lost it, sorted."""
         paths = (Path(folder) for folder, _, files in self._walk(LAYOUT_DIRECTORY) if {INDEX_FILE, INDEXED} & {*files})
         return sorted(str(path.parent.relative_to(self._repositories)) for path in paths)
 
-    def inhabited(self) -> list[str]:
-        """Every repository that has a layout, with an index or not, sorted."""
+    def repositories_with_layout(self) -> list[str]:
+        """Return all repositories that have a layout, with or without an index, sorted."""
         paths = (Path(folder).parent for folder, _, _ in self._walk(LAYOUT_DIRECTORY))
         return sorted(str(path.relative_to(self._repositories)) for path in paths)
 
     def blobs(self, repository: str) -> list[Path]:
-        """The blobs of a repository: <algorithm>/<hexadecimal>."""
+        """Return the paths of a repository's blobs: <algorithm>/<hexadecimal>."""
         return list((self.layout(repository) / "blobs").glob("*/*"))
 
     def use(self, repository: str, digest: str) -> int | None:
-        """The size of a blob that is wanted now; None if the repository does not have it."""
+        """Record a use of a blob and return its size; None if the repository does not have it."""
         path = self.blob(repository, digest)
         with self._users.held_if_possible(USES), suppress(FileNotFoundError):
             _touch(path)
@@ -88,21 +88,21 @@ class Layout:
         return None
 
     def remove_unused(self, repository: str, digest: str, *, before: datetime) -> bool:
-        """Remove a blob as `remove` does, unless it was used since."""
+        """Remove a blob like `remove`, if its last use is before this time."""
         with self._uses():
             return is_older(self.blob(repository, digest), before) and self._unlink(repository, digest)
 
     def stale_uploads(self, before: datetime) -> list[Path]:
-        """Uploads to which nothing was added since."""
+        """Return the uploads without new bytes since then."""
         paths = [Path(folder) / name for folder, _, names in self._walk(UPLOADS_DIRECTORY) for name in names]
         return [path for path in paths if is_older(path, before)]
 
     def uploads_of(self, project: str) -> list[Path]:
-        """Every upload of a project."""
+        """Return the uploads of a project."""
         return [Path(folder) / name for folder, _, names in self._walk(UPLOADS_DIRECTORY, project) for name in names]
 
     def used(self, project: str) -> int:
-        """Bytes of a project; what several of its repositories have counts once."""
+        """Return the bytes of a project. Blobs in several of its repositories count once."""
         blobs = {
             path.name: path
             for folder, _, _ in self._walk(LAYOUT_DIRECTORY, project)
@@ -111,7 +111,7 @@ class Layout:
         return sum(map(_size, (*blobs.values(), *self.uploads_of(project))))
 
     def prepare(self, repository: str) -> None:
-        """Make the layout of a repository exist."""
+        """Create the layout of a repository, unless it exists."""
         marker = self.layout(repository) / "oci-layout"
         if not marker.exists():
             make_directory(marker.parent)
@@ -119,7 +119,7 @@ class Layout:
         make_directory(self.uploads(repository))
 
     def adopt(self, repository: str, digest: str, file: Path) -> None:
-        """Make a verified file a blob of the repository; the file itself is used up."""
+        """Move a verified file into the repository, as a blob."""
         sync_file(file)
         target, pooled = self.blob(repository, digest), self._pooled(digest)
         make_directory(target.parent)
@@ -135,13 +135,13 @@ class Layout:
         sync_directory(pooled.parent)
 
     def write(self, repository: str, digest: str, content: bytes) -> None:
-        """Make bytes a blob of the repository."""
+        """Store bytes as a blob of the repository."""
         if self.use(repository, digest) is None:
             self.prepare(repository)
             self.adopt(repository, digest, write_new(self.uploads(repository), content))
 
     def mount(self, repository: str, digest: str, source: str) -> bool:
-        """Give a repository a blob of another one; False if that repository does not have it."""
+        """Add a blob of another repository. Returns False if that one does not have it."""
         self.prepare(repository)
         target = self.blob(repository, digest)
         make_directory(target.parent)
@@ -156,15 +156,15 @@ class Layout:
         return True
 
     def remove(self, repository: str, digest: str) -> bool:
-        """Take a blob from a repository, and from the pool if it was the last; False where it is not there."""
+        """Remove a blob from a repository, and from the pool if it was the last. Returns False if it did not exist."""
         with self._uses():
-            was_there = self._unlink(repository, digest)
-        if was_there:
+            is_removed = self._unlink(repository, digest)
+        if is_removed:
             sync_directory(self.blob(repository, digest).parent)
-        return was_there
+        return is_removed
 
     def _uses(self) -> AbstractContextManager[None]:
-        """Held for using a blob and for removing one that is not used: never one in the midst of the other."""
+        """Return the lock for uses of blobs and removals of unused blobs, which must not overlap."""
         return self._users.held(USES)
 
     def _unlink(self, repository: str, digest: str) -> bool:
@@ -181,14 +181,14 @@ class Layout:
     def _pooled(self, digest: str) -> Path:
         return self._pool / algorithm(digest) / hexadecimal(digest)
 
-    def _walk(self, wanted: str, project: str = "") -> Iterator[tuple[str, list[str], list[str]]]:
-        """Visit the directories of this name, perhaps of one project, and nothing below or beside them."""
+    def _walk(self, directory: str, project: str = "") -> Iterator[tuple[str, list[str], list[str]]]:
+        """Visit the directories with this name, optionally of one project, but not their subdirectories."""
         for folder, folders, files in os.walk(self._repositories / project):
-            if Path(folder).name == wanted:
+            if Path(folder).name == directory:
                 folders.clear()
                 yield folder, folders, files
             else:
-                folders[:] = [name for name in folders if name == wanted or not name.startswith("_")]
+                folders[:] = [name for name in folders if name == directory or not name.startswith("_")]
 
 
 def _size(path: Path) -> int:
@@ -199,7 +199,7 @@ def _size(path: Path) -> int:
 
 
 def is_older(path: Path, limit: datetime) -> bool:
-    """Whether a file is there and was last used, or written, before that."""
+    """Return whether a file exists and was last used or written before this time."""
     try:
         return path.stat().st_mtime < limit.timestamp()
     except FileNotFoundError:
@@ -207,7 +207,7 @@ def is_older(path: Path, limit: datetime) -> bool:
 
 
 def _touch(path: Path) -> None:
-    """Note a use, where the disk takes the note: from one that takes nothing, nothing is collected either."""
+    """Record a use. A full or read-only disk cannot, but nothing is collected from it, either."""
     try:
         os.utime(path)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Locks between the threads and processes that share a data directory.
+"""Locks between threads and processes that share a data directory.
 
-They are the kernel's (flock), so that a killed process leaves none behind. Each name has one of a fixed number of
-files: two names with the same file only wait for each other.
+They are locks of the kernel (flock), which releases them when a process is killed. Names are mapped to a fixed number
+of files: two names with the same file wait for each other.
 """
 
 import asyncio
@@ -24,22 +24,22 @@ class LocalLocks:
     """See `klever_registry.ports.Locks`.
 
     Args:
-        directory: in the data directory. Who holds one of its locks must not ask for another.
-        files: how many; as many locks can be held at a time.
+        directory: a directory in the data directory. A holder of one of its locks must not request another one.
+        files: number of files, and of locks that can be held at a time.
     """
 
     def __init__(self, directory: Path, *, files: int = FILES) -> None:
         self._directory = directory
         self._files = files
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        with suppress(OSError):  # a disk that takes nothing is seen by who writes
+        with suppress(OSError):  # writers report a full or read-only disk
             make_directory(directory)
             for number in range(files):
                 os.close(_open(self._file(number)))
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
-        """Nobody else holds the lock of this name while the block runs. Blocking: call it from a thread."""
+        """Hold the lock with this name in the context. Blocks: call it from a thread."""
         descriptor = _open(self._path(name))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -49,7 +49,7 @@ class LocalLocks:
 
     @contextmanager
     def held_if_possible(self, name: str) -> Iterator[None]:
-        """As `held`; without a lock on a disk that takes no lock file: nothing can be removed from it either."""
+        """Like `held`, but without a lock on a full or read-only disk, from which nothing can be removed."""
         try:
             os.close(_open(self._path(name)))
         except OSError as error:
@@ -62,7 +62,7 @@ class LocalLocks:
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[None]:
-        """See `Locks`. Tasks of this process wait for each other, and one of them for other processes."""
+        """See `Locks`. Tasks of this process wait for each other, and only one of them for other processes."""
         async with self._turns[name]:
             descriptor = _open(self._path(name))
             try:
@@ -79,13 +79,13 @@ class LocalLocks:
 
 
 async def lock_file(descriptor: int) -> None:
-    """Wait for the lock of an open file; without a thread, which those that hold it may need."""
-    while not try_lock_file(descriptor):  # noqa: ASYNC110 - the kernel announces nothing
+    """Wait for the lock of an open file. Does not occupy a thread, which the holder of the lock may need."""
+    while not try_lock_file(descriptor):  # noqa: ASYNC110 - the kernel sends no notification
         await asyncio.sleep(POLL_SECONDS)
 
 
 def try_lock_file(descriptor: int) -> bool:
-    """Lock an open file, unless somebody has locked it by another one; closing the file releases the lock."""
+    """Lock an open file, unless it is locked. Closing the file releases the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -94,7 +94,7 @@ def try_lock_file(descriptor: int) -> bool:
 
 
 def _open(path: Path) -> int:
-    """Open a lock file. A read-only file system has locks too, where it has the file."""
+    """Open a lock file. On a read-only file system, an existing file can be locked, too."""
     if not path.parent.is_dir():
         make_directory(path.parent)
     try:

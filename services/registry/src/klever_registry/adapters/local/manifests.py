@@ -1,4 +1,4 @@
-"""Manifests and tags on the local disk: blobs of the layout, named by its index.json."""
+"""Manifests and tags on the local disk: blobs of the layout, listed in its index.json."""
 
 from collections.abc import Callable
 
@@ -15,9 +15,9 @@ DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class LocalManifests:
-    """See `ManifestStore`. One writer per repository at a time, in all processes; readers take the last complete index.
+    """See `ManifestStore`. All processes together have one writer per repository. Readers get the last complete index.
 
-    What cannot be read, or is missing though it was written, is StorageLostError and never nothing.
+    Unreadable or lost content raises StorageLostError, and is never treated as absent.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -42,7 +42,7 @@ class LocalManifests:
         return tag in before.tags
 
     async def delete_version(self, repository: str, tag: str, digest: str) -> bool:
-        """See `ManifestStore`; garbage collection removes the bytes later."""
+        """See `ManifestStore`. Garbage collection removes the bytes later."""
 
         def change(index: RepositoryIndex) -> RepositoryIndex:
             return index.without_version(tag) if index.tags.get(tag) == digest else index
@@ -75,9 +75,8 @@ class LocalManifests:
             raise StorageLostError(f"the manifest {digest} of {repository} is damaged: {RESTORE}") from error
 
     def _put(self, repository: str, manifest: Manifest, tag: str | None) -> None:
-        with self._layout.indexes.held(
-            repository
-        ):  # or a deletion of the same manifest could take the blob from under the index
+        # Without the lock, a concurrent deletion of the same manifest could remove its blob.
+        with self._layout.indexes.held(repository):
             self._layout.write(repository, manifest.digest, manifest.content)
             self._write(repository, lambda index: index.with_manifest(manifest, tag))
 
@@ -94,7 +93,7 @@ class LocalManifests:
             return self._write(repository, change)
 
     def _write(self, repository: str, change: Callable[[RepositoryIndex], RepositoryIndex]) -> RepositoryIndex:
-        """Replace the index by a changed one; return the former. The caller holds the lock."""
+        """Replace the index by a changed one, and return the previous one. The caller must hold the lock."""
         before = self._load(repository) or RepositoryIndex()
         after = change(before)
         if after != before:
@@ -106,7 +105,7 @@ class LocalManifests:
         return before
 
     def _load(self, repository: str) -> RepositoryIndex | None:
-        """The index, parsed once per state of its file."""
+        """Return the index. It is parsed again only if the file has changed."""
         path = self._layout.index(repository)
         try:
             status = path.stat()
@@ -120,6 +119,6 @@ class LocalManifests:
                 raise StorageLostError(f"{repository} has lost its index.json: {RESTORE}") from error
             return None
         except DAMAGED as error:
-            raise StorageLostError(f"the index.json of {repository} cannot be read, {error}: {RESTORE}") from error
+            raise StorageLostError(f"the index.json of {repository} cannot be read ({error}): {RESTORE}") from error
         self._cache[repository] = (stamp, index)
         return index

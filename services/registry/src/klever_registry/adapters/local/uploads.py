@@ -1,4 +1,4 @@
-"""Uploads on the local disk: a growing file each, hashed while it is written."""
+"""Uploads on the local disk: one file each, hashed while it is written."""
 
 import asyncio
 import hashlib
@@ -20,50 +20,50 @@ from .layout import Layout, is_older
 from .locks import lock_file, try_lock_file
 
 BATCH = 1024 * 1024
-"""Bytes that are gathered before a thread writes and hashes them."""
+"""Number of bytes that are written and hashed in one call in a thread."""
 HASH = "sha256"
-"""Computed while bytes come; a digest of another kind is computed from the file at the end."""
+"""Algorithm for hashing received bytes. Digests with another one are computed from the complete file."""
 
 PATIENCE_SECONDS = 10.0
-"""How long a request waits for another one to the same upload, as for one whose connection has just broken."""
+"""Longest wait for another request on the same upload, for example one with a broken connection."""
 
-ANOTHER_SENDS = "another request is sending to this upload: ask for its offset when that has ended"
+ANOTHER_SENDS = "another request is sending to this upload: request its offset after that has finished"
 
 _ID = re.compile(r"[0-9a-f-]{36}")
 
 
 @dataclass
 class _Session:
-    """What this process remembers of an upload. After a restart it is empty, and the file is read once more."""
+    """State of an upload in this process. It is empty after a restart, and the file is then read again."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     hasher: "hashlib._Hash" = field(default_factory=lambda: hashlib.new(HASH))
     hashed: int = 0
 
     def write(self, file: FileIO, pieces: Sequence[bytes]) -> None:
-        """Add bytes; on a disk that takes some of them only, the hash is of those."""
+        """Append bytes. If the disk stores only a part of them, the hash is that of the part."""
         for piece in pieces:
-            left = memoryview(piece)
-            while left:
-                written = file.write(left)
-                self.hasher.update(left[:written])
+            remaining = memoryview(piece)
+            while remaining:
+                written = file.write(remaining)
+                self.hasher.update(remaining[:written])
                 self.hashed += written
-                left = left[written:]
+                remaining = remaining[written:]
 
-    def digest(self, path: Path, wanted: str) -> str:
-        if wanted == HASH and self.hashed == path.stat().st_size:
+    def digest(self, path: Path, name: str) -> str:
+        if name == HASH and self.hashed == path.stat().st_size:
             return f"{HASH}:{self.hasher.hexdigest()}"
         with path.open("rb") as file:
-            return f"{wanted}:{hashlib.file_digest(file, wanted).hexdigest()}"
+            return f"{name}:{hashlib.file_digest(file, name).hexdigest()}"
 
 
 class LocalUploads:
     """See `Uploads`.
 
     Args:
-        layout: where they lie.
-        clock: judges their age.
-        patience: seconds that a request waits for another one to the same upload.
+        layout: the layout of the data directory.
+        clock: returns the current time, for the age of uploads.
+        patience: longest wait in seconds for another request on the same upload.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class LocalUploads:
             self._sessions.pop(upload, None)
 
     async def cancel(self, repository: str, upload: str) -> None:
-        """See `Uploads`. Another request that sends to it ends as one to an unknown upload."""
+        """See `Uploads`. A concurrent request on the upload fails with UploadUnknownError."""
         path = self._path(repository, upload)
         await self._disk.read(_size, path)
         await self._discard(path)
@@ -128,7 +128,7 @@ class LocalUploads:
 
     async def _purge(self, path: Path, before: datetime) -> bool:
         session = self._sessions.get(path.name, _Session())
-        if session.lock.locked():  # a client is sending, however long ago its last byte came
+        if session.lock.locked():  # a client is sending, even if its last byte is old
             return False
         async with session.lock:
             is_stale = await self._disk.write(_remove_stale, path, before)
@@ -138,11 +138,11 @@ class LocalUploads:
 
     @asynccontextmanager
     async def _turn(self, path: Path, start: int | None) -> AsyncIterator[_Session]:
-        """One request at a time, and only where the upload is as its client believes.
+        """Allow one request at a time, and only if the upload is at the offset that the client expects.
 
         Raises:
-            UploadUnknownError: it is not there, or another request ended it meanwhile.
-            ChunkOutOfOrderError: another request sends to it, or has sent meanwhile.
+            UploadUnknownError: the upload does not exist, or another request has finished it meanwhile.
+            ChunkOutOfOrderError: another request is sending or has sent to the upload.
         """
         size = await self._disk.read(_size, path)
         expected = size if start is None else start
@@ -156,14 +156,14 @@ class LocalUploads:
             async with self._alone(path):
                 offset = await self._disk.read(_size, path)
                 if offset != expected:
-                    raise ChunkOutOfOrderError(f"the next chunk begins at {offset}, not at {expected}", offset=offset)
+                    raise ChunkOutOfOrderError(f"the next chunk starts at {offset}, not at {expected}", offset=offset)
                 yield session
         finally:
             session.lock.release()
 
     @asynccontextmanager
     async def _alone(self, path: Path) -> AsyncIterator[None]:
-        """No other replica sends to the upload meanwhile: the file itself is locked. Raises as `_turn`."""
+        """Lock the file of the upload against other replicas. Raises as `_turn`."""
         file = await self._disk.read(_open, path)
         try:
             async with asyncio.timeout(self._patience):
@@ -203,13 +203,13 @@ class LocalUploads:
         actual = session.digest(path, algorithm(digest))
         if actual != digest:
             raise DigestInvalidError(
-                f"the bytes that came are {actual}, not {digest}: send the blob again",
+                f"the received bytes have the digest {actual}, not {digest}: send the blob again",
                 detail={"expected": digest, "actual": actual},
             )
 
 
 def _remove_stale(path: Path, before: datetime) -> bool:
-    """Remove an upload to which nothing was added since, unless a replica is receiving it."""
+    """Remove an upload without new bytes since then, unless a replica is receiving it."""
     try:
         with path.open("r+b") as file:
             if is_stale := try_lock_file(file.fileno()) and is_older(path, before):
@@ -227,7 +227,7 @@ def _size(path: Path) -> int:
 
 
 def _open(path: Path) -> FileIO:
-    """Open an upload that exists, at its end."""
+    """Open an existing upload at its end."""
     try:
         file = FileIO(path, "r+")
     except FileNotFoundError as error:
@@ -241,7 +241,7 @@ def _unknown(upload: str) -> UploadUnknownError:
 
 
 async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """Gather chunks, so that a thread is visited once per batch and not once per network packet."""
+    """Combine chunks into batches, so that a thread is called once per batch and not once per network packet."""
     batch: list[bytes] = []
     size = 0
     async for chunk in chunks:

@@ -1,4 +1,4 @@
-"""Registries of others, over the OCI distribution API."""
+"""External registries, by the OCI distribution API."""
 
 from .connection import RemoteConnection
 from .manifests import RemoteManifests

@@ -1,4 +1,4 @@
-"""One HTTP client for all external registries, with the credentials that `ormb login` and Docker keep."""
+"""The HTTP client for all external registries, with the credentials of `ormb login` and Docker."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -13,10 +13,10 @@ from ormb.errors import OrmbError
 
 
 class RemoteConnection:
-    """Open for as long as the web application is.
+    """A client with the lifetime of the web application.
 
     Args:
-        root: where ormb keeps credentials.
+        root: directory of ormb's credentials.
     """
 
     def __init__(self, root: Path) -> None:
@@ -24,7 +24,7 @@ class RemoteConnection:
         self._registry: HttpRegistry | None = None
 
     async def opened(self, _app: web.Application) -> AsyncIterator[None]:
-        """For `cleanup_ctx` of the application."""
+        """Open and close the client, as `cleanup_ctx` of the application."""
         async with connected(self._root, Connecting()) as registry:
             self._registry = registry
             yield
@@ -34,13 +34,15 @@ class RemoteConnection:
     def registry(self) -> HttpRegistry:
         """The client. Raises TransientError before it is open."""
         if self._registry is None:
-            raise TransientError("the service is not connected to other registries: it starts or stops")
+            raise TransientError(
+                "the service is not connected to external registries, because it is starting or stopping"
+            )
         return self._registry
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn errors of ormb into those that say what to do next."""
+    """Convert errors of ormb to TransientError or PermanentError."""
     try:
         yield
     except OrmbError as error:

@@ -9,7 +9,7 @@ from klever_registry.domain.manifests import Manifest, parse_manifest
 from klever_registry.errors import ManifestInvalidError
 from kleverkit.errors import PermanentError
 from kleverproto.references import is_digest
-from ormb.adapters.answers import Pages, listed_in
+from ormb.adapters.answers import Pages, read_list
 from ormb.adapters.http import MANIFEST_TYPES
 from ormb.digest import digest_bytes, hasher_for, hexadecimal
 from ormb.errors import NotFoundError
@@ -18,8 +18,8 @@ from ormb.reference import Reference
 from .connection import RemoteConnection, translated
 
 DIGEST_HEADER = "Docker-Content-Digest"
-UNSAID = ""
-"""A tag is there, and its registry does not say in the headers what it names."""
+UNDECLARED = ""
+"""Digest of an existing tag if the response has no header with the digest."""
 
 
 class RemoteManifests:
@@ -35,7 +35,7 @@ class RemoteManifests:
         self._host = host
 
     async def get(self, repository: str, reference: str) -> Manifest | None:
-        """See `ManifestSource`. What no manifest can be read from is as good as nothing."""
+        """See `ManifestSource`. Returns None for an invalid manifest, too."""
         named = self.reference(repository, reference)
         try:
             with translated():
@@ -46,7 +46,7 @@ class RemoteManifests:
             raise
         digest = named.digest or digest_bytes(content)
         if not _matches(content, digest):
-            raise PermanentError(f"{self._host} sent another manifest than {digest}: it must be looked into there")
+            raise PermanentError(f"{self._host} sent a manifest that is not {digest}: check that registry")
         try:
             return parse_manifest(content, digest, media_type)
         except ManifestInvalidError:
@@ -64,7 +64,7 @@ class RemoteManifests:
         return (await self._start(repository, digest, size) or b"")[:size]
 
     async def _start(self, repository: str, digest: str, size: int) -> bytes | None:
-        """The first bytes of a blob, so many at least where it has them; None where there is none."""
+        """Return at least this many bytes of the start of a blob, or all of it; None if it does not exist."""
         content = b""
         try:
             with translated():
@@ -81,7 +81,7 @@ class RemoteManifests:
         return content
 
     async def is_deleted(self, repository: str, tag: str) -> bool:
-        """See `ManifestSource`. A registry that does not answer for its API at all denies nothing."""
+        """See `ManifestSource`. The registry must also respond at the root of its API: otherwise 404 proves nothing."""
         api = self._connection.registry.api
         scope = Reference(self._host, repository)
 
@@ -98,7 +98,7 @@ class RemoteManifests:
         return await self._pages(repository, "tags/list", "tags") is not None
 
     async def repositories(self) -> list[str]:
-        """See `Tags`; the registry must let us list it (GET /v2/_catalog)."""
+        """See `Tags`. The credentials must permit GET /v2/_catalog."""
         return await self._list("_catalog", "", "repositories")
 
     async def tags(self, repository: str) -> dict[str, str]:
@@ -109,26 +109,26 @@ class RemoteManifests:
         return {tag: digest for tag, digest in digests.items() if digest}
 
     def reference(self, repository: str, name: str) -> Reference:
-        """A tag or digest of this registry."""
+        """Return the reference for a tag or digest of this registry."""
         return Reference(self._host, repository, **{"digest" if is_digest(name) else "tag": name})
 
     async def _digest(self, repository: str, tag: str) -> str | None:
-        """What a tag names, from the headers alone where the registry says it there."""
+        """Return the digest of a tag, if possible from the headers."""
         digest = await self._head(repository, tag)
-        if digest != UNSAID:
+        if digest != UNDECLARED:
             return digest
         manifest = await self.get(repository, tag)
         return manifest.digest if manifest else None
 
     async def _head(self, repository: str, tag: str) -> str | None:
-        """What a tag names, or UNSAID; None where the registry says that it has no such tag."""
+        """Return the digest of a tag, or UNDECLARED; None if the registry responds that the tag does not exist."""
         named = self.reference(repository, tag)
         api = self._connection.registry.api
 
         async def head() -> str:
             url = api.url(named, f"manifests/{tag}")
             async with api.request("HEAD", url, named, headers={"Accept": MANIFEST_TYPES}) as response:
-                return response.headers.get(DIGEST_HEADER, UNSAID)
+                return response.headers.get(DIGEST_HEADER, UNDECLARED)
 
         with translated():
             try:
@@ -137,7 +137,7 @@ class RemoteManifests:
                 return None
 
     async def _list(self, repository: str, path: str, field: str) -> list[str]:
-        """All pages of a list; empty where there is no such thing."""
+        """Return all pages of a list; empty if it does not exist."""
         return await self._pages(repository, path, field) or []
 
     async def _pages(self, repository: str, path: str, field: str) -> list[str] | None:
@@ -149,7 +149,7 @@ class RemoteManifests:
 
         async def page(address: URL) -> tuple[list[str], URL | None]:
             async with api.request("GET", address, scope) as response:
-                entries = [str(entry) for entry in await listed_in(response, field)]
+                entries = [str(entry) for entry in await read_list(response, field)]
                 pages.count(len(entries))
                 return entries, api.next_page(scope, response)
 

@@ -1,4 +1,4 @@
-"""Signatures beside the models of an external registry: OCI 1.1 referrers, or the tag schema where it has none."""
+"""Signatures of an external registry's models: OCI 1.1 referrers, or the tag schema if these are not supported."""
 
 import structlog
 from pydantic import ValidationError
@@ -24,7 +24,7 @@ class RemoteSignatures:
 
     Args:
         connection: the HTTP client.
-        manifests: what the registry has.
+        manifests: the manifests of the registry.
     """
 
     def __init__(self, connection: RemoteConnection, manifests: RemoteManifests) -> None:
@@ -32,7 +32,7 @@ class RemoteSignatures:
         self._manifests = manifests
 
     async def attach(self, repository: str, digest: str, signature: Signature) -> AttachedSignature | None:
-        """See `SignatureStore`. A registry that lets us read only keeps no signature: the catalogue has it alone."""
+        """See `SignatureStore`. For a registry without the right to push, only the catalogue gets the signature."""
         model = await self._manifests.get(repository, digest)
         if model is None:
             return None
@@ -65,7 +65,7 @@ class RemoteSignatures:
         return sorted(tag for tag, named in (await self._manifests.tags(repository)).items() if named == digest)
 
     async def _read(self, repository: str, referrer: str) -> Signature | None:
-        """The signature inside a referrer; None where someone else made it and it holds none."""
+        """Return the signature in a referrer; None if the referrer is not from Klever and contains none."""
         manifest = await self._manifests.get(repository, referrer)
         if manifest is None or not manifest.blobs:
             return None

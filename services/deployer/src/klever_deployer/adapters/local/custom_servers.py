@@ -1,4 +1,4 @@
-"""Servers of the user's own that describe their model by V2: asked for a sample before they count as ready."""
+"""Sends sample requests to custom servers that describe their model by V2, before they count as ready."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -6,43 +6,43 @@ from collections.abc import Mapping, Sequence
 import aiohttp
 
 from kleverserve.model import TensorSpec
-from kleverserve.samples import made_up
+from kleverserve.samples import generated_samples
 from kleverserve.tensors import Array, Datatype
 
 SECONDS = 60.0
-"""How long the samples may take, all together."""
+"""Time limit for all samples together."""
 OK, SERVER_ERROR = 200, 500
 MAX_BODY_CHARACTERS = 500
-"""Characters of an answer that are passed on."""
+"""Characters of a response that are included in a fault."""
 
 
-async def fault_of(session: aiohttp.ClientSession, url: str, seconds: float = SECONDS) -> str | None:
-    """Why the server of a model answers no sample.
+async def sample_fault(session: aiohttp.ClientSession, url: str, seconds: float = SECONDS) -> str | None:
+    """The reason why a server fails on every sample, as a sentence.
 
-    None where it answers one, or calls one a bad request, and where its metadata has no inputs, or is not there.
+    None if it responds to one with success or a client error, and if there is no metadata or it contains no inputs.
 
     Args:
-        session: of HTTP.
-        url: of the model: its V2 metadata.
-        seconds: for all samples together.
+        session: the HTTP client.
+        url: the URL of the model, which is that of its V2 metadata.
+        seconds: time limit for all samples together.
     """
     try:
         async with asyncio.timeout(seconds):
             fault = None
             specs = await _inputs(session, url)
-            for sample in made_up(specs) if specs else ():
+            for sample in generated_samples(specs) if specs else ():
                 fault = await _answer_to(session, url, sample, specs)
                 if fault is None:
                     return None
             return fault
     except TimeoutError:
-        return f"it did not answer a small sample within {seconds:g} s"
+        return f"it did not respond to a sample request within {seconds:g} s"
     except (aiohttp.ClientError, OSError) as error:
-        return f"it closed the connection on a small sample: {error}"
+        return f"it closed the connection on a sample request: {error}"
 
 
 async def _inputs(session: aiohttp.ClientSession, url: str) -> list[TensorSpec]:
-    """What the metadata says; nothing where there are none, or of another kind."""
+    """The inputs in the metadata; empty if there are none, or they have another format."""
     async with session.get(url) as response:
         if response.status != OK:
             return []
@@ -69,4 +69,4 @@ async def _answer_to(
         if response.status < SERVER_ERROR:
             return None
         body = " ".join((await response.text(errors="replace")).split())
-        return f"it answers a small sample with {response.status}: {body:.{MAX_BODY_CHARACTERS}}"
+        return f"it responds to a sample request with {response.status}: {body:.{MAX_BODY_CHARACTERS}}"
