@@ -3,7 +3,6 @@
 from typing import Any
 
 from support.cluster.cluster import Cluster
-from support.cluster.layout import NODE
 from support.waiting import eventually
 
 WITHIN = 180.0
@@ -15,7 +14,7 @@ async def test_use_of_the_node_is_reported(cluster: Cluster) -> None:
         return cluster.kubectl("top", "nodes", "--no-headers")
 
     name, cpu, _, memory, _ = (await eventually(top, within=WITHIN, every=1)).split()[:5]
-    assert name == NODE
+    assert name == cluster.get("nodes")["items"][0]["metadata"]["name"]
     assert cpu.endswith("m")
     assert memory.endswith("Mi")
 

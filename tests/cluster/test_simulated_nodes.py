@@ -41,6 +41,11 @@ async def test_cluster_without_a_real_node_runs_deployments() -> None:
         await available(cluster, namespace)
 
 
+def test_every_machine_has_a_cluster_with_a_ready_node(any_cluster: Cluster) -> None:
+    conditions = any_cluster.get("nodes")["items"][0]["status"]["conditions"]
+    assert ("Ready", "True") in {(each["type"], each["status"]) for each in conditions}
+
+
 async def available(cluster: Cluster, namespace: str) -> None:
     async def has_available_replicas() -> bool:
         status: dict[str, int] = cluster.get("deployment", "web", "-n", namespace)["status"]
