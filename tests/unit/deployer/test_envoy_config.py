@@ -190,6 +190,12 @@ def test_grpc_is_routed_by_two_headers_to_the_servers_that_support_it() -> None:
     assert by_cluster == {"default/iris/v2/bbbb": [7003], "default/iris/v2/bbbb/grpc": [7004]}
 
 
+def test_grpc_is_not_routed_while_only_versions_without_weight_support_it() -> None:
+    idle = Part("v2", "bbbb", 0, (Endpoint("127.0.0.1", 7003, grpc_port=7004),))
+    http, _rest = route_list(table(replace(OLD, weight=100), idle))
+    assert http["match"]["prefix"] == "/seldon/default/iris/"
+
+
 def test_every_request_gets_the_key_of_its_serving_instead_of_the_clients() -> None:
     keys, of = AccessKeys(b"secret"), table(OLD, NEW) | table(OLD, serving=OTHER)
     [configuration] = envoy_config.routes(of, limit=LIMIT, keys=keys)

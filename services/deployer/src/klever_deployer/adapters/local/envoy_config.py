@@ -111,7 +111,8 @@ def _routes(placed: PlacedRoute, limit: int) -> list[Json]:
     by_path = [_route(placed, shares, rule, HTTP) for shares, rule in parts]
     with_grpc = {place.version for place in placed.places if GRPC in _protocols(place)}
     chosen = [(tuple(share for share in shares if share.version in with_grpc), rule) for shares, rule in parts]
-    by_headers = [_route(placed, shares, rule, GRPC) for shares, rule in chosen if shares]
+    routed = [(shares, rule) for shares, rule in chosen if any(share.weight for share in shares)]  # else Envoy refuses
+    by_headers = [_route(placed, shares, rule, GRPC) for shares, rule in routed]
     return [*(one for each in by_headers for one in (_unary(each, limit), each)), *by_path]
 
 
