@@ -11,6 +11,7 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of hundreds of processes would recompile everything
 
 pytest_plugins = [
+    "plugins.fix_cluster",
     "plugins.fix_disks",
     "plugins.fix_kube",
     "plugins.fix_nats",

@@ -12,11 +12,11 @@ import pytest
 MODULES = Path(__file__).parents[2] / "tools" / "go"
 
 
-def go_tool(package: str, module: str = "", *, name: str = "") -> Path:
+def go_tool(package: str, module: str = "", *, name: str = "", flags: tuple[str, ...] = ()) -> Path:
     """The program of a package. Skips the test if Go is not installed; the arguments are those of `built`."""
     if shutil.which("go") is None:
         pytest.skip(f"Go is not installed here, so {package} cannot be built")
-    return built(package, module, name=name)
+    return built(package, module, name=name, flags=flags)
 
 
 def built(package: str, module: str = "", *, name: str = "", flags: tuple[str, ...] = ()) -> Path:

@@ -21,6 +21,7 @@ SLEEPS_ALLOWED = {
     "tests/bench/model_parsing.py",
     "tests/bench/sandbox_cost.py",
     "tests/bench/serving_figures.py",
+    "tests/support/cluster/polling.py",
     "tests/support/waiting.py",
     "tests/support/processes.py",
 }

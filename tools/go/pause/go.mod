@@ -1,0 +1,3 @@
+module github.com/kleveross/klever/tools/pause
+
+go 1.26
