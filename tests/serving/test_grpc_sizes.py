@@ -83,4 +83,4 @@ async def test_compressed_messages_are_refused(speaker: Speaker, tmp_path: Path)
         await bench.data_plane.apply(route_to(Endpoint(HOST, served.port, served.grpc_port)))
         refused = await asyncio.to_thread(speaker.ask, port, f"gzip:{MIB}", f"deflate:{200 * MIB}")
     assert [each["status"] for each in refused] == ["StatusCode.UNIMPLEMENTED"] * 2
-    assert "send them as they are" in refused[0]["message"]
+    assert "send them uncompressed" in refused[0]["message"]

@@ -49,7 +49,7 @@ async def test_raw_tensors_over_http_are_refused_at_no_cost(hop: Hop, served: Se
     before = served.log.stat().st_size
     for _ in range(3):
         message = await hop.refused(415, bytes(LIMIT), ("Content-Type", "application/octet-stream"), RAW)
-        assert "choose the runtime kleverserve" in message
+        assert "use JSON, gRPC or the runtime kleverserve" in message
         await hop.refused(400, bytes(LIMIT), ("Content-Type", "application/octet-stream"))
         await hop.served(hop.body)
     assert served.log.stat().st_size == before

@@ -56,7 +56,10 @@ async def exchange(url: str, *parts: bytes) -> Answer:
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-        writer.close()
+        if writer.transport.get_write_buffer_size():
+            writer.transport.abort()  # a server that has refused the request reads no more: `close` would wait for it
+        else:
+            writer.close()
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:

@@ -60,6 +60,7 @@ async def test_a_policy_converts_each_push_and_attaches_the_record_to_the_result
         assert result.status.signature is not None
         assert [tensor.name for tensor in result.status.signature.inputs] == ["input"]
         (job,) = await client.jobs(kind="convert")
+        job = await client.wait_for_job(job.id)  # its result may be parsed before it has ended
         assert job.status.phase is JobPhase.SUCCEEDED
         assert job.status.result is not None
         assert job.status.result.converted is not None
