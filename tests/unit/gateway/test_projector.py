@@ -1,8 +1,8 @@
-"""A gateway that receives no changes."""
+"""A projector that receives no changes, and one that is stopped."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from klever_gateway.adapters.memory import InMemoryProjection
@@ -13,6 +13,7 @@ from klever_gateway.service.projector import Projector
 from kleverkit.documents import Change, Snapshot
 from kleverkit.errors import TransientError
 from kleverkit.memory_documents import InMemoryDocuments
+from kleverkit.tasks import cancel
 from kleverproto.servings import ServingDocument
 from support.gateway import NOW, serving_document
 from support.waiting import eventually
@@ -24,6 +25,17 @@ class DeafDocuments(InMemoryDocuments[ServingDocument]):
     async def changes(self) -> AsyncIterator[Snapshot[ServingDocument] | Change[ServingDocument]]:  # type: ignore[override]
         async for step in super().changes():
             yield step
+            await asyncio.Event().wait()
+
+
+class LossyDocuments(InMemoryDocuments[ServingDocument]):
+    """A bucket whose watchers lose their first cancellation, as nats-py on Python 3.11 does."""
+
+    async def changes(self) -> AsyncIterator[Snapshot[ServingDocument] | Change[ServingDocument]]:  # type: ignore[override]
+        async for step in super().changes():
+            yield step
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
             await asyncio.Event().wait()
 
 
@@ -52,8 +64,7 @@ async def running(projector: Projector[ServingDocument]) -> AsyncIterator[None]:
         await eventually(is_ready)
         yield
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await cancel([task])
 
 
 async def test_a_projection_whose_changes_do_not_arrive_is_not_ready() -> None:
@@ -75,6 +86,13 @@ async def test_a_bucket_whose_changes_do_not_arrive_is_read_again() -> None:
             return await projection.get(Collection.SERVINGS, "iris") is not None and await projector.check() is None
 
         assert await eventually(is_shown)
+
+
+async def test_a_stopped_projector_leaves_no_task_that_follows_the_bucket() -> None:
+    before = asyncio.all_tasks()
+    async with running(make_projector(LossyDocuments(), InMemoryProjection(), look_seconds=600)):
+        assert asyncio.all_tasks() > before
+    assert asyncio.all_tasks() == before
 
 
 async def test_a_change_that_cannot_be_stored_ends_readiness() -> None:
