@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from klever_gateway.adapters.memory import InMemoryProjection
@@ -16,6 +16,7 @@ from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.tasks import cancel
 from kleverproto.servings import ServingDocument
 from support.gateway import NOW, serving_document
+from support.lost_cancellations import lose_cancellation
 from support.waiting import eventually
 
 
@@ -29,13 +30,12 @@ class DeafDocuments(InMemoryDocuments[ServingDocument]):
 
 
 class LossyDocuments(InMemoryDocuments[ServingDocument]):
-    """A bucket whose watchers lose their first cancellation, as nats-py on Python 3.11 does."""
+    """A bucket whose watchers lose their first cancellation."""
 
     async def changes(self) -> AsyncIterator[Snapshot[ServingDocument] | Change[ServingDocument]]:  # type: ignore[override]
         async for step in super().changes():
             yield step
-            with suppress(asyncio.CancelledError):
-                await asyncio.Event().wait()
+            await lose_cancellation()
             await asyncio.Event().wait()
 
 
