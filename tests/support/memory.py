@@ -16,7 +16,7 @@ if room:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + room
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-def peak():  # getrusage tells the parent's peak too
+def peak():  # getrusage includes the parent's peak
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 Path("/proc/self/clear_refs").write_text("5")
 before = peak()

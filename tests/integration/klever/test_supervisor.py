@@ -203,7 +203,7 @@ async def killed_supervisor(home: Home) -> None:
         await process.wait()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux notifies a child that its parent was killed")
 async def test_parts_exit_when_the_supervisor_is_killed(home: Home) -> None:
     await killed_supervisor(home)
     part = pid_of(home)

@@ -1,4 +1,4 @@
-"""A gateway that receives no changes."""
+"""A projector that receives no changes, and one that is stopped."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,8 +13,10 @@ from klever_gateway.service.projector import Projector
 from kleverkit.documents import Change, Snapshot
 from kleverkit.errors import TransientError
 from kleverkit.memory_documents import InMemoryDocuments
+from kleverkit.tasks import cancel
 from kleverproto.servings import ServingDocument
 from support.gateway import NOW, serving_document
+from support.lost_cancellations import lose_cancellation
 from support.waiting import eventually
 
 
@@ -24,6 +26,16 @@ class DeafDocuments(InMemoryDocuments[ServingDocument]):
     async def changes(self) -> AsyncIterator[Snapshot[ServingDocument] | Change[ServingDocument]]:  # type: ignore[override]
         async for step in super().changes():
             yield step
+            await asyncio.Event().wait()
+
+
+class LossyDocuments(InMemoryDocuments[ServingDocument]):
+    """A bucket whose watchers lose their first cancellation."""
+
+    async def changes(self) -> AsyncIterator[Snapshot[ServingDocument] | Change[ServingDocument]]:  # type: ignore[override]
+        async for step in super().changes():
+            yield step
+            await lose_cancellation()
             await asyncio.Event().wait()
 
 
@@ -52,8 +64,7 @@ async def running(projector: Projector[ServingDocument]) -> AsyncIterator[None]:
         await eventually(is_ready)
         yield
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await cancel([task])
 
 
 async def test_a_projection_whose_changes_do_not_arrive_is_not_ready() -> None:
@@ -75,6 +86,13 @@ async def test_a_bucket_whose_changes_do_not_arrive_is_read_again() -> None:
             return await projection.get(Collection.SERVINGS, "iris") is not None and await projector.check() is None
 
         assert await eventually(is_shown)
+
+
+async def test_a_stopped_projector_leaves_no_task_that_follows_the_bucket() -> None:
+    before = asyncio.all_tasks()
+    async with running(make_projector(LossyDocuments(), InMemoryProjection(), look_seconds=600)):
+        assert asyncio.all_tasks() > before
+    assert asyncio.all_tasks() == before
 
 
 async def test_a_change_that_cannot_be_stored_ends_readiness() -> None:

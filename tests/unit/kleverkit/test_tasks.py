@@ -5,16 +5,15 @@ import asyncio
 import pytest
 
 from kleverkit.tasks import cancel, cancellable
+from support.lost_cancellations import lose_cancellation
 from support.waiting import others
 
 
 async def lossy(outcome: object) -> object:
     """End with this outcome when it is cancelled."""
-    try:
-        await asyncio.Event().wait()
-    except asyncio.CancelledError:
-        if isinstance(outcome, Exception):
-            raise outcome from None
+    await lose_cancellation()
+    if isinstance(outcome, Exception):
+        raise outcome
     return outcome
 
 

@@ -178,7 +178,7 @@ async def test_a_policy_without_a_copy_gets_one(tmp_path: Path) -> None:
 
 async def test_a_policy_is_accepted_on_a_full_disk_and_copied_later() -> None:
     class Full(InMemoryCopies[ProjectDocument]):
-        """Fails every write until told otherwise."""
+        """Fails every write until a test ends the failure."""
 
         is_full = True
 

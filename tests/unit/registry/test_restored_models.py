@@ -165,10 +165,10 @@ async def test_an_event_that_the_stream_has_is_not_repeated_after_the_server_has
 ) -> None:
     document = await stored(registry)
     unmarked = document.replace(status=document.status.replace(announced_generation=0))
-    found = await registry.documents.get(REF.key)
-    assert found is not None
+    marked = await registry.documents.get(REF.key)
+    assert marked is not None
     unmarked = unmarked.replace(status=unmarked.status.replace(announced_sequence=None))
-    await registry.documents.update(REF.key, unmarked, found.revision)
+    await registry.documents.update(REF.key, unmarked, marked.revision)
     registry.begin()
     registry.clock.now += timedelta(hours=1)
     await reconciled(registry)

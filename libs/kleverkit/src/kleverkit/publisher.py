@@ -10,6 +10,7 @@ from kleverproto.envelope import Event, encode
 
 from .errors import TooLargeError, TransientError
 from .nats_calls import TOO_LARGE
+from .tasks import cancellable
 
 
 class EventPublisher(Protocol):
@@ -40,12 +41,14 @@ class NatsEventPublisher:
         """Like `publish`; returns the event's position in its stream."""
         headers, body = encode(event)
         try:
-            stored = await self._broker.publish(
-                body,
-                subject=event.nats_subject,
-                headers=headers,
-                stream=event.event_type.stream.name,
-                timeout=self._timeout,
+            stored = await cancellable(
+                self._broker.publish(
+                    body,
+                    subject=event.nats_subject,
+                    headers=headers,
+                    stream=event.event_type.stream.name,
+                    timeout=self._timeout,
+                )
             )
         except IncorrectState as error:
             raise TransientError(f"{event.type} could not be stored: not connected to NATS yet") from error

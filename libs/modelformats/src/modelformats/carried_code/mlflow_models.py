@@ -64,7 +64,7 @@ def _in_flavour(name: str, flavour: dict[str, Any]) -> Iterator[Carried]:
 
 
 def _trusted_by_file(written: object) -> Iterator[Carried]:
-    """Yield the classes that MLmodel tells skops to trust, which the author of the model has chosen."""
+    """Yield the classes that MLmodel lists for skops to trust; the author of the model has chosen them."""
     module, _, name = str(written).rpartition(".")
     use = Allowlist().use((module, name))
     if use not in {Use.UNKNOWN, Use.DANGEROUS}:

@@ -31,7 +31,7 @@ def described(exported: Path, name: str, version: str) -> ServedModel:
     directory = exported / MODEL
     format_name = modelfile.format or modelformats.detect_format(directory)
     if format_name is None:
-        raise UnsupportedArtifactError("nothing tells the model's format: --target plain lays it out as it is")
+        raise UnsupportedArtifactError("the model's format is unknown: use --target plain to export it unchanged")
     entries = {path: path.relative_to(directory).as_posix() for path in sorted(directory.rglob("*"))}
     files = tuple(name for path, name in entries.items() if path.is_file())
     empty = tuple(name for path, name in entries.items() if path.is_dir() and not any(path.iterdir()))

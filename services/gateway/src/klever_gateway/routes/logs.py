@@ -44,7 +44,7 @@ async def _send(request: web.Request, lines: AsyncGenerator[str, None]) -> web.S
                 async with asyncio.timeout(pace.slow_client_seconds):
                     await response.write(f"{line}\n".encode())
     except (ConnectionError, TimeoutError, TransientError) as error:
-        # The status is already sent. Closing the connection tells the client that the log is incomplete.
+        # The status is already sent. The closed connection shows the client that the log is incomplete.
         log.warning("sending of a log was interrupted", path=request.path, error=str(error) or type(error).__name__)
         if request.transport is not None:
             request.transport.abort()
