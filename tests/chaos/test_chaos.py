@@ -47,7 +47,14 @@ async def test_no_event_is_lost_or_duplicated(request: pytest.FixtureRequest, tm
         wrong = await campaign(
             Campaign(world, Users(world, seed, models), Readiness(world), Listener(world), seed, kinds, SECONDS)
         )
-    assert not wrong, "\n".join([f"seed {seed}", *wrong])
+        failures = internal_failures(home) if wrong else []
+    assert not wrong, "\n".join([f"seed {seed}", *wrong, *failures])
+
+
+def internal_failures(home: Path) -> list[str]:
+    """Return the last log lines that report an internal failure, each with its traceback."""
+    lines = (line for log in home.glob("*logs/**/*.log*") for line in log.read_text(errors="replace").splitlines())
+    return sorted({line for line in lines if '"exception"' in line})[-5:]
 
 
 async def campaign(run: Campaign) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,12 @@ async def test_a_client_that_reads_again_after_a_conflict_loses_no_change(gatewa
     await eventually(gateways[1].is_ready)
     await eventually(lambda: gateways[1].json(IRIS))
     await asyncio.gather(*map(add_ten, gateways))
-    assert (await gateways[0].json(IRIS))["spec"]["variants"][0]["replicas"] == 21
+
+    async def is_complete(gateway: Gateway) -> bool:
+        return bool((await gateway.json(IRIS))["spec"]["variants"][0]["replicas"] == 21)
+
+    for gateway in gateways:  # each shows the other's last change once it has read it
+        await eventually(partial(is_complete, gateway))
 
 
 async def test_the_same_request_at_both_gateways_takes_effect_once(gateways: Pair, owner: Owner) -> None:

@@ -75,7 +75,7 @@ class Runtime:
     leadership: Leadership | None = None
     """If set, a replica takes messages and runs loops only once it holds the lease."""
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-    """Called after the last message is handled, in order."""
+    """Called after the last message and the last request are handled, in order."""
     exit_reason: str | None = None
     """The reason why the process exits without a signal."""
 
@@ -138,14 +138,16 @@ async def run(runtime: Runtime) -> str | None:
     """Serve until SIGTERM or SIGINT, or until the connection to NATS is closed; return the reason in the latter case.
 
     HTTP starts first, so that `/healthz` responds and `/readyz` reports what is missing while NATS is not available.
-    On shutdown, messages in progress are finished before HTTP closes.
+    On shutdown, messages in progress are finished before HTTP closes, and requests in progress before the connection to
+    NATS and the service's own resources close.
     """
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
     async with AsyncExitStack() as stack:
-        await _serve_http(runtime, stack)
         stack.push_async_callback(_finish, runtime)
+        stack.push_async_callback(close_broker, runtime.broker)
+        await _serve_http(runtime, stack)
         main = asyncio.create_task(_serve_messages(runtime, stack))
         stop = asyncio.create_task(stopping.wait())
         ends = [asyncio.create_task(_closed(runtime)), asyncio.create_task(_lost(runtime))]
@@ -190,7 +192,6 @@ async def _serve_messages(runtime: Runtime, stack: AsyncExitStack) -> None:
     """Connect, wait for streams, take messages and run loops, without a timeout, since NATS may start later."""
     keeping = BackgroundLoop(runtime.topology.run)
     runtime.health.add("loops", loops_check([keeping]))
-    stack.push_async_callback(close_broker, runtime.broker)
     prepared = None
     if runtime.leadership is None:
         prepared = _prepare(runtime, keeping)
