@@ -19,6 +19,7 @@ from kleverkit.errors import TransientError
 from kleverkube.options import ClusterOptions
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument, ServingStatus
+from support.adapters import adapters
 from support.deployer import spec
 from support.golden_events import NOW
 
@@ -60,7 +61,7 @@ async def on_cluster(request: pytest.FixtureRequest) -> AsyncIterator[CopyStore]
 STORES = {"files": in_files, "memory": in_memory, "kubernetes": on_cluster}
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=adapters(STORES))
 async def copies(request: pytest.FixtureRequest) -> AsyncIterator[CopyStore]:
     async with STORES[request.param](request) as copies:
         yield copies
@@ -126,6 +127,7 @@ async def test_a_cluster_that_does_not_respond_has_no_empty_listing() -> None:
         await copies.remove(IRIS)
 
 
+@pytest.mark.api_server
 async def test_a_damaged_config_map_does_not_hide_the_others(kubeconfig: Path) -> None:
     async with connected(kubeconfig) as client:
         copies = ClusterCopies(KubernetesApi(client), "default", ClusterOptions())

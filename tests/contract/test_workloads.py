@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from klever_deployer.domain.versions import ModelFacts, VersionSpec
+from support.adapters import adapters
 from support.deployer import IRIS, variant, version_spec
 from support.onnx_models import look_up, model_directory
 from support.workload_benches import BROKEN, WORKLOADS, WorkloadsBench
@@ -22,7 +23,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture(params=WORKLOADS)
+@pytest.fixture(params=adapters(WORKLOADS))
 async def bench(request: pytest.FixtureRequest, models: Path, tmp_path: Path) -> AsyncIterator[WorkloadsBench]:
     async with WORKLOADS[request.param](tmp_path, models, lambda: request.getfixturevalue("kubeconfig")) as bench:
         yield bench

@@ -21,6 +21,8 @@ from support.deployer import IRIS, version_spec
 from support.played_kubelet import PlayedKubelet
 from support.waiting import eventually
 
+pytestmark = pytest.mark.api_server
+
 GROUP = "networking.istio.io"
 KINDS = {"VirtualService": "virtualservices", "DestinationRule": "destinationrules"}
 

@@ -17,6 +17,8 @@ from support.deployer import version_spec
 from support.waiting import eventually
 from support.workload_benches import OnCluster, on_cluster
 
+pytestmark = pytest.mark.api_server
+
 APPLY = "application/merge-patch+json"
 SCALED = Autoscaling(min_replicas=2, max_replicas=8)
 
