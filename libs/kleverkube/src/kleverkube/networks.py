@@ -7,7 +7,7 @@ from .manifest import Manifest
 from .options import ClusterOptions
 from .version import ServedVersion
 
-DNS_PORT = 53
+DNS_PORTS = tuple({"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP"))
 HTTP_PORT, HTTPS_PORT = 80, 443
 
 
@@ -19,7 +19,7 @@ def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest 
     """
     if version.variant.network is not Network.NONE:
         return None
-    dns = [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]
+    port = registry_port(version.registry, options)
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -27,13 +27,14 @@ def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest 
         "spec": {
             "podSelector": {"matchLabels": selector(version)},
             "policyTypes": ["Egress"],
-            "egress": [{"ports": [*dns, {"protocol": "TCP", "port": _registry_port(version, options)}]}],
+            "egress": [{"ports": [*DNS_PORTS, {"protocol": "TCP", "port": port}]}],
         },
     }
 
 
-def _registry_port(version: ServedVersion, options: ClusterOptions) -> int:
-    _, colon, port = version.registry.rpartition(":")
+def registry_port(registry: str, options: ClusterOptions) -> int:
+    """The port of a registry, `host` or `host:port`."""
+    _, colon, port = registry.rpartition(":")
     if colon and port.isdigit():
         return int(port)
     return HTTP_PORT if options.plain_http else HTTPS_PORT
