@@ -13,6 +13,7 @@ from kleverkube.labels import MANAGER
 from kleverkube.manifest import Manifest
 
 from .failures import NOT_FOUND, ApiUnavailableError, RefusedByClusterError, failure
+from .lines import lines_of
 from .resources import PODS, Resource, resource_of
 
 REQUEST_SECONDS = 30.0
@@ -107,7 +108,14 @@ class KubernetesApi:
                 raise
 
     async def watch(
-        self, resource: Resource, selector: str, version: str, *, seconds: int, silence: float
+        self,
+        resource: Resource,
+        selector: str,
+        version: str,
+        *,
+        seconds: int,
+        silence: float,
+        namespace: str | None = None,
     ) -> AsyncGenerator[Manifest, None]:
         """Yield the events after a version: `type` and `object`; bookmarks as well.
 
@@ -117,6 +125,7 @@ class KubernetesApi:
             version: from a listing or an event.
             seconds: after which the server ends the watch.
             silence: seconds without a byte after which the connection is treated as lost.
+            namespace: of the objects; all namespaces if None.
 
         Raises:
             ExpiredError: the version is too old.
@@ -128,8 +137,8 @@ class KubernetesApi:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(seconds),
         }
-        async with self._response("GET", resource.path(), query, silence=silence) as response:
-            async for line in response.content:
+        async with self._response("GET", resource.path(namespace), query, silence=silence) as response:
+            async for line in lines_of(response.content):
                 yield _event(line, f"watch {resource.plural}")
 
     async def log_lines(
@@ -148,7 +157,7 @@ class KubernetesApi:
             {"sinceTime": since} if since else {}
         )
         async with self._response("GET", PODS.path(namespace, pod, "log"), query, silence=silence) as response:
-            async for line in response.content:
+            async for line in lines_of(response.content):
                 yield line
 
     async def _json(
