@@ -61,8 +61,9 @@ def scratch_volume(container: str) -> str:
 
 
 def _request(job: ModelJob) -> list[str]:
+    """The arguments of every command. The outcome is the last line of the stream that parsers write to as well."""
     samples = ["--samples", SAMPLES_FILE] if job.samples is not None else []
-    return ["--request", f"{REQUEST}/{REQUEST_FILE}", "--model", MODEL, *samples]
+    return ["--request", f"{REQUEST}/{REQUEST_FILE}", "--result-fd", "2", "--model", MODEL, *samples]
 
 
 def _fetching(name: str, arguments: list[str], options: JobOptions) -> Manifest:

@@ -78,10 +78,12 @@ class KubernetesApi:
                 return None
             raise
 
-    async def list(self, resource: Resource, selector: str, namespace: str | None = None) -> Listing:
-        """List the objects with these labels, in all namespaces by default."""
+    async def list(
+        self, resource: Resource, selector: str, namespace: str | None = None, *, fields: str = ""
+    ) -> Listing:
+        """List the objects with these labels and fields, in all namespaces by default."""
         items: list[Manifest] = []
-        query = {"labelSelector": selector, "limit": str(PAGE)}
+        query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE)}
         while True:
             page = await self._json("GET", resource.path(namespace), query)
             items += page["items"]

@@ -41,7 +41,7 @@ class Watched:
         silence: see SILENCE_SECONDS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its settings
         self,
         api: KubernetesApi,
         resource: Resource,

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     configure_logging("jobrunner", level=settings.log_level, fmt=settings.log_format)
     code, outcome = asyncio.run(_run_until_signal(options, settings, request))
-    _write_outcome(options.result, outcome)
+    _write_outcome(options, outcome)
     return int(code)
 
 
@@ -160,13 +160,13 @@ def _progress(descriptor: int) -> OnLine:
     return write
 
 
-def _write_outcome(path: str, outcome: RunOutcome) -> None:
+def _write_outcome(options: argparse.Namespace, outcome: RunOutcome) -> None:
     text = outcome.model_dump_json(exclude_none=True) + "\n"
-    if path == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    if options.result == "-":
+        with os.fdopen(os.dup(options.result_fd), "w") as stream:
+            stream.write(text)
     else:
-        Path(path).write_text(text)
+        Path(options.result).write_text(text)
 
 
 def _refuse(message: str) -> int:
@@ -178,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m klever_jobrunner.run", description="Run one job of the jobrunner.")
     parser.add_argument("--request", default="-", help="file with the request as JSON; default: standard input")
     parser.add_argument("--result", default="-", help="file for the outcome as JSON; default: standard output")
+    parser.add_argument("--result-fd", type=int, default=1, help="descriptor for the outcome instead of --result")
     parser.add_argument("--model", type=Path, help="directory with the model; default: pull it from the registry")
     parser.add_argument("--output", type=Path, help="directory for a converted model; default: push it to the registry")
     parser.add_argument("--samples", type=Path, help="file with the samples of the request's `samplesDigest` (.npz)")
