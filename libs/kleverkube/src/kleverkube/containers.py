@@ -26,11 +26,7 @@ def initializer(version: ServedVersion, options: ClusterOptions) -> Manifest:
     layout = DirectoryLayout.PLAIN if is_custom(version) else support_of(version).layout
     args = ["pull-and-export", version.reference, model_directory(version)]
     env = [
-        *(
-            _credential(name, key, options)
-            for name, key in (("ORMB_USERNAME", "username"), ("ORMB_PASSWORD", "password"))
-        ),
-        *([_value("ORMB_PLAIN_HTTP", "1")] if options.plain_http else []),
+        *credentials(options),
         *_home(),
         _value("ROOTPATH", f"{SCRATCH}/ormb"),
     ]
@@ -44,7 +40,7 @@ def initializer(version: ServedVersion, options: ClusterOptions) -> Manifest:
             "resources": _resources(version),
             "volumeMounts": [_mount(MODEL_VOLUME, STORE), _mount(SCRATCH_VOLUME, SCRATCH)],
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "securityContext": _restricted(),
+            "securityContext": restricted(),
         }
     )
 
@@ -67,12 +63,21 @@ def model_server(version: ServedVersion, options: ClusterOptions) -> Manifest:
             **_probes(server, options),
             "lifecycle": {"preStop": {"sleep": {"seconds": options.drain_seconds}}},
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "securityContext": _restricted(),
+            "securityContext": restricted(),
         }
     )
 
 
-def _restricted() -> Manifest:
+def credentials(options: ClusterOptions) -> list[Manifest]:
+    """The variables by which the init container logs in to the registry of the models."""
+    variables = (("ORMB_USERNAME", "username"), ("ORMB_PASSWORD", "password"))
+    return [
+        *(_credential(name, key, options) for name, key in variables),
+        *([_value("ORMB_PLAIN_HTTP", "1")] if options.plain_http else []),
+    ]
+
+
+def restricted() -> Manifest:
     """With the pod's, the Pod Security Standard `restricted`."""
     return {
         "allowPrivilegeEscalation": False,
