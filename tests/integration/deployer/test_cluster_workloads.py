@@ -9,8 +9,8 @@ import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
 from klever_deployer.adapters.kubernetes.failures import RefusedByClusterError
+from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.adapters.kubernetes.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
-from klever_deployer.adapters.kubernetes.workloads import name_of
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec
 from kleverproto.variants import Autoscaling, Resources
 from support.deployer import version_spec

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kleverkube.containers import KSERVE_SERVER
 from kleverkube.errors import UnsupportedOnClusterError
-from kleverkube.kserve.inference_services import AUTOSCALER, MODE, SERVER
+from kleverkube.kserve.inference_services import AUTOSCALER, MODE
 from kleverkube.kserve.names import deployment_name, inference_service_name
 from kleverkube.kserve.operators import URI_PREFIX, runtime_name, serving_runtimes, storage_container
 from kleverkube.kserve.rendering import kserve_refusal, render_for_kserve
@@ -72,7 +73,7 @@ def test_kserve_runs_the_pods_of_the_plain_backend() -> None:
         plain = next(each for each in render(version, options) if each["kind"] == "Deployment")
         pod = plain["spec"]["template"]["spec"]
         predictor = objects(version, options)["InferenceService"]["spec"]["predictor"]
-        assert [each["name"] for each in predictor["containers"]] == [SERVER]
+        assert [each["name"] for each in predictor["containers"]] == [KSERVE_SERVER]
         predictor["containers"][0]["name"] = pod["containers"][0]["name"]
         assert {name: predictor[name] for name in pod} == pod
         assert set(predictor) - set(pod) == {"minReplicas", "maxReplicas", "deploymentStrategy"}

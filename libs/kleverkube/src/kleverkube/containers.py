@@ -13,7 +13,9 @@ from .servers import STORE, Server, model_directory, server_of
 from .version import ServedVersion
 
 INITIALIZER = "ormb-storage-initializer"
-SERVER = "server"
+SERVER, KSERVE_SERVER = "server", "kserve-container"
+SERVERS = frozenset({SERVER, KSERVE_SERVER})
+"""Names of the container that answers requests: Klever's own, and the one that KServe requires."""
 MODEL_VOLUME, SCRATCH_VOLUME, SHARED_MEMORY_VOLUME = "model", "tmp", "shm"
 SCRATCH = "/tmp"  # noqa: S108 - the only directory that a container can write to
 SECRET_KEY = "value"  # noqa: S105 - the key of the Secrets that variants refer to

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kleverkube.containers import KSERVE_SERVER
 from kleverkube.deployments import pod, rolling_update
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.labels import VERSION, labels
@@ -12,8 +13,6 @@ from kleverproto.variants import Variant
 
 from .names import inference_service_name
 
-SERVER = "kserve-container"
-"""KServe requires this name of the container that answers requests."""
 GROUP = "serving.kserve.io"
 MODE = f"{GROUP}/deploymentMode"
 AUTOSCALER = f"{GROUP}/autoscalerClass"
@@ -55,7 +54,7 @@ def inference_service(version: ServedVersion, options: ClusterOptions, replicas:
             "predictor": {
                 **_replicas(version.variant, replicas),
                 "deploymentStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update(version)},
-                **pod(version, options, server=SERVER),
+                **pod(version, options, server=KSERVE_SERVER),
             }
         },
     }

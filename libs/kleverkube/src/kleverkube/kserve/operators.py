@@ -1,13 +1,13 @@
 """The objects that an operator creates once, so that KServe alone serves artifacts of a registry."""
 
-from kleverkube.containers import INITIALIZER, credentials, restricted
+from kleverkube.containers import INITIALIZER, KSERVE_SERVER, credentials, restricted
 from kleverkube.images import initializer_image, runtime_image
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.servers import HTTP_PORT, LIVE_PATH
 from modelfiles.runtimes import RUNTIMES, DirectoryLayout
 
-from .inference_services import GROUP, SERVER
+from .inference_services import GROUP
 
 URI_PREFIX = "ormb://"
 """Of storage URIs. KServe treats `oci://` as a container image with the model inside."""
@@ -84,7 +84,7 @@ def _runtime(model_format: str, image: str) -> Manifest:
 def _server(model_format: str, image: str) -> Manifest:
     """The server, without limits: KServe's defaults or the InferenceService set them."""
     return {
-        "name": SERVER,
+        "name": KSERVE_SERVER,
         "image": image,
         "command": ["python", "-P", "-m", RUNTIMES[RUNTIME].module],
         "args": [

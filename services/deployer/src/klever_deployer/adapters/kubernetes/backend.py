@@ -19,6 +19,8 @@ from .api import KubernetesApi
 from .connecting import connected
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
+from .kinds import PLAIN, name_of
+from .kserve import KSERVE
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
@@ -29,7 +31,9 @@ from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
 from .uncounted import UncountedRequests
-from .workloads import ClusterWorkloads, name_of
+from .workloads import ClusterWorkloads
+
+KINDS = {"plain": PLAIN, "kserve": KSERVE}
 
 
 class ClusterBackend:
@@ -45,13 +49,15 @@ class ClusterBackend:
         self._options = _options(settings)
         self.models = ClusterPreparation(self._served)
         self.scaling = ClusterScaling(self._number)
-        self.workloads = ClusterWorkloads(self._api, self._options, self.models.registry, self.scaling.on_change)
+        self.workloads = ClusterWorkloads(
+            self._api, self._options, self.models.registry, self.scaling.on_change, kind=KINDS[settings.backend]
+        )
         self.data_plane = self._data_plane(settings)
         self.requests = UncountedRequests()
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
         self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
-        self._watched = [self.workloads.deployments, self.workloads.pods, *self.data_plane.watched.values()]
+        self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
         self._loops = [BackgroundLoop(loop) for loop in (*(each.run for each in self._watched), self.logs.run)]
         self._connection = AsyncExitStack()
 
@@ -115,4 +121,5 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,
         max_request_bytes=settings.max_request_bytes,
+        kserve_mode=settings.cluster_kserve_mode,
     )
