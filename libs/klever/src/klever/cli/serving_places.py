@@ -14,6 +14,32 @@ from klever.platform.serving_place import LOCAL, ServingPlace
 from .dry_runs import BACKENDS
 
 Command = Callable[..., None]
+OPTIONS = (
+    click.option(
+        "--backend",
+        type=click.Choice([LOCAL, *BACKENDS]),
+        default=LOCAL,
+        envvar="KLEVER_DEPLOYER_BACKEND",
+        help="Where servings run: on this machine, or as objects of a Kubernetes cluster.",
+    ),
+    click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        envvar="KLEVER_DEPLOYER_KUBECONFIG",
+        help="Credentials for the cluster; by default those that kubectl uses.",
+    ),
+    click.option(
+        "--ingress-url",
+        envvar="KLEVER_DEPLOYER_INGRESS_PUBLIC_URL",
+        help="URL at which clients reach servings; on a cluster, that of its gateway.",
+    ),
+    click.option(
+        "--pod-registry",
+        metavar="HOST:PORT",
+        envvar="KLEVER_POD_REGISTRY",
+        help="Address by which pods reach the platform's registry, by http.",
+    ),
+)
 
 
 def place_options(command: Command) -> Command:
@@ -32,34 +58,8 @@ def place_options(command: Command) -> Command:
             place = ServingPlace(backend, kubeconfig, ingress_url, pod_registry, os.environ)
         command(*args, place=place, **rest)
 
-    options = (
-        click.option(
-            "--backend",
-            type=click.Choice([LOCAL, *BACKENDS]),
-            default=LOCAL,
-            envvar="KLEVER_DEPLOYER_BACKEND",
-            help="Where servings run: on this machine, or as objects of a Kubernetes cluster.",
-        ),
-        click.option(
-            "--kubeconfig",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            envvar="KLEVER_DEPLOYER_KUBECONFIG",
-            help="Credentials for the cluster; by default those that kubectl uses.",
-        ),
-        click.option(
-            "--ingress-url",
-            envvar="KLEVER_DEPLOYER_INGRESS_PUBLIC_URL",
-            help="URL at which clients reach servings; on a cluster, that of its gateway.",
-        ),
-        click.option(
-            "--pod-registry",
-            metavar="HOST:PORT",
-            envvar="KLEVER_POD_REGISTRY",
-            help="Address by which pods reach the platform's registry, by http.",
-        ),
-    )
     decorated: Command = run_command
-    for option in reversed(options):
+    for option in reversed(OPTIONS):
         decorated = option(decorated)
     return decorated
 

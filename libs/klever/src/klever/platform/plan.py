@@ -121,15 +121,7 @@ def parts(
             links,
             program="kleverkit.topology_service",
         ),
-        _service(
-            REGISTRY,
-            "OCI registry and model catalogue",
-            home,
-            ports.registry,
-            links,
-            **_logins(home, accounts),
-            **place.registry_settings(),
-        ),
+        _registry(home, ports, links, {**_logins(home, accounts), **place.registry_settings()}),
         _service(JOBRUNNER, "parses models", home, ports.jobrunner, links, **pulling),
         _service(
             DEPLOYER,
@@ -157,6 +149,10 @@ def parts(
             **commands,
         ),
     )
+
+
+def _registry(home: Home, ports: Ports, links: Urls, settings: dict[str, str]) -> Part:
+    return _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, links, **settings)
 
 
 def _logins(home: Home, accounts: Path | None) -> dict[str, str]:
