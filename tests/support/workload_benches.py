@@ -121,13 +121,14 @@ class OnCluster(WorkloadsBench):
 
     def __init__(self, client: ApiClient) -> None:
         self.client = client
+        self.options = ClusterOptions()
         self.api = KubernetesApi(client, refused=RefusedServingError)
         self.kubelet = PlayedKubelet(client, BROKEN)
         self.workloads: ClusterWorkloads = self._make()
         self._tasks: list[asyncio.Task[None]] = []
 
     def _make(self) -> ClusterWorkloads:
-        return ClusterWorkloads(self.api, ClusterOptions(), lambda _digest: "registry.example.com")
+        return ClusterWorkloads(self.api, self.options, lambda _digest: "registry.example.com")
 
     async def start(self) -> None:
         """Read what the cluster has, and follow it."""

@@ -81,6 +81,26 @@ async def test_a_version_keeps_its_replicas_when_autoscaling_begins_and_ends(ben
     assert await bench.api.read(AUTOSCALERS, "default", name_of(fixed.key)) is None
 
 
+async def test_a_version_keeps_its_replicas_when_the_deployer_scales_instead_of_an_autoscaler(
+    bench: OnCluster,
+) -> None:
+    spec = spec_with(autoscaling=SCALED)
+    await bench.workloads.apply(spec, 3)
+    await scale(bench, spec, 5)
+    bench.options = replace(bench.options, autoscalers=False)
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 5)
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(spec.key)) is None
+    for number in (5, 2):
+        await bench.workloads.apply(spec, number)
+        assert (await stored(bench, spec))["spec"]["replicas"] == number
+    bench.options = replace(bench.options, autoscalers=True)
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 2)
+    assert (await stored(bench, spec))["spec"]["replicas"] == 2
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(spec.key)) is not None
+
+
 async def test_changes_of_others_are_undone_by_the_next_apply(bench: OnCluster) -> None:
     spec = version_spec("v1")
     await bench.workloads.apply(spec, 1)

@@ -45,5 +45,7 @@ class ClusterOptions:
     """Time that proxies need to learn that a replica is stopping."""
     max_request_bytes: int = MAX_REQUEST_BYTES
     """Largest body of an inference request."""
+    autoscalers: bool = True
+    """Whether HorizontalPodAutoscalers scale versions with autoscaling, by CPU; else the deployer, by requests."""
     gpu_pools: Mapping[str, GpuPool] = field(default_factory=dict)
     """GPU type to its nodes. A type that is absent is the product name of an NVIDIA GPU."""
