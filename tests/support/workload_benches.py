@@ -12,10 +12,9 @@ from typing import Any
 import psutil
 from kubernetes_asyncio.client import ApiClient
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
-from klever_deployer.adapters.kubernetes.connecting import connected
 from klever_deployer.adapters.kubernetes.kinds import PLAIN, VersionKind
 from klever_deployer.adapters.kubernetes.kserve import KSERVE
+from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.states import version_key
 from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
 from klever_deployer.adapters.local.workloads import LocalWorkloads
@@ -23,6 +22,8 @@ from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.ports import Workloads
 from kleverkube.options import ClusterOptions
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverproto.variants import Custom, Gpu, Resources
 from support.kserve import MODE
 from support.local_workloads import launching_in, make_workloads
@@ -125,14 +126,14 @@ class OnCluster(WorkloadsBench):
     def __init__(self, client: ApiClient, kind: VersionKind = PLAIN) -> None:
         self.client = client
         self._kind = kind
-        self.api = KubernetesApi(client)
+        self.options = ClusterOptions(kserve_mode=MODE)
+        self.api = KubernetesApi(client, refused=RefusedServingError)
         self.kubelet = PlayedKubelet(client, BROKEN)
         self.workloads: ClusterWorkloads = self._make()
         self._tasks: list[asyncio.Task[None]] = []
 
     def _make(self) -> ClusterWorkloads:
-        options = ClusterOptions(kserve_mode=MODE)
-        return ClusterWorkloads(self.api, options, lambda _digest: "registry.example.com", kind=self._kind)
+        return ClusterWorkloads(self.api, self.options, lambda _digest: "registry.example.com", kind=self._kind)
 
     async def start(self) -> None:
         """Read what the cluster has, and follow it."""

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from klever_deployer.adapters.kubernetes.failures import ApiUnavailableError
 from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.adapters.kubernetes.kserve import KSERVE
-from klever_deployer.adapters.kubernetes.resources import (
+from klever_deployer.domain.versions import VersionKey, VersionSpec
+from kleverkube.manifest import Manifest
+from kleverkubeclient.failures import ApiUnavailableError
+from kleverkubeclient.resources import (
     AUTOSCALERS,
     DEPLOYMENTS,
     INFERENCE_SERVICES,
     SERVICES,
     Resource,
 )
-from klever_deployer.domain.versions import VersionKey, VersionSpec
-from kleverkube.manifest import Manifest
 from kleverproto.variants import Autoscaling, Resources
 from support.deployer import version_spec
 from support.kserve import KServe

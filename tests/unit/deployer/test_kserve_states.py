@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
 from klever_deployer.adapters.kubernetes.kserve import KSERVE
 from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
 from klever_deployer.domain.versions import VersionState
 from kleverkube.kserve.inference_services import inference_service
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
+from kleverkubeclient.api import KubernetesApi
 from support.served_versions import served
 
 OPTIONS = ClusterOptions()

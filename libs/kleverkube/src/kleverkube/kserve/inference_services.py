@@ -1,7 +1,5 @@
 """The InferenceService of a version."""
 
-from typing import Any
-
 from kleverkube.containers import KSERVE_SERVER
 from kleverkube.deployments import pod, rolling_update
 from kleverkube.errors import UnsupportedOnClusterError
@@ -22,7 +20,7 @@ BLOCKED = frozenset({"PYTHONPATH"})
 """Variables that KServe refuses since 0.18."""
 
 
-def inference_service(version: ServedVersion, options: ClusterOptions, replicas: int) -> Manifest:
+def inference_service(version: ServedVersion, options: ClusterOptions, replicas: int | None) -> Manifest:
     """Render the InferenceService, in Standard mode and without a route of KServe.
 
     KServe copies labels and annotations to pods, so that these must not change while the revision stays the same.
@@ -30,7 +28,7 @@ def inference_service(version: ServedVersion, options: ClusterOptions, replicas:
     Args:
         version: what its pods run.
         options: of the cluster.
-        replicas: their number; unused with autoscaling.
+        replicas: their number; None leaves it to an autoscaler.
 
     Raises:
         UnsupportedOnClusterError: the namespace is too long, or KServe refuses a variable.
@@ -46,13 +44,13 @@ def inference_service(version: ServedVersion, options: ClusterOptions, replicas:
             "labels": {**labels(version, options), "networking.kserve.io/visibility": "cluster-local"},
             "annotations": {
                 MODE: options.kserve_mode,
-                AUTOSCALER: FIXED if version.variant.autoscaling is None else EXTERNAL,
+                AUTOSCALER: EXTERNAL if replicas is None else FIXED,
                 VERSION: _revision_only(version).model_dump_json(exclude_defaults=True),
             },
         },
         "spec": {
             "predictor": {
-                **_replicas(version.variant, replicas),
+                **({} if replicas is None else {"minReplicas": replicas, "maxReplicas": replicas}),
                 "deploymentStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update(version)},
                 **pod(version, options, server=KSERVE_SERVER),
             }
@@ -66,13 +64,6 @@ def check_environment(variant: Variant) -> None:
         raise UnsupportedOnClusterError(
             f"variant {variant.name} sets {', '.join(blocked)}, which KServe does not allow. Remove it from env"
         )
-
-
-def _replicas(variant: Variant, replicas: int) -> dict[str, Any]:
-    """KServe requires no maximum below the minimum."""
-    if variant.autoscaling is None:
-        return {"minReplicas": replicas, "maxReplicas": replicas}
-    return {"minReplicas": variant.autoscaling.min_replicas, "maxReplicas": variant.autoscaling.max_replicas}
 
 
 def _revision_only(version: ServedVersion) -> ServedVersion:

@@ -23,18 +23,19 @@ def render_for_kserve(version: ServedVersion, options: ClusterOptions, replicas:
     Args:
         version: what is served.
         options: of the cluster.
-        replicas: the number of replicas; by default the variant's. With autoscaling the autoscaler decides.
+        replicas: the number of replicas; by default the variant's. A HorizontalPodAutoscaler decides itself.
 
     Raises:
         UnsupportedOnClusterError: KServe cannot run the variant; the error names the setting to change.
     """
     number = version.variant.replicas if replicas is None else replicas
     parts = (version.namespace, version.serving, version.variant.name, version.revision)
+    scaler = autoscaler(version, options, target=deployment_name(*parts))
     objects = [
         network_policy(version, options),
         service(version, options),
-        inference_service(version, options, number),
-        autoscaler(version, options, target=deployment_name(*parts)),
+        inference_service(version, options, None if scaler else number),
+        scaler,
     ]
     return [each for each in objects if each is not None]
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from klever_deployer.domain.versions import VersionKey
-from kleverkube.labels import recorded
 from kleverkube.manifest import Manifest
 from kleverkube.naming import version_name
 from kleverkube.options import ClusterOptions
 from kleverkube.rendering import refusal, render
 from kleverkube.version import ServedVersion
+from kleverkubeclient.resources import DEPLOYMENTS, Resource
 from kleverproto.variants import Variant
 
-from .resources import DEPLOYMENTS, Resource
+from .replica_numbers import determines_replicas
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,13 @@ def name_of(key: VersionKey) -> str:
     return version_name(key.serving.name, key.variant, key.revision)
 
 
-def _is_autoscaled(deployment: Manifest) -> bool:
-    version = recorded(deployment["metadata"].get("annotations"))
-    return version is not None and version.variant.autoscaling is not None
-
-
 PLAIN = VersionKind(
     root=DEPLOYMENTS,
     name=name_of,
     deployment_name=name_of,
     render=render,
     refusal=lambda _namespace, variant, options: refusal(variant, options),
-    is_autoscaled=_is_autoscaled,
+    is_autoscaled=lambda deployment: not determines_replicas(deployment),
     desired=lambda _deployment: None,
     waiting=lambda _deployment, _now: None,
 )

@@ -8,9 +8,9 @@ from kleverkube.kserve.inference_services import AUTOSCALER, EXTERNAL
 from kleverkube.kserve.names import deployment_name, inference_service_name
 from kleverkube.kserve.rendering import kserve_refusal, render_for_kserve
 from kleverkube.manifest import Manifest
+from kleverkubeclient.resources import INFERENCE_SERVICES
 
 from .kinds import VersionKind
-from .resources import INFERENCE_SERVICES
 
 PATIENCE = timedelta(seconds=30)
 """Time in which KServe creates a Deployment; it retries what fails, such as a namespace without quota."""

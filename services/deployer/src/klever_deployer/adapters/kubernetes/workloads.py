@@ -14,15 +14,15 @@ from kleverkube.labels import owned_by, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.version import ServedVersion
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
+from kleverkubeclient.watched import Watched
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
-from .api import KubernetesApi
 from .kinds import PLAIN, VersionKind, name_of
 from .replica_numbers import ReplicaNumbers
-from .resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
 from .states import version_key, version_state
-from .watched import Watched
 
 POLL_SECONDS = 0.1
 AFTER_PODS = (SERVICES, NETWORK_POLICIES)
@@ -82,7 +82,7 @@ class ClusterWorkloads:
         except UnsupportedOnClusterError as error:
             raise ServingError(str(error), code=UNSUPPORTED_FORMAT) from error
         present = self._root(spec.key)
-        if version.variant.autoscaling is None:
+        if not any(manifest["kind"] == AUTOSCALERS.kind for manifest in manifests):
             await self._delete_autoscaler(spec.key, present)
         elif not self._kind.owns_deployment:
             await self._numbers.hand_over(present, manifests, replicas)
