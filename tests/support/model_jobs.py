@@ -7,7 +7,7 @@ from kleverkube.options import ClusterOptions, GpuPool
 from kleverproto.variants import Gpu
 
 DIGEST = f"sha256:{'ab' * 32}"
-REPOSITORY = "registry.example.com/library/iris"
+REGISTRY, REPOSITORY = "registry.example.com", "library/iris"
 
 
 def model_job(**changes: Any) -> ModelJob:
@@ -15,6 +15,7 @@ def model_job(**changes: Any) -> ModelJob:
         "id": "0b7ae6a5-9b0e-5a44-8d35-5f2c5f6a1a51",
         "generation": 1,
         "project": "library",
+        "registry": REGISTRY,
         "model": f"{REPOSITORY}@{DIGEST}",
         "request": '{"spec":{"kind":"convert"}}',
         "publishes": True,
@@ -35,7 +36,7 @@ GOLDEN: dict[str, tuple[ModelJob, JobOptions]] = {
             cluster=ClusterOptions(
                 platform="staging",
                 pull_secrets=("mirror",),
-                plain_http=True,
+                registries={REGISTRY: "http://registry.klever.svc:5000"},
                 gpu_pools={"A100": GpuPool(node_labels={"cloud.example.com/gpu": "a100"}, taint="gpu")},
             ),
             deadline_seconds=600,

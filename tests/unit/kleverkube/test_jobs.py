@@ -61,7 +61,7 @@ def test_gpu_that_no_node_can_have_is_refused_with_the_job() -> None:
 
 
 def test_dollar_signs_of_arguments_are_not_replaced_by_the_cluster() -> None:
-    job = render_job(model_job(model="registry.example.com/a/$(HOME)@sha256:0"), job_options())
+    job = render_job(model_job(model="a/$(HOME)@sha256:0"), job_options())
     assert "$$(HOME)" in containers(job)["ormb-storage-initializer"]["args"][1]
 
 

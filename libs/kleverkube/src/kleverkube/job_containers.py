@@ -12,6 +12,7 @@ from .gpus import limits
 from .images import initializer_image, runtime_image
 from .job_options import JobOptions, ModelJob
 from .manifest import Manifest, compact
+from .registries import registry_of_pods
 
 JOBRUNNER = f"{REPOSITORY}/klever-jobrunner"
 """Repository of the image with the jobrunner and the toolchains."""
@@ -28,10 +29,12 @@ COMMAND = ("python", "-P", "-m", "klever_jobrunner.run")
 
 def fetching(job: ModelJob, options: JobOptions) -> list[Manifest]:
     """The init containers that fetch the model, and its samples if it has any."""
-    arguments = {INITIALIZER: ["pull-and-export", job.model, MODEL, "--target", DirectoryLayout.PLAIN.value]}
+    address = registry_of_pods(job.registry, options.cluster).address
+    model = f"{address}/{job.model}"
+    arguments = {INITIALIZER: ["pull-and-export", model, MODEL, "--target", DirectoryLayout.PLAIN.value]}
     if job.samples is not None:
-        arguments[SAMPLES] = ["pull-attached", job.samples, SAMPLES_TYPE, SAMPLES_FILE]
-    return [_fetching(name, each, options) for name, each in arguments.items()]
+        arguments[SAMPLES] = ["pull-attached", f"{address}/{job.samples}", SAMPLES_TYPE, SAMPLES_FILE]
+    return [_fetching(name, each, job, options) for name, each in arguments.items()]
 
 
 def running(job: ModelJob, options: JobOptions) -> Manifest:
@@ -52,12 +55,18 @@ def publishing(job: ModelJob, options: JobOptions) -> Manifest:
     """
     arguments = [*_request(job), "--converted", CONVERTED]
     mounts = [_mount(SOURCE_VOLUME, SOURCE, read_only=True), _mount(RESULT_VOLUME, RESULT)]
-    return _command(PUBLISH, arguments, mounts, credentials(options.cluster), options, temporary=RESULT)
+    return _command(PUBLISH, arguments, mounts, _login(job, options), options, temporary=RESULT)
 
 
 def scratch_volume(container: str) -> str:
     """The name of the volume for temporary files of a container."""
     return f"tmp-{container}"
+
+
+def _login(job: ModelJob, options: JobOptions) -> list[Manifest]:
+    """The variables by which a container uses the registry."""
+    plain_http = registry_of_pods(job.registry, options.cluster).plain_http
+    return [*credentials(options.cluster), *([{"name": "ORMB_PLAIN_HTTP", "value": "1"}] if plain_http else [])]
 
 
 def _request(job: ModelJob) -> list[str]:
@@ -66,8 +75,8 @@ def _request(job: ModelJob) -> list[str]:
     return ["--request", f"{REQUEST}/{REQUEST_FILE}", "--result-fd", "2", "--model", MODEL, *samples]
 
 
-def _fetching(name: str, arguments: list[str], options: JobOptions) -> Manifest:
-    env = [*credentials(options.cluster), *_home(), {"name": "ROOTPATH", "value": f"{SCRATCH}/ormb"}]
+def _fetching(name: str, arguments: list[str], job: ModelJob, options: JobOptions) -> Manifest:
+    env = [*_login(job, options), *_home(), {"name": "ROOTPATH", "value": f"{SCRATCH}/ormb"}]
     return _container(
         name,
         initializer_image(options.cluster),

@@ -34,12 +34,14 @@ class ModelJob:
     id: str
     generation: int
     project: str
+    registry: str
+    """host:port of the registry, as in documents."""
     model: str
-    """The artifact in its registry: `registry/project/model@digest`."""
+    """The artifact in the registry: `project/model@digest`."""
     request: str
-    """The request for the command `klever_jobrunner.run`, as JSON."""
+    """The request of the command `klever_jobrunner.run` as JSON; its registry is the address by which pods reach it."""
     publishes: bool
     """Whether the job makes a model, which is pushed to the registry."""
     samples: str | None = None
-    """The artifact with the samples for the verification, in the registry of the model."""
+    """The artifact in the registry with the samples for the verification."""
     gpu: Gpu | None = None

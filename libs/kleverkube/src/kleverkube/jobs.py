@@ -19,8 +19,9 @@ from .job_options import JobOptions, ModelJob
 from .labels import MANAGED_BY, MANAGER, PLATFORM
 from .manifest import Manifest, compact
 from .naming import is_label_value
-from .networks import DNS_PORTS, registry_port
+from .networks import DNS_PORTS
 from .options import ClusterOptions
+from .registries import registry_of_pods
 
 JOB, GENERATION = "klever.dev/job", "klever.dev/generation"
 """Labels of a Job and its pods: the id of the job, and the generation of its document."""
@@ -91,7 +92,7 @@ def job_network_policy(job: ModelJob, options: JobOptions, owner: Manifest) -> M
     """
     metadata = owner["metadata"]
     reference = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
-    port = registry_port(job.model.partition("/")[0], options.cluster)
+    port = registry_of_pods(job.registry, options.cluster).port
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

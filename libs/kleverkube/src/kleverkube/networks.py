@@ -5,10 +5,10 @@ from kleverproto.variants import Network
 from .labels import metadata, selector
 from .manifest import Manifest
 from .options import ClusterOptions
+from .registries import pod_registry
 from .version import ServedVersion
 
 DNS_PORTS = tuple({"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP"))
-HTTP_PORT, HTTPS_PORT = 80, 443
 
 
 def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest | None:
@@ -19,7 +19,6 @@ def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest 
     """
     if version.variant.network is not Network.NONE:
         return None
-    port = registry_port(version.registry, options)
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -27,14 +26,6 @@ def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest 
         "spec": {
             "podSelector": {"matchLabels": selector(version)},
             "policyTypes": ["Egress"],
-            "egress": [{"ports": [*DNS_PORTS, {"protocol": "TCP", "port": port}]}],
+            "egress": [{"ports": [*DNS_PORTS, {"protocol": "TCP", "port": pod_registry(version, options).port}]}],
         },
     }
-
-
-def registry_port(registry: str, options: ClusterOptions) -> int:
-    """The port of a registry, `host` or `host:port`."""
-    _, colon, port = registry.rpartition(":")
-    if colon and port.isdigit():
-        return int(port)
-    return HTTP_PORT if options.plain_http else HTTPS_PORT

@@ -8,6 +8,7 @@ from pydantic_settings import SettingsConfigDict
 
 from kleverkit.directories import home_directory, toolchains_directory
 from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
+from kleverkube.registries import REGISTRY_PATTERN
 from kleverproto.references import DNS_LABEL_PATTERN
 
 
@@ -51,6 +52,9 @@ class JobrunnerSettings(PullingServiceSettings):
     """Secret of the namespace with `username` and `password`, with which pods pull models and push results."""
     cluster_plain_http: bool = False
     """Let pods use http for registries."""
+    cluster_registries: dict[str, Annotated[str, Field(pattern=REGISTRY_PATTERN)]] = Field(default_factory=dict)
+    """Registries of models, `host:port`, to the addresses by which pods reach them, as JSON: `host:port`, or
+    `http://host:port` for a registry without TLS."""
     cluster_images: dict[str, str] = Field(default_factory=dict)
     """Image repositories to images that replace them, as JSON."""
     cluster_cpu: str = "1"

@@ -19,6 +19,7 @@ def job_options(settings: JobrunnerSettings) -> JobOptions:
             platform=settings.cluster_platform,
             registry_secret=settings.cluster_registry_secret,
             plain_http=settings.cluster_plain_http,
+            registries=settings.cluster_registries,
             images=settings.cluster_images,
         ),
         namespace=settings.cluster_namespace,

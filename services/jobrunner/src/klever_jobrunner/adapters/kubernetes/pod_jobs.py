@@ -15,6 +15,7 @@ from klever_jobrunner.ports import OnLine, Trusted
 from kleverkit.errors import TransientError
 from kleverkube.job_options import ModelJob
 from kleverkube.manifest import Manifest
+from kleverkube.registries import registry_of_pods
 from kleverkubeclient.failures import ApiUnavailableError
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument, JobKind, JobResult
@@ -22,7 +23,7 @@ from kleverproto.jobs import JobDocument, JobKind, JobResult
 from .cluster import JobCluster
 from .outcomes import CommandFailedError, container_names, is_finished, result_of
 from .pod_logs import PodLogs
-from .results import check_result
+from .results import checked
 from .starts import StartWatch, obstacle
 
 log = structlog.get_logger(__name__)
@@ -60,8 +61,7 @@ class PodJobs:
         del scratch
         started = await self._start(job, on_line)
         try:
-            result = await self._follow(started, on_line)
-            check_result(job.spec, result)
+            result = checked(job.spec, await self._follow(started, on_line))
         except (TransientError, CommandFailedError):
             await self._delete(started)  # the next attempt starts anew
             raise
@@ -72,7 +72,9 @@ class PodJobs:
         return result
 
     async def _start(self, job: JobDocument, on_line: OnLine) -> Manifest:
-        wanted = model_job(job, RunRequest(spec=job.spec, trust=await self.trusted(job.spec.ref.project)))
+        address = registry_of_pods(job.spec.registry, self.cluster.options.cluster).address
+        spec = job.spec.model_copy(update={"registry": address})
+        wanted = model_job(job, RunRequest(spec=spec, trust=await self.trusted(spec.ref.project)))
         while True:
             started, is_new = await _patiently(lambda: self.cluster.start(wanted), on_line)
             name = started["metadata"]["name"]
@@ -187,16 +189,16 @@ class Progress:
 def model_job(job: JobDocument, request: RunRequest) -> ModelJob:
     """The job, as it is rendered."""
     spec = job.spec
-    repository = f"{spec.registry}/{spec.ref.repository}"
     samples = spec.conversion.samples_digest if spec.conversion else None
     return ModelJob(
         id=job.id,
         generation=job.generation,
         project=spec.ref.project,
-        model=f"{repository}@{spec.digest}",
+        registry=spec.registry,
+        model=f"{spec.ref.repository}@{spec.digest}",
         request=request.model_dump_json(exclude_defaults=True),
         publishes=spec.kind is JobKind.CONVERT,
-        samples=f"{repository}@{samples}" if samples else None,
+        samples=f"{spec.ref.repository}@{samples}" if samples else None,
     )
 
 
