@@ -30,7 +30,8 @@ class Results:
         raise NotImplementedError
 
     async def republish(self, ref: ModelRef, registry: str, result: StoredResult) -> bool:
-        return bool(ref and registry and result)
+        del ref, registry
+        return result.digest == DIGEST
 
     def fingerprint(self, format_name: str, wanted: Conversion) -> str:
         return f"{format_name}-{wanted.to}"
