@@ -66,6 +66,8 @@ class ResourceStatus(WireModel):
     """The generation of the resource that the platform has accepted or refused."""
     requested_generation: int = 0
     """The generation that may have been requested from the platform. It is written before the request."""
+    accepted_generation: int = 0
+    """The generation that the platform has accepted."""
     phase: str = ""
     message: str = ""
     """The problem, or the last step, as a sentence."""

@@ -2,10 +2,14 @@
 
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 
 from aiohttp import web
 
+from kleverkit.leadership import run_together, while_leading
+from kleverkit.lease_state import LeaseRecord
+from kleverkit.leases import Lease
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
@@ -13,11 +17,12 @@ from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
-from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET, BucketSpec
+from kleverproto.streams import JOBS_BUCKET, LEASES_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET, BucketSpec
 
 from .adapters.nats_events import NatsEventLog
 from .adapters.nats_requests import NatsRequests
 from .adapters.sqlite import SqliteProjection
+from .domain.resources.resource import ResourceKind
 from .domain.rows import REQUEST_STREAMS, RESTORED, Collection, DocT, RowOf, job_row, model_row, policy_row, serving_row
 from .ports import Projection, Requests
 from .routes.common import keys
@@ -39,6 +44,11 @@ from .service.owners import Owned
 from .service.policies import Policies
 from .service.projector import Projector
 from .service.reader import Reader
+from .service.resources.controller import ResourceController
+from .service.resources.job_mirror import JobMirror
+from .service.resources.job_resources import JobResources
+from .service.resources.serving_resources import ServingResources
+from .service.resources.statuses import Statuses
 from .service.serving_changes import ServingChanges
 from .service.serving_requests import ServingRequests
 from .service.servings import Servings
@@ -65,6 +75,8 @@ def build(settings: GatewaySettings) -> Runtime:
     runtime.on_stop.append(projection.close)
     requests = NatsRequests(runtime.publisher, runtime.client)
     _add_use_cases(runtime, settings, projection, requests, arrivals)
+    if settings.resources:
+        _add_resources(runtime, settings, projection, arrivals)
     _add_loops(runtime, settings, projection, requests, arrivals)
     _add_routes(application, OPERATIONS)
     return runtime
@@ -130,6 +142,26 @@ def _add_loops(
     add(Collection.JOBS, JOBS_BUCKET, JobDocument, job_row)
     add(Collection.SERVINGS, SERVINGS_BUCKET, ServingDocument, serving_row)
     add(Collection.POLICIES, PROJECTS_BUCKET, ProjectDocument, policy_row)
+
+
+def _add_resources(runtime: Runtime, settings: GatewaySettings, projection: Projection, arrivals: Arrivals) -> None:
+    """Add the controller of custom resources, which runs in the replica that holds the lease."""
+    from .adapters.kubernetes.resource_store import ClusterResources  # noqa: PLC0415 - its client takes seconds to import
+
+    store = ClusterResources(settings.kubeconfig, settings.resource_namespaces)
+    statuses = Statuses(store, utc_now)
+    servings = ServingResources(store, statuses, runtime.web[keys.SERVINGS], projection)
+    jobs = JobResources(store, statuses, runtime.web[keys.JOBS], projection)
+    controller = ResourceController(
+        store=store,
+        reconcilers={ResourceKind.SERVING: servings.reconcile, ResourceKind.MODEL_JOB: jobs.reconcile},
+        mirror=JobMirror(store, projection) if settings.mirror_jobs else None,
+        projection=projection,
+        arrivals=arrivals,
+    )
+    lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
+    leading = partial(run_together, [controller.run])
+    runtime.loops.append(partial(while_leading, runtime.compete(lease), leading))
 
 
 def _add_routes(application: web.Application, operations: Sequence[Operation]) -> None:
