@@ -158,8 +158,8 @@ class EventLog(Protocol):
 class ResourceStore(Protocol):
     """The custom resources of a cluster: a copy that is kept up to date, and writes.
 
-    Writes raise TransientError if the cluster does not respond or the resource has changed, and PermanentError if the
-    cluster refuses. They never create a resource that was deleted, except `create`.
+    Writes raise TransientError if the cluster does not respond, or if the resource was deleted or has changed since it
+    was read, and PermanentError if the cluster refuses.
     """
 
     def following(self, changed: Callable[[ResourceName], None]) -> AbstractAsyncContextManager[None]:
@@ -183,7 +183,7 @@ class ResourceStore(Protocol):
         ...
 
     async def hold(self, resource: Resource) -> Resource:
-        """Let the cluster keep the resource, if it is deleted, until it is released."""
+        """Let the cluster keep the resource, once it is deleted, until it is released."""
         ...
 
     async def release(self, resource: Resource) -> None:

@@ -50,7 +50,7 @@ class InMemoryResources:
         """Delete a resource as a user does: it stays while it is held."""
         present = self.stored[name]
         if present.finalizers:
-            self._put(replace(present, is_deleting=True))
+            self._put(replace(present, is_deleting=True, generation=present.generation + 1))
         else:
             del self.stored[name]
             self._announce(name)
@@ -79,7 +79,7 @@ class InMemoryResources:
             return
         present = self._present(resource)
         self._put(replace(present, finalizers=tuple(each for each in present.finalizers if each != FINALIZER)))
-        if present.is_deleting:
+        if present.is_deleting and not self.stored[resource.name].finalizers:
             self.remove(resource.name)
 
     async def write_status(self, resource: Resource, status: ResourceStatus) -> Resource:
@@ -95,7 +95,9 @@ class InMemoryResources:
         """See `ResourceStore`."""
         self._check()
         present = self.stored.get(resource.name)
-        if present is not None and present.uid == resource.uid:
+        if present is not None and present.uid != resource.uid:
+            raise TransientError(f"{resource.name} was deleted, and another one has its name")
+        if present is not None:
             self.remove(resource.name)
 
     async def publish(self, resource: Resource, notice: Notice) -> None:
@@ -104,11 +106,11 @@ class InMemoryResources:
         self.notices.append((resource.name, notice))
 
     def _present(self, resource: Resource) -> Resource:
-        """Return the stored resource. Raises TransientError if it is gone or another one has its name."""
+        """Return the stored resource. Raises TransientError if it is gone, or has changed."""
         self._check()
         present = self.stored.get(resource.name)
-        if present is None or present.uid != resource.uid:
-            raise TransientError(f"{resource.name} was deleted")
+        if present is None or (present.uid, present.version) != (resource.uid, resource.version):
+            raise TransientError(f"{resource.name} was deleted or has changed")
         return present
 
     def _check(self) -> None:

@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from klever_gateway.domain.resources.resource import Notice, Resource, ResourceKind, ResourceName
+from kleverkit.errors import TransientError
 from kleverkit.loops import BackgroundLoop
 from kleverkit.tasks import cancel
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
+from kleverkubeclient.failures import NOT_FOUND, RefusedByClusterError
 from kleverkubeclient.resources import MODEL_JOBS, SERVING_RESOURCES
 from kleverkubeclient.watched import Watched
 from kleverproto.base import WireModel
@@ -78,7 +80,7 @@ class ClusterResources:
         return [self._newest(each) for each in copied if self.manages(each.name.namespace)]
 
     async def hold(self, resource: Resource) -> Resource:
-        """See `ResourceStore`. The uid prevents that a resource that is gone is created again."""
+        """See `ResourceStore`."""
         return await self._apply(resource, {"finalizers": [FINALIZER]}, {})
 
     async def release(self, resource: Resource) -> None:
@@ -113,8 +115,19 @@ class ClusterResources:
     async def _apply(
         self, resource: Resource, metadata: Manifest, fields: Manifest, *, subresource: str = ""
     ) -> Resource:
-        manifest = _manifest(resource.name, {"uid": resource.uid, **metadata}, fields)
-        applied = await self._api.apply(manifest, manager=MANAGER, subresource=subresource)
+        """Apply fields to the version of the resource that was read.
+
+        The uid prevents that a resource which is gone is created again. The version is needed as well: the API server
+        ignores the uid when a status is applied.
+        """
+        identity = {"uid": resource.uid, "resourceVersion": resource.version}
+        manifest = _manifest(resource.name, {**identity, **metadata}, fields)
+        try:
+            applied = await self._api.apply(manifest, manager=MANAGER, subresource=subresource)
+        except RefusedByClusterError as error:
+            if error.status == NOT_FOUND:
+                raise TransientError(f"{resource.name} was deleted") from error
+            raise
         return self._remember(resource.name.kind, applied)
 
     def _remember(self, kind: ResourceKind, manifest: Manifest) -> Resource:
