@@ -40,8 +40,12 @@ async def owner(own_nats: NatsServer) -> AsyncIterator[Owner]:
 
 @asynccontextmanager
 async def gateway_with(kubectl: Kubectl, nats: NatsServer, home: Path, **options: Any) -> AsyncIterator[Gateway]:
-    options = {"resources": True, "kubeconfig": kubectl.kubeconfig, "model_wait_seconds": 0.3} | options
-    async with running_gateway(nats.url, home, **options) as gateway:
+    chosen: dict[str, Any] = {
+        "custom_resources": True,
+        "kubeconfig": kubectl.kubeconfig,
+        "model_wait_seconds": 0.3,
+    } | options
+    async with running_gateway(nats.url, home, **chosen) as gateway:
         yield gateway
 
 

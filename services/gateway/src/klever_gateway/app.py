@@ -44,7 +44,7 @@ from .service.owners import Owned
 from .service.policies import Policies
 from .service.projector import Projector
 from .service.reader import Reader
-from .service.resources.controller import ResourceController
+from .service.resources.controller import Check, ResourceController
 from .service.resources.job_mirror import JobMirror
 from .service.resources.job_resources import JobResources
 from .service.resources.serving_resources import ServingResources
@@ -75,9 +75,9 @@ def build(settings: GatewaySettings) -> Runtime:
     runtime.on_stop.append(projection.close)
     requests = NatsRequests(runtime.publisher, runtime.client)
     _add_use_cases(runtime, settings, projection, requests, arrivals)
-    if settings.resources:
-        _add_resources(runtime, settings, projection, arrivals)
-    _add_loops(runtime, settings, projection, requests, arrivals)
+    checks = _add_loops(runtime, settings, projection, requests, arrivals)
+    if settings.custom_resources:
+        _add_resources(runtime, settings, projection, arrivals, checks)
     _add_routes(application, OPERATIONS)
     return runtime
 
@@ -127,13 +127,17 @@ def _add_use_cases(
 
 def _add_loops(
     runtime: Runtime, settings: GatewaySettings, projection: Projection, requests: Requests, arrivals: Arrivals
-) -> None:
+) -> list[Check]:
+    """Add the loops that keep the projection up to date. Return their checks."""
+    checks: list[Check] = []
+
     def add(collection: Collection, bucket: BucketSpec, document: type[DocT], row_of: RowOf[DocT]) -> None:
         owned = Owned(collection, NatsDocuments(runtime.client, bucket, document), row_of)
         seconds = settings.restore_seconds if collection in RESTORED else 0
         projector = Projector(owned, projection=projection, arrivals=arrivals, restore_seconds=seconds)
         runtime.loops.append(projector.run)
         runtime.health.add(collection.value, projector.check)
+        checks.append(projector.check)
         if collection in REQUEST_STREAMS:
             settler = Settler(owned, projection=projection, requests=requests, arrivals=arrivals)
             runtime.loops.append(settler.run)
@@ -142,13 +146,16 @@ def _add_loops(
     add(Collection.JOBS, JOBS_BUCKET, JobDocument, job_row)
     add(Collection.SERVINGS, SERVINGS_BUCKET, ServingDocument, serving_row)
     add(Collection.POLICIES, PROJECTS_BUCKET, ProjectDocument, policy_row)
+    return checks
 
 
-def _add_resources(runtime: Runtime, settings: GatewaySettings, projection: Projection, arrivals: Arrivals) -> None:
+def _add_resources(
+    runtime: Runtime, settings: GatewaySettings, projection: Projection, arrivals: Arrivals, checks: list[Check]
+) -> None:
     """Add the controller of custom resources, which runs in the replica that holds the lease."""
     from .adapters.kubernetes.resource_store import ClusterResources  # noqa: PLC0415 - its client takes seconds to import
 
-    store = ClusterResources(settings.kubeconfig, settings.resource_namespaces)
+    store = ClusterResources(settings.kubeconfig, settings.custom_resource_namespaces)
     statuses = Statuses(store, utc_now)
     servings = ServingResources(store, statuses, runtime.web[keys.SERVINGS], projection)
     jobs = JobResources(store, statuses, runtime.web[keys.JOBS], projection)
@@ -158,6 +165,7 @@ def _add_resources(runtime: Runtime, settings: GatewaySettings, projection: Proj
         mirror=JobMirror(store, projection) if settings.mirror_jobs else None,
         projection=projection,
         arrivals=arrivals,
+        checks=checks,
     )
     lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
     leading = partial(run_together, [controller.run])

@@ -48,12 +48,12 @@ class GatewaySettings(ServiceSettings):
     slow_client_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Time after which a client that reads nothing from its event stream is disconnected."""
 
-    resources: bool = False
+    custom_resources: bool = False
     """Accept ModelJob and Serving resources of a Kubernetes cluster, and write their statuses. Replicas of the gateway
     elect the one that does."""
     kubeconfig: Path | None = None
     """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
-    resource_namespaces: tuple[Annotated[str, Field(pattern=DNS_LABEL_PATTERN)], ...] = ()
+    custom_resource_namespaces: tuple[Annotated[str, Field(pattern=DNS_LABEL_PATTERN)], ...] = ()
     """Namespaces of the cluster whose resources the platform manages, as JSON; all by default. Others are ignored."""
     mirror_jobs: bool = False
     """Show jobs that were requested by other clients as ModelJobs, in the namespaces that exist in the cluster."""

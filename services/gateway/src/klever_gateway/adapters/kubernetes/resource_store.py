@@ -54,14 +54,26 @@ class ClusterResources:
             self._copies = {
                 kind: Watched(self._api, api, "", partial(self._on_change, kind, changed)) for kind, api in API.items()
             }
-            for copy in self._copies.values():
-                await copy.load()
+            await self._load()
             loops = [asyncio.create_task(BackgroundLoop(copy.run).forever()) for copy in self._copies.values()]
             try:
                 yield
             finally:
                 await cancel(loops)
                 self._api.use(None)
+
+    async def _load(self) -> None:
+        """Read all resources. Raises TransientError, PermanentError."""
+        for kind, copy in self._copies.items():
+            try:
+                await copy.load()
+            except RefusedByClusterError as error:
+                if error.status != NOT_FOUND:
+                    raise
+                raise TransientError(
+                    f"the cluster has no definition of {kind} resources: install both with "
+                    "`kubectl apply -f deploy/kubernetes/crds`"
+                ) from error
 
     def manages(self, namespace: str) -> bool:
         """See `ResourceStore`."""

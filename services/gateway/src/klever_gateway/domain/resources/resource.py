@@ -58,6 +58,11 @@ class Resource:
         return self.labels.get(ORIGIN_LABEL) == PLATFORM_ORIGIN
 
     @property
+    def job(self) -> str:
+        """The id of the job of a ModelJob; empty if it has none yet."""
+        return str(self.status.get("job", ""))
+
+    @property
     def request_key(self) -> str:
         """The key of the request for this generation: see `preconditions.Conditions`."""
         return f"kubernetes/{self.uid}/{self.generation}"

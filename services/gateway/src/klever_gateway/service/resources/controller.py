@@ -1,17 +1,20 @@
 """Runs the reconciliation of custom resources."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+
+import structlog
 
 from klever_gateway.domain.queries import Query
 from klever_gateway.domain.resources.resource import ResourceKind, ResourceName
 from klever_gateway.domain.rows import Collection
 from klever_gateway.ports import Projection, ResourceStore
 from klever_gateway.service.arrivals import Arrival, Arrivals
+from kleverkit.errors import KleverError, TransientError
+from kleverkit.repeats import Repeats
 from kleverkit.tasks import cancel
 from kleverproto import subjects
-from kleverproto.custom_resources import ModelJobStatus
 from kleverproto.jobs import JobDocument
 
 from .job_mirror import JobMirror
@@ -19,9 +22,13 @@ from .work_queue import WorkQueue
 
 RESYNC_SECONDS = 60.0
 """Interval at which all resources are reconciled, in case a change was missed."""
+RETRY_SECONDS = 2.0
 EVERYTHING = 2**31
 """Limit for a page with all items."""
 
+log = structlog.get_logger(__name__)
+
+Check = Callable[[], Awaitable[str | None]]
 Reconcile = Callable[[ResourceName], Awaitable[float | None]]
 
 
@@ -34,6 +41,7 @@ class ResourceController:
         mirror: shows jobs that no ModelJob has requested; None if such jobs are not shown.
         projection: the platform's documents.
         arrivals: notifications of changed documents.
+        checks: return a problem while the projection differs from the buckets.
         resync_seconds: see RESYNC_SECONDS.
     """
 
@@ -45,6 +53,7 @@ class ResourceController:
         mirror: JobMirror | None,
         projection: Projection,
         arrivals: Arrivals,
+        checks: Sequence[Check] = (),
         resync_seconds: float = RESYNC_SECONDS,
     ) -> None:
         self._store = store
@@ -52,12 +61,26 @@ class ResourceController:
         self._mirror = mirror
         self._projection = projection
         self._arrivals = arrivals
+        self._checks = checks
         self._resync_seconds = resync_seconds
         self._queue: WorkQueue[ResourceName | str] = WorkQueue(self._reconcile)
         self._stale = asyncio.Event()
+        self._repeats = Repeats()
 
     async def run(self) -> None:
-        """Reconcile until cancelled. Raises TransientError, PermanentError if the resources cannot be read."""
+        """Reconcile until cancelled. Starts again if the resources cannot be read."""
+        while True:
+            try:
+                await self._run()
+            except KleverError as error:
+                if self._repeats.is_new(str(error)):
+                    log.warning("custom resources are not reconciled, retrying", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _run(self) -> None:
+        """Reconcile until cancelled, once the projection shows what earlier controllers have requested."""
+        if not await self._arrivals.wait_for(self._is_current, RETRY_SECONDS):
+            raise TransientError("the documents have not been read yet")
         self._queue = WorkQueue(self._reconcile)
         async with self._store.following(self._queue.add):
             with self._arrivals.listening(self._on_arrival):
@@ -66,6 +89,9 @@ class ResourceController:
                     await asyncio.gather(*tasks)
                 finally:
                     await cancel(tasks)
+
+    async def _is_current(self) -> bool | None:
+        return not any([await check() for check in self._checks]) or None
 
     async def _reconcile(self, key: ResourceName | str) -> float | None:
         """Reconcile a resource, or show the job with a key."""
@@ -86,7 +112,7 @@ class ResourceController:
         """Reconcile the resources of a job, and show it if it has none."""
         job = subjects.unescape(key)
         for each in self._store.resources(ResourceKind.MODEL_JOB):
-            if each.read_status(ModelJobStatus).job == job or each.name.name == job:
+            if job in {each.job, each.name.name}:
                 self._queue.add(each.name)
         if self._mirror is not None:
             self._queue.add(key)

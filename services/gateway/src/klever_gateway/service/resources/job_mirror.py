@@ -8,7 +8,7 @@ from klever_gateway.domain.resources.resource import ResourceKind, ResourceName
 from klever_gateway.domain.rows import Collection
 from klever_gateway.ports import Projection, ResourceStore
 from kleverkit.errors import PermanentError
-from kleverproto.custom_resources import ORIGIN_LABEL, PLATFORM_ORIGIN, ModelJobStatus, model_job_spec
+from kleverproto.custom_resources import ORIGIN_LABEL, PLATFORM_ORIGIN, model_job_spec
 from kleverproto.jobs import JobDocument
 
 REFUSED_SECONDS = 600.0
@@ -52,5 +52,4 @@ class JobMirror:
         return None
 
     def _is_shown(self, job: str) -> bool:
-        resources = self.store.resources(ResourceKind.MODEL_JOB)
-        return any(each.read_status(ModelJobStatus).job == job for each in resources)
+        return any(each.job == job for each in self.store.resources(ResourceKind.MODEL_JOB))

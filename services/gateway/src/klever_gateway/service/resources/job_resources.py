@@ -151,23 +151,21 @@ class JobResources:
 
     async def _owns_job(self, resource: Resource) -> bool:
         """Return whether the job is deleted with the resource: not if another resource or namespace has it as well."""
-        job = resource.read_status(ModelJobStatus).job
         row = await self._row(resource)
-        if not job or (row is not None and row.columns["namespace"] not in {None, resource.name.namespace}):
+        if not resource.job or (row is not None and row.columns["namespace"] not in {None, resource.name.namespace}):
             return False
         if row is not None and row.hidden and resource.is_mirror:
             return False
         others = (each for each in self.store.resources(ResourceKind.MODEL_JOB) if each.uid != resource.uid)
-        return not any(each.read_status(ModelJobStatus).job == job for each in others if not each.is_deleting)
+        return not any(each.job == resource.job for each in others if not each.is_deleting)
 
     async def _withdraw(self, resource: Resource) -> bool:
         """Request the deletion of the job. Return whether it is deleted."""
         row = await self._row(resource)
         spec = _document(row).spec if row is not None and row.body else None
-        job = resource.read_status(ModelJobStatus).job
         try:
             sequence = await self.deletions.sequence(
-                resource.uid, lambda: self.jobs.withdraw(job, spec, resource.deletion_key)
+                resource.uid, lambda: self.jobs.withdraw(resource.job, spec, resource.deletion_key)
             )
         except TransientError as error:
             await self._write(resource, unavailable(error))
@@ -187,8 +185,7 @@ class JobResources:
 
     async def _row(self, resource: Resource) -> Row | None:
         """Return the row of the resource's job; None if it is not known, or the resource has none."""
-        job = resource.read_status(ModelJobStatus).job
-        return await self.projection.last(Collection.JOBS, subjects.escape(job)) if job else None
+        return await self.projection.last(Collection.JOBS, subjects.escape(resource.job)) if resource.job else None
 
 
 def _document(row: Row) -> JobDocument:
