@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from klever_deployer.adapters.kubernetes.workloads import name_of
+from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec
 from klever_deployer.errors import ServingError
 from kleverkubeclient.failures import RefusedByClusterError
@@ -79,6 +79,26 @@ async def test_a_version_keeps_its_replicas_when_autoscaling_begins_and_ends(ben
     await bench.workloads.apply(fixed, 3)
     assert (await stored(bench, fixed))["spec"]["replicas"] == 3
     assert await bench.api.read(AUTOSCALERS, "default", name_of(fixed.key)) is None
+
+
+async def test_a_version_keeps_its_replicas_when_the_deployer_scales_instead_of_an_autoscaler(
+    bench: OnCluster,
+) -> None:
+    spec = spec_with(autoscaling=SCALED)
+    await bench.workloads.apply(spec, 3)
+    await scale(bench, spec, 5)
+    bench.options = replace(bench.options, autoscalers=False)
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 5)
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(spec.key)) is None
+    for number in (5, 2):
+        await bench.workloads.apply(spec, number)
+        assert (await stored(bench, spec))["spec"]["replicas"] == number
+    bench.options = replace(bench.options, autoscalers=True)
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 2)
+    assert (await stored(bench, spec))["spec"]["replicas"] == 2
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(spec.key)) is not None
 
 
 async def test_changes_of_others_are_undone_by_the_next_apply(bench: OnCluster) -> None:

@@ -45,7 +45,7 @@ class ResourceController:
         resync_seconds: see RESYNC_SECONDS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators
         self,
         *,
         store: ResourceStore,
