@@ -8,19 +8,24 @@ from typing import Any
 
 import pytest
 
-from kleverproto.documents import Tombstone
-from kleverproto.jobs import JobDocument, JobPhase, JobRequested, JobStatus
-from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingPhase, ServingRequested, ServingStatus
-from kleverproto.streams import JOBS_BUCKET
-from support.gateway import NOW, Gateway, Owner, owner_at, running_gateway, version_document
+from kleverproto.jobs import JobPhase
+from kleverproto.servings import ServingDeleteRequested, ServingPhase
+from support.custom_resource_users import (
+    SECONDS,
+    apply_serving,
+    delete_job,
+    model_job,
+    requested,
+    run_job,
+    serving,
+    until,
+)
+from support.gateway import Gateway, Owner, owner_at, running_gateway, version_document
 from support.nats_server import NatsServer
 from support.resource_definitions import NAMES, Kubectl
 from support.waiting import eventually
 
 pytestmark = pytest.mark.api_server
-
-SPEC: dict[str, Any] = {"variants": [{"name": "v1", "model": "library/iris:v1"}]}
-SECONDS = 30.0
 
 
 @pytest.fixture
@@ -54,77 +59,6 @@ async def gateway(kubectl: Kubectl, own_nats: NatsServer, owner: Owner, tmp_path
     assert owner.client.is_connected
     async with gateway_with(kubectl, own_nats, tmp_path) as gateway:
         yield gateway
-
-
-def serving(name: str = "iris", **spec: Any) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": "default"}
-    return {"apiVersion": "klever.dev/v1alpha1", "kind": "Serving", "metadata": metadata, "spec": SPEC | spec}
-
-
-def model_job(name: str = "job", **spec: Any) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": "default"}
-    fields = {"model": "library/iris:v1"} | (spec or {"extraction": {}})
-    return {"apiVersion": "kleveross.io/v1alpha1", "kind": "ModelJob", "metadata": metadata, "spec": fields}
-
-
-async def until(kubectl: Kubectl, kind: str, name: str, condition: str, value: str) -> dict[str, Any]:
-    """Wait until a condition has a status or a reason, and return the object."""
-
-    async def find() -> Any:
-        present = await kubectl.get(kind, name)
-        conditions = {each["type"]: each for each in (present or {}).get("status", {}).get("conditions", ())}
-        shown = conditions.get(condition, {})
-        return present if value in {shown.get("status"), shown.get("reason")} else None
-
-    found: dict[str, Any] = await eventually(find, within=SECONDS, every=0.2)
-    return found
-
-
-async def requested(owner: Owner, stream: str = "KLEVER_SERVINGS") -> Any:
-    """Return the event of the last request of a stream."""
-    return await owner.last_event(stream)
-
-
-async def apply_serving(owner: Owner, **status: Any) -> ServingDocument:
-    """Handle the last request as the deployer does."""
-    event = await requested(owner)
-    assert isinstance(event.data, ServingRequested)
-    intent = await owner.intent("KLEVER_SERVINGS", event.id)
-    document = ServingDocument(
-        namespace=event.data.namespace,
-        name=event.data.name,
-        spec=event.data.spec,
-        status=ServingStatus(intent=intent, **status),
-        generation=event.data.generation,
-        created_at=NOW,
-        updated_at=NOW,
-    )
-    await owner.serving(document)
-    return document
-
-
-async def run_job(owner: Owner, **status: Any) -> JobDocument:
-    """Handle the last request as the jobrunner does."""
-    event = await requested(owner, "KLEVER_JOBS")
-    assert isinstance(event.data, JobRequested)
-    intent = await owner.intent("KLEVER_JOBS", event.id)
-    document = JobDocument(
-        id=event.data.id,
-        spec=event.data.spec,
-        status=JobStatus(intent=intent, **status),
-        created_at=NOW,
-        updated_at=NOW,
-    )
-    await owner.job(document.id, document)
-    return document
-
-
-async def delete_job(owner: Owner, document: JobDocument) -> None:
-    documents = owner.documents(JOBS_BUCKET, JobDocument)
-    stored = await documents.get(document.id)
-    assert stored is not None
-    intent = await owner.intent("KLEVER_JOBS")
-    await documents.bury(stored.key, Tombstone(document=document, intent=intent, deleted_at=NOW), stored.revision)
 
 
 async def number_of_requests(owner: Owner, stream: str = "KLEVER_SERVINGS") -> int:
