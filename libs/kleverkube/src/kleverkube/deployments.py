@@ -33,12 +33,17 @@ def deployment(version: ServedVersion, options: ClusterOptions, replicas: int | 
         "spec": {
             **({} if replicas is None else {"replicas": replicas}),
             "revisionHistoryLimit": 2,
-            "progressDeadlineSeconds": PROGRESS_SECONDS + ceil(options.ready_seconds),
+            "progressDeadlineSeconds": progress_deadline(options),
             "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(version)},
             "selector": {"matchLabels": selector(version)},
-            "template": {"metadata": {"labels": labels(version, options)}, "spec": _pod(version, options)},
+            "template": {"metadata": {"labels": labels(version, options)}, "spec": pod_spec(version, options)},
         },
     }
+
+
+def progress_deadline(options: ClusterOptions) -> int:
+    """Seconds without progress after which a Deployment has failed."""
+    return PROGRESS_SECONDS + ceil(options.ready_seconds)
 
 
 def _rolling_update(version: ServedVersion) -> Manifest:
@@ -48,7 +53,8 @@ def _rolling_update(version: ServedVersion) -> Manifest:
     return {"maxSurge": 1, "maxUnavailable": 0}
 
 
-def _pod(version: ServedVersion, options: ClusterOptions) -> Manifest:
+def pod_spec(version: ServedVersion, options: ClusterOptions) -> Manifest:
+    """Render the specification of a version's pods."""
     return compact(
         {
             "automountServiceAccountToken": False,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from klever.client import KleverClient
 
 Command = Callable[..., None]
-BACKENDS = ("plain",)
+BACKENDS = ("plain", "seldon")
 YAML_WIDTH = 120
 
 
@@ -27,11 +27,13 @@ class DryRun:
 
     Attributes:
         output: `yaml` or `json`.
+        backend: the kind of objects, one of BACKENDS.
         plain_http: whether pods pull models by http.
         registry_secret: name of the Secret with the credentials of the registry.
     """
 
     output: str
+    backend: str
     plain_http: bool
     registry_secret: str
 
@@ -41,9 +43,9 @@ def dry_run_options(command: Command) -> Command:
 
     @wraps(command)
     def run_command(
-        *args: Any, dry_run: bool, output: str, plain_http: bool, registry_secret: str, **rest: Any
+        *args: Any, dry_run: bool, output: str, backend: str, plain_http: bool, registry_secret: str, **rest: Any
     ) -> None:
-        options = DryRun(output=output, plain_http=plain_http, registry_secret=registry_secret)
+        options = DryRun(output=output, backend=backend, plain_http=plain_http, registry_secret=registry_secret)
         command(*args, dry_run=options if dry_run else None, **rest)
 
     options = (
@@ -53,7 +55,7 @@ def dry_run_options(command: Command) -> Command:
             "--backend",
             type=click.Choice(BACKENDS),
             default="plain",
-            expose_value=False,
+            show_default=True,
             help="Dry run: kind of objects.",
         ),
         click.option("--plain-http", is_flag=True, help="Dry run: pods pull models by http."),
@@ -79,7 +81,7 @@ def print_objects(server: str | None, dry_run: DryRun, send: SendRequest) -> Non
 
     async def render(client: "KleverClient") -> list[dict[str, Any]]:
         serving = await send(client)
-        return await preview(client, serving, options)
+        return await preview(client, serving, options, dry_run.backend)
 
     objects = call(server, render)
     if dry_run.output == "json":
