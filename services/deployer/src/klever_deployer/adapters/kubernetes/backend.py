@@ -51,7 +51,7 @@ class ClusterBackend:
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
         self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
-        self._watched = [self.workloads.deployments, self.workloads.pods, *self.data_plane.watched.values()]
+        self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
         self._loops = [BackgroundLoop(loop) for loop in (*(each.run for each in self._watched), self.logs.run)]
         self._connection = AsyncExitStack()
 

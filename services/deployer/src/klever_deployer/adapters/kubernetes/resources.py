@@ -27,13 +27,14 @@ PODS = Resource("Pod", "api/v1", "pods")
 AUTOSCALERS = Resource("HorizontalPodAutoscaler", "apis/autoscaling/v2", "horizontalpodautoscalers")
 NETWORK_POLICIES = Resource("NetworkPolicy", "apis/networking.k8s.io/v1", "networkpolicies")
 
+SELDON_DEPLOYMENTS = Resource("SeldonDeployment", "apis/machinelearning.seldon.io/v1", "seldondeployments")
 CONFIG_MAPS = Resource("ConfigMap", "api/v1", "configmaps")
 VIRTUAL_SERVICES = Resource("VirtualService", "apis/networking.istio.io/v1", "virtualservices")
 DESTINATION_RULES = Resource("DestinationRule", "apis/networking.istio.io/v1", "destinationrules")
 HTTP_ROUTES = Resource("HTTPRoute", "apis/gateway.networking.k8s.io/v1", "httproutes")
 
 APPLIED = (
-    *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS),
+    *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS, SELDON_DEPLOYMENTS),
     *(VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
 )
 OF_KIND = {each.kind: each for each in APPLIED}

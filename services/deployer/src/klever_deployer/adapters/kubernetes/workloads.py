@@ -1,14 +1,11 @@
 """Model servers as Deployments of a cluster."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
-from kleverkit.errors import TransientError
-from kleverkit.notices import Notices
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.labels import owned_by, recorded
 from kleverkube.manifest import Manifest
@@ -20,10 +17,11 @@ from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
 from .api import KubernetesApi
+from .observed import ObservedVersions
 from .replica_numbers import ReplicaNumbers
 from .resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
+from .served import served_version
 from .states import version_key, version_state
-from .watched import Watched
 
 POLL_SECONDS = 0.1
 AFTER_PODS = (SERVICES, NETWORK_POLICIES)
@@ -52,26 +50,23 @@ class ClusterWorkloads:
         self._api = api
         self._options = options
         self._registry = registry
-        self._report = on_change
         self._clock = clock
         self._numbers = ReplicaNumbers(api)
-        self._changed: Notices[ServingName] = Notices()
-        selector = owned_by(options)
-        self.deployments = Watched(api, DEPLOYMENTS, selector, self._on_change)
-        self.pods = Watched(api, PODS, selector, self._on_change)
+        self._observed = ObservedVersions(api, owned_by(options), on_change)
+        self.deployments, self.pods = self._observed.deployments, self._observed.pods
+        self.watched = (self.deployments, self.pods)
 
     async def load(self) -> None:
         """Read what the cluster has. Raises TransientError, ServingError."""
-        await self.deployments.load()
-        await self.pods.load()
+        await self._observed.load()
 
-    def refusal(self, _namespace: str, variant: Variant) -> str | None:
+    def refusal(self, _serving: ServingName, variant: Variant) -> str | None:
         """See `Workloads`."""
         return refusal(variant, self._options)
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
         """See `Workloads`. What others have changed of the objects is undone."""
-        version = self._served(spec)
+        version = served_version(spec, self._registry)
         try:
             manifests = render(version, self._options, replicas)
         except UnsupportedOnClusterError as error:
@@ -100,7 +95,7 @@ class ClusterWorkloads:
 
     def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`."""
-        pods, now = self._pods_by_version(), self._clock()
+        pods, now = self._observed.pods_by_version(), self._clock()
         return [
             version_state(key, deployment, pods[key], now)
             for deployment in self.deployments.objects.values()
@@ -109,7 +104,7 @@ class ClusterWorkloads:
 
     async def changed(self) -> set[ServingName]:
         """See `Workloads`."""
-        return await self._changed.take()
+        return await self._observed.changed()
 
     def number(self, version: VersionKey) -> int | None:
         """The number of replicas in the Deployment of a version; None if there is no Deployment."""
@@ -131,26 +126,6 @@ class ClusterWorkloads:
             if (version := recorded(deployment["metadata"].get("annotations"))) is not None:
                 yield version
 
-    def _served(self, spec: VersionSpec) -> ServedVersion:
-        model = spec.model
-        registry = model.registry or self._registry(model.digest)
-        if registry is None:
-            raise TransientError(f"the registry of {model.ref}@{model.digest} is not known yet")
-        return ServedVersion(
-            namespace=spec.key.serving.namespace,
-            serving=spec.key.serving.name,
-            revision=spec.key.revision,
-            variant=spec.variant,
-            model=model.ref,
-            digest=model.digest,
-            registry=registry,
-            format=model.facts.format,
-            runtime=spec.runtime,
-            trust=spec.trust,
-            made=model.made,
-            unverified=model.facts.unverified,
-        )
-
     async def _delete_autoscaler(self, key: VersionKey, present: Manifest | None) -> None:
         """An autoscaler of the version's earlier settings would change the number of replicas."""
         earlier = recorded(present["metadata"].get("annotations")) if present else None
@@ -167,17 +142,6 @@ class ClusterWorkloads:
 
     def _deployment(self, key: VersionKey) -> Manifest | None:
         return self.deployments.objects.get((key.serving.namespace, name_of(key)))
-
-    def _pods_by_version(self) -> defaultdict[VersionKey | None, list[Manifest]]:
-        pods: defaultdict[VersionKey | None, list[Manifest]] = defaultdict(list)
-        for pod in self.pods.objects.values():
-            pods[version_key(pod)].append(pod)
-        return pods
-
-    def _on_change(self, changed: Manifest) -> None:
-        if (key := version_key(changed)) is not None:
-            self._changed.add(key.serving)
-            self._report(key)
 
 
 def name_of(key: VersionKey) -> str:
