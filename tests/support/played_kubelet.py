@@ -10,7 +10,7 @@ from klever_deployer.adapters.kubernetes.api import KubernetesApi
 from klever_deployer.adapters.kubernetes.resources import PODS
 from klever_deployer.adapters.kubernetes.watched import Watched, object_name
 from kleverkube.containers import SERVER
-from kleverkube.labels import MANAGED_BY, MANAGER
+from kleverkube.labels import PLATFORM
 from kleverkube.manifest import Manifest
 
 MERGE = "application/merge-patch+json"
@@ -30,8 +30,7 @@ class PlayedKubelet:
         self._core = CoreV1Api(client)
         self._broken = broken
         self._changed = asyncio.Event()
-        selector = f"{MANAGED_BY}={MANAGER}"
-        self._pods = Watched(KubernetesApi(client), PODS, selector, lambda _pod: self._changed.set())
+        self._pods = Watched(KubernetesApi(client), PODS, PLATFORM, lambda _pod: self._changed.set())
 
     async def run(self) -> None:
         """Play until cancelled."""

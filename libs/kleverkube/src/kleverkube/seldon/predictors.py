@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kleverkube.autoscalers import autoscaler
+from kleverkube.autoscalers import autoscaler, check_autoscaling
 from kleverkube.containers import SERVER, model_server
 from kleverkube.deployments import pod_spec, progress_deadline
 from kleverkube.labels import MANAGED_BY, labels
@@ -33,6 +33,7 @@ def predictor(version: ServedVersion, options: ClusterOptions, replicas: int | N
     Raises:
         UnsupportedOnClusterError: the variant cannot run on a cluster.
     """
+    check_autoscaling(version.variant)
     component: Manifest = {"spec": {**pod_spec(version, options), "containers": [_server(version, options)]}}
     return compact(
         {

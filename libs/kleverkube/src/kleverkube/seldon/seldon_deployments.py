@@ -28,6 +28,12 @@ class Predictor:
         name: str = self.manifest["name"]
         return name
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """The variant and the revision, by its labels."""
+        labels = self.manifest["labels"]
+        return labels[VARIANT], labels[REVISION]
+
     @classmethod
     def of_version(cls, version: ServedVersion, options: ClusterOptions, replicas: int | None) -> "Predictor":
         """Render a version. See `predictors.predictor`."""
