@@ -9,16 +9,16 @@ from typing import Any
 
 from kubernetes_asyncio.client import ApiClient, ApiException, AppsV1Api, AutoscalingV2Api, CoreV1Api, CustomObjectsApi
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
-from klever_deployer.adapters.kubernetes.resources import (
+from kleverkube.manifest import Manifest
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import (
     AUTOSCALERS,
     DEPLOYMENTS,
     SELDON_DEPLOYMENTS,
     SERVICES,
     Resource,
 )
-from klever_deployer.adapters.kubernetes.watched import Watched
-from kleverkube.manifest import Manifest
+from kleverkubeclient.watched import Watched
 from support.seldon_components import ID, Components, components, denials
 
 SUPERSEDED = (404, 409)

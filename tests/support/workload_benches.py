@@ -11,8 +11,7 @@ from typing import Any
 import psutil
 from kubernetes_asyncio.client import ApiClient
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
-from klever_deployer.adapters.kubernetes.connecting import connected
+from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
 from klever_deployer.adapters.kubernetes.states import version_key
 from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
@@ -21,7 +20,10 @@ from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.ports import Workloads
 from kleverkube.options import ClusterOptions
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverproto.variants import Custom, Gpu, Resources
+from support.cluster_clients import cluster_client
 from support.custom_definitions import install, stored_definition
 from support.local_workloads import launching_in, make_workloads
 from support.played_kubelet import PlayedKubelet
@@ -123,13 +125,14 @@ class OnCluster(WorkloadsBench):
 
     def __init__(self, client: ApiClient) -> None:
         self.client = client
-        self.api = KubernetesApi(client)
+        self.options = ClusterOptions()
+        self.api = KubernetesApi(client, refused=RefusedServingError)
         self.kubelet = PlayedKubelet(client, BROKEN)
         self.workloads: ClusterWorkloads | SeldonWorkloads = self._make()
         self._tasks: list[asyncio.Task[None]] = []
 
     def _make(self) -> ClusterWorkloads | SeldonWorkloads:
-        return ClusterWorkloads(self.api, ClusterOptions(), lambda _digest: "registry.example.com")
+        return ClusterWorkloads(self.api, self.options, lambda _digest: "registry.example.com")
 
     async def start(self) -> None:
         """Read what the cluster has, and follow it."""
@@ -210,7 +213,7 @@ async def on_cluster(_directory: Path, _models: Path, kubeconfig: Kubeconfig) ->
 
 @asynccontextmanager
 async def on_seldon(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> AsyncIterator[OnSeldon]:
-    async with connected(kubeconfig()) as client:
+    async with cluster_client(kubeconfig()) as client:
         await install(client, stored_definition("seldondeployments"))
         bench = OnSeldon(client)
         await bench.start()

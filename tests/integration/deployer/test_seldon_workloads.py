@@ -10,15 +10,6 @@ from typing import Any
 import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from klever_deployer.adapters.kubernetes.failures import RefusedByClusterError
-from klever_deployer.adapters.kubernetes.resources import (
-    AUTOSCALERS,
-    DEPLOYMENTS,
-    NETWORK_POLICIES,
-    SELDON_DEPLOYMENTS,
-    SERVICES,
-    resource_of,
-)
 from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
 from klever_deployer.adapters.kubernetes.states import version_key
 from klever_deployer.adapters.kubernetes.workloads import name_of
@@ -28,6 +19,15 @@ from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.seldon.naming import predictor_name
 from kleverkube.seldon.rendering import render
+from kleverkubeclient.failures import RefusedByClusterError
+from kleverkubeclient.resources import (
+    AUTOSCALERS,
+    DEPLOYMENTS,
+    NETWORK_POLICIES,
+    SELDON_DEPLOYMENTS,
+    SERVICES,
+    resource_of,
+)
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Autoscaling, Resources
 from support.deployer import version_spec

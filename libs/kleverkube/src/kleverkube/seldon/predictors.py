@@ -33,7 +33,7 @@ def predictor(version: ServedVersion, options: ClusterOptions, replicas: int | N
     Raises:
         UnsupportedOnClusterError: the variant cannot run on a cluster.
     """
-    check_autoscaling(version.variant)
+    check_autoscaling(version.variant, options)
     component: Manifest = {"spec": {**pod_spec(version, options), "containers": [_server(version, options)]}}
     return compact(
         {

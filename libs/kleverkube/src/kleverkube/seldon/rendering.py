@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kleverkube.autoscalers import autoscaler
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.manifest import Manifest
 from kleverkube.networks import network_policy
@@ -27,7 +28,7 @@ def render(versions: Sequence[ServedVersion], options: ClusterOptions) -> list[M
     """
     first = versions[0]
     check_serving_name(first.serving)
-    predictors = [Predictor.of_version(each, options, fixed_replicas(each)) for each in versions]
+    predictors = [Predictor.of_version(each, options, _fixed_replicas(each, options)) for each in versions]
     own = [each for version in versions for each in own_objects(version, options)]
     return [*own, seldon_deployment(first.namespace, first.serving, predictors, options)]
 
@@ -40,11 +41,6 @@ def own_objects(version: ServedVersion, options: ClusterOptions) -> list[Manifes
     return [each for each in (network_policy(version, options), service(version, options)) if each is not None]
 
 
-def fixed_replicas(version: ServedVersion) -> int | None:
-    """The number of replicas of a version's variant; None with autoscaling."""
-    return None if version.variant.autoscaling else version.variant.replicas
-
-
 def refusal(serving: str, variant: Variant, options: ClusterOptions) -> str | None:
     """Why a variant of a serving cannot run on this cluster, for people; None if it can."""
     try:
@@ -52,3 +48,12 @@ def refusal(serving: str, variant: Variant, options: ClusterOptions) -> str | No
     except UnsupportedOnClusterError as error:
         return str(error)
     return refusal_on_clusters(variant, options)
+
+
+def has_autoscaler(version: ServedVersion, options: ClusterOptions) -> bool:
+    """Whether a HorizontalPodAutoscaler scales a version. Raises UnsupportedOnClusterError."""
+    return autoscaler(version, options) is not None
+
+
+def _fixed_replicas(version: ServedVersion, options: ClusterOptions) -> int | None:
+    return None if has_autoscaler(version, options) else version.variant.replicas

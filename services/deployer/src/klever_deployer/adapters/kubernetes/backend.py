@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
 
+from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.domain.versions import VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
@@ -14,21 +15,22 @@ from kleverkube.options import ClusterOptions
 from kleverkube.servers import server_of
 from kleverkube.services import GRPC_SERVICE_PORT, HTTP_SERVICE_PORT
 from kleverkube.version import ServedVersion
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
+from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
 
-from .api import KubernetesApi
-from .connecting import connected
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
+from .metrics.gateway import GatewayMetrics
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
-from .resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
+from .refusals import RefusedServingError
 from .routes.gateway_api import gateway_objects
 from .routes.http_routes import GatewayIngress
 from .routes.istio import istio_objects
 from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
-from .uncounted import UncountedRequests
 from .workloads import ClusterWorkloads, name_of
 
 
@@ -41,24 +43,28 @@ class ClusterBackend:
 
     def __init__(self, settings: DeployerSettings) -> None:
         self._kubeconfig = settings.kubeconfig
-        self._api = KubernetesApi()
+        self._api = KubernetesApi(refused=RefusedServingError)
         self._options = _options(settings)
         self.models = ClusterPreparation(self._served)
-        self.scaling = ClusterScaling(self._number)
-        self.workloads = ClusterWorkloads(self._api, self._options, self.models.registry, self.scaling.on_change)
+        self._metrics = GatewayMetrics(settings)
+        self.requests = self._metrics.counts
+        by_requests, by_cpu = RequestScaling(self.requests), ClusterScaling(self._number)
+        self.scaling = by_cpu if self._options.autoscalers else by_requests
+        self.workloads = ClusterWorkloads(self._api, self._options, self.models.registry, by_cpu.on_change)
         self.data_plane = self._data_plane(settings)
-        self.requests = UncountedRequests()
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
         self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
         self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
-        self._loops = [BackgroundLoop(loop) for loop in (*(each.run for each in self._watched), self.logs.run)]
+        loops = (*(each.run for each in self._watched), self.logs.run, by_requests.run)
+        self._loops = [BackgroundLoop(loop) for loop in loops]
         self._connection = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Connect, and read what runs. Raises TransientError, ServingError."""
         async with AsyncExitStack() as stack:
             self._api.use(await stack.enter_async_context(connected(self._kubeconfig)))
+            await stack.enter_async_context(self._metrics)
             self.scaling.reset()
             self.logs.load()
             await self.workloads.load()
@@ -111,7 +117,9 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         platform=settings.cluster_platform,
         registry_secret=settings.cluster_registry_secret,
         plain_http=settings.cluster_plain_http,
+        registries=settings.cluster_registries,
         images=settings.cluster_images,
+        autoscalers=settings.cluster_scaling == "cpu",
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,
         max_request_bytes=settings.max_request_bytes,

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverkit.notices import Notices
 from kleverkube.manifest import Manifest
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import DEPLOYMENTS, PODS
+from kleverkubeclient.watched import Watched
 
-from .api import KubernetesApi
-from .resources import DEPLOYMENTS, PODS
 from .states import version_key
-from .watched import Watched
 
 
 class ObservedVersions:

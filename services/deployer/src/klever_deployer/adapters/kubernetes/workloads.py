@@ -13,13 +13,13 @@ from kleverkube.naming import version_name
 from kleverkube.options import ClusterOptions
 from kleverkube.rendering import refusal, render
 from kleverkube.version import ServedVersion
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
-from .api import KubernetesApi
 from .observed import ObservedVersions
-from .replica_numbers import ReplicaNumbers
-from .resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
+from .replica_numbers import ReplicaNumbers, determines_replicas
 from .served import served_version
 from .states import version_key, version_state
 
@@ -72,10 +72,11 @@ class ClusterWorkloads:
         except UnsupportedOnClusterError as error:
             raise ServingError(str(error), code=UNSUPPORTED_FORMAT) from error
         present = self._deployment(spec.key)
-        if version.variant.autoscaling is None:
-            await self._delete_autoscaler(spec.key, present)
-        else:
+        if any(manifest["kind"] == AUTOSCALERS.kind for manifest in manifests):
             await self._numbers.hand_over(present, manifests, replicas)
+        elif present is not None and not determines_replicas(present):
+            # an autoscaler of earlier settings would change the number
+            await self._api.delete(AUTOSCALERS, spec.key.serving.namespace, name_of(spec.key))
         for manifest in manifests:
             stored = await self._api.apply(manifest)
             if manifest["kind"] == DEPLOYMENTS.kind:
@@ -125,12 +126,6 @@ class ClusterWorkloads:
         for deployment in self.deployments.objects.values():
             if (version := recorded(deployment["metadata"].get("annotations"))) is not None:
                 yield version
-
-    async def _delete_autoscaler(self, key: VersionKey, present: Manifest | None) -> None:
-        """An autoscaler of the version's earlier settings would change the number of replicas."""
-        earlier = recorded(present["metadata"].get("annotations")) if present else None
-        if earlier is not None and earlier.variant.autoscaling is not None:
-            await self._api.delete(AUTOSCALERS, key.serving.namespace, name_of(key))
 
     async def _is_gone(self, version: VersionKey) -> bool:
         """Whether neither the Deployment nor a pod of it is left, read from the server."""

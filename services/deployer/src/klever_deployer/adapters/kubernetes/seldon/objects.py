@@ -4,10 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from weakref import WeakValueDictionary
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
-from klever_deployer.adapters.kubernetes.failures import NOT_FOUND, ConflictError, RefusedByClusterError
-from klever_deployer.adapters.kubernetes.resources import SELDON_DEPLOYMENTS
-from klever_deployer.adapters.kubernetes.watched import Watched
 from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import UNSUPPORTED_HERE, ServingError
 from kleverkit.errors import TransientError
@@ -15,6 +11,10 @@ from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, owned_by
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.seldon.seldon_deployments import Predictor, predictors_of, seldon_deployment
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.failures import NOT_FOUND, ConflictError, RefusedByClusterError
+from kleverkubeclient.resources import SELDON_DEPLOYMENTS
+from kleverkubeclient.watched import Watched
 
 TRIES = 5
 """Of a change: each status that the operator reports is a new version of the object."""

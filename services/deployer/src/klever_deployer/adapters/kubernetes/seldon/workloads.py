@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
 from klever_deployer.adapters.kubernetes.observed import ObservedVersions
-from klever_deployer.adapters.kubernetes.resources import AUTOSCALERS, DEPLOYMENTS, PODS
 from klever_deployer.adapters.kubernetes.served import served_version
 from klever_deployer.adapters.kubernetes.states import version_state
 from klever_deployer.adapters.kubernetes.workloads import AFTER_PODS, POLL_SECONDS, name_of
@@ -16,9 +14,11 @@ from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.labels import PLATFORM, REVISION, SERVING, VARIANT, VERSION, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
-from kleverkube.seldon.rendering import own_objects, refusal
+from kleverkube.seldon.rendering import has_autoscaler, own_objects, refusal
 from kleverkube.seldon.seldon_deployments import Predictor
 from kleverkube.version import ServedVersion
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, PODS
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
@@ -80,8 +80,8 @@ class SeldonWorkloads:
         Seldon Core would begin with one.
         """
         version = served_version(spec, self._registry)
-        is_scaled = version.variant.autoscaling is not None and self.number(spec.key) is not None
         try:
+            is_scaled = has_autoscaler(version, self._options) and self.number(spec.key) is not None
             predictor = Predictor.of_version(version, self._options, None if is_scaled else replicas)
             own = own_objects(version, self._options)
         except UnsupportedOnClusterError as error:
