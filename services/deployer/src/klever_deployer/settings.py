@@ -50,8 +50,9 @@ class DeployerSettings(PullingServiceSettings):
     toolchains: Path = Field(default_factory=toolchains_directory)
     """Environments of model servers, created on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 
-    backend: Literal["local", "plain"] = "local"
-    """Where servings run: `local` processes of this machine, or `plain` Deployments of a Kubernetes cluster."""
+    backend: Literal["local", "plain", "seldon", "cluster"] = "local"
+    """Where servings run: `local` processes of this machine, or on a Kubernetes cluster as `plain` Deployments or as
+    `seldon` SeldonDeployments. `cluster` is `seldon` where Seldon Core is installed, and else `plain`."""
     kubeconfig: Path | None = None
     """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
     cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
