@@ -3,14 +3,17 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 from kubernetes_asyncio.client import ApiClient
 
+from klever_deployer.adapters.kubernetes.kinds import PLAIN, VersionKind
+from klever_deployer.adapters.kubernetes.kserve import KSERVE
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
 from klever_deployer.adapters.kubernetes.states import version_key
@@ -25,6 +28,7 @@ from kleverkubeclient.connecting import connected
 from kleverproto.variants import Custom, Gpu, Resources
 from support.cluster_clients import cluster_client
 from support.custom_definitions import install, stored_definition
+from support.kserve import MODE
 from support.local_workloads import launching_in, make_workloads
 from support.played_kubelet import PlayedKubelet
 from support.seldon_operator import SeldonOperator
@@ -123,16 +127,17 @@ class OnCluster(WorkloadsBench):
 
     unsupported = ({"custom": Custom(command=("serve",))}, "image")
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, kind: VersionKind = PLAIN) -> None:
         self.client = client
-        self.options = ClusterOptions()
+        self._kind = kind
+        self.options = ClusterOptions(kserve_mode=MODE)
         self.api = KubernetesApi(client, refused=RefusedServingError)
         self.kubelet = PlayedKubelet(client, BROKEN)
         self.workloads: ClusterWorkloads | SeldonWorkloads = self._make()
         self._tasks: list[asyncio.Task[None]] = []
 
     def _make(self) -> ClusterWorkloads | SeldonWorkloads:
-        return ClusterWorkloads(self.api, self.options, lambda _digest: "registry.example.com")
+        return ClusterWorkloads(self.api, self.options, lambda _digest: "registry.example.com", kind=self._kind)
 
     async def start(self) -> None:
         """Read what the cluster has, and follow it."""
@@ -200,9 +205,11 @@ async def on_this_machine(directory: Path, models: Path, _kubeconfig: Kubeconfig
 
 
 @asynccontextmanager
-async def on_cluster(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> AsyncIterator[OnCluster]:
+async def on_cluster(
+    _directory: Path, _models: Path, kubeconfig: Kubeconfig, kind: VersionKind = PLAIN
+) -> AsyncIterator[OnCluster]:
     async with connected(kubeconfig()) as client:
-        bench = OnCluster(client)
+        bench = OnCluster(client, kind)
         await bench.start()
         try:
             yield bench
@@ -225,4 +232,12 @@ async def on_seldon(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> 
             await bench.stop()
 
 
-WORKLOADS = {"memory": in_memory, "local": on_this_machine, "kubernetes": on_cluster, "seldon": on_seldon}
+WORKLOADS: dict[str, Callable[[Path, Path, Kubeconfig], AbstractAsyncContextManager[WorkloadsBench]]] = {
+    "memory": in_memory,
+    "local": on_this_machine,
+    "kubernetes": on_cluster,
+    "seldon": on_seldon,
+    "kserve": partial(on_cluster, kind=KSERVE),
+}
+CLUSTERS = {"kserve": "kserve"}
+"""Adapter to the fixture that its cluster needs besides the API server."""

@@ -19,6 +19,7 @@ from kleverkubeclient.failures import ApiUnavailableError
 from support.cluster_clients import cluster_client
 from support.custom_definitions import install, stored_definition
 from support.deployer import IRIS, version_spec
+from support.kserve import MODE
 from support.played_kubelet import PlayedKubelet
 from support.seldon_operator import SeldonOperator
 from support.waiting import eventually
@@ -46,9 +47,11 @@ async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
         yield client
 
 
-@pytest.fixture(params=["plain", "seldon"])
+@pytest.fixture(params=["plain", "seldon", "kserve"])
 def settings(request: pytest.FixtureRequest, kubeconfig: Path, tmp_path: Path) -> DeployerSettings:
-    return DeployerSettings(backend=request.param, kubeconfig=kubeconfig, work_dir=tmp_path)
+    if request.param == "kserve":
+        request.getfixturevalue("kserve")
+    return DeployerSettings(backend=request.param, kubeconfig=kubeconfig, work_dir=tmp_path, cluster_kserve_mode=MODE)
 
 
 @asynccontextmanager

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
+from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
 from klever_deployer.adapters.kubernetes.states import version_key
-from klever_deployer.adapters.kubernetes.workloads import name_of
 from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.errors import ServingError
 from kleverkube.manifest import Manifest

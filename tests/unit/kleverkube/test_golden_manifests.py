@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kleverkube.backends import RENDERERS
+from kleverkube.backends import RENDERERS, ClusterBackend
 from kleverkube.options import ClusterOptions
 from kleverkube.version import ServedVersion
 from support.served_versions import GOLDEN, served
@@ -19,7 +19,7 @@ CASES = [(backend, name) for backend in RENDERERS for name in SERVINGS]
 
 
 @pytest.mark.parametrize(("backend", "name"), CASES)
-def test_manifests_are_the_golden_ones(backend: str, name: str, request: pytest.FixtureRequest) -> None:
+def test_manifests_are_the_golden_ones(backend: ClusterBackend, name: str, request: pytest.FixtureRequest) -> None:
     rendered = yaml.safe_dump_all(RENDERERS[backend](*SERVINGS[name]), sort_keys=False, width=120)
     golden = DIRECTORY / backend / f"{name}.yaml"
     if request.config.getoption("--update-golden"):

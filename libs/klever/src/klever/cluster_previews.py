@@ -1,6 +1,6 @@
 """The Kubernetes objects that a serving would have on a cluster."""
 
-from kleverkube.backends import RENDERERS
+from kleverkube.backends import RENDERERS, ClusterBackend
 from kleverkube.catalogued import served_version
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.manifest import Manifest
@@ -15,28 +15,31 @@ from .errors import InputError
 
 
 async def preview(
-    client: KleverClient, serving: ServingDocument, options: ClusterOptions, backend: str
+    client: KleverClient, serving: ServingDocument, backend: ClusterBackend, options: ClusterOptions
 ) -> list[Manifest]:
     """Render all variants of a serving.
 
     Args:
         client: reads the models and the policies of their projects.
         serving: whose digests are resolved.
+        backend: how the cluster runs versions.
         options: of the cluster.
-        backend: a name in `kleverkube.backends`.
 
     Raises:
         ApiError: a model does not exist.
         InputError: a variant cannot run on a cluster.
     """
+    versions = [await _version(client, serving, variant) for variant in serving.spec.variants]
     try:
-        versions = [await _served(client, serving, variant) for variant in serving.spec.variants]
         return RENDERERS[backend](versions, options)
     except UnsupportedOnClusterError as error:
         raise InputError(str(error)) from error
 
 
-async def _served(client: KleverClient, serving: ServingDocument, variant: Variant) -> ServedVersion:
+async def _version(client: KleverClient, serving: ServingDocument, variant: Variant) -> ServedVersion:
     model = await client.model(variant.model)
     policy = await client.policy(ModelRef.parse(variant.model).project)
-    return served_version(serving.namespace, serving.name, variant, model, policy)
+    try:
+        return served_version(serving.namespace, serving.name, variant, model, policy)
+    except UnsupportedOnClusterError as error:
+        raise InputError(str(error)) from error

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
+KServeMode = Literal["Standard", "RawDeployment"]
 NVIDIA = "nvidia.com/gpu"
 NVIDIA_PRODUCT = "nvidia.com/gpu.product"
 """Label of nodes, set by NVIDIA's feature discovery: the GPU's product name."""
@@ -47,5 +49,7 @@ class ClusterOptions:
     """Largest body of an inference request."""
     autoscalers: bool = True
     """Whether HorizontalPodAutoscalers scale versions with autoscaling, by CPU; else the deployer, by requests."""
+    kserve_mode: KServeMode = "Standard"
+    """How KServe runs servers without Knative: `RawDeployment` before KServe 0.16."""
     gpu_pools: Mapping[str, GpuPool] = field(default_factory=dict)
     """GPU type to its nodes. A type that is absent is the product name of an NVIDIA GPU."""

@@ -29,13 +29,14 @@ NETWORK_POLICIES = Resource("NetworkPolicy", "apis/networking.k8s.io/v1", "netwo
 
 SELDON_DEPLOYMENTS = Resource("SeldonDeployment", "apis/machinelearning.seldon.io/v1", "seldondeployments")
 CONFIG_MAPS = Resource("ConfigMap", "api/v1", "configmaps")
+INFERENCE_SERVICES = Resource("InferenceService", "apis/serving.kserve.io/v1beta1", "inferenceservices")
 VIRTUAL_SERVICES = Resource("VirtualService", "apis/networking.istio.io/v1", "virtualservices")
 DESTINATION_RULES = Resource("DestinationRule", "apis/networking.istio.io/v1", "destinationrules")
 HTTP_ROUTES = Resource("HTTPRoute", "apis/gateway.networking.k8s.io/v1", "httproutes")
 
 APPLIED = (
-    *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS, SELDON_DEPLOYMENTS),
-    *(VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
+    *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS),
+    *(SELDON_DEPLOYMENTS, INFERENCE_SERVICES, VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
 )
 OF_KIND = {each.kind: each for each in APPLIED}
 

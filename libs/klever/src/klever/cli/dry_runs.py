@@ -15,9 +15,10 @@ from .serving_requests import SendRequest
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
+    from kleverkube.backends import ClusterBackend
 
 Command = Callable[..., None]
-BACKENDS = ("plain", "seldon")
+BACKENDS = ("plain", "seldon", "kserve")
 YAML_WIDTH = 120
 
 
@@ -26,14 +27,14 @@ class DryRun:
     """How objects are rendered and printed.
 
     Attributes:
+        backend: how the cluster runs versions.
         output: `yaml` or `json`.
-        backend: the kind of objects, one of BACKENDS.
         plain_http: whether pods pull models by http.
         registry_secret: name of the Secret with the credentials of the registry.
     """
 
+    backend: "ClusterBackend"
     output: str
-    backend: str
     plain_http: bool
     registry_secret: str
 
@@ -43,9 +44,15 @@ def dry_run_options(command: Command) -> Command:
 
     @wraps(command)
     def run_command(
-        *args: Any, dry_run: bool, output: str, backend: str, plain_http: bool, registry_secret: str, **rest: Any
+        *args: Any,
+        dry_run: bool,
+        backend: "ClusterBackend",
+        output: str,
+        plain_http: bool,
+        registry_secret: str,
+        **rest: Any,
     ) -> None:
-        options = DryRun(output=output, backend=backend, plain_http=plain_http, registry_secret=registry_secret)
+        options = DryRun(backend=backend, output=output, plain_http=plain_http, registry_secret=registry_secret)
         command(*args, dry_run=options if dry_run else None, **rest)
 
     options = (
@@ -56,7 +63,7 @@ def dry_run_options(command: Command) -> Command:
             type=click.Choice(BACKENDS),
             default="plain",
             show_default=True,
-            help="Dry run: kind of objects.",
+            help="Dry run: Deployments, SeldonDeployments of Seldon Core, or InferenceServices of KServe.",
         ),
         click.option("--plain-http", is_flag=True, help="Dry run: pods pull models by http."),
         click.option(
@@ -81,7 +88,7 @@ def print_objects(server: str | None, dry_run: DryRun, send: SendRequest) -> Non
 
     async def render(client: "KleverClient") -> list[dict[str, Any]]:
         serving = await send(client)
-        return await preview(client, serving, options, dry_run.backend)
+        return await preview(client, serving, dry_run.backend, options)
 
     objects = call(server, render)
     if dry_run.output == "json":

@@ -4,7 +4,7 @@ from typing import Any
 
 from kleverkube.autoscalers import autoscaler, check_autoscaling
 from kleverkube.containers import SERVER, model_server
-from kleverkube.deployments import pod_spec, progress_deadline
+from kleverkube.deployments import pod, progress_deadline
 from kleverkube.labels import MANAGED_BY, labels
 from kleverkube.manifest import Manifest, compact
 from kleverkube.options import ClusterOptions
@@ -34,7 +34,7 @@ def predictor(version: ServedVersion, options: ClusterOptions, replicas: int | N
         UnsupportedOnClusterError: the variant cannot run on a cluster.
     """
     check_autoscaling(version.variant, options)
-    component: Manifest = {"spec": {**pod_spec(version, options), "containers": [_server(version, options)]}}
+    component: Manifest = {"spec": {**pod(version, options), "containers": [_server(version, options)]}}
     return compact(
         {
             "name": predictor_name(version.serving, version.variant.name, version.revision),

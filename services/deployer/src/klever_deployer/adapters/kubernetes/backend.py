@@ -22,7 +22,9 @@ from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_S
 
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
-from .detection import OnCluster, detected_backend
+from .detection import detected_backend
+from .kinds import PLAIN, name_of
+from .kserve import KSERVE
 from .metrics.gateway import GatewayMetrics
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
@@ -34,7 +36,9 @@ from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
 from .seldon.workloads import SeldonWorkloads
-from .workloads import ClusterWorkloads, name_of
+from .workloads import ClusterWorkloads
+
+KINDS = {"plain": PLAIN, "kserve": KSERVE}
 
 
 class ClusterBackend:
@@ -55,7 +59,7 @@ class ClusterBackend:
         self.scaling = by_cpu if self._options.autoscalers else by_requests
         self._backend = settings.backend
         self._on_change = by_cpu.on_change
-        self.workloads = self._workloads("seldon" if settings.backend == "seldon" else "plain")
+        self.workloads = self._workloads("plain" if settings.backend in {"local", "cluster"} else settings.backend)
         self.data_plane = self._data_plane(settings)
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
@@ -97,9 +101,9 @@ class ClusterBackend:
         problems = [each.problem for each in self._watched if each.problem is not None]
         return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
 
-    def _workloads(self, backend: OnCluster) -> ClusterWorkloads | SeldonWorkloads:
-        make = SeldonWorkloads if backend == "seldon" else ClusterWorkloads
-        return make(self._api, self._options, self.models.registry, self._on_change)
+    def _workloads(self, backend: str) -> ClusterWorkloads | SeldonWorkloads:
+        parts = (self._api, self._options, self.models.registry, self._on_change)
+        return SeldonWorkloads(*parts) if backend == "seldon" else ClusterWorkloads(*parts, kind=KINDS[backend])
 
     def _pods(self) -> Iterable[Manifest]:
         return self.workloads.all_pods()
@@ -140,4 +144,5 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,
         max_request_bytes=settings.max_request_bytes,
+        kserve_mode=settings.cluster_kserve_mode,
     )

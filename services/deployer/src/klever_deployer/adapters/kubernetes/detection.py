@@ -12,10 +12,10 @@ from kleverkubeclient.resources import DEPLOYMENTS, SELDON_DEPLOYMENTS
 
 log = structlog.get_logger(__name__)
 
-OnCluster = Literal["plain", "seldon"]
+DetectedBackend = Literal["plain", "seldon"]
 
 
-async def detected_backend(api: KubernetesApi, options: ClusterOptions) -> OnCluster:
+async def detected_backend(api: KubernetesApi, options: ClusterOptions) -> DetectedBackend:
     """Choose Seldon Core if it is installed, and else Deployments.
 
     A platform that serves by Deployments stays with them when Seldon Core is installed later: the other backend would
@@ -34,7 +34,7 @@ async def detected_backend(api: KubernetesApi, options: ClusterOptions) -> OnClu
     return backend
 
 
-async def _detected_backend(api: KubernetesApi, selector: str) -> OnCluster:
+async def _detected_backend(api: KubernetesApi, selector: str) -> DetectedBackend:
     if (await api.list(DEPLOYMENTS, selector)).items:
         return "plain"
     try:

@@ -25,8 +25,8 @@ class ObservedVersions:
     def __init__(self, api: KubernetesApi, selector: str, on_change: Callable[[VersionKey], None]) -> None:
         self._report = on_change
         self._changed: Notices[ServingName] = Notices()
-        self.deployments = Watched(api, DEPLOYMENTS, selector, self._on_change)
-        self.pods = Watched(api, PODS, selector, self._on_change)
+        self.deployments = Watched(api, DEPLOYMENTS, selector, self.take)
+        self.pods = Watched(api, PODS, selector, self.take)
 
     async def load(self) -> None:
         """Read what the cluster has. Raises TransientError, ServingError."""
@@ -53,7 +53,8 @@ class ObservedVersions:
             pods[version_key(pod)].append(pod)
         return pods
 
-    def _on_change(self, changed: Manifest) -> None:
+    def take(self, changed: Manifest) -> None:
+        """Announce the version that an object belongs to."""
         if (key := version_key(changed)) is not None:
             self.announce(key.serving)
             self._report(key)

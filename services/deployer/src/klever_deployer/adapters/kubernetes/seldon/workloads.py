@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
+from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.adapters.kubernetes.observed import ObservedVersions
 from klever_deployer.adapters.kubernetes.served import served_version
 from klever_deployer.adapters.kubernetes.states import version_state
-from klever_deployer.adapters.kubernetes.workloads import AFTER_PODS, POLL_SECONDS, name_of
+from klever_deployer.adapters.kubernetes.workloads import AFTER_PODS, POLL_SECONDS
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
 from kleverkube.errors import UnsupportedOnClusterError
