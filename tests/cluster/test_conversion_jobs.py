@@ -63,7 +63,7 @@ async def request_conversion(nats_url: str, spec: JobSpec) -> JobDocument:
     """Request a conversion and return the job once it has ended."""
     source, client = ClientSource(), await nats.connect(nats_url)
     source.set(client)
-    event = EventSource("test").event(JobRequested(id=job_id(spec), spec=spec))
+    event = EventSource("test").event(JobRequested(id=job_id(spec), spec=spec), event_id=f"convert-{job_id(spec)}")
     headers, body = encode(event)
     await client.jetstream().publish(event.nats_subject, body, headers=dict(headers))
     documents = NatsDocuments(source, JOBS_BUCKET, JobDocument)
