@@ -34,9 +34,14 @@ VIRTUAL_SERVICES = Resource("VirtualService", "apis/networking.istio.io/v1", "vi
 DESTINATION_RULES = Resource("DestinationRule", "apis/networking.istio.io/v1", "destinationrules")
 HTTP_ROUTES = Resource("HTTPRoute", "apis/gateway.networking.k8s.io/v1", "httproutes")
 
+MODEL_JOBS = Resource("ModelJob", "apis/kleveross.io/v1alpha1", "modeljobs")
+SERVING_RESOURCES = Resource("Serving", "apis/klever.dev/v1alpha1", "servings")
+EVENTS = Resource("Event", "api/v1", "events")
+
 APPLIED = (
     *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS),
     *(SELDON_DEPLOYMENTS, INFERENCE_SERVICES, VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
+    *(MODEL_JOBS, SERVING_RESOURCES, EVENTS),
 )
 OF_KIND = {each.kind: each for each in APPLIED}
 
