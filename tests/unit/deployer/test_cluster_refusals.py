@@ -7,7 +7,7 @@ import pytest
 
 from klever_deployer.adapters.kubernetes.backend import ClusterBackend
 from klever_deployer.domain.routing import Stage
-from klever_deployer.domain.versions import deployments
+from klever_deployer.domain.versions import ServingName, deployments
 from klever_deployer.service.servers import Servers
 from klever_deployer.settings import DeployerSettings
 from kleverproto.serving_specs import ServingSpec
@@ -67,6 +67,6 @@ def test_a_header_keeps_clients_while_one_version_gets_all_requests(tmp_path: Pa
 def test_kserve_refuses_a_namespace_that_leaves_no_room_for_names(tmp_path: Path) -> None:
     backend = ClusterBackend(DeployerSettings(work_dir=tmp_path, backend="kserve"))
     [deployment] = stage("v2", {}).wanted
-    refused = backend.workloads.refusal("n" * 63, deployment.variant)
+    refused = backend.workloads.refusal(ServingName("n" * 63, "iris"), deployment.variant)
     assert refused is not None
     assert "use one of at most 38 characters" in refused

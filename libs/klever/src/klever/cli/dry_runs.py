@@ -16,11 +16,11 @@ from .serving_requests import SendRequest
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
-    from klever.cluster_previews import ClusterBackend
+    from kleverkube.backends import ClusterBackend
     from kleverkube.manifest import Manifest
 
 Command = Callable[..., None]
-BACKENDS = ("plain", "kserve")
+BACKENDS = ("plain", "seldon", "kserve")
 YAML_WIDTH = 120
 
 
@@ -76,7 +76,8 @@ def _options(backend: str | None) -> tuple[Callable[[Command], Command], ...]:
             "--backend",
             type=click.Choice(BACKENDS),
             default=backend,
-            help="Kubernetes objects: Deployments, or InferenceServices of KServe.",
+            show_default=backend is not None,
+            help="Kubernetes objects: Deployments, SeldonDeployments of Seldon Core, or InferenceServices of KServe.",
         ),
         click.option("--plain-http", is_flag=True, help="Kubernetes objects: pods pull models by http."),
         click.option(

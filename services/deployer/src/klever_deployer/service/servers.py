@@ -43,7 +43,7 @@ class Servers:
         """Check that a stage may run, and can run and be routed, on this backend. Raises ServingError."""
         self.check_commands(stage.wanted)
         for each in stage.wanted:
-            if (refused := self.backend.workloads.refusal(stage.serving.namespace, each.variant)) is not None:
+            if (refused := self.backend.workloads.refusal(stage.serving, each.variant)) is not None:
                 raise ServingError(refused, code=UNSUPPORTED_HERE)
         self.check_routes(stage)
 
