@@ -41,8 +41,8 @@ class Preparation(Protocol):
 class Workloads(Protocol):
     """Model servers, by version. They are restarted when they exit, and outlive the deployer."""
 
-    def refusal(self, namespace: str, variant: Variant) -> str | None:
-        """The reason why a variant in a namespace cannot run here, as a sentence; None if it can."""
+    def refusal(self, serving: ServingName, variant: Variant) -> str | None:
+        """The reason why a variant of a serving cannot run here, as a sentence; None if it can."""
         ...
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
@@ -106,6 +106,13 @@ class DataPlane(Protocol):
 
     def is_up(self) -> bool:
         """Return whether the proxy is known to run."""
+        ...
+
+    def refusal(self, route: ServingRoute) -> str | None:
+        """The reason why the proxy cannot route requests like this, as a sentence; None if it is not known to refuse.
+
+        The versions of the route need not run yet.
+        """
         ...
 
     def served(self) -> set[ServingName]:
