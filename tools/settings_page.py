@@ -63,7 +63,10 @@ COMMANDS = {
         "",
         "Certificates of authorities that `ormb` and `ormb-storage-initializer` trust besides the system's.",
     ),
-    "ORMB_PLAIN_HTTP": ("", "`1` lets `ormb-storage-initializer` speak http to the registry."),
+    "ORMB_PLAIN_HTTP": (
+        "",
+        "`1` lets `ormb-storage-initializer` and `python -m klever_jobrunner.run` speak http to the registry.",
+    ),
     "ORMB_INSECURE": ("", "`1` keeps `ormb-storage-initializer` from verifying the registry's certificate."),
     "ROOTPATH": ("`~/.ormb`", "As `ORMB_ROOTPATH`, for `ormb-storage-initializer`: the name that the Go ormb gave it."),
     "DOCKER_CONFIG": ("`~/.docker`", "Directory of Docker's config.json, whose credentials `ormb` and services use."),
@@ -71,6 +74,7 @@ COMMANDS = {
     "HTTPS_PROXY": ("", "The same for registries that speak https."),
     "ALL_PROXY": ("", "The same for registries of both kinds, where the variable of their own is not set."),
     "NO_PROXY": ("", "Hosts that are reached without a proxy; this machine always is. See [ormb.md](ormb.md)."),
+    "PYTHONPATH": ("", "Directories with packages of Python; workers of the jobrunner may read them."),
     "UV": ("`uv`", "The uv with which services make toolchains; `uv run` sets it."),
     "JAVA_HOME": ("", "The Java that serves PMML models."),
 }
