@@ -55,11 +55,17 @@ def install_istio(cluster: Cluster) -> None:
     """
     programs.build_istio()
     cluster.kubectl("apply", "--server-side", f"--filename={programs.istio_crds()}")
-    cluster.apply(*istio.objects())
+    if not _is_installed(cluster):
+        cluster.apply(*istio.objects())  # istiod changes the webhook afterwards
     cluster.start("istiod")
     if not wait_until(lambda: _validates(cluster), SECONDS_TO_START):
         raise TimeoutError(f"istiod is not ready:\n{(cluster.layout.logs / 'istiod.log').read_text()[-3000:]}")
     cluster.apply(HTTP_GATEWAY)
+
+
+def _is_installed(cluster: Cluster) -> bool:
+    name = cluster.kubectl("get", "validatingwebhookconfiguration", "istio-validator", "--ignore-not-found")
+    return bool(name)
 
 
 def _validates(cluster: Cluster) -> bool:

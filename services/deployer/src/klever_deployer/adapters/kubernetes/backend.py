@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
 
+from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.domain.versions import VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
 from kleverkit.loops import BackgroundLoop, loops_check
+from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.servers import server_of
 from kleverkube.services import GRPC_SERVICE_PORT, HTTP_SERVICE_PORT
@@ -22,10 +24,12 @@ from .data_plane import ClusterDataPlane
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
+from .route_probes import RouteProbe, settle_by_time
 from .routes.gateway_api import gateway_objects
 from .routes.http_routes import GatewayIngress
 from .routes.istio import istio_objects
-from .routes.services import VersionService
+from .routes.probes import with_probe
+from .routes.services import Services, VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
 from .uncounted import UncountedRequests
@@ -90,8 +94,9 @@ class ClusterBackend:
     def _data_plane(self, settings: DeployerSettings) -> ClusterDataPlane:
         if settings.cluster_routes == "istio":
             istio = IstioIngress(gateways=(settings.cluster_gateway,))
-            render = partial(istio_objects, ingress=istio, services=self._service)
-            return ClusterDataPlane(self._api, self._options, render, (DESTINATION_RULES, VIRTUAL_SERVICES))
+            render = partial(_probed_istio_objects, ingress=istio, services=self._service)
+            settle = RouteProbe(settings.ingress_url) if settings.ingress_public_url else settle_by_time
+            return ClusterDataPlane(self._api, self._options, render, (DESTINATION_RULES, VIRTUAL_SERVICES), settle)
         namespace, _, name = settings.cluster_gateway.partition("/")
         gateway = GatewayIngress(name=name, namespace=namespace)
         render = partial(gateway_objects, ingress=gateway, services=self._service)
@@ -104,6 +109,10 @@ class ClusterBackend:
             raise DataPlaneError(f"version {key.name} is not on the cluster yet")
         grpc = GRPC_SERVICE_PORT if server_of(version, self._options).grpc_port else None
         return VersionService(name_of(key), key.serving.namespace, HTTP_SERVICE_PORT, grpc)
+
+
+def _probed_istio_objects(route: ServingRoute, ingress: IstioIngress, services: Services) -> list[Manifest]:
+    return with_probe(istio_objects(route, ingress, services), route.serving)
 
 
 def _options(settings: DeployerSettings) -> ClusterOptions:

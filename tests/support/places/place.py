@@ -1,0 +1,115 @@
+"""A place as users and scenarios use it."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from klever.client import KleverClient
+from kleverproto.servings import ServingDocument
+from support.commands import Done, Shell
+from support.constant_load import ONE
+from support.whole_platform import Platform
+
+from .substrate import Substrate
+
+SECONDS_TO_REMOVE = 60.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A platform, and where it serves.
+
+    Attributes:
+        shell: runs `klever` and `ormb`.
+        platform: the running platform.
+        namespace: of the servings of scenarios.
+        substrate: runs the replicas.
+    """
+
+    shell: Shell
+    platform: Platform
+    namespace: str
+    substrate: Substrate
+
+    def new_name(self) -> str:
+        """A name for a serving or a model that no other test uses."""
+        return f"adder-{secrets.token_hex(3)}"
+
+    async def push(self, directory: Path, ref: str) -> str:
+        """Pushes a model with `ormb`; returns its digest."""
+        await self.platform.push(directory, ref)
+        return (await self.platform.parsed(ref)).spec.digest
+
+    async def klever(self, command: str, name: str, options: str = "") -> str:
+        """Runs a command for a serving, which must succeed; returns its output."""
+        return await self.shell.ok(f"klever {command} {name} -n {self.namespace} {options}")
+
+    async def apply(self, name: str, spec: dict[str, Any], options: str = "") -> Done:
+        """Runs `klever apply` with a serving document."""
+        document = {
+            "apiVersion": "klever.dev/v1alpha1",
+            "kind": "Serving",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": spec,
+        }
+        file = self.shell.directory / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(document))
+        return await self.shell.run(f"klever apply -f {file} {options}")
+
+    async def applied(self, name: str, spec: dict[str, Any]) -> ServingDocument:
+        """Applies a document, and waits until the serving is ready."""
+        done = await self.apply(name, spec)
+        assert done.code == 0, done
+        return await self.serving(name)
+
+    async def serving(self, name: str) -> ServingDocument:
+        """The document of a serving."""
+        return ServingDocument.model_validate(json.loads(await self.klever("get", name, "--json")))
+
+    @asynccontextmanager
+    async def requests(self, name: str) -> AsyncIterator["Requests"]:
+        """Sends requests to a serving."""
+        url = (await self.serving(name)).status.url
+        assert url is not None
+        async with aiohttp.ClientSession() as session:
+            yield Requests(session, url)
+
+    def client(self) -> KleverClient:
+        """A client of the gateway."""
+        return self.platform.client()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The response to a request of one number."""
+
+    status: int
+    value: float | None
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Requests to one serving."""
+
+    session: aiohttp.ClientSession
+    url: str
+
+    async def ask(self, **headers: str) -> Answer:
+        """Sends the number 1. Underscores in names of headers stand for hyphens."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.session.post(self.url, json=ONE, headers=given) as response:
+            content = await response.json(content_type=None) if response.status == 200 else {}
+            value = content["outputs"][0]["data"][0] if content else None
+            return Answer(response.status, value, dict(response.headers))
+
+    async def values(self, number: int, **headers: str) -> list[float | None]:
+        """The values of several requests in a row."""
+        return [(await self.ask(**headers)).value for _ in range(number)]
