@@ -10,16 +10,17 @@ from .layout import LOOPBACK, NODE_ADDRESS
 from .polling import wait_until
 
 SECONDS_TO_START = 90.0
+GATEWAY_NAME = f"{istio.NAMESPACE}/klever-gateway"
+"""What a VirtualService binds to."""
 HTTP_GATEWAY = {
     "apiVersion": "networking.istio.io/v1",
     "kind": "Gateway",
-    "metadata": {"name": "klever-gateway", "namespace": istio.NAMESPACE},
+    "metadata": {"name": GATEWAY_NAME.rpartition("/")[2], "namespace": istio.NAMESPACE},
     "spec": {
         "selector": istio.GATEWAY_LABELS,
         "servers": [{"port": {"number": istio.GATEWAY_PORT, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}],
     },
 }
-"""A VirtualService binds to it as `istio-system/klever-gateway`."""
 
 
 @dataclass(frozen=True)

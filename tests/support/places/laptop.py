@@ -1,6 +1,7 @@
 """Serves as processes of this machine."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,6 @@ class Laptop:
         await asyncio.to_thread(file.write_text, value)
         await self._shell.ok(f"klever secrets set {name} -n {self._namespace} --from-file {file}")
 
-    def custom(self, *command: str) -> dict[str, Any]:
+    def custom(self, program: str) -> dict[str, Any]:
         """See `Substrate`."""
-        return {"command": list(command)}
+        return {"command": [sys.executable, f"$MODEL_DIR/{program}"]}

@@ -42,6 +42,6 @@ class OnCluster:
         command = ("create", "secret", "generic", name, "-n", self._namespace, f"--from-literal=value={value}")
         await asyncio.to_thread(self._cluster.kubectl, *command)
 
-    def custom(self, *command: str) -> dict[str, Any]:
+    def custom(self, program: str) -> dict[str, Any]:
         """See `Substrate`."""
-        return {"command": list(command), "image": self._image}
+        return {"command": ["python", f"$MODEL_DIR/{program}"], "image": self._image}

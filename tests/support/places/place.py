@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +11,13 @@ from typing import Any
 import aiohttp
 import yaml
 
-from klever.client import KleverClient
 from kleverproto.servings import ServingDocument
 from support.commands import Done, Shell
 from support.constant_load import ONE
+from support.waiting import eventually
 from support.whole_platform import Platform
 
 from .substrate import Substrate
-
-SECONDS_TO_REMOVE = 60.0
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,14 @@ class Place:
         return f"adder-{secrets.token_hex(3)}"
 
     async def push(self, directory: Path, ref: str) -> str:
-        """Pushes a model with `ormb`; returns its digest."""
-        await self.platform.push(directory, ref)
-        return (await self.platform.parsed(ref)).spec.digest
+        """Pushes a model, and waits until it is parsed; returns its digest."""
+        digest = await self.platform.push(directory, ref)
+
+        async def is_parsed() -> bool:
+            return (await self.platform.parsed(ref)).spec.digest == digest
+
+        await eventually(is_parsed, within=60)
+        return digest
 
     async def klever(self, command: str, name: str, options: str = "") -> str:
         """Runs a command for a serving, which must succeed; returns its output."""
@@ -73,17 +76,24 @@ class Place:
         """The document of a serving."""
         return ServingDocument.model_validate(json.loads(await self.klever("get", name, "--json")))
 
-    @asynccontextmanager
-    async def requests(self, name: str) -> AsyncIterator["Requests"]:
-        """Sends requests to a serving."""
+    async def url(self, name: str) -> str:
+        """The URL of a serving."""
         url = (await self.serving(name)).status.url
         assert url is not None
-        async with aiohttp.ClientSession() as session:
-            yield Requests(session, url)
+        return url
 
-    def client(self) -> KleverClient:
-        """A client of the gateway."""
-        return self.platform.client()
+    async def undeploy(self, name: str) -> None:
+        """Removes a serving, and does not wait until its replicas have stopped."""
+        await self.klever("undeploy", name, "--no-wait")
+
+    @asynccontextmanager
+    async def requests(self, name: str, cookies: aiohttp.CookieJar | None = None) -> AsyncIterator["Requests"]:
+        """Sends requests to a serving, by default without cookies."""
+        url = await self.url(name)
+        async with aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar() if cookies is None else cookies
+        ) as session:
+            yield Requests(session, url)
 
 
 @dataclass(frozen=True)
@@ -91,8 +101,13 @@ class Answer:
     """The response to a request of one number."""
 
     status: int
-    value: float | None
-    headers: dict[str, str]
+    content: dict[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def value(self) -> float | None:
+        """The predicted number; None if the request failed."""
+        return float(self.content["outputs"][0]["data"][0]) if self.content else None
 
 
 @dataclass(frozen=True)
@@ -107,8 +122,7 @@ class Requests:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.post(self.url, json=ONE, headers=given) as response:
             content = await response.json(content_type=None) if response.status == 200 else {}
-            value = content["outputs"][0]["data"][0] if content else None
-            return Answer(response.status, value, dict(response.headers))
+            return Answer(response.status, content, response.headers)
 
     async def values(self, number: int, **headers: str) -> list[float | None]:
         """The values of several requests in a row."""

@@ -20,8 +20,8 @@ class Substrate(Protocol):
         """Sets a secret for `env` of a serving, as the operator of this place does."""
         ...
 
-    def custom(self, *command: str) -> dict[str, Any]:
-        """The fields of `custom` for a program that a model brings."""
+    def custom(self, program: str) -> dict[str, Any]:
+        """The fields of `custom` for a Python program that a model brings."""
         ...
 
 
