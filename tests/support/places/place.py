@@ -1,6 +1,5 @@
 """A place as users and scenarios use it."""
 
-import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -74,7 +73,10 @@ class Place:
 
     async def serving(self, name: str) -> ServingDocument:
         """The document of a serving."""
-        return ServingDocument.model_validate(json.loads(await self.klever("get", name, "--json")))
+        async with self.platform.client() as client:
+            serving = await client.serving(name, self.namespace)
+        assert serving is not None
+        return serving
 
     async def url(self, name: str) -> str:
         """The URL of a serving."""
