@@ -58,7 +58,7 @@ class PlayedKubelet:
             if "deletionTimestamp" in pod["metadata"]:
                 await self._core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
             elif not pod.get("status", {}).get("containerStatuses"):
-                arguments = pod["spec"]["containers"][0]["args"]
+                arguments = pod["spec"]["containers"][0].get("args", [])
                 status = crash_looping("cannot load the model") if self._broken in arguments else running()
                 await self._report(name, namespace, status)
         except ApiException as error:
