@@ -18,6 +18,7 @@ from klever_deployer.settings import DeployerSettings
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import ApiUnavailableError
 from support.deployer import IRIS, version_spec
+from support.kserve import MODE
 from support.played_kubelet import PlayedKubelet
 from support.waiting import eventually
 
@@ -53,9 +54,11 @@ async def served(client: ApiClient, plural: str) -> bool:
     return any(each.name == plural for each in groups.resources)
 
 
-@pytest.fixture
-def settings(kubeconfig: Path, tmp_path: Path) -> DeployerSettings:
-    return DeployerSettings(backend="plain", kubeconfig=kubeconfig, work_dir=tmp_path)
+@pytest.fixture(params=["plain", "kserve"])
+def settings(request: pytest.FixtureRequest, kubeconfig: Path, tmp_path: Path) -> DeployerSettings:
+    if request.param == "kserve":
+        request.getfixturevalue("kserve")
+    return DeployerSettings(backend=request.param, kubeconfig=kubeconfig, work_dir=tmp_path, cluster_kserve_mode=MODE)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from klever_deployer.adapters.kubernetes.workloads import name_of
+from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec
 from klever_deployer.errors import ServingError
 from kleverkubeclient.failures import RefusedByClusterError

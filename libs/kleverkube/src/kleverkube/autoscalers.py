@@ -16,10 +16,16 @@ LONGEST_WINDOW = 3600
 """Seconds, the limit of the API."""
 
 
-def autoscaler(version: ServedVersion, options: ClusterOptions) -> Manifest | None:
+def autoscaler(version: ServedVersion, options: ClusterOptions, target: str | None = None) -> Manifest | None:
     """Render the HorizontalPodAutoscaler (autoscaling/v2); None without autoscaling, or if the deployer scales.
 
-    Raises UnsupportedOnClusterError.
+    Args:
+        version: whose replicas are scaled.
+        options: of the cluster.
+        target: name of the Deployment; by default that of all objects of the version.
+
+    Raises:
+        UnsupportedOnClusterError: see `check_autoscaling`.
     """
     check_autoscaling(version.variant, options)
     scaling = version.variant.autoscaling
@@ -33,7 +39,7 @@ def autoscaler(version: ServedVersion, options: ClusterOptions) -> Manifest | No
         "kind": "HorizontalPodAutoscaler",
         "metadata": meta,
         "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"]},
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target or meta["name"]},
             "minReplicas": scaling.min_replicas,
             "maxReplicas": scaling.max_replicas,
             "metrics": [{"type": "Resource", "resource": cpu}],

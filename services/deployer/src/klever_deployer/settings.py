@@ -8,9 +8,11 @@ from pydantic_settings import SettingsConfigDict
 
 from kleverkit.directories import home_directory, toolchains_directory
 from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
+from kleverkube.options import KServeMode
 from kleverproto.references import DNS_LABEL_PATTERN
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
+REGISTRY_PATTERN = r"^(https?://)?[^/\s]+$"
 PROMETHEUS_PATTERN = r"^https?://[^\s@]+$"
 GATEWAY_PATTERN = r"^[-a-z0-9]+/[-a-z0-9.]+$"
 
@@ -49,8 +51,9 @@ class DeployerSettings(PullingServiceSettings):
     toolchains: Path = Field(default_factory=toolchains_directory)
     """Environments of model servers, created on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 
-    backend: Literal["local", "plain"] = "local"
-    """Where servings run: `local` processes of this machine, or `plain` Deployments of a Kubernetes cluster."""
+    backend: Literal["local", "plain", "kserve"] = "local"
+    """Where servings run: `local` processes of this machine, or on a Kubernetes cluster as `plain` Deployments or as
+    InferenceServices of `kserve`."""
     kubeconfig: Path | None = None
     """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
     cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
@@ -63,8 +66,13 @@ class DeployerSettings(PullingServiceSettings):
     """Namespace and name of the Gateway object by which requests enter the cluster."""
     cluster_registry_secret: str = "klever-registry"  # noqa: S105 - the name of a Secret
     """Secret with `username` and `password` for pulls of models, in each namespace of servings; may be absent."""
+    cluster_kserve_mode: KServeMode = "Standard"
+    """How KServe runs InferenceServices without Knative: `RawDeployment` before KServe 0.16."""
     cluster_plain_http: bool = False
     """Let pods pull models by http."""
+    cluster_registries: dict[str, Annotated[str, Field(pattern=REGISTRY_PATTERN)]] = Field(default_factory=dict)
+    """Registries of models, `host:port`, to the addresses by which pods reach them, as JSON: `host:port`, or
+    `http://host:port` for a registry without TLS."""
     cluster_images: dict[str, str] = Field(default_factory=dict)
     """Image repositories to images that replace them, as JSON."""
     cluster_scaling: Literal["cpu", "requests"] = "cpu"

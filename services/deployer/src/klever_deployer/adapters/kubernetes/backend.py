@@ -21,6 +21,8 @@ from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_S
 
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
+from .kinds import PLAIN, name_of
+from .kserve import KSERVE
 from .metrics.gateway import GatewayMetrics
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
@@ -31,7 +33,9 @@ from .routes.istio import istio_objects
 from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
-from .workloads import ClusterWorkloads, name_of
+from .workloads import ClusterWorkloads
+
+KINDS = {"plain": PLAIN, "kserve": KSERVE}
 
 
 class ClusterBackend:
@@ -50,12 +54,14 @@ class ClusterBackend:
         self.requests = self._metrics.counts
         by_requests, by_cpu = RequestScaling(self.requests), ClusterScaling(self._number)
         self.scaling = by_cpu if self._options.autoscalers else by_requests
-        self.workloads = ClusterWorkloads(self._api, self._options, self.models.registry, by_cpu.on_change)
+        self.workloads = ClusterWorkloads(
+            self._api, self._options, self.models.registry, by_cpu.on_change, kind=KINDS[settings.backend]
+        )
         self.data_plane = self._data_plane(settings)
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
         self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
-        self._watched = [self.workloads.deployments, self.workloads.pods, *self.data_plane.watched.values()]
+        self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
         loops = (*(each.run for each in self._watched), self.logs.run, by_requests.run)
         self._loops = [BackgroundLoop(loop) for loop in loops]
         self._connection = AsyncExitStack()
@@ -117,9 +123,11 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         platform=settings.cluster_platform,
         registry_secret=settings.cluster_registry_secret,
         plain_http=settings.cluster_plain_http,
+        registries=settings.cluster_registries,
         images=settings.cluster_images,
         autoscalers=settings.cluster_scaling == "cpu",
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,
         max_request_bytes=settings.max_request_bytes,
+        kserve_mode=settings.cluster_kserve_mode,
     )
