@@ -8,8 +8,8 @@ from kleverproto.codes import UNSUPPORTED_HERE
 
 CONFLICT, GONE, TOO_MANY_REQUESTS, SERVER_ERROR = 409, 410, 429, 500
 NOT_AUTHENTICATED, FORBIDDEN, NOT_FOUND = 401, 403, 404
-RETRIED = frozenset({NOT_AUTHENTICATED, CONFLICT, TOO_MANY_REQUESTS})
-"""Statuses after which the same request may succeed: credentials are renewed, and writes are repeated."""
+RETRIED = frozenset({NOT_AUTHENTICATED, TOO_MANY_REQUESTS})
+"""Statuses after which the same request may succeed."""
 NOT_TYPED = "failed to create typed patch object"
 """Part of the message of a server-side apply with a wrong field, whose status is 500."""
 
@@ -24,6 +24,10 @@ class ApiUnavailableError(TransientError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ConflictError(ApiUnavailableError):
+    """The object has changed since it was read: read it again."""
 
 
 class ExpiredError(ApiUnavailableError):
@@ -63,6 +67,8 @@ def failure(
     message = f"{what}: {_message(body) or f'status {status}'}"
     if status == GONE:
         return ExpiredError(message)
+    if status == CONFLICT:
+        return ConflictError(message)
     if (status in RETRIED or status >= SERVER_ERROR) and NOT_TYPED not in message:
         return ApiUnavailableError(message, retry_after=_seconds(retry_after))
     return refused(f"{message}{_remedy(status, body)}", status=status)

@@ -1,14 +1,11 @@
 """Model servers as Deployments of a cluster, created directly or by an operator."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
-from kleverkit.errors import TransientError
-from kleverkit.notices import Notices
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.labels import owned_by, recorded
 from kleverkube.manifest import Manifest
@@ -21,7 +18,9 @@ from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
 from .kinds import PLAIN, VersionKind, name_of
+from .observed import ObservedVersions
 from .replica_numbers import ReplicaNumbers
+from .served import served_version
 from .states import version_key, version_state
 
 POLL_SECONDS = 0.1
@@ -53,15 +52,13 @@ class ClusterWorkloads:
         self._api = api
         self._options = options
         self._registry = registry
-        self._report = on_change
         self._clock = clock
         self._kind = kind
         self._numbers = ReplicaNumbers(api)
-        self._changed: Notices[ServingName] = Notices()
         selector = owned_by(options)
-        self.deployments = Watched(api, DEPLOYMENTS, selector, self._on_change)
-        self.pods = Watched(api, PODS, selector, self._on_change)
-        self.roots = Watched(api, kind.root, selector, self._on_change) if kind.owns_deployment else self.deployments
+        self._observed = observed = ObservedVersions(api, selector, on_change)
+        self.deployments, self.pods = observed.deployments, observed.pods
+        self.roots = Watched(api, kind.root, selector, observed.take) if kind.owns_deployment else self.deployments
         self.watched = list(dict.fromkeys((self.roots, self.deployments, self.pods)))
         """All copies of objects; their `run` must run."""
 
@@ -70,13 +67,13 @@ class ClusterWorkloads:
         for each in self.watched:
             await each.load()
 
-    def refusal(self, namespace: str, variant: Variant) -> str | None:
+    def refusal(self, serving: ServingName, variant: Variant) -> str | None:
         """See `Workloads`."""
-        return self._kind.refusal(namespace, variant, self._options)
+        return self._kind.refusal(serving.namespace, variant, self._options)
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
         """See `Workloads`. What others have changed of the objects is undone."""
-        version = self._served(spec)
+        version = served_version(spec, self._registry)
         try:
             manifests = self._kind.render(version, self._options, replicas)
         except UnsupportedOnClusterError as error:
@@ -106,13 +103,13 @@ class ClusterWorkloads:
 
     def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`."""
-        pods, now = self._pods_by_version(), self._clock()
+        pods, now = self._observed.pods_by_version(), self._clock()
         keys = {version_key(each): None for watched in self.watched[:-1] for each in watched.objects.values()}
         return [self._state(key, pods[key], now) for key in keys if key is not None and serving in {None, key.serving}]
 
     async def changed(self) -> set[ServingName]:
         """See `Workloads`."""
-        return await self._changed.take()
+        return await self._observed.changed()
 
     def number(self, version: VersionKey) -> int | None:
         """The number of replicas in the Deployment of a version; None if there is no Deployment."""
@@ -133,26 +130,6 @@ class ClusterWorkloads:
         for root in self.roots.objects.values():
             if (version := recorded(root["metadata"].get("annotations"))) is not None:
                 yield version
-
-    def _served(self, spec: VersionSpec) -> ServedVersion:
-        model = spec.model
-        registry = model.registry or self._registry(model.digest)
-        if registry is None:
-            raise TransientError(f"the registry of {model.ref}@{model.digest} is not known yet")
-        return ServedVersion(
-            namespace=spec.key.serving.namespace,
-            serving=spec.key.serving.name,
-            revision=spec.key.revision,
-            variant=spec.variant,
-            model=model.ref,
-            digest=model.digest,
-            registry=registry,
-            format=model.facts.format,
-            runtime=spec.runtime,
-            trust=spec.trust,
-            made=model.made,
-            unverified=model.facts.unverified,
-        )
 
     async def _delete_autoscaler(self, key: VersionKey, present: Manifest | None) -> None:
         """An autoscaler of the version's earlier settings would change the number of replicas."""
@@ -182,14 +159,3 @@ class ClusterWorkloads:
 
     def _deployment(self, key: VersionKey) -> Manifest | None:
         return self.deployments.objects.get((key.serving.namespace, self._kind.deployment_name(key)))
-
-    def _pods_by_version(self) -> defaultdict[VersionKey | None, list[Manifest]]:
-        pods: defaultdict[VersionKey | None, list[Manifest]] = defaultdict(list)
-        for pod in self.pods.objects.values():
-            pods[version_key(pod)].append(pod)
-        return pods
-
-    def _on_change(self, changed: Manifest) -> None:
-        if (key := version_key(changed)) is not None:
-            self._changed.add(key.serving)
-            self._report(key)
