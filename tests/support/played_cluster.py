@@ -12,10 +12,12 @@ from kubernetes_asyncio.client import ApiClient
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.routes.services import VersionService
 from kleverkube.labels import MANAGED_BY, MANAGER, recorded
+from kleverkube.manifest import Manifest
 from kleverkube.services import HTTP_SERVICE_PORT
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DEPLOYMENTS, DESTINATION_RULES, VIRTUAL_SERVICES
+from kleverkubeclient.watched import Watched
+from support.cluster_clients import cluster_client
 from support.data_plane_benches import HttpClient
 from support.data_planes import Upstream
 from support.istio_gateway import LOOPBACK, IstioGateway, istiod_program, running_gateway
@@ -24,7 +26,6 @@ from support.prometheus import Prometheus, running_prometheus
 from support.route_kinds import ISTIO, install
 
 SELECTOR = f"{MANAGED_BY}={MANAGER}"
-POLL_SECONDS = 0.1
 ANSWER = "ANSWER"
 """Variable of a variant: the name of the server that responds for its pods."""
 
@@ -67,14 +68,24 @@ class PlayedCluster:
 
     async def follow(self, api: KubernetesApi) -> None:
         """Give istiod the Services and routes of the cluster, until cancelled."""
-        while True:
-            await self._place(api)
-            await self._route(api)
-            await asyncio.sleep(POLL_SECONDS)
+        changed = asyncio.Event()
+        resources = (DEPLOYMENTS, DESTINATION_RULES, VIRTUAL_SERVICES)
+        watched = [Watched(api, each, SELECTOR, lambda _object: changed.set()) for each in resources]
+        for each in watched:
+            await each.load()
+        changed.set()
+        async with asyncio.TaskGroup() as group:
+            for each in watched:
+                group.create_task(each.run())
+            while await changed.wait():
+                changed.clear()
+                deployments, *routes = ([*each.objects.values()] for each in watched)
+                self._place(deployments)
+                self._route([each for objects in routes for each in objects])
 
-    async def _place(self, api: KubernetesApi) -> None:
+    def _place(self, deployments: list[Manifest]) -> None:
         replicas = {}
-        for deployment in (await api.list(DEPLOYMENTS, SELECTOR)).items:
+        for deployment in deployments:
             version = recorded(deployment["metadata"]["annotations"])
             answer = version.variant.env.get(ANSWER) if version is not None else None
             if version is not None and isinstance(answer, str):
@@ -83,12 +94,10 @@ class PlayedCluster:
         if self._is_new("services", replicas):
             self.gateway.place(replicas)
 
-    async def _route(self, api: KubernetesApi) -> None:
-        objects = []
-        for resource in (DESTINATION_RULES, VIRTUAL_SERVICES):
-            for each in (await api.list(resource, SELECTOR)).items:
-                metadata = {name: each["metadata"][name] for name in ("name", "namespace")}
-                objects.append({**each, "metadata": metadata})
+    def _route(self, stored: list[Manifest]) -> None:
+        objects = [
+            {**each, "metadata": {name: each["metadata"][name] for name in ("name", "namespace")}} for each in stored
+        ]
         if self._is_new("routes", objects):
             self.gateway.write("routes", objects)
 
@@ -100,7 +109,7 @@ class PlayedCluster:
 @asynccontextmanager
 async def played_cluster(kubeconfig: Path, directory: Path, *servers: Upstream) -> AsyncIterator[PlayedCluster]:
     """Runs the gateway and Prometheus for an API server, and plays its nodes."""
-    async with connected(kubeconfig) as client, running_gateway(istiod_program(), directory) as gateway:
+    async with cluster_client(kubeconfig) as client, running_gateway(istiod_program(), directory) as gateway:
         await install(client, *ISTIO)
         targets = {f"{LOOPBACK}:{gateway.admin_port}": "/stats/prometheus"}
         with running_prometheus(directory / "prometheus", targets) as prometheus:

@@ -1,5 +1,6 @@
-"""Rollouts on a cluster, judged by what a real Prometheus scrapes from a real Envoy; pods are played."""
+"""Rollouts and replicas on a cluster, judged by what a real Prometheus scrapes from a real Envoy; pods are played."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,13 +44,14 @@ class World:
     new: Upstream
     generation: int = 0
 
-    async def request(self, server: Upstream, strategy: dict[str, Any] | None = None) -> Event[Any]:
+    async def request(self, server: Upstream, strategy: dict[str, Any] | None = None, **changes: Any) -> Event[Any]:
         """Request the version that a server responds for."""
         variant = {
             "name": "iris",
             "model": "library/iris:v1",
             "custom": {"image": "server"},
             "env": {ANSWER: server.name},
+            **changes,
         }
         fields = {
             "variants": [variant],
@@ -102,7 +104,7 @@ async def world(kubeconfig: Path, nats_url: str, tmp_path: Path) -> AsyncIterato
     async with (
         upstreams("old", "new") as (old, new),
         played_cluster(kubeconfig, tmp_path / "cluster", old, new) as cluster,
-        surroundings(nats_url, tmp_path, **cluster.settings) as deployer,
+        surroundings(nats_url, tmp_path, cluster_scaling="requests", **cluster.settings) as deployer,
     ):
         await deployer.push(adder(tmp_path / "adder", 1), "library/iris:v1")
         world = World(cluster, deployer, old, new)
@@ -174,3 +176,27 @@ async def test_blue_green_needs_no_counters(world: World) -> None:
         return await world.cluster.client.ask() == "new"
 
     assert await eventually(is_promoted, within=WITHIN)
+
+
+async def test_replicas_follow_the_requests_in_flight(world: World) -> None:
+    """The servers of the old version hold their requests, as the replicas of a model that is too slow do."""
+    autoscaling = {"minReplicas": 1, "maxReplicas": 3, "targetInFlight": 2, "scaleDownSeconds": 2}
+    event = await world.deployer.answer(await world.request(world.old, autoscaling=autoscaling))
+    assert isinstance(event.data, ServingReady), event.data
+
+    async def replicas() -> int:
+        [variant] = (await world.deployer.document()).status.variants
+        return variant.replicas if variant.replicas == variant.ready_replicas else 0
+
+    async def are_three() -> bool:
+        return await replicas() == 3
+
+    async def is_one() -> bool:
+        return await replicas() == 1
+
+    client = world.cluster.client
+    slow = [asyncio.create_task(client.another().ask(path="slow")) for _ in range(6)]
+    assert await eventually(are_three, within=WITHIN, every=0.1)
+    world.old.resume.set()
+    assert await asyncio.gather(*slow) == ["old"] * 6
+    assert await eventually(is_one, within=WITHIN, every=0.1)

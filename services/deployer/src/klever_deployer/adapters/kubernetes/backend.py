@@ -30,7 +30,7 @@ from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .refusals import RefusedServingError
 from .routes.gateway_api import gateway_objects
-from .routes.http_routes import GatewayIngress
+from .routes.http_routes import ExtensionRef, GatewayIngress
 from .routes.istio import istio_objects
 from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
@@ -120,7 +120,8 @@ class ClusterBackend:
             render = partial(istio_objects, ingress=istio, services=self._service)
             return ClusterDataPlane(self._api, self._options, render, (DESTINATION_RULES, VIRTUAL_SERVICES))
         namespace, _, name = settings.cluster_gateway.partition("/")
-        gateway = GatewayIngress(name=name, namespace=namespace)
+        sticky, retries = map(_extension, (settings.cluster_sticky_extension, settings.cluster_retries_extension))
+        gateway = GatewayIngress(name=name, namespace=namespace, sticky=sticky, retries=retries)
         render = partial(gateway_objects, ingress=gateway, services=self._service)
         return ClusterDataPlane(self._api, self._options, render, (HTTP_ROUTES,))
 
@@ -133,6 +134,11 @@ class ClusterBackend:
         return VersionService(name_of(key), key.serving.namespace, HTTP_SERVICE_PORT, grpc)
 
 
+def _extension(setting: str | None) -> ExtensionRef | None:
+    """The filter that a setting names: group, kind and name."""
+    return ExtensionRef(*setting.split("/")) if setting is not None else None
+
+
 def _options(settings: DeployerSettings) -> ClusterOptions:
     return ClusterOptions(
         platform=settings.cluster_platform,
@@ -140,6 +146,7 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         plain_http=settings.cluster_plain_http,
         registries=settings.cluster_registries,
         images=settings.cluster_images,
+        client_namespaces=settings.cluster_client_namespaces,
         autoscalers=settings.cluster_scaling == "cpu",
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,
