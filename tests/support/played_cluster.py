@@ -15,9 +15,9 @@ from kleverkube.labels import MANAGED_BY, MANAGER, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.services import HTTP_SERVICE_PORT
 from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DEPLOYMENTS, DESTINATION_RULES, VIRTUAL_SERVICES
 from kleverkubeclient.watched import Watched
-from support.cluster_clients import cluster_client
 from support.data_plane_benches import HttpClient
 from support.data_planes import Upstream
 from support.istio_gateway import LOOPBACK, IstioGateway, istiod_program, running_gateway
@@ -109,7 +109,7 @@ class PlayedCluster:
 @asynccontextmanager
 async def played_cluster(kubeconfig: Path, directory: Path, *servers: Upstream) -> AsyncIterator[PlayedCluster]:
     """Runs the gateway and Prometheus for an API server, and plays its nodes."""
-    async with cluster_client(kubeconfig) as client, running_gateway(istiod_program(), directory) as gateway:
+    async with connected(kubeconfig) as client, running_gateway(istiod_program(), directory) as gateway:
         await install(client, *ISTIO)
         targets = {f"{LOOPBACK}:{gateway.admin_port}": "/stats/prometheus"}
         with running_prometheus(directory / "prometheus", targets) as prometheus:

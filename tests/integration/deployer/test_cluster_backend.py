@@ -15,8 +15,8 @@ from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import ModelFacts, VersionSpec, VersionState
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
+from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import ApiUnavailableError
-from support.cluster_clients import cluster_client
 from support.custom_definitions import install, stored_definition
 from support.deployer import IRIS, version_spec
 from support.kserve import MODE
@@ -41,7 +41,7 @@ def definition(kind: str, plural: str) -> Any:
 @pytest.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
     """Of a cluster with the kinds of objects of Istio and Seldon Core."""
-    async with cluster_client(kubeconfig) as client:
+    async with connected(kubeconfig) as client:
         for each in (stored_definition("seldondeployments"), *(definition(*names) for names in KINDS.items())):
             await install(client, each)
         yield client

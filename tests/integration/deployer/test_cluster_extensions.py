@@ -12,9 +12,9 @@ from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.errors import RefusedByProxyError
 from klever_deployer.settings import DeployerSettings
 from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import HTTP_ROUTES
 from kleverproto.traffic import Cookie, Retries, Sticky
-from support.cluster_clients import cluster_client
 from support.deployer import IRIS, version_spec
 from support.route_kinds import GATEWAY_API, install
 
@@ -27,7 +27,7 @@ RETRIES = "gateway.example.com/Retry/klever-retries"
 @pytest.fixture
 async def api(kubeconfig: Path) -> AsyncIterator[KubernetesApi]:
     """Of a cluster with HTTPRoutes."""
-    async with cluster_client(kubeconfig) as client:
+    async with connected(kubeconfig) as client:
         await install(client, *GATEWAY_API)
         yield KubernetesApi(client)
 

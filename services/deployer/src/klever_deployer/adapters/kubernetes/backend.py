@@ -29,9 +29,9 @@ from .metrics.gateway import GatewayMetrics
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .refusals import RefusedServingError
-from .routes.gateway_api import gateway_objects
+from .routes.gateway_api import gateway_objects, gateway_refusals
 from .routes.http_routes import ExtensionRef, GatewayIngress
-from .routes.istio import istio_objects
+from .routes.istio import istio_objects, istio_refusals
 from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
@@ -118,19 +118,26 @@ class ClusterBackend:
         if settings.cluster_routes == "istio":
             istio = IstioIngress(gateways=(settings.cluster_gateway,))
             render = partial(istio_objects, ingress=istio, services=self._service)
-            return ClusterDataPlane(self._api, self._options, render, (DESTINATION_RULES, VIRTUAL_SERVICES))
+            refusals = partial(istio_refusals, services=self._planned_service)
+            return ClusterDataPlane(self._api, self._options, render, refusals, (DESTINATION_RULES, VIRTUAL_SERVICES))
         namespace, _, name = settings.cluster_gateway.partition("/")
         sticky, retries = map(_extension, (settings.cluster_sticky_extension, settings.cluster_retries_extension))
         gateway = GatewayIngress(name=name, namespace=namespace, sticky=sticky, retries=retries)
         render = partial(gateway_objects, ingress=gateway, services=self._service)
-        return ClusterDataPlane(self._api, self._options, render, (HTTP_ROUTES,))
+        refusals = partial(gateway_refusals, ingress=gateway, services=self._planned_service)
+        return ClusterDataPlane(self._api, self._options, render, refusals, (HTTP_ROUTES,))
 
     def _service(self, key: VersionKey) -> VersionService:
         """The Service of a version. Raises DataPlaneError if it was not applied."""
-        version = self.workloads.find(key)
-        if version is None:
+        if self.workloads.find(key) is None:
             raise DataPlaneError(f"version {key.name} is not on the cluster yet")
-        grpc = GRPC_SERVICE_PORT if server_of(version, self._options).grpc_port else None
+        return self._planned_service(key)
+
+    def _planned_service(self, key: VersionKey) -> VersionService:
+        """The Service of a version as far as it is known: whether it supports gRPC depends on its model."""
+        version = self.workloads.find(key)
+        has_grpc = version is not None and server_of(version, self._options).grpc_port is not None
+        grpc = GRPC_SERVICE_PORT if has_grpc else None
         return VersionService(name_of(key), key.serving.namespace, HTTP_SERVICE_PORT, grpc)
 
 
