@@ -24,6 +24,7 @@ from klever_deployer.adapters.kubernetes.routes.services import VersionService
 from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
 from klever_deployer.adapters.local.envoy import envoy_program
 from klever_deployer.domain.routing import ServingRoute
+from support.cluster.istio import STATISTICS
 from support.data_plane_benches import HttpClient
 from support.data_planes import version_key
 from support.go_tools import built
@@ -48,16 +49,6 @@ ISTIOD_ENVIRONMENT = {
     "PILOT_ENABLE_ALPN_FILTER": "false",
     "PILOT_DISABLE_MX_ALPN": "true",
 }
-
-STATISTICS: Json = {
-    "use_all_default_tags": False,
-    "stats_tags": [
-        {"tag_name": "cluster_name", "regex": r"^cluster(\.(.+);)"},
-        {"tag_name": "response_code", "regex": r"_rq(_(\d{3}))$"},
-        {"tag_name": "response_code_class", "regex": r"_rq(_(\dxx))$"},
-    ],
-}
-"""As in the bootstrap of Istio's own Envoy."""
 
 
 @dataclass
