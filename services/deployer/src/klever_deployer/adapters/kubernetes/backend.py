@@ -32,7 +32,7 @@ from .preparation import ClusterPreparation
 from .refusals import RefusedServingError
 from .route_probes import RouteProbe, settle_by_time
 from .routes.gateway_api import gateway_objects, gateway_refusals
-from .routes.http_routes import GatewayIngress
+from .routes.http_routes import ExtensionRef, GatewayIngress
 from .routes.istio import istio_objects, istio_refusals
 from .routes.probes import with_probe
 from .routes.services import Services, VersionService
@@ -126,7 +126,8 @@ class ClusterBackend:
             kinds = (DESTINATION_RULES, VIRTUAL_SERVICES)
             return ClusterDataPlane(self._api, self._options, render, refusals, kinds, settle)
         namespace, _, name = settings.cluster_gateway.partition("/")
-        gateway = GatewayIngress(name=name, namespace=namespace)
+        sticky, retries = map(_extension, (settings.cluster_sticky_extension, settings.cluster_retries_extension))
+        gateway = GatewayIngress(name=name, namespace=namespace, sticky=sticky, retries=retries)
         render = partial(gateway_objects, ingress=gateway, services=self._service)
         refusals = partial(gateway_refusals, ingress=gateway, services=self._planned_service)
         return ClusterDataPlane(self._api, self._options, render, refusals, (HTTP_ROUTES,))
@@ -149,6 +150,11 @@ def _probed_istio_objects(route: ServingRoute, ingress: IstioIngress, services: 
     return with_probe(istio_objects(route, ingress, services), route.serving)
 
 
+def _extension(setting: str | None) -> ExtensionRef | None:
+    """The filter that a setting names: group, kind and name."""
+    return ExtensionRef(*setting.split("/")) if setting is not None else None
+
+
 def _options(settings: DeployerSettings) -> ClusterOptions:
     return ClusterOptions(
         platform=settings.cluster_platform,
@@ -156,6 +162,7 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         plain_http=settings.cluster_plain_http,
         registries=settings.cluster_registries,
         images=settings.cluster_images,
+        client_namespaces=settings.cluster_client_namespaces,
         autoscalers=settings.cluster_scaling == "cpu",
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,
