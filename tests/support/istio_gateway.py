@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from klever_deployer.adapters.kubernetes.routes.istio import istio_objects
+from klever_deployer.adapters.kubernetes.routes.probes import with_probe
 from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
 from klever_deployer.adapters.local.envoy import envoy_program
 from klever_deployer.domain.routing import ServingRoute
@@ -91,9 +92,11 @@ class IstioGateway:
         entries = [_service_entry(variant, replicas) for variant, replicas in ports.items()]
         self.write("services", entries)
 
-    def apply(self, route: ServingRoute, services: ServicesOf | None = None) -> None:
-        """Route requests so; it takes effect soon."""
-        self.write("routes", istio_objects(route, INGRESS, services or ServicesOf()))
+    def apply(self, route: ServingRoute, services: ServicesOf | None = None) -> list[Json]:
+        """Routes requests with the objects that the deployer applies; they take effect soon."""
+        objects = with_probe(istio_objects(route, INGRESS, services or ServicesOf()), route.serving)
+        self.write("routes", objects)
+        return objects
 
     async def accepted(self) -> set[tuple[str, str, str]]:
         """Kind, namespace and name of the objects that istiod has read and that are valid."""

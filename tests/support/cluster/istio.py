@@ -22,6 +22,9 @@ _PLAIN_ENVOY = {
 }
 """Leaves out the filters that only Istio's own build of Envoy has."""
 
+RUNTIME = {"re2.max_program_size.error_level": 32768}
+"""What the bootstrap of Istio's proxies sets, too: a regular expression of a route may be this large."""
+
 
 def components(layout: Layout) -> list[Component]:
     """Istiod and Envoy. They are started on demand, see `gateway.py`."""
@@ -92,6 +95,7 @@ def _envoy_bootstrap() -> dict[str, Any]:
     return {
         "node": _envoy_node(),
         "admin": {"address": _address(ENVOY_ADMIN_PORT)},
+        "layered_runtime": {"layers": [{"name": "istio", "static_layer": RUNTIME}]},
         "dynamic_resources": {
             "lds_config": discovered,
             "cds_config": discovered,

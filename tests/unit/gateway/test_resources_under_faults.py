@@ -1,6 +1,5 @@
 """Random actions of users, and random faults of NATS, the cluster, the deployer and the controller itself."""
 
-import asyncio
 import random
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ import pytest
 from klever_gateway.domain.preconditions import request_id
 from kleverproto.servings import ServingPhase, ServingRequested
 from support.resource_bench import SERVING, Bench
-from support.waiting import eventually
+from support.waiting import eventually, others
 
 STEPS = 25
 SPECS: list[dict[str, Any]] = [
@@ -73,7 +72,7 @@ class Scene:
             await self.bench.platform.write_serving(phase=ServingPhase.READY)
 
     async def wait(self) -> None:
-        await asyncio.sleep(self.draw.choice([0, 0.001, 0.02]))
+        await others(self.draw.choice([1, 5, 20, 100]))
 
     async def heal(self) -> None:
         """End all faults."""

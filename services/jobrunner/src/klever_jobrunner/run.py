@@ -50,6 +50,8 @@ from .service.extraction import Extraction, Scanning
 from .service.single_job import run_single_job
 from .settings import JobrunnerSettings
 
+WORKER_STARTS = 3
+
 
 class BadRequestError(Exception):
     """The request is not valid; the message contains the reason."""
@@ -141,7 +143,7 @@ async def _operations(
     uses_registry = options.converted or not (options.output or options.model)
     results: ResultIndex = RegistryResults(client) if uses_registry else NoResults()
     conversion: Converter = ConvertedDirectory(options.converted, converter) if options.converted else converter
-    pool = await stack.enter_async_context(worker_pool(settings, options.model or scratch, 1))
+    pool = await stack.enter_async_context(worker_pool(settings, options.model or scratch, 1, starts=WORKER_STARTS))
 
     async def trusted(_project: str) -> TrustedNames:
         return request.trust
