@@ -18,9 +18,8 @@ from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
 from .deletions import PendingDeletions, is_deleted
 from .statuses import Statuses
 
-AGAIN_SECONDS = 60.0
-"""Pause before a refused generation is requested again: a missing model may have been pushed since. Also the pause
-before a deletion that takes long is looked at again."""
+AGAIN_SECONDS = 300.0
+"""Pause before a refused generation is requested, or a deletion is looked at again, in case a change was missed."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class ServingResources:
             return None
         if resource.is_deleting:
             return await self._delete(resource)
-        if resource.read_status(ServingResourceStatus).accepted_generation >= resource.generation:
+        if resource.is_accepted:
             await self._report(resource)
             return None
         try:
