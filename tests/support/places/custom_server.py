@@ -16,7 +16,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = int(self.headers.get("x-failures", 0))
         key = self.headers.get("x-id", "")
         failures[key] = failures.get(key, 0) + 1
-        self.answer(503 if failures[key] <= wanted else 200)
+        self.answer(503 if failures[key] <= wanted else int(os.environ.get("STATUS", "200")))
     def answer(self, status):
         value = os.environ.get("VALUE", "0")
         body = json.dumps({"outputs": [{"data": [float(value)]}], "secret": os.environ.get("SECRET_WORD")}).encode()
@@ -29,7 +29,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 print("listening", flush=True)
 http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 """
-"""It answers `VALUE`, fails the first `x-failures` requests with the same `x-id`, and takes `x-seconds`."""
+"""It responds with `VALUE` and `STATUS`, takes `x-seconds`, and fails `x-failures` requests with the same `x-id`."""
 
 
 def custom_server(directory: Path) -> Path:

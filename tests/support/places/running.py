@@ -6,12 +6,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kleverkit.directories import toolchains_directory
 from modelfiles.runtimes import REPOSITORY
 from support.cluster.cluster import Cluster
 from support.cluster.gateway import GATEWAY_NAME, Gateway
 from support.commands import Shell
+from support.prometheus import running_prometheus
 from support.whole_platform import Platform, running_platform
 
 from .laptop import Laptop
@@ -39,7 +41,12 @@ def running_on_cluster(cluster: Cluster, gateway: Gateway, images: dict[str, str
         directory: of its files.
     """
     port = _free_port()
-    with cluster.namespace() as namespace, cluster.expose(port) as address:
+    admin = urlsplit(gateway.admin_url).netloc
+    with (
+        cluster.namespace() as namespace,
+        cluster.expose(port) as address,
+        running_prometheus(directory / "prometheus", {admin: "/stats/prometheus"}) as prometheus,
+    ):
         settings = {
             "KLEVER_PORT": f"registry={port}",
             "KLEVER_POD_REGISTRY": address,
@@ -50,6 +57,10 @@ def running_on_cluster(cluster: Cluster, gateway: Gateway, images: dict[str, str
             "KLEVER_DEPLOYER_CLUSTER_PLATFORM": namespace,
             "KLEVER_DEPLOYER_CLUSTER_GATEWAY": GATEWAY_NAME,
             "KLEVER_DEPLOYER_CLUSTER_IMAGES": json.dumps(images),
+            "KLEVER_DEPLOYER_CLUSTER_SCALING": "requests",
+            "KLEVER_DEPLOYER_PROMETHEUS_URL": prometheus.url,
+            "KLEVER_DEPLOYER_PROMETHEUS_METRICS": "envoy",
+            "KLEVER_DEPLOYER_PROMETHEUS_WINDOW_SECONDS": "10",
         }
         with _running(directory, settings) as (shell, platform):
             login = ("--from-literal=username=klever", f"--from-literal=password={platform.registry_password}")
