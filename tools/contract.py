@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import formats_page
+import metrics_page
 import problems_page
 import settings_page
 import yaml
@@ -68,6 +69,7 @@ def files() -> dict[Path, str]:
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
         Path("docs/formats.md"): formats_page.page(),
+        Path("docs/metrics.md"): metrics_page.page(),
         Path("docs/openapi.json"): openapi.text(OPERATIONS),
         Path("docs/problems.md"): problems_page.page(),
         Path("docs/settings.md"): settings_page.page(),

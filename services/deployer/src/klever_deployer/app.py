@@ -11,10 +11,12 @@ from kleverkit.incarnations import RememberedBucket
 from kleverkit.leadership import Leadership
 from kleverkit.lease_state import LeaseRecord, LeaseStatus
 from kleverkit.leases import Lease
+from kleverkit.metrics import histogram
 from kleverkit.nats_documents import NatsDocuments, NatsStream
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
+from kleverproto.metrics import RECONCILE_DURATION
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
@@ -141,6 +143,7 @@ def _assemble(
         backend=backend,
         clock=clock,
         resync_seconds=settings.resync_seconds,
+        duration=histogram(RECONCILE_DURATION, runtime.metrics),
     )
     intents, followers = Intents(records), Followers(servings, copies)
     runtime.serve([build_router(intents, Updater(catalogue, intents, followers), reconciler, restorer)])

@@ -1,12 +1,14 @@
 """One worker per serving: converges when woken, restarts on a newer intent, and retries after failures."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
+from prometheus_client import Histogram
 
 from klever_deployer.domain.availability import is_applied
 from klever_deployer.domain.intents import Known
@@ -14,6 +16,7 @@ from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import Backend
 from kleverkit.documents import Buried
 from kleverkit.errors import TransientError
+from kleverkit.metrics import observe
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import SERVINGS
 
@@ -46,9 +49,10 @@ class Reconciler:
         backend: reports changed servings; unused models are removed from it.
         clock: the present.
         resync_seconds: interval at which all servings are reconciled.
+        duration: measures the reconciliations of one serving.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators
         self,
         *,
         records: Records,
@@ -57,6 +61,7 @@ class Reconciler:
         backend: Backend,
         clock: Callable[[], datetime],
         resync_seconds: float,
+        duration: Histogram,
     ) -> None:
         self._records = records
         self._restorer = restorer
@@ -64,6 +69,7 @@ class Reconciler:
         self._backend = backend
         self._clock = clock
         self._resync_seconds = resync_seconds
+        self._duration = duration
         self._is_running = False
         self._workers: dict[ServingName, _Worker] = {}
         self.unexplained: set[ServingName] = set()
@@ -141,7 +147,8 @@ class Reconciler:
             worker.wake.clear()
             worker.intent.clear()
             try:
-                present = await self._converge_or_drop(serving, worker)
+                with self._measured():
+                    present = await self._converge_or_drop(serving, worker)
                 pause = FIRST_PAUSE
                 if not isinstance(present, ServingDocument) and not worker.wake.is_set():
                     self._workers.pop(serving, None)
@@ -156,6 +163,20 @@ class Reconciler:
                 await _wait_at_most(worker.wake, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 worker.wake.set()
+
+    @contextmanager
+    def _measured(self) -> Iterator[None]:
+        """Measures a reconciliation, which is the block. One that ends with the reconciler does not count."""
+        began = time.perf_counter()
+        try:
+            yield
+        except SupersededError:
+            observe(self._duration.labels("superseded"), time.perf_counter() - began)
+            raise
+        except Exception:
+            observe(self._duration.labels("error"), time.perf_counter() - began)
+            raise
+        observe(self._duration.labels("success"), time.perf_counter() - began)
 
     async def _converge_or_drop(self, serving: ServingName, worker: _Worker) -> Known:
         """Converges and returns what was stored. Raises SupersededError if a newer intent is recorded meanwhile."""

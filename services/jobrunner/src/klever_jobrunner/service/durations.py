@@ -1,0 +1,46 @@
+"""Measures how long jobs wait and run."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry
+
+from klever_jobrunner.errors import JobError
+from kleverkit.metrics import histogram, observe
+from kleverproto.jobs import JobDocument
+from kleverproto.metrics import JOB_QUEUE, JOB_RUN
+
+
+class JobDurations:
+    """The histograms of the times that jobs wait and run.
+
+    Args:
+        metrics: the registry of the service's metrics.
+    """
+
+    def __init__(self, metrics: CollectorRegistry) -> None:
+        self._queue = histogram(JOB_QUEUE, metrics)
+        self._run = histogram(JOB_RUN, metrics)
+
+    def started(self, job: JobDocument) -> None:
+        """Record the time in the queue at the first attempt; a retry includes earlier attempts and does not count."""
+        if job.status.attempts <= 1 and job.status.started_at is not None:
+            seconds = (job.status.started_at - job.created_at).total_seconds()
+            observe(self._queue.labels(job.spec.kind), max(0.0, seconds))
+
+    @contextmanager
+    def running(self, job: JobDocument) -> Iterator[None]:
+        """Measure an attempt, which is the block. Its result is success, failure, error (retried) or cancelled."""
+        began, result = time.perf_counter(), "cancelled"
+        try:
+            yield
+            result = "success"
+        except JobError:
+            result = "failure"
+            raise
+        except Exception:
+            result = "error"
+            raise
+        finally:
+            observe(self._run.labels(job.spec.kind, result), time.perf_counter() - began)
