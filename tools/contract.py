@@ -10,6 +10,7 @@ from typing import Any
 
 import formats_page
 import metrics_page
+import observability_files
 import problems_page
 import settings_page
 import yaml
@@ -66,6 +67,7 @@ def files() -> dict[Path, str]:
     schemas = {SCHEMAS / event.schema_file: _schema(event) for event in EVENT_TYPES}
     return {
         **schemas,
+        **observability_files.files(),
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
         Path("docs/formats.md"): formats_page.page(),

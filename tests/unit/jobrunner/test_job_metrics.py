@@ -35,7 +35,7 @@ async def test_failures_of_the_model_and_errors_that_are_retried_are_different_r
         await runner.jobs.run(request(1))
     runner.executor.outcome = JobError("killed", code=WORKER_DIED)
     await runner.jobs.run(request(1))
-    assert (runs(runner, "error"), runs(runner, "failure"), runs(runner, "success")) == (1, 1, None)
+    assert (runs(runner, "error"), runs(runner, "failure"), runs(runner, "success")) == (1, 1, 0)
     queue = runner.metrics.get_sample_value("klever_job_queue_duration_seconds_count", {"kind": "extract"})
     assert queue == 1
 

@@ -11,12 +11,10 @@ from kleverkit.incarnations import RememberedBucket
 from kleverkit.leadership import Leadership
 from kleverkit.lease_state import LeaseRecord, LeaseStatus
 from kleverkit.leases import Lease
-from kleverkit.metrics import histogram
 from kleverkit.nats_documents import NatsDocuments, NatsStream
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
-from kleverproto.metrics import RECONCILE_DURATION
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
@@ -33,7 +31,7 @@ from .adapters.local.home_lock import HomeLock
 from .adapters.model_registries import OciRegistries
 from .domain.runtimes import ChooseRuntime, choose, choose_on_cluster
 from .handlers import build_router
-from .metrics import add_metrics
+from .metrics import add_metrics, reconcile_duration
 from .ports import Backend, CopyStore, ModelCatalogue, ModelRegistries
 from .routes import ingress_metrics
 from .service.copies import Copies
@@ -143,7 +141,7 @@ def _assemble(
         backend=backend,
         clock=clock,
         resync_seconds=settings.resync_seconds,
-        duration=histogram(RECONCILE_DURATION, runtime.metrics),
+        duration=reconcile_duration(runtime.metrics),
     )
     intents, followers = Intents(records), Followers(servings, copies)
     runtime.serve([build_router(intents, Updater(catalogue, intents, followers), reconciler, restorer)])

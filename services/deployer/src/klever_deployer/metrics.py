@@ -1,12 +1,20 @@
 """The deployer's own metrics, for alerts."""
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 
-from kleverkit.metrics import gauge
-from kleverproto.metrics import SERVINGS_RESTORED, SERVINGS_UNEXPLAINED
+from kleverkit.metrics import gauge, histogram
+from kleverproto.metrics import RECONCILE_DURATION, SERVINGS_RESTORED, SERVINGS_UNEXPLAINED
 
 from .service.reconciler import Reconciler
 from .service.restorer import Restorer
+
+
+def reconcile_duration(registry: CollectorRegistry) -> Histogram:
+    """Create the histogram of reconciliations; each result is exported as 0, so that the first one is an increase."""
+    duration = histogram(RECONCILE_DURATION, registry)
+    for result in ("success", "superseded", "error"):
+        duration.labels(result)
+    return duration
 
 
 def add_metrics(registry: CollectorRegistry, restorer: Restorer, reconciler: Reconciler) -> None:

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from kleverkit.metrics import counter, gauge, histogram
 from kleverproto.metrics import PUSH_TO_SERVABLE, REGISTRY_FREE, REGISTRY_STORED, REGISTRY_TRANSFER
+from kleverproto.models import ExtractionPhase
 
 from .domain.storage import Storage
 
@@ -24,6 +25,9 @@ class RegistryMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.transfers = counter(REGISTRY_TRANSFER, registry)
         self.push_to_servable = histogram(PUSH_TO_SERVABLE, registry)
+        for phase in ExtractionPhase:
+            if phase is not ExtractionPhase.PENDING:
+                self.push_to_servable.labels(phase.lower())  # exported as 0, so that the first push is an increase
         self._stored, self._free = gauge(REGISTRY_STORED, registry), gauge(REGISTRY_FREE, registry)
 
     async def measure(self, storage: Callable[[], Awaitable[Storage]]) -> None:

@@ -18,6 +18,7 @@ MARKER = "KLEVER_PLATFORM"
 """Environment variable of all processes of a platform and of their children; its value is the home."""
 
 NATS, REGISTRY, JOBRUNNER, DEPLOYER, GATEWAY = "nats", "registry", "jobrunner", "deployer", "gateway"
+PROMETHEUS = "prometheus"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Ports:
     topology: int = 0
     jobrunner: int = 0
     deployer: int = 0
+    prometheus: int = 0
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -89,7 +91,13 @@ def registry_address(ports: Ports) -> str:
 
 
 def parts(
-    home: Home, ports: Ports, nats_server: str, *, accounts: Path | None = None, allow_commands: bool = False
+    home: Home,
+    ports: Ports,
+    nats_server: str,
+    *,
+    accounts: Path | None = None,
+    allow_commands: bool = False,
+    prometheus: str | None = None,
 ) -> tuple[Part, ...]:
     """Return the processes in the order of starting. They are stopped in reverse order.
 
@@ -99,6 +107,7 @@ def parts(
         nats_server: path of the nats-server program.
         accounts: file with the accounts of the registry; default is the file of the home.
         allow_commands: whether servings may run programs of users who deploy.
+        prometheus: path of the Prometheus program, to run it as well.
     """
     links, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
     pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": str(home.registry_password)}
@@ -138,7 +147,31 @@ def parts(
             PUBLIC_URL=links.api,
             **commands,
         ),
+        *([_prometheus(home, ports, prometheus)] if prometheus else []),
     )
+
+
+def service_addresses(ports: Ports) -> dict[str, str]:
+    """Return host:port of each service with metrics."""
+    names = (TOPOLOGY, REGISTRY, JOBRUNNER, DEPLOYER, GATEWAY)
+    return {name: f"{HOST}:{getattr(ports, name)}" for name in names}
+
+
+def _prometheus(home: Home, ports: Ports, program: str) -> Part:
+    files = home.prometheus_files
+    command = (
+        program,
+        f"--config.file={files.config}",
+        f"--web.config.file={files.web_config}",
+        f"--web.listen-address={HOST}:{ports.prometheus}",
+        f"--web.console.templates={files.consoles}",
+        f"--web.console.libraries={files.consoles}",
+        f"--storage.tsdb.path={files.directory / 'data'}",
+        "--enable-feature=exemplar-storage",
+    )
+    url = f"http://{HOST}:{ports.prometheus}"
+    title = f"metrics and alerts; user klever, password in {home.token}"
+    return Part(PROMETHEUS, title, command, "tcp", ports.prometheus, url, _marked(home))
 
 
 def _logins(home: Home, accounts: Path | None) -> dict[str, str]:

@@ -8,8 +8,11 @@ from prometheus_client import CollectorRegistry
 
 from klever_jobrunner.errors import JobError
 from kleverkit.metrics import histogram, observe
-from kleverproto.jobs import JobDocument
+from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.metrics import JOB_QUEUE, JOB_RUN
+
+RESULTS = ("success", "failure", "error", "cancelled")
+"""Results of attempts: a failure is due to the model, and an error is retried."""
 
 
 class JobDurations:
@@ -22,6 +25,10 @@ class JobDurations:
     def __init__(self, metrics: CollectorRegistry) -> None:
         self._queue = histogram(JOB_QUEUE, metrics)
         self._run = histogram(JOB_RUN, metrics)
+        for kind in JobKind:  # exported as 0, so that the first job is an increase
+            self._queue.labels(kind)
+            for result in RESULTS:
+                self._run.labels(kind, result)
 
     def started(self, job: JobDocument) -> None:
         """Record the time in the queue at the first attempt; a retry includes earlier attempts and does not count."""
@@ -31,16 +38,17 @@ class JobDurations:
 
     @contextmanager
     def running(self, job: JobDocument) -> Iterator[None]:
-        """Measure an attempt, which is the block. Its result is success, failure, error (retried) or cancelled."""
-        began, result = time.perf_counter(), "cancelled"
+        """Measure an attempt, which is the block."""
+        success, failure, error, result = RESULTS
+        began = time.perf_counter()
         try:
             yield
-            result = "success"
+            result = success
         except JobError:
-            result = "failure"
+            result = failure
             raise
         except Exception:
-            result = "error"
+            result = error
             raise
         finally:
             observe(self._run.labels(job.spec.kind, result), time.perf_counter() - began)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -23,9 +24,11 @@ from klever.cli.startup import (
     wanted_ports,
 )
 from klever.errors import PlatformError
+from klever.observability.boards import DASHBOARDS
 from klever.platform.home import ACCOUNTS_SETTING, Home
-from klever.platform.plan import ALLOW_UNSANDBOXED, Part, Ports, parts, urls
+from klever.platform.plan import ALLOW_UNSANDBOXED, HOST, Part, Ports, parts, urls
 from klever.platform.ports import reserved
+from klever.platform.prometheus_setup import find_prometheus, write_files
 from ormb.console.printing import print_json, print_table
 
 START_SECONDS = 90.0
@@ -41,6 +44,7 @@ DOWN_SECONDS = 60.0
     envvar="KLEVER_ALLOW_COMMANDS",
     help="Let users who can deploy run programs on this machine (custom.command). Also $KLEVER_ALLOW_COMMANDS.",
 )
+@click.option("--observe", is_flag=True, help="Also run Prometheus, with Klever's dashboards and alerts.")
 @click.option("--background", is_flag=True, hidden=True, help="Used by --detach, which shows the link itself.")
 @click.option(
     "--allow-unsandboxed",
@@ -50,10 +54,11 @@ DOWN_SECONDS = 60.0
 )
 @PORT
 @PORTS
-def up(
+def up(  # noqa: PLR0913 - its options
     *,
     detach: bool,
     allow_commands: bool,
+    observe: bool,
     background: bool,
     allow_unsandboxed: bool,
     single: tuple[str, ...],
@@ -65,20 +70,39 @@ def up(
     klever up
     klever up --port registry=5001 --detach
     klever up --allow-commands
+    klever up --observe
     """
     keep_private()
     if allow_unsandboxed:
         os.environ[ALLOW_UNSANDBOXED] = "1"  # read by the services that run models
     with errors_as_lines():
         if detach:
-            more = ["--allow-commands"] if allow_commands else []
+            flags = {"--allow-commands": allow_commands, "--observe": observe}
+            more = [flag for flag, is_set in flags.items() if is_set]
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}", *more])
         else:
             requested = wanted_ports(single, ports)
-            run_until_stopped(_run(Home.default(), requested, allow_commands=allow_commands, background=background))
+            prometheus = find_prometheus() if observe else None
+            options = Options(allow_commands=allow_commands, background=background, prometheus=prometheus)
+            run_until_stopped(_run(Home.default(), requested, options))
 
 
-def _parts(home: Home, ports: Ports, *, allow_commands: bool) -> tuple[Part, ...]:
+@dataclass(frozen=True)
+class Options:
+    """Options of `klever up`.
+
+    Attributes:
+        allow_commands: whether servings may run programs of users who deploy.
+        background: whether the process runs for `--detach`.
+        prometheus: path of the Prometheus program, to run it as well.
+    """
+
+    allow_commands: bool
+    background: bool
+    prometheus: str | None
+
+
+def _parts(home: Home, ports: Ports, options: Options) -> tuple[Part, ...]:
     path = os.environ.get(ACCOUNTS_SETTING)
     accounts = Path(path) if path else None
     if accounts is not None and not accounts.exists():
@@ -86,7 +110,16 @@ def _parts(home: Home, ports: Ports, *, allow_commands: bool) -> tuple[Part, ...
             f"{ACCOUNTS_SETTING} names {accounts}, which does not exist. Create it with `klever registry account add`, "
             "or unset the variable"
         )
-    return parts(home, ports, find_nats_server(), accounts=accounts, allow_commands=allow_commands)
+    if options.prometheus is not None:
+        write_files(home, ports)
+    return parts(
+        home,
+        ports,
+        find_nats_server(),
+        accounts=accounts,
+        allow_commands=options.allow_commands,
+        prometheus=options.prometheus,
+    )
 
 
 @cli.command()
@@ -157,7 +190,7 @@ def status(*, as_json: bool) -> None:
     sys.exit(0 if state["ready"] else 1)
 
 
-async def _run(home: Home, requested: Ports, *, allow_commands: bool, background: bool) -> None:
+async def _run(home: Home, requested: Ports, options: Options) -> None:
     from klever.cli.output_lines import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
@@ -169,13 +202,17 @@ async def _run(home: Home, requested: Ports, *, allow_commands: bool, background
     with reserved(requested) as (ports, _):
         addresses = urls(ports)
         lines.heading(f"Klever, state in {home.path}")
-        planned = _parts(home, ports, allow_commands=allow_commands)
-        supervisor = Supervisor(home, planned, addresses, lines, allow_commands=allow_commands)
+        planned = _parts(home, ports, options)
+        supervisor = Supervisor(home, planned, addresses, lines, allow_commands=options.allow_commands)
         async with running(supervisor, home, ports, lines):
             lines.heading("Ready")
             lines.urls(addresses)
+            if options.prometheus is not None:
+                lines.dashboards(f"http://{HOST}:{ports.prometheus}/consoles/{DASHBOARDS[0].name}.html")
             try:
-                await wait_for_interrupt(home, addresses, lines, show_link=not background, show_hint=sys.stdin.isatty())
+                await wait_for_interrupt(
+                    home, addresses, lines, show_link=not options.background, show_hint=sys.stdin.isatty()
+                )
             finally:
                 lines.heading("Stopping")
 
