@@ -1,4 +1,4 @@
-"""Generates the JSON Schemas and the pages in docs/ that `files` lists.
+"""Generates the JSON Schemas, the pages in docs/ and the objects in deploy/ that `files` lists.
 
 `python tools/contract.py` writes; with `--check` it changes nothing and exits 1 when a file has drifted.
 """
@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import custom_resource_definitions
 import formats_page
+import kserve_objects
 import metrics_page
 import observability_files
 import problems_page
@@ -68,6 +70,8 @@ def files() -> dict[Path, str]:
     return {
         **schemas,
         **observability_files.files(),
+        **custom_resource_definitions.files(),
+        **kserve_objects.files(),
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
         Path("docs/formats.md"): formats_page.page(),

@@ -4,7 +4,7 @@ from kleverproto.metrics import METRICS, MetricSpec
 
 GROUPS = {
     (): "Every service",
-    ("registry", "deployer"): "Services with a lease",
+    ("registry", "deployer", "gateway"): "Services with a lease",
     ("topology",): "Topology",
     ("registry",): "Registry",
     ("jobrunner",): "Jobrunner",

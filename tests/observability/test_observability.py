@@ -19,7 +19,7 @@ from klever.observability.panels import Query
 from kleverproto.metrics import METRICS, MetricKind
 from kleverproto.models import ExtractionPhase
 from kleverproto.references import ModelRef
-from support.prometheus import Prometheus
+from support.platform_prometheus import Prometheus
 from support.waiting import eventually
 from support.whole_platform import Platform, running_platform
 

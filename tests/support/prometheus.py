@@ -1,51 +1,117 @@
-"""The Prometheus of a platform that was started with `klever up --observe`."""
+"""A real Prometheus on the loopback address, and small exporters that it scrapes."""
 
-import math
-from typing import Any
+import json
+import shutil
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from support.whole_platform import Platform
+from klever_deployer.domain.analysis import Counts
+from support.processes import ServerProcess, free_port
 
-USER = "klever"
+SCRAPE_SECONDS = 0.2
+LOOPBACK = "127.0.0.1"
 
 
+@dataclass
 class Prometheus:
-    """Its HTTP API, with the platform's login."""
+    """A running Prometheus."""
 
-    def __init__(self, platform: Platform, session: aiohttp.ClientSession) -> None:
-        self._session = session
-        self.url = platform.state["parts"]["prometheus"]["url"]
+    url: str
+    process: ServerProcess
 
-    @classmethod
-    def session(cls, platform: Platform) -> aiohttp.ClientSession:
-        """A session that logs in."""
-        return aiohttp.ClientSession(headers={"Authorization": aiohttp.encode_basic_auth(USER, platform.token)})
 
-    async def get(self, path: str, **parameters: str) -> Any:
-        """The data of a response of the API."""
-        async with self._session.get(f"{self.url}/api/v1/{path}", params=parameters) as response:
-            body = await response.json()
-            assert body["status"] == "success", body
-            return body["data"]
+@contextmanager
+def running_prometheus(directory: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
+    """Runs Prometheus. Skips if it is not installed.
 
-    async def text(self, path: str) -> str:
-        """A page."""
-        async with self._session.get(f"{self.url}/{path}") as response:
-            assert response.status == 200, await response.text()
-            return await response.text()
+    Args:
+        directory: for its files.
+        targets: addresses (`host:port`) that it scrapes, and the paths of their metrics.
+    """
+    if (program := shutil.which("prometheus")) is None:
+        pytest.skip("the analysis of rollouts by Prometheus is NOT TESTED here: Debian's prometheus is missing")
+    directory.mkdir(exist_ok=True)
+    jobs = [
+        {"job_name": address, "metrics_path": path, "static_configs": [{"targets": [address]}]}
+        for address, path in targets.items()
+    ]
+    interval = {"scrape_interval": f"{SCRAPE_SECONDS:g}s".replace("0.2s", "200ms"), "scrape_timeout": "200ms"}
+    configuration = directory / "prometheus.yml"
+    configuration.write_text(json.dumps({"global": interval, "scrape_configs": jobs}))
+    port = free_port()
+    command = [
+        *(program, f"--config.file={configuration}", f"--storage.tsdb.path={directory / 'data'}"),
+        *(f"--web.listen-address={LOOPBACK}:{port}", "--log.level=warn"),
+    ]
+    process = ServerProcess(command, directory / "prometheus.log", lambda: _is_ready(port))
+    process.start(within=60)
+    try:
+        yield Prometheus(f"http://{LOOPBACK}:{port}", process)
+    finally:
+        process.stop()
 
-    async def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """The results of an expression that are numbers, with their labels."""
-        data = await self.get("query", query=expression)
-        values = [(each["metric"], float(each["value"][1])) for each in data["result"]]
-        return [(labels, value) for labels, value in values if not math.isnan(value)]
 
-    async def names(self) -> set[str]:
-        """The names of all metrics."""
-        return set(await self.get("label/__name__/values"))
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/-/ready", timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
 
-    async def health(self) -> dict[str, str]:
-        """The error of the last scrape of each job, or `up`."""
-        targets = (await self.get("targets", state="active"))["activeTargets"]
-        return {target["labels"]["job"]: target["lastError"] or target["health"] for target in targets}
+
+@dataclass
+class Exporter:
+    """Exposes metrics like a replica of the gateway."""
+
+    address: str
+    text: str = ""
+    is_down: bool = False
+
+
+@asynccontextmanager
+async def running_exporter(render: Callable[[], str] | None = None) -> AsyncIterator[Exporter]:
+    """Runs an exporter.
+
+    Args:
+        render: the metrics; by default `Exporter.text`.
+    """
+
+    async def metrics(_request: web.Request) -> web.Response:
+        if exporter.is_down:
+            raise web.HTTPServiceUnavailable
+        return web.Response(text=exporter.text if render is None else render())
+
+    application = web.Application()
+    application.router.add_get("/metrics", metrics)
+    async with TestServer(application, host=LOOPBACK) as server:
+        exporter = Exporter(f"{LOOPBACK}:{server.port}")
+        yield exporter
+
+
+def istio_metrics(service: str, counts: Counts, milliseconds: float = 0.0) -> str:
+    """Istio's standard metrics of requests to a Service, as the gateway and the server's proxy report them.
+
+    Args:
+        service: the host of the Service.
+        counts: the requests.
+        milliseconds: the sum of their durations.
+    """
+    lines = []
+    # The server's own proxy reports the same requests; they must not be counted twice.
+    for reporter in ("source", "destination"):
+        labels = f'reporter="{reporter}",source_workload="gateway",destination_service="{service}"'
+        for code, number in ((200, counts.requests - counts.errors), (503, counts.errors)):
+            lines.append(f'istio_requests_total{{{labels},response_code="{code}"}} {number}')
+        duration = "istio_request_duration_milliseconds"
+        for upper, number in counts.latencies:
+            bound = "+Inf" if upper == float("inf") else f"{upper:g}"
+            lines.append(f'{duration}_bucket{{{labels},response_code="200",le="{bound}"}} {number}')
+        lines.append(f'{duration}_sum{{{labels},response_code="200"}} {milliseconds}')
+    return "\n".join(lines) + "\n"

@@ -2,17 +2,20 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 from kubernetes_asyncio.client import ApiClient
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
-from klever_deployer.adapters.kubernetes.connecting import connected
+from klever_deployer.adapters.kubernetes.kinds import PLAIN, VersionKind
+from klever_deployer.adapters.kubernetes.kserve import KSERVE
+from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
+from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
 from klever_deployer.adapters.kubernetes.states import version_key
 from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
 from klever_deployer.adapters.local.workloads import LocalWorkloads
@@ -20,9 +23,14 @@ from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.ports import Workloads
 from kleverkube.options import ClusterOptions
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverproto.variants import Custom, Gpu, Resources
+from support.custom_definitions import install, stored_definition
+from support.kserve import MODE
 from support.local_workloads import launching_in, make_workloads
 from support.played_kubelet import PlayedKubelet
+from support.seldon_operator import SeldonOperator
 from support.waiting import eventually
 
 BROKEN = "broken"
@@ -118,21 +126,26 @@ class OnCluster(WorkloadsBench):
 
     unsupported = ({"custom": Custom(command=("serve",))}, "image")
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, kind: VersionKind = PLAIN) -> None:
         self.client = client
-        self.api = KubernetesApi(client)
+        self._kind = kind
+        self.options = ClusterOptions(kserve_mode=MODE)
+        self.api = KubernetesApi(client, refused=RefusedServingError)
         self.kubelet = PlayedKubelet(client, BROKEN)
-        self.workloads: ClusterWorkloads = self._make()
+        self.workloads: ClusterWorkloads | SeldonWorkloads = self._make()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _make(self) -> ClusterWorkloads:
-        return ClusterWorkloads(self.api, ClusterOptions(), lambda _digest: "registry.example.com")
+    def _make(self) -> ClusterWorkloads | SeldonWorkloads:
+        return ClusterWorkloads(self.api, self.options, lambda _digest: "registry.example.com", kind=self._kind)
 
     async def start(self) -> None:
         """Read what the cluster has, and follow it."""
         await self.workloads.load()
-        loops = (self.workloads.deployments.run, self.workloads.pods.run, self.kubelet.run)
+        loops = (*(each.run for each in self.workloads.watched), self.kubelet.run, *self._operators())
         self._tasks = [asyncio.create_task(loop()) for loop in loops]
+
+    def _operators(self) -> Iterable[Callable[[], Coroutine[Any, Any, None]]]:
+        return ()
 
     async def stop(self) -> None:
         """Follow the cluster no longer."""
@@ -157,6 +170,24 @@ class OnCluster(WorkloadsBench):
         await self.kubelet.restart(name, namespace)
 
 
+class OnSeldon(OnCluster):
+    """A real API server, and a stand-in for Seldon Core's operator."""
+
+    def __init__(self, client: ApiClient) -> None:
+        super().__init__(client)
+        self.operator = SeldonOperator(client)
+
+    def _make(self) -> SeldonWorkloads:
+        return SeldonWorkloads(self.api, ClusterOptions(), lambda _digest: "registry.example.com")
+
+    def _operators(self) -> Iterable[Callable[[], Coroutine[Any, Any, None]]]:
+        return (self.operator.run,)
+
+    async def stop(self) -> None:
+        async with self.operator.idle:
+            await super().stop()
+
+
 Kubeconfig = Callable[[], Path]
 
 
@@ -173,9 +204,11 @@ async def on_this_machine(directory: Path, models: Path, _kubeconfig: Kubeconfig
 
 
 @asynccontextmanager
-async def on_cluster(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> AsyncIterator[OnCluster]:
+async def on_cluster(
+    _directory: Path, _models: Path, kubeconfig: Kubeconfig, kind: VersionKind = PLAIN
+) -> AsyncIterator[OnCluster]:
     async with connected(kubeconfig()) as client:
-        bench = OnCluster(client)
+        bench = OnCluster(client, kind)
         await bench.start()
         try:
             yield bench
@@ -184,4 +217,26 @@ async def on_cluster(_directory: Path, _models: Path, kubeconfig: Kubeconfig) ->
             await bench.stop()
 
 
-WORKLOADS = {"memory": in_memory, "local": on_this_machine, "kubernetes": on_cluster}
+@asynccontextmanager
+async def on_seldon(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> AsyncIterator[OnSeldon]:
+    async with connected(kubeconfig()) as client:
+        await install(client, stored_definition("seldondeployments"))
+        bench = OnSeldon(client)
+        await bench.start()
+        try:
+            yield bench
+            await bench.clear()
+            assert bench.operator.denied == []
+        finally:
+            await bench.stop()
+
+
+WORKLOADS: dict[str, Callable[[Path, Path, Kubeconfig], AbstractAsyncContextManager[WorkloadsBench]]] = {
+    "memory": in_memory,
+    "local": on_this_machine,
+    "kubernetes": on_cluster,
+    "seldon": on_seldon,
+    "kserve": partial(on_cluster, kind=KSERVE),
+}
+CLUSTERS = {"kserve": "kserve"}
+"""Adapter to the fixture that its cluster needs besides the API server."""

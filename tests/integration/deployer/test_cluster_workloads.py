@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from klever_deployer.adapters.kubernetes.failures import RefusedByClusterError
-from klever_deployer.adapters.kubernetes.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
-from klever_deployer.adapters.kubernetes.workloads import name_of
+from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec
+from klever_deployer.errors import ServingError
+from kleverkubeclient.failures import RefusedByClusterError
+from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
 from kleverproto.variants import Autoscaling, Resources
 from support.deployer import version_spec
 from support.waiting import eventually
@@ -80,6 +81,26 @@ async def test_a_version_keeps_its_replicas_when_autoscaling_begins_and_ends(ben
     assert await bench.api.read(AUTOSCALERS, "default", name_of(fixed.key)) is None
 
 
+async def test_a_version_keeps_its_replicas_when_the_deployer_scales_instead_of_an_autoscaler(
+    bench: OnCluster,
+) -> None:
+    spec = spec_with(autoscaling=SCALED)
+    await bench.workloads.apply(spec, 3)
+    await scale(bench, spec, 5)
+    bench.options = replace(bench.options, autoscalers=False)
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 5)
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(spec.key)) is None
+    for number in (5, 2):
+        await bench.workloads.apply(spec, number)
+        assert (await stored(bench, spec))["spec"]["replicas"] == number
+    bench.options = replace(bench.options, autoscalers=True)
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 2)
+    assert (await stored(bench, spec))["spec"]["replicas"] == 2
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(spec.key)) is not None
+
+
 async def test_changes_of_others_are_undone_by_the_next_apply(bench: OnCluster) -> None:
     spec = version_spec("v1")
     await bench.workloads.apply(spec, 1)
@@ -119,7 +140,7 @@ async def test_nothing_of_a_removed_version_is_left(bench: OnCluster) -> None:
 async def test_a_namespace_that_does_not_exist_is_refused_with_a_remedy(bench: OnCluster) -> None:
     spec = version_spec("v1")
     elsewhere = replace(spec, key=VersionKey(ServingName("nowhere", "iris"), "v1", spec.key.revision))
-    with pytest.raises(RefusedByClusterError, match=r'"nowhere" not found\. Create it with `kubectl'):
+    with pytest.raises(ServingError, match=r'"nowhere" not found\. Create it with `kubectl'):
         await bench.workloads.apply(elsewhere, 1)
 
 

@@ -18,8 +18,13 @@ from support.small_models import adder
 
 
 async def initialize(*arguments: str, **environment: str) -> tuple[int, str]:
+    """Return exit code and output of `pull-and-export`."""
+    return await run_initializer("pull-and-export", *arguments, **environment)
+
+
+async def run_initializer(*arguments: str, **environment: str) -> tuple[int, str]:
     """Return exit code and output."""
-    command = (sys.executable, "-m", "ormb.cli.initializer", "pull-and-export", *arguments)
+    command = (sys.executable, "-m", "ormb.cli.initializer", *arguments)
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment}
     )
@@ -61,6 +66,15 @@ async def test_a_volume_is_filled_once_and_updated_in_place_beside_other_files(n
         code, _ = await initialize(uri, str(volume), "--no-relayout")
         assert code == 0
         assert files(volume) == {"model/model.onnx", "ormbfile.yaml", "lost+found/mine", ".ormb-initialized.json"}
+
+
+async def test_kserve_passes_a_uri_and_a_directory(nats_url: str, tmp_path: Path) -> None:
+    async with running_registry(tmp_path, nats_url) as registry, OrmbClient(tmp_path / "ormb") as client:
+        reference = Reference(registry.address, "library/adder", "v1")
+        await client.push_directory(adder(tmp_path / "1", 1), reference)
+        code, output = await run_initializer(f"ormb://{reference}", str(tmp_path / "models"))
+        assert code == 0, output
+        assert "1/model.onnx" in files(tmp_path / "models")
 
 
 @pytest.mark.parametrize("uri", ["library/adder:v1", "127.0.0.1:1/library/adder:v1"])

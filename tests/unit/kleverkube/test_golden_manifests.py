@@ -5,20 +5,27 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kleverkube.rendering import render
-from support.served_versions import GOLDEN
+from kleverkube.backends import RENDERERS, ClusterBackend
+from kleverkube.options import ClusterOptions
+from kleverkube.version import ServedVersion
+from support.served_versions import GOLDEN, served
 
 DIRECTORY = Path(__file__).parents[2] / "data" / "manifests"
+SERVINGS: dict[str, tuple[list[ServedVersion], ClusterOptions]] = {
+    **{name: ([version], options) for name, (version, options) in GOLDEN.items()},
+    "two-versions": ([served(replicas=2), served("ONNX", "triton", name="canary")], ClusterOptions()),
+}
+CASES = [(backend, name) for backend in RENDERERS for name in SERVINGS]
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_manifests_are_the_golden_ones(name: str, request: pytest.FixtureRequest) -> None:
-    rendered = yaml.safe_dump_all(render(*GOLDEN[name]), sort_keys=False, width=120)
-    golden = DIRECTORY / f"{name}.yaml"
+@pytest.mark.parametrize(("backend", "name"), CASES)
+def test_manifests_are_the_golden_ones(backend: ClusterBackend, name: str, request: pytest.FixtureRequest) -> None:
+    rendered = yaml.safe_dump_all(RENDERERS[backend](*SERVINGS[name]), sort_keys=False, width=120)
+    golden = DIRECTORY / backend / f"{name}.yaml"
     if request.config.getoption("--update-golden"):
         golden.write_text(rendered)
     assert rendered == golden.read_text()
 
 
 def test_each_golden_file_is_rendered_by_a_case() -> None:
-    assert {path.stem for path in DIRECTORY.iterdir()} <= set(GOLDEN)
+    assert {(path.parent.name, path.stem) for path in DIRECTORY.glob("*/*")} <= set(CASES)

@@ -108,7 +108,10 @@ HEALTH_CHECK = _gauge("klever_health_check", "1 if the check of `/readyz` passes
 NATS_CONNECTED = _gauge("klever_nats_connected", "1 while the service is connected to NATS.")
 NATS_VIOLATIONS = _counter("klever_nats_permission_violations_total", "Requests that NATS refused to this service.")
 LEASE_HELD = _gauge(
-    "klever_lease_held", "1 if this replica holds the lease, 0 in a standby.", "name", by=REGISTRY + DEPLOYER
+    "klever_lease_held",
+    "1 if this replica holds the lease, 0 in a standby.",
+    "name",
+    by=("registry", "deployer", "gateway"),
 )
 
 # Topology

@@ -9,6 +9,7 @@ from typing import Literal
 from kleverproto.streams import TOPOLOGY
 
 from .home import Home
+from .serving_place import ServingPlace
 
 HOST = "127.0.0.1"
 LOOPBACK = "localhost,127.0.0.1,::1"
@@ -17,6 +18,7 @@ ALLOW_UNSANDBOXED = "KLEVER_ALLOW_UNSANDBOXED"
 MARKER = "KLEVER_PLATFORM"
 """Environment variable of all processes of a platform and of their children; its value is the home."""
 
+HERE = ServingPlace()
 NATS, REGISTRY, JOBRUNNER, DEPLOYER, GATEWAY = "nats", "registry", "jobrunner", "deployer", "gateway"
 PROMETHEUS = "prometheus"
 
@@ -75,12 +77,12 @@ class Urls:
     nats: str
 
 
-def urls(ports: Ports) -> Urls:
-    """Return the addresses of a platform."""
+def urls(ports: Ports, place: ServingPlace = HERE) -> Urls:
+    """Return the addresses of a platform whose servings run at a place."""
     return Urls(
         api=f"http://{HOST}:{ports.gateway}",
         registry=f"http://{registry_address(ports)}",
-        ingress=f"http://{HOST}:{ports.ingress}",
+        ingress=place.ingress_url or f"http://{HOST}:{ports.ingress}",
         nats=f"nats://{HOST}:{ports.nats}",
     )
 
@@ -90,7 +92,7 @@ def registry_address(ports: Ports) -> str:
     return f"{HOST}:{ports.registry}"
 
 
-def parts(
+def parts(  # noqa: PLR0913 - the options of `klever up`
     home: Home,
     ports: Ports,
     nats_server: str,
@@ -98,6 +100,7 @@ def parts(
     accounts: Path | None = None,
     allow_commands: bool = False,
     prometheus: str | None = None,
+    place: ServingPlace = HERE,
 ) -> tuple[Part, ...]:
     """Return the processes in the order of starting. They are stopped in reverse order.
 
@@ -108,8 +111,9 @@ def parts(
         accounts: file with the accounts of the registry; default is the file of the home.
         allow_commands: whether servings may run programs of users who deploy.
         prometheus: path of the Prometheus program, to run it as well.
+        place: where servings run.
     """
-    links, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
+    links, commands = urls(ports, place), {"ALLOW_COMMANDS": str(allow_commands).lower()}
     pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": str(home.registry_password)}
     return (
         _nats(home, ports, nats_server),
@@ -121,11 +125,11 @@ def parts(
             links,
             program="kleverkit.topology_service",
         ),
-        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, links, **_logins(home, accounts)),
+        _registry(home, ports, links, {**_logins(home, accounts), **place.registry_settings()}),
         _service(JOBRUNNER, "parses models", home, ports.jobrunner, links, **pulling),
         _service(
             DEPLOYER,
-            f"model servers and Envoy, ingress at {links.ingress}",
+            f"model servers, ingress at {links.ingress}",
             home,
             ports.deployer,
             links,
@@ -133,6 +137,7 @@ def parts(
             SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
             INGRESS_PUBLIC_URL=links.ingress,
+            **place.deployer_settings(registry_address(ports)),
             **pulling,
             **commands,
         ),
@@ -172,6 +177,10 @@ def _prometheus(home: Home, ports: Ports, program: str) -> Part:
     url = f"http://{HOST}:{ports.prometheus}"
     title = f"metrics and alerts; user klever, password in {home.token}"
     return Part(PROMETHEUS, title, command, "tcp", ports.prometheus, url, _marked(home))
+
+
+def _registry(home: Home, ports: Ports, links: Urls, settings: dict[str, str]) -> Part:
+    return _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, links, **settings)
 
 
 def _logins(home: Home, accounts: Path | None) -> dict[str, str]:

@@ -29,13 +29,24 @@ class UriType(ReferenceType):
         return super().convert(text, param, ctx)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class InitializerGroup(click.Group):
+    """Commands; a URI in the place of a command is what KServe passes to a storage initializer, with the directory."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name; `pull-and-export` for a URI and a directory."""
+        return super().resolve_command(ctx, ["pull-and-export", *args] if args[0].startswith(SCHEMES) else args)
+
+
+@click.group(cls=InitializerGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(installed_version("ormb"), prog_name="ormb-storage-initializer")
 def cli() -> None:
     """Pull a model for the model server that starts next. This command is meant for init containers.
 
     \b
     ormb-storage-initializer pull-and-export registry.example.com/library/iris:v1 /mnt/models/iris
+    ormb-storage-initializer ormb://registry.example.com/library/iris:v1 /mnt/models
     """
 
 

@@ -41,8 +41,8 @@ class Preparation(Protocol):
 class Workloads(Protocol):
     """Model servers, by version. They are restarted when they exit, and outlive the deployer."""
 
-    def refusal(self, namespace: str, variant: Variant) -> str | None:
-        """The reason why a variant in a namespace cannot run here, as a sentence; None if it can."""
+    def refusal(self, serving: ServingName, variant: Variant) -> str | None:
+        """The reason why a variant of a serving cannot run here, as a sentence; None if it can."""
         ...
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
@@ -108,6 +108,13 @@ class DataPlane(Protocol):
         """Return whether the proxy is known to run."""
         ...
 
+    def refusal(self, route: ServingRoute) -> str | None:
+        """The reason why the proxy cannot route requests like this, as a sentence; None if it is not known to refuse.
+
+        The versions of the route need not run yet.
+        """
+        ...
+
     def served(self) -> set[ServingName]:
         """The servings that have a route, even while the proxy is down."""
         ...
@@ -117,7 +124,13 @@ class RequestCounts(Protocol):
     """Request counters, from the proxy itself or from a collector of its metrics."""
 
     async def counts(self, versions: Collection[VersionKey]) -> dict[VersionKey, Counts]:
-        """The counters of these versions, without versions that have none. Raises DataPlaneError."""
+        """The counters of these versions, without versions that have none.
+
+        Of a version, no counter decreases, unless the proxy that is asked restarts.
+
+        Raises:
+            DataPlaneError: the counters are not available now, or too old; the message is for people.
+        """
         ...
 
 

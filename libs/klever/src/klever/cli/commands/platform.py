@@ -12,6 +12,7 @@ import click
 import psutil
 
 from klever.cli.app import AS_JSON, cli, errors_as_lines
+from klever.cli.serving_places import command_line, place_options
 from klever.cli.startup import (
     PORT,
     PORTS,
@@ -29,11 +30,17 @@ from klever.platform.home import ACCOUNTS_SETTING, Home
 from klever.platform.plan import ALLOW_UNSANDBOXED, HOST, Part, Ports, parts, urls
 from klever.platform.ports import reserved
 from klever.platform.prometheus_setup import find_prometheus, write_files
+from klever.platform.serving_place import ServingPlace
 from ormb.console.printing import print_json, print_table
 
 START_SECONDS = 90.0
 """Timeout of `up --detach`."""
 DOWN_SECONDS = 60.0
+
+
+def _allow_unsandboxed(_context: click.Context, _option: click.Parameter, is_allowed: bool) -> None:  # noqa: FBT001
+    if is_allowed:
+        os.environ[ALLOW_UNSANDBOXED] = "1"  # read by the services that run models
 
 
 @cli.command()
@@ -50,8 +57,11 @@ DOWN_SECONDS = 60.0
     "--allow-unsandboxed",
     is_flag=True,
     envvar=ALLOW_UNSANDBOXED,
+    expose_value=False,
+    callback=_allow_unsandboxed,
     help="Run models that can execute code even if this system cannot sandbox them.",
 )
+@place_options
 @PORT
 @PORTS
 def up(  # noqa: PLR0913 - its options
@@ -60,7 +70,7 @@ def up(  # noqa: PLR0913 - its options
     allow_commands: bool,
     observe: bool,
     background: bool,
-    allow_unsandboxed: bool,
+    place: ServingPlace,
     single: tuple[str, ...],
     ports: str,
 ) -> None:
@@ -71,19 +81,18 @@ def up(  # noqa: PLR0913 - its options
     klever up --port registry=5001 --detach
     klever up --allow-commands
     klever up --observe
+    klever up --backend plain --ingress-url https://models.example.com
     """
     keep_private()
-    if allow_unsandboxed:
-        os.environ[ALLOW_UNSANDBOXED] = "1"  # read by the services that run models
     with errors_as_lines():
         if detach:
             flags = {"--allow-commands": allow_commands, "--observe": observe}
-            more = [flag for flag, is_set in flags.items() if is_set]
+            more = [*(flag for flag, is_set in flags.items() if is_set), *command_line(place)]
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}", *more])
         else:
             requested = wanted_ports(single, ports)
             prometheus = find_prometheus() if observe else None
-            options = Options(allow_commands=allow_commands, background=background, prometheus=prometheus)
+            options = Options(place, allow_commands=allow_commands, background=background, prometheus=prometheus)
             run_until_stopped(_run(Home.default(), requested, options))
 
 
@@ -92,11 +101,13 @@ class Options:
     """Options of `klever up`.
 
     Attributes:
+        place: where servings run.
         allow_commands: whether servings may run programs of users who deploy.
         background: whether the process runs for `--detach`.
         prometheus: path of the Prometheus program, to run it as well.
     """
 
+    place: ServingPlace
     allow_commands: bool
     background: bool
     prometheus: str | None
@@ -118,6 +129,7 @@ def _parts(home: Home, ports: Ports, options: Options) -> tuple[Part, ...]:
         find_nats_server(),
         accounts=accounts,
         allow_commands=options.allow_commands,
+        place=options.place,
         prometheus=options.prometheus,
     )
 
@@ -200,7 +212,7 @@ async def _run(home: Home, requested: Ports, options: Options) -> None:
     await stop_earlier(home)
     lines = Lines()
     with reserved(requested) as (ports, _):
-        addresses = urls(ports)
+        addresses = urls(ports, options.place)
         lines.heading(f"Klever, state in {home.path}")
         planned = _parts(home, ports, options)
         supervisor = Supervisor(home, planned, addresses, lines, allow_commands=options.allow_commands)

@@ -1,4 +1,4 @@
-"""A Kubernetes cluster as a backend: Deployments behind the cluster's own data plane."""
+"""A Kubernetes cluster as a backend: Deployments or SeldonDeployments behind the cluster's own data plane."""
 
 import asyncio
 from collections.abc import Iterable
@@ -6,30 +6,39 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
 
+from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.domain.versions import VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
 from kleverkit.loops import BackgroundLoop, loops_check
+from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.servers import server_of
 from kleverkube.services import GRPC_SERVICE_PORT, HTTP_SERVICE_PORT
 from kleverkube.version import ServedVersion
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
+from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
 
-from .api import KubernetesApi
-from .connecting import connected
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
+from .detection import detected_backend
+from .kinds import PLAIN, name_of
+from .kserve import KSERVE
+from .metrics.gateway import GatewayMetrics
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
-from .resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
-from .routes.gateway_api import gateway_objects
+from .refusals import RefusedServingError
+from .routes.gateway_api import gateway_objects, gateway_refusals
 from .routes.http_routes import GatewayIngress
-from .routes.istio import istio_objects
+from .routes.istio import istio_objects, istio_refusals
 from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
-from .uncounted import UncountedRequests
-from .workloads import ClusterWorkloads, name_of
+from .seldon.workloads import SeldonWorkloads
+from .workloads import ClusterWorkloads
+
+KINDS = {"plain": PLAIN, "kserve": KSERVE}
 
 
 class ClusterBackend:
@@ -41,28 +50,39 @@ class ClusterBackend:
 
     def __init__(self, settings: DeployerSettings) -> None:
         self._kubeconfig = settings.kubeconfig
-        self._api = KubernetesApi()
+        self._api = KubernetesApi(refused=RefusedServingError)
         self._options = _options(settings)
         self.models = ClusterPreparation(self._served)
-        self.scaling = ClusterScaling(self._number)
-        self.workloads = ClusterWorkloads(self._api, self._options, self.models.registry, self.scaling.on_change)
+        self._metrics = GatewayMetrics(settings)
+        self.requests = self._metrics.counts
+        by_requests, by_cpu = RequestScaling(self.requests), ClusterScaling(self._number)
+        self.scaling = by_cpu if self._options.autoscalers else by_requests
+        self._backend = settings.backend
+        self._on_change = by_cpu.on_change
+        self.workloads = self._workloads("plain" if settings.backend in {"local", "cluster"} else settings.backend)
         self.data_plane = self._data_plane(settings)
-        self.requests = UncountedRequests()
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
-        self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
-        self._watched = [self.workloads.deployments, self.workloads.pods, *self.data_plane.watched.values()]
-        self._loops = [BackgroundLoop(loop) for loop in (*(each.run for each in self._watched), self.logs.run)]
+        self.logs = PodLogs(self._api, self._pods, positions)
+        self._background = (self.logs.run, by_requests.run)
+        self._watched = list(self.data_plane.watched.values())
+        self._loops: list[BackgroundLoop] = []
         self._connection = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Connect, and read what runs. Raises TransientError, ServingError."""
         async with AsyncExitStack() as stack:
             self._api.use(await stack.enter_async_context(connected(self._kubeconfig)))
+            await stack.enter_async_context(self._metrics)
             self.scaling.reset()
             self.logs.load()
+            if self._backend == "cluster":
+                self.workloads = self._workloads(await detected_backend(self._api, self._options))
             await self.workloads.load()
             await self.data_plane.load()
+            self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
+            loops = (*(each.run for each in self._watched), *self._background)
+            self._loops = [BackgroundLoop(loop) for loop in loops]
             self._connection = stack.pop_all()
         return self
 
@@ -81,6 +101,13 @@ class ClusterBackend:
         problems = [each.problem for each in self._watched if each.problem is not None]
         return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
 
+    def _workloads(self, backend: str) -> ClusterWorkloads | SeldonWorkloads:
+        parts = (self._api, self._options, self.models.registry, self._on_change)
+        return SeldonWorkloads(*parts) if backend == "seldon" else ClusterWorkloads(*parts, kind=KINDS[backend])
+
+    def _pods(self) -> Iterable[Manifest]:
+        return self.workloads.all_pods()
+
     def _served(self) -> Iterable[ServedVersion]:
         return self.workloads.served()
 
@@ -91,18 +118,25 @@ class ClusterBackend:
         if settings.cluster_routes == "istio":
             istio = IstioIngress(gateways=(settings.cluster_gateway,))
             render = partial(istio_objects, ingress=istio, services=self._service)
-            return ClusterDataPlane(self._api, self._options, render, (DESTINATION_RULES, VIRTUAL_SERVICES))
+            refusals = partial(istio_refusals, services=self._planned_service)
+            return ClusterDataPlane(self._api, self._options, render, refusals, (DESTINATION_RULES, VIRTUAL_SERVICES))
         namespace, _, name = settings.cluster_gateway.partition("/")
         gateway = GatewayIngress(name=name, namespace=namespace)
         render = partial(gateway_objects, ingress=gateway, services=self._service)
-        return ClusterDataPlane(self._api, self._options, render, (HTTP_ROUTES,))
+        refusals = partial(gateway_refusals, ingress=gateway, services=self._planned_service)
+        return ClusterDataPlane(self._api, self._options, render, refusals, (HTTP_ROUTES,))
 
     def _service(self, key: VersionKey) -> VersionService:
         """The Service of a version. Raises DataPlaneError if it was not applied."""
-        version = self.workloads.find(key)
-        if version is None:
+        if self.workloads.find(key) is None:
             raise DataPlaneError(f"version {key.name} is not on the cluster yet")
-        grpc = GRPC_SERVICE_PORT if server_of(version, self._options).grpc_port else None
+        return self._planned_service(key)
+
+    def _planned_service(self, key: VersionKey) -> VersionService:
+        """The Service of a version as far as it is known: whether it supports gRPC depends on its model."""
+        version = self.workloads.find(key)
+        has_grpc = version is not None and server_of(version, self._options).grpc_port is not None
+        grpc = GRPC_SERVICE_PORT if has_grpc else None
         return VersionService(name_of(key), key.serving.namespace, HTTP_SERVICE_PORT, grpc)
 
 
@@ -111,8 +145,11 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         platform=settings.cluster_platform,
         registry_secret=settings.cluster_registry_secret,
         plain_http=settings.cluster_plain_http,
+        registries=settings.cluster_registries,
         images=settings.cluster_images,
+        autoscalers=settings.cluster_scaling == "cpu",
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,
         max_request_bytes=settings.max_request_bytes,
+        kserve_mode=settings.cluster_kserve_mode,
     )

@@ -10,11 +10,10 @@ from kleverkit.errors import TransientError
 from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, SERVING, owned_by
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
-
-from .api import KubernetesApi
-from .failures import RefusedByClusterError
-from .resources import Resource, resource_of
-from .watched import ObjectName, Watched, object_name
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.failures import RefusedByClusterError
+from kleverkubeclient.resources import Resource, resource_of
+from kleverkubeclient.watched import ObjectName, Watched, object_name
 
 SETTLE_SECONDS = 1.0
 """Time in which proxies receive a change; a weight was live within 0.31 s in an idle mesh."""
@@ -27,6 +26,7 @@ class ClusterDataPlane:
         api: the cluster.
         options: of the cluster.
         render: the objects of a route; raises RefusedByProxyError.
+        refusals: why a route cannot be rendered, as sentences; its versions need not run.
         resources: the kinds of these objects; each served serving has one of the last kind.
         settle_seconds: see SETTLE_SECONDS.
     """
@@ -36,12 +36,14 @@ class ClusterDataPlane:
         api: KubernetesApi,
         options: ClusterOptions,
         render: Callable[[ServingRoute], list[Manifest]],
+        refusals: Callable[[ServingRoute], list[str]],
         resources: Sequence[Resource],
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
         self._api = api
         self._options = options
         self._render = render
+        self._refusals = refusals
         self._settle_seconds = settle_seconds
         selector = owned_by(options)
         self.watched = {each: Watched(api, each, selector, lambda _changed: None) for each in resources}
@@ -77,6 +79,10 @@ class ClusterDataPlane:
                 await asyncio.sleep(self._settle_seconds)
         except (RefusedByClusterError, TransientError) as error:
             raise DataPlaneError(str(error)) from error
+
+    def refusal(self, route: ServingRoute) -> str | None:
+        """See `DataPlane`."""
+        return "; ".join(self._refusals(route)) or None
 
     def is_up(self) -> bool:
         """See `DataPlane`."""

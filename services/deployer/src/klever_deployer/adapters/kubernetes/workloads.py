@@ -1,29 +1,27 @@
-"""Model servers as Deployments of a cluster."""
+"""Model servers as Deployments of a cluster, created directly or by an operator."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
-from kleverkit.errors import TransientError
-from kleverkit.notices import Notices
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.labels import owned_by, recorded
 from kleverkube.manifest import Manifest
-from kleverkube.naming import version_name
 from kleverkube.options import ClusterOptions
-from kleverkube.rendering import refusal, render
 from kleverkube.version import ServedVersion
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
+from kleverkubeclient.watched import Watched
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
-from .api import KubernetesApi
+from .kinds import PLAIN, VersionKind, name_of
+from .observed import ObservedVersions
 from .replica_numbers import ReplicaNumbers
-from .resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
+from .served import served_version
 from .states import version_key, version_state
-from .watched import Watched
 
 POLL_SECONDS = 0.1
 AFTER_PODS = (SERVICES, NETWORK_POLICIES)
@@ -37,8 +35,9 @@ class ClusterWorkloads:
         api: the cluster.
         options: of the cluster.
         registry: the registry of a model by its digest; None if it is not known.
-        on_change: called with each version whose Deployment or pods have changed.
+        on_change: called with each version whose objects or pods have changed.
         clock: the present time.
+        kind: how the cluster runs versions.
     """
 
     def __init__(
@@ -48,68 +47,69 @@ class ClusterWorkloads:
         registry: Callable[[str], str | None],
         on_change: Callable[[VersionKey], None] = lambda _version: None,
         clock: Callable[[], datetime] = utc_now,
+        kind: VersionKind = PLAIN,
     ) -> None:
         self._api = api
         self._options = options
         self._registry = registry
-        self._report = on_change
         self._clock = clock
+        self._kind = kind
         self._numbers = ReplicaNumbers(api)
-        self._changed: Notices[ServingName] = Notices()
         selector = owned_by(options)
-        self.deployments = Watched(api, DEPLOYMENTS, selector, self._on_change)
-        self.pods = Watched(api, PODS, selector, self._on_change)
+        self._observed = observed = ObservedVersions(api, selector, on_change)
+        self.deployments, self.pods = observed.deployments, observed.pods
+        self.roots = Watched(api, kind.root, selector, observed.take) if kind.owns_deployment else self.deployments
+        self.watched = list(dict.fromkeys((self.roots, self.deployments, self.pods)))
+        """All copies of objects; their `run` must run."""
 
     async def load(self) -> None:
         """Read what the cluster has. Raises TransientError, ServingError."""
-        await self.deployments.load()
-        await self.pods.load()
+        for each in self.watched:
+            await each.load()
 
-    def refusal(self, _namespace: str, variant: Variant) -> str | None:
+    def refusal(self, serving: ServingName, variant: Variant) -> str | None:
         """See `Workloads`."""
-        return refusal(variant, self._options)
+        return self._kind.refusal(serving.namespace, variant, self._options)
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
         """See `Workloads`. What others have changed of the objects is undone."""
-        version = self._served(spec)
+        version = served_version(spec, self._registry)
         try:
-            manifests = render(version, self._options, replicas)
+            manifests = self._kind.render(version, self._options, replicas)
         except UnsupportedOnClusterError as error:
             raise ServingError(str(error), code=UNSUPPORTED_FORMAT) from error
-        present = self._deployment(spec.key)
-        if version.variant.autoscaling is None:
+        present = self._root(spec.key)
+        if not any(manifest["kind"] == AUTOSCALERS.kind for manifest in manifests):
             await self._delete_autoscaler(spec.key, present)
-        else:
+        elif not self._kind.owns_deployment:
             await self._numbers.hand_over(present, manifests, replicas)
         for manifest in manifests:
             stored = await self._api.apply(manifest)
-            if manifest["kind"] == DEPLOYMENTS.kind:
-                self.deployments.put(stored)
+            if manifest["kind"] == self._kind.root.kind:
+                self.roots.put(stored)
 
     async def remove(self, version: VersionKey) -> None:
         """See `Workloads`."""
         namespace, name = version.serving.namespace, name_of(version)
         await self._api.delete(AUTOSCALERS, namespace, name)
-        await self._api.delete(DEPLOYMENTS, namespace, name, owned_first=True)
+        await self._api.delete(self._kind.root, namespace, self._kind.name(version), owned_first=True)
         while not await self._is_gone(version):  # noqa: ASYNC110 - the watch may be interrupted
             await asyncio.sleep(POLL_SECONDS)
         for resource in AFTER_PODS:
             await self._api.delete(resource, namespace, name)
-        if (present := self._deployment(version)) is not None:
-            self.deployments.forget(present)
+        for watched, present in ((self.roots, self._root(version)), (self.deployments, self._deployment(version))):
+            if present is not None:
+                watched.forget(present)
 
     def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`."""
-        pods, now = self._pods_by_version(), self._clock()
-        return [
-            version_state(key, deployment, pods[key], now)
-            for deployment in self.deployments.objects.values()
-            if (key := version_key(deployment)) is not None and serving in {None, key.serving}
-        ]
+        pods, now = self._observed.pods_by_version(), self._clock()
+        keys = {version_key(each): None for watched in self.watched[:-1] for each in watched.objects.values()}
+        return [self._state(key, pods[key], now) for key in keys if key is not None and serving in {None, key.serving}]
 
     async def changed(self) -> set[ServingName]:
         """See `Workloads`."""
-        return await self._changed.take()
+        return await self._observed.changed()
 
     def number(self, version: VersionKey) -> int | None:
         """The number of replicas in the Deployment of a version; None if there is no Deployment."""
@@ -117,69 +117,45 @@ class ClusterWorkloads:
         return deployment["spec"].get("replicas", 1) if deployment is not None else None
 
     def find(self, version: VersionKey) -> ServedVersion | None:
-        """What the Deployment of a version describes; None if there is no Deployment."""
-        deployment = self._deployment(version)
-        return recorded(deployment["metadata"].get("annotations")) if deployment is not None else None
+        """What the objects of a version describe; None if there are none."""
+        root = self._root(version)
+        return recorded(root["metadata"].get("annotations")) if root is not None else None
 
     def all_pods(self) -> Iterable[Manifest]:
         """The pods of all versions."""
         return self.pods.objects.values()
 
     def served(self) -> Iterator[ServedVersion]:
-        """The versions that the Deployments describe."""
-        for deployment in self.deployments.objects.values():
-            if (version := recorded(deployment["metadata"].get("annotations"))) is not None:
+        """The versions that the objects of the cluster describe."""
+        for root in self.roots.objects.values():
+            if (version := recorded(root["metadata"].get("annotations"))) is not None:
                 yield version
-
-    def _served(self, spec: VersionSpec) -> ServedVersion:
-        model = spec.model
-        registry = model.registry or self._registry(model.digest)
-        if registry is None:
-            raise TransientError(f"the registry of {model.ref}@{model.digest} is not known yet")
-        return ServedVersion(
-            namespace=spec.key.serving.namespace,
-            serving=spec.key.serving.name,
-            revision=spec.key.revision,
-            variant=spec.variant,
-            model=model.ref,
-            digest=model.digest,
-            registry=registry,
-            format=model.facts.format,
-            runtime=spec.runtime,
-            trust=spec.trust,
-            made=model.made,
-            unverified=model.facts.unverified,
-        )
 
     async def _delete_autoscaler(self, key: VersionKey, present: Manifest | None) -> None:
         """An autoscaler of the version's earlier settings would change the number of replicas."""
-        earlier = recorded(present["metadata"].get("annotations")) if present else None
-        if earlier is not None and earlier.variant.autoscaling is not None:
+        if present is not None and self._kind.is_autoscaled(present):
             await self._api.delete(AUTOSCALERS, key.serving.namespace, name_of(key))
 
     async def _is_gone(self, version: VersionKey) -> bool:
-        """Whether neither the Deployment nor a pod of it is left, read from the server."""
+        """Whether neither its objects nor a pod of it is left, read from the server."""
         namespace = version.serving.namespace
-        if await self._api.read(DEPLOYMENTS, namespace, name_of(version)) is not None:
-            return False
+        names = {self._kind.root: self._kind.name(version), DEPLOYMENTS: self._kind.deployment_name(version)}
+        for resource, name in names.items():
+            if await self._api.read(resource, namespace, name) is not None:
+                return False
         listing = await self._api.list(PODS, owned_by(self._options), namespace)
         return all(version_key(pod) != version for pod in listing.items)
 
+    def _state(self, key: VersionKey, pods: list[Manifest], now: datetime) -> VersionState:
+        root, deployment = self._root(key), self._deployment(key)
+        desired = self._kind.desired(root) if root is not None else None
+        if deployment is not None:
+            return version_state(key, deployment, pods, now, desired)
+        problem = self._kind.waiting(root, now) if root is not None else None
+        return VersionState(key, desired=1 if desired is None else desired, problem=problem)
+
+    def _root(self, key: VersionKey) -> Manifest | None:
+        return self.roots.objects.get((key.serving.namespace, self._kind.name(key)))
+
     def _deployment(self, key: VersionKey) -> Manifest | None:
-        return self.deployments.objects.get((key.serving.namespace, name_of(key)))
-
-    def _pods_by_version(self) -> defaultdict[VersionKey | None, list[Manifest]]:
-        pods: defaultdict[VersionKey | None, list[Manifest]] = defaultdict(list)
-        for pod in self.pods.objects.values():
-            pods[version_key(pod)].append(pod)
-        return pods
-
-    def _on_change(self, changed: Manifest) -> None:
-        if (key := version_key(changed)) is not None:
-            self._changed.add(key.serving)
-            self._report(key)
-
-
-def name_of(key: VersionKey) -> str:
-    """The name of the objects of a version."""
-    return version_name(key.serving.name, key.variant, key.revision)
+        return self.deployments.objects.get((key.serving.namespace, self._kind.deployment_name(key)))

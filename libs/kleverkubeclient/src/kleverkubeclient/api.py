@@ -1,0 +1,267 @@
+"""Requests to the API server: server-side apply, reads, lists, watches, deletions and logs."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from kubernetes_asyncio.client import ApiClient
+
+from kleverkube.labels import MANAGER
+from kleverkube.manifest import Manifest
+
+from .failures import NOT_FOUND, ApiUnavailableError, RefusedByClusterError, failure
+from .resources import PODS, Resource, resource_of
+
+REQUEST_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+PAGE = 500
+"""Objects of one response to a list."""
+SUCCESS = range(200, 300)
+APPLY = {"Content-Type": "application/apply-patch+yaml"}
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All objects at one moment."""
+
+    items: list[Manifest]
+    version: str
+    """From which a watch continues."""
+
+
+class KubernetesApi:
+    """The requests that the services make; kubernetes_asyncio provides credentials and connections.
+
+    Its generated methods read no newer fields and no strict validation, and its watch loses events when the first
+    list is cut off, so requests are made by path.
+
+    All methods raise ApiUnavailableError if the server does not respond, and RefusedByClusterError if it refuses.
+
+    Args:
+        client: configured for a cluster, not closed here; None until `use` provides one.
+        refused: the error of a refusal, by which a service makes it one of its own errors.
+    """
+
+    def __init__(
+        self, client: ApiClient | None = None, *, refused: type[RefusedByClusterError] = RefusedByClusterError
+    ) -> None:
+        self._client = client
+        self._refused = refused
+
+    def use(self, client: ApiClient | None) -> None:
+        """Make all requests by this client."""
+        self._client = client
+
+    async def apply(
+        self, manifest: Manifest, *, manager: str = MANAGER, force: bool = True, subresource: str = ""
+    ) -> Manifest:
+        """Apply an object on the server, with strict validation of its fields; the object as it is stored.
+
+        Args:
+            manifest: all fields that the manager determines; fields that it determined before are removed.
+            manager: field manager.
+            force: whether to take fields from other managers; else RefusedByClusterError or ApiUnavailableError.
+            subresource: the part of the object to apply, such as `status`.
+        """
+        metadata = manifest["metadata"]
+        path = resource_of(manifest).path(metadata["namespace"], metadata["name"], subresource)
+        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
+        return await self._json("PATCH", path, query, manifest)
+
+    async def merge(self, resource: Resource, namespace: str, name: str, patch: Manifest) -> Manifest | None:
+        """Change fields of an object by a JSON merge patch; None if it does not exist.
+
+        Args:
+            resource: its kind.
+            namespace: of the object.
+            name: of the object.
+            patch: the fields; with `metadata.resourceVersion`, ApiUnavailableError if the object has changed since.
+        """
+        try:
+            return await self._json("PATCH", resource.path(namespace, name), body=patch, headers=MERGE)
+        except RefusedByClusterError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def read(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+        """Read one object; None if it does not exist."""
+        try:
+            return await self._json("GET", resource.path(namespace, name))
+        except RefusedByClusterError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def list(self, resource: Resource, selector: str, namespace: str | None = None) -> Listing:
+        """List the objects with these labels, in all namespaces by default."""
+        items: list[Manifest] = []
+        query = {"labelSelector": selector, "limit": str(PAGE)}
+        while True:
+            page = await self._json("GET", resource.path(namespace), query)
+            items += page["items"]
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                return Listing(items, metadata["resourceVersion"])
+            query["continue"] = metadata["continue"]
+
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *, owned_first: bool = False, uid: str | None = None
+    ) -> None:
+        """Delete an object. No effect if it does not exist.
+
+        Args:
+            resource: its kind.
+            namespace: of the object.
+            name: of the object.
+            owned_first: whether the object stays until the objects that it owns are deleted.
+            uid: of the object, if another one with the same name must not be deleted.
+        """
+        policy = "Foreground" if owned_first else "Background"
+        options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        try:
+            await self._json("DELETE", resource.path(namespace, name), body=options)
+        except RefusedByClusterError as error:
+            if error.status != NOT_FOUND:
+                raise
+
+    async def watch(
+        self, resource: Resource, selector: str, version: str, *, seconds: int, silence: float
+    ) -> AsyncGenerator[Manifest, None]:
+        """Yield the events after a version: `type` and `object`; bookmarks as well.
+
+        Args:
+            resource: the kind of objects.
+            selector: their labels.
+            version: from a listing or an event.
+            seconds: after which the server ends the watch.
+            silence: seconds without a byte after which the connection is treated as lost.
+
+        Raises:
+            ExpiredError: the version is too old.
+        """
+        query = {
+            "watch": "true",
+            "labelSelector": selector,
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        async with self._response("GET", resource.path(), query, silence=silence) as response:
+            async for line in response.content:
+                yield _event(line, f"watch {resource.plural}")
+
+    async def log_lines(
+        self, namespace: str, pod: str, container: str, *, since: str | None, silence: float
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the lines of a container, each with its time, until it exits.
+
+        Args:
+            namespace: of the pod.
+            pod: its name.
+            container: its name in the pod.
+            since: RFC 3339; from the beginning if None.
+            silence: seconds without a line after which the connection is treated as lost.
+        """
+        query = {"container": container, "follow": "true", "timestamps": "true"} | (
+            {"sinceTime": since} if since else {}
+        )
+        async with self._response("GET", PODS.path(namespace, pod, "log"), query, silence=silence) as response:
+            async for line in response.content:
+                yield line
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Manifest:
+        async with self._response(method, path, query or {}, body, headers=headers) as response:
+            try:
+                document: Manifest = json.loads(await response.read())
+            except ValueError as error:
+                raise ApiUnavailableError(f"{method} {path}: the response is not JSON") from error
+            return document
+
+    @asynccontextmanager
+    async def _response(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Manifest | None = None,
+        silence: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A response with a good status. With `silence`, it may take any time in all."""
+        what = f"{method} {path}"
+        total = REQUEST_SECONDS if silence is None else None
+        limits = aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        try:
+            response = await self._request(method, path, query, body, limits, headers)
+            async with response:
+                if response.status not in SUCCESS:
+                    text = await response.text(errors="replace")
+                    raise failure(response.status, text, what, response.headers.get("Retry-After"), self._refused)
+                try:
+                    yield response
+                finally:
+                    if silence is not None:
+                        _abort(response)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise ApiUnavailableError(f"{what}: the API server does not respond ({_cause(error)})") from error
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Manifest | None,
+        limits: aiohttp.ClientTimeout,
+        extra: Mapping[str, str] | None = None,
+    ) -> aiohttp.ClientResponse:
+        headers: dict[str, Any] = dict(extra or (APPLY if method == "PATCH" else {}))
+        if self._client is None:
+            raise ApiUnavailableError("this service is not connected to a cluster")
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"])
+        response: aiohttp.ClientResponse = await self._client.rest_client.request(
+            method,
+            f"{self._client.configuration.host}{path}",
+            query_params=dict(query),
+            headers={**headers, "Accept": "application/json, */*"},
+            body=body,
+            _preload_content=False,
+            _request_timeout=limits,
+        )
+        return response
+
+
+def _event(line: bytes, what: str) -> Manifest:
+    """An event of a watch. Raises the error that an event of type ERROR is."""
+    try:
+        event: Manifest = json.loads(line)
+        kind, changed = event["type"], event["object"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ApiUnavailableError(f"{what}: an event is not valid") from error
+    if kind == "ERROR":
+        raise failure(int(changed.get("code", 0)) or 500, json.dumps(changed), what)
+    return event
+
+
+def _abort(response: aiohttp.ClientResponse) -> None:
+    """Close the connection of a stream that has not ended; TLS would wait for the server in the background."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+
+
+def _cause(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,135 @@
+"""A copy of the objects of one kind in the cluster, kept up to date by a watch."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import structlog
+
+from kleverkit.errors import TransientError
+from kleverkube.manifest import Manifest
+
+from .api import KubernetesApi
+from .failures import ApiUnavailableError, ExpiredError
+from .resources import Resource
+
+log = structlog.get_logger(__name__)
+
+WATCH_SECONDS = 60
+"""The server ends a watch after this time; the next one continues from the last event."""
+SILENCE_SECONDS = 70.0
+"""A watch that neither says anything nor ends is on a connection that is lost."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+"""Seconds between two tries; they double, and are spread so that many deployers do not return at once."""
+
+ObjectName = tuple[str, str]
+"""Namespace and name."""
+
+
+class Watched:
+    """The objects with some labels.
+
+    A complete list of the server is the truth: an object that it lacks was deleted.
+
+    Args:
+        api: the cluster.
+        resource: the kind of objects.
+        selector: their labels.
+        on_change: called with each object that was added, changed or deleted.
+        watch_seconds: see WATCH_SECONDS.
+        silence: see SILENCE_SECONDS.
+    """
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        resource: Resource,
+        selector: str,
+        on_change: Callable[[Manifest], None],
+        *,
+        watch_seconds: int = WATCH_SECONDS,
+        silence: float = SILENCE_SECONDS,
+    ) -> None:
+        self.objects: dict[ObjectName, Manifest] = {}
+        self.problem: str | None = None
+        """Why the copy is not up to date, as a sentence; None if it is."""
+        self._api = api
+        self._resource = resource
+        self._selector = selector
+        self._on_change = on_change
+        self._watch_seconds = watch_seconds
+        self._silence = silence
+        self._version = ""
+        self._deleted: set[str] = set()
+        """Uids of objects that are known to be deleted before the watch has reported it."""
+
+    async def load(self) -> None:
+        """Replace the copy by what the cluster has. Raises ApiUnavailableError, RefusedByClusterError."""
+        listing = await self._api.list(self._resource, self._selector)
+        self._deleted.clear()
+        before, self.objects = self.objects, {object_name(each): each for each in listing.items}
+        self._version = listing.version
+        for name in before.keys() | self.objects.keys():
+            old, new = before.get(name), self.objects.get(name)
+            if old != new:
+                self._on_change(new or old or {})
+
+    async def run(self) -> None:
+        """Follow the changes until cancelled; a watch that ends or fails is resumed."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._follow()
+            except TransientError as error:
+                self.problem = str(error)
+                log.warning("watch interrupted, resuming", resource=self._resource.plural, error=str(error))
+                if isinstance(error, ExpiredError):
+                    self._version = ""
+                asked = error.retry_after if isinstance(error, ApiUnavailableError) else None
+                await asyncio.sleep(max(asked or 0.0, random.uniform(pause / 2, pause)))  # noqa: S311 - no secret
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                pause = FIRST_PAUSE
+                await asyncio.sleep(FIRST_PAUSE)  # a server that ends watches at once is not flooded
+
+    def put(self, changed: Manifest) -> None:
+        """Take over an object that the server has returned, before the watch reports it."""
+        self.objects[object_name(changed)] = changed
+        self._on_change(changed)
+
+    def forget(self, deleted: Manifest) -> None:
+        """Leave out an object that is known to be deleted, also if older events of it arrive."""
+        self._deleted.add(deleted["metadata"]["uid"])
+        present = self.objects.get(object_name(deleted))
+        if present is not None and present["metadata"]["uid"] == deleted["metadata"]["uid"]:
+            del self.objects[object_name(deleted)]
+
+    async def _follow(self) -> None:
+        """One watch, after a list if there is no version to continue from."""
+        if not self._version:
+            await self.load()
+        events = self._api.watch(
+            self._resource, self._selector, self._version, seconds=self._watch_seconds, silence=self._silence
+        )
+        self.problem = None
+        async for event in events:
+            self._take(event["type"], event["object"])
+
+    def _take(self, kind: str, changed: Manifest) -> None:
+        self._version = changed["metadata"]["resourceVersion"]
+        if kind == "BOOKMARK":
+            return
+        uid, name = changed["metadata"]["uid"], object_name(changed)
+        if kind == "DELETED":
+            self._deleted.discard(uid)
+            present = self.objects.get(name)
+            if present is not None and present["metadata"]["uid"] == uid:
+                del self.objects[name]
+        elif uid not in self._deleted:
+            self.objects[name] = changed
+        self._on_change(changed)
+
+
+def object_name(manifest: Manifest) -> ObjectName:
+    """The namespace and the name of an object."""
+    return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
