@@ -92,14 +92,13 @@ def registry_address(ports: Ports) -> str:
     return f"{HOST}:{ports.registry}"
 
 
-def parts(  # noqa: PLR0913 - the options of `klever up`
+def parts(
     home: Home,
     ports: Ports,
     nats_server: str,
     *,
     accounts: Path | None = None,
     allow_commands: bool = False,
-    prometheus: str | None = None,
     place: ServingPlace = HERE,
 ) -> tuple[Part, ...]:
     """Return the processes in the order of starting. They are stopped in reverse order.
@@ -110,7 +109,6 @@ def parts(  # noqa: PLR0913 - the options of `klever up`
         nats_server: path of the nats-server program.
         accounts: file with the accounts of the registry; default is the file of the home.
         allow_commands: whether servings may run programs of users who deploy.
-        prometheus: path of the Prometheus program, to run it as well.
         place: where servings run.
     """
     links, commands = urls(ports, place), {"ALLOW_COMMANDS": str(allow_commands).lower()}
@@ -152,7 +150,6 @@ def parts(  # noqa: PLR0913 - the options of `klever up`
             PUBLIC_URL=links.api,
             **commands,
         ),
-        *([_prometheus(home, ports, prometheus)] if prometheus else []),
     )
 
 
@@ -162,7 +159,8 @@ def service_addresses(ports: Ports) -> dict[str, str]:
     return {name: f"{HOST}:{getattr(ports, name)}" for name in names}
 
 
-def _prometheus(home: Home, ports: Ports, program: str) -> Part:
+def prometheus_part(home: Home, ports: Ports, program: str) -> Part:
+    """Return the process of Prometheus, which depends on no other."""
     files = home.prometheus_files
     command = (
         program,

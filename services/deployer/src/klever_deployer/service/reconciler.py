@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
 from prometheus_client import Histogram
 
 from klever_deployer.domain.availability import is_applied
@@ -25,6 +27,7 @@ from .restorer import Restorer
 from .rollout import Rollout
 
 log = structlog.get_logger(__name__)
+tracer = trace.get_tracer(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 
@@ -36,6 +39,8 @@ class _Worker:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     intent: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a newer intent may supersede the current work."""
+    trace: Context | None = None
+    """The trace of the last intent, until it is applied."""
     task: asyncio.Task[None] | None = None
 
 
@@ -82,6 +87,7 @@ class Reconciler:
         """
         if self._is_running:
             worker = self._worker(serving)
+            worker.trace = get_current()
             worker.intent.set()
             worker.wake.set()
 
@@ -147,7 +153,7 @@ class Reconciler:
             worker.wake.clear()
             worker.intent.clear()
             try:
-                with self._measured():
+                with self._measured(), _traced(serving, worker):
                     present = await self._converge_or_drop(serving, worker)
                 pause = FIRST_PAUSE
                 if not isinstance(present, ServingDocument) and not worker.wake.is_set():
@@ -200,6 +206,19 @@ class Reconciler:
         elif serving not in self.unexplained:
             log.error("a serving runs without document or tombstone; it is not changed", serving=str(serving))
             self.unexplained.add(serving)
+
+
+@contextmanager
+def _traced(serving: ServingName, worker: _Worker) -> Iterator[None]:
+    """Continues the trace of the last intent while it is applied; work without an intent has no trace."""
+    intent = worker.trace
+    if intent is None:
+        yield
+        return
+    with tracer.start_as_current_span("reconcile serving", intent, attributes={"klever.serving": str(serving)}):
+        yield
+    if worker.trace is intent:
+        worker.trace = None
 
 
 def _digests(document: ServingDocument) -> set[str]:

@@ -1,15 +1,18 @@
-"""Measures how long jobs wait and run."""
+"""Measures how long jobs wait and run, and traces them."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from opentelemetry import trace
 from prometheus_client import CollectorRegistry
 
 from klever_jobrunner.errors import JobError
 from kleverkit.metrics import histogram, observe
 from kleverproto.jobs import JobDocument, JobKind
 from kleverproto.metrics import JOB_QUEUE, JOB_RUN
+
+tracer = trace.get_tracer(__name__)
 
 RESULTS = ("success", "failure", "error", "cancelled")
 """Results of attempts: a failure is due to the model, and an error is retried."""
@@ -38,11 +41,13 @@ class JobDurations:
 
     @contextmanager
     def running(self, job: JobDocument) -> Iterator[None]:
-        """Measure an attempt, which is the block."""
+        """Measure and trace an attempt, which is the block."""
         success, failure, error, result = RESULTS
         began = time.perf_counter()
+        attributes = {"klever.job": job.id, "klever.model": str(job.spec.ref), "oci.digest": job.spec.digest}
         try:
-            yield
+            with tracer.start_as_current_span(f"{job.spec.kind} model", attributes=attributes):
+                yield
             result = success
         except JobError:
             result = failure

@@ -27,7 +27,7 @@ from klever.cli.startup import (
 from klever.errors import PlatformError
 from klever.observability.boards import DASHBOARDS
 from klever.platform.home import ACCOUNTS_SETTING, Home
-from klever.platform.plan import ALLOW_UNSANDBOXED, HOST, Part, Ports, parts, urls
+from klever.platform.plan import ALLOW_UNSANDBOXED, HOST, Part, Ports, parts, prometheus_part, urls
 from klever.platform.ports import reserved
 from klever.platform.prometheus_setup import find_prometheus, write_files
 from klever.platform.serving_place import ServingPlace
@@ -121,17 +121,18 @@ def _parts(home: Home, ports: Ports, options: Options) -> tuple[Part, ...]:
             f"{ACCOUNTS_SETTING} names {accounts}, which does not exist. Create it with `klever registry account add`, "
             "or unset the variable"
         )
-    if options.prometheus is not None:
-        write_files(home, ports)
-    return parts(
+    platform = parts(
         home,
         ports,
         find_nats_server(),
         accounts=accounts,
         allow_commands=options.allow_commands,
         place=options.place,
-        prometheus=options.prometheus,
     )
+    if options.prometheus is None:
+        return platform
+    write_files(home, ports)
+    return (*platform, prometheus_part(home, ports, options.prometheus))
 
 
 @cli.command()
