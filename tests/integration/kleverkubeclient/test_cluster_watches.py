@@ -150,3 +150,10 @@ async def test_an_object_that_is_known_to_be_deleted_does_not_return_with_an_old
         copy.watched.forget(pod("a", 1))
         copy.cluster.answers = [events(event("MODIFIED", pod("a", 2)), event("ADDED", pod("b", 3)))]
         await copy.until("b")
+
+
+async def test_object_that_is_larger_than_a_buffer_is_read() -> None:
+    large = pod("b", 2, text="x" * 400_000)
+    async with following(events(event("ADDED", large))) as copy:
+        await copy.until("a", "b")
+        assert copy.watched.objects["default", "b"] == large

@@ -13,6 +13,7 @@ from kleverkube.labels import MANAGER
 from kleverkube.manifest import Manifest
 
 from .failures import NOT_FOUND, ApiUnavailableError, RefusedByClusterError, failure
+from .lines import lines_of
 from .resources import PODS, Resource, resource_of
 
 REQUEST_SECONDS = 30.0
@@ -97,10 +98,12 @@ class KubernetesApi:
                 return None
             raise
 
-    async def list(self, resource: Resource, selector: str, namespace: str | None = None) -> Listing:
-        """List the objects with these labels, in all namespaces by default."""
+    async def list(
+        self, resource: Resource, selector: str, namespace: str | None = None, *, fields: str = ""
+    ) -> Listing:
+        """List the objects with these labels and fields, in all namespaces by default."""
         items: list[Manifest] = []
-        query = {"labelSelector": selector, "limit": str(PAGE)}
+        query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE)}
         while True:
             page = await self._json("GET", resource.path(namespace), query)
             items += page["items"]
@@ -132,7 +135,14 @@ class KubernetesApi:
                 raise
 
     async def watch(
-        self, resource: Resource, selector: str, version: str, *, seconds: int, silence: float
+        self,
+        resource: Resource,
+        selector: str,
+        version: str,
+        *,
+        seconds: int,
+        silence: float,
+        namespace: str | None = None,
     ) -> AsyncGenerator[Manifest, None]:
         """Yield the events after a version: `type` and `object`; bookmarks as well.
 
@@ -142,6 +152,7 @@ class KubernetesApi:
             version: from a listing or an event.
             seconds: after which the server ends the watch.
             silence: seconds without a byte after which the connection is treated as lost.
+            namespace: of the objects; all namespaces if None.
 
         Raises:
             ExpiredError: the version is too old.
@@ -153,8 +164,8 @@ class KubernetesApi:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(seconds),
         }
-        async with self._response("GET", resource.path(), query, silence=silence) as response:
-            async for line in response.content:
+        async with self._response("GET", resource.path(namespace), query, silence=silence) as response:
+            async for line in lines_of(response.content):
                 yield _event(line, f"watch {resource.plural}")
 
     async def log_lines(
@@ -173,7 +184,7 @@ class KubernetesApi:
             {"sinceTime": since} if since else {}
         )
         async with self._response("GET", PODS.path(namespace, pod, "log"), query, silence=silence) as response:
-            async for line in response.content:
+            async for line in lines_of(response.content):
                 yield line
 
     async def _json(
