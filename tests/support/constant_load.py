@@ -44,12 +44,14 @@ class Load:
 
 
 @asynccontextmanager
-async def constant_load(url: str, body: Mapping[str, Any] = ONE, *, clients: int = 4) -> AsyncIterator[Load]:
+async def constant_load(
+    url: str, body: Mapping[str, Any] = ONE, *, clients: int = 4, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[Load]:
     """Run clients that send a request after each answer. The block starts once the first were answered."""
     load = Load()
 
     async def client() -> None:
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(headers=headers) as session:
             while True:
                 await load.ask(session, url, body)
 

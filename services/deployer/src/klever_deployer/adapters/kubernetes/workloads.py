@@ -83,6 +83,8 @@ class ClusterWorkloads:
             await self._delete_autoscaler(spec.key, present)
         elif not self._kind.owns_deployment:
             await self._numbers.hand_over(present, manifests, replicas)
+        if not any(manifest["kind"] == NETWORK_POLICIES.kind for manifest in manifests):
+            await self._api.delete(NETWORK_POLICIES, spec.key.serving.namespace, name_of(spec.key))
         for manifest in manifests:
             stored = await self._api.apply(manifest)
             if manifest["kind"] == self._kind.root.kind:
