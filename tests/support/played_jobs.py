@@ -91,7 +91,9 @@ class PlayedJobs:
     async def logs(self, request: web.Request) -> web.Response:
         """Responds as a kubelet to the API server. The lines of a container that runs are those until now."""
         key = (request.match_info["pod"], request.match_info["container"])
-        return web.Response(text="".join(f"{line}\n" for line in self._lines[key]))
+        response = web.Response(text="".join(f"{line}\n" for line in self._lines[key]))
+        response.force_close()  # the API server would keep the connection
+        return response
 
     async def report(self, pod: Manifest, **status: Any) -> None:
         """Let a pod have a status."""
