@@ -54,7 +54,11 @@ async def test_push_to_a_followed_tag_is_deployed_under_load(place: Place, tmp_p
         digest = await place.push(adder(tmp_path / "new", 2), ref)
         await more_answers(load, 3)
     assert load.failures == {}
-    assert (await place.serving(name)).status.variants[0].digest == digest
+
+    async def is_recorded() -> bool:
+        return (await place.serving(name)).status.variants[0].digest == digest
+
+    await eventually(is_recorded, within=60, every=0.2)
     await place.undeploy(name)
 
 

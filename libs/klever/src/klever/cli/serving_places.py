@@ -39,7 +39,7 @@ OPTIONS = (
         "--pod-registry",
         metavar="HOST:PORT",
         envvar="KLEVER_POD_REGISTRY",
-        help="Address by which pods reach the platform's registry, by http.",
+        help="Address by which pods reach the platform's registry, by http. Also $KLEVER_POD_REGISTRY.",
     ),
 )
 
