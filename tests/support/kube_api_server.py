@@ -22,6 +22,18 @@ CONTROLLERS = ",".join(
     for name in ("deployment", "replicaset", "garbage-collector", "namespace", "serviceaccount", "resourcequota")
 )
 START_SECONDS = 90.0
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
+}
+"""Records the requests of ServiceAccounts, as the authorizer sees them; see `support.cluster_account`."""
+
+
+def audit_log(kubeconfig: Path) -> Path:
+    """The file with the requests of ServiceAccounts to the server of a kubeconfig."""
+    return kubeconfig.parent / "audit.log"
 
 
 def cached_program(name: str) -> Path | None:
@@ -68,6 +80,9 @@ def _start_api_server(directory: Path, etcd_url: str, servers: ExitStack) -> Pat
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     tokens = directory / "tokens.csv"
     tokens.write_text(f'{TOKEN},administrator,administrator,"system:masters"\n')
+    policy = directory / "audit-policy.yaml"
+    policy.write_text(yaml.safe_dump(AUDIT_POLICY))
+    kubeconfig = directory / "kubeconfig"
     command = [
         *(
             str(cached_program("kube-apiserver")),
@@ -79,11 +94,11 @@ def _start_api_server(directory: Path, etcd_url: str, servers: ExitStack) -> Pat
         *("--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={key}"),
         *(f"--service-account-signing-key-file={key}", "--min-request-timeout=60"),
         *("--disable-admission-plugins=ServiceAccount", "--kubelet-preferred-address-types=InternalIP"),
+        *(f"--audit-policy-file={policy}", f"--audit-log-path={audit_log(kubeconfig)}"),
     ]
     server = ServerProcess(command, directory / "api-server.log", lambda: _is_ready(port))
     servers.callback(server.stop)
     server.start(within=START_SECONDS)
-    kubeconfig = directory / "kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(_kubeconfig(port)))
     return kubeconfig
 

@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kubernetes_asyncio.client import ApiClient, ApiextensionsV1Api, CustomObjectsApi
+from kubernetes_asyncio.client import ApiClient
 
 from klever_deployer.adapters.kubernetes.backend import ClusterBackend
 from klever_deployer.adapters.kubernetes.connecting import connected
@@ -19,38 +17,18 @@ from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
 from support.deployer import IRIS, version_spec
 from support.played_kubelet import PlayedKubelet
+from support.route_kinds import ISTIO, install
 from support.waiting import eventually
 
 pytestmark = pytest.mark.api_server
-
-GROUP = "networking.istio.io"
-KINDS = {"VirtualService": "virtualservices", "DestinationRule": "destinationrules"}
-
-
-def definition(kind: str, plural: str) -> Any:
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"kind": kind, "plural": plural, "singular": kind.lower()}
-    spec = {"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version]}
-    return {"metadata": {"name": f"{plural}.{GROUP}"}, "spec": spec}
 
 
 @pytest.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
     """Of a cluster with Istio's kinds of objects."""
     async with connected(kubeconfig) as client:
-        extensions = ApiextensionsV1Api(client)
-        present = {each.metadata.name for each in (await extensions.list_custom_resource_definition()).items}
-        for kind, plural in KINDS.items():
-            if f"{plural}.{GROUP}" not in present:
-                await extensions.create_custom_resource_definition(definition(kind, plural))
-            await eventually(partial(served, client, plural), within=30)
+        await install(client, *ISTIO)
         yield client
-
-
-async def served(client: ApiClient, plural: str) -> bool:
-    groups = await CustomObjectsApi(client).get_api_resources(GROUP, "v1")
-    return any(each.name == plural for each in groups.resources)
 
 
 @pytest.fixture
