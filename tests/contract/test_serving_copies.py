@@ -9,14 +9,14 @@ import pytest
 from kubernetes_asyncio.client import CoreV1Api
 
 from klever_deployer.adapters.copies import FileCopies
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
-from klever_deployer.adapters.kubernetes.connecting import connected
 from klever_deployer.adapters.kubernetes.copies import ClusterCopies
 from klever_deployer.adapters.memory import InMemoryCopies
 from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore
 from kleverkit.errors import TransientError
 from kleverkube.options import ClusterOptions
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument, ServingStatus
 from support.adapters import adapters

@@ -6,12 +6,12 @@ from typing import Any
 
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
-from klever_deployer.adapters.kubernetes.resources import PODS
-from klever_deployer.adapters.kubernetes.watched import Watched, object_name
 from kleverkube.containers import SERVER
 from kleverkube.labels import MANAGED_BY, MANAGER
 from kleverkube.manifest import Manifest
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import PODS
+from kleverkubeclient.watched import Watched, object_name
 
 MERGE = "application/merge-patch+json"
 SUPERSEDED = (404, 409)

@@ -11,8 +11,7 @@ from typing import Any
 import psutil
 from kubernetes_asyncio.client import ApiClient
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
-from klever_deployer.adapters.kubernetes.connecting import connected
+from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.states import version_key
 from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
 from klever_deployer.adapters.local.workloads import LocalWorkloads
@@ -20,6 +19,8 @@ from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.ports import Workloads
 from kleverkube.options import ClusterOptions
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverproto.variants import Custom, Gpu, Resources
 from support.local_workloads import launching_in, make_workloads
 from support.played_kubelet import PlayedKubelet
@@ -120,7 +121,7 @@ class OnCluster(WorkloadsBench):
 
     def __init__(self, client: ApiClient) -> None:
         self.client = client
-        self.api = KubernetesApi(client)
+        self.api = KubernetesApi(client, refused=RefusedServingError)
         self.kubelet = PlayedKubelet(client, BROKEN)
         self.workloads: ClusterWorkloads = self._make()
         self._tasks: list[asyncio.Task[None]] = []

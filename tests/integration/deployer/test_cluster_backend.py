@@ -9,12 +9,12 @@ import pytest
 from kubernetes_asyncio.client import ApiClient
 
 from klever_deployer.adapters.kubernetes.backend import ClusterBackend
-from klever_deployer.adapters.kubernetes.connecting import connected
-from klever_deployer.adapters.kubernetes.failures import ApiUnavailableError
 from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import ModelFacts, VersionSpec, VersionState
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
+from kleverkubeclient.connecting import connected
+from kleverkubeclient.failures import ApiUnavailableError
 from support.deployer import IRIS, version_spec
 from support.played_kubelet import PlayedKubelet
 from support.route_kinds import ISTIO, install

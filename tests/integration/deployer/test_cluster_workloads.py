@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from klever_deployer.adapters.kubernetes.failures import RefusedByClusterError
-from klever_deployer.adapters.kubernetes.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
 from klever_deployer.adapters.kubernetes.workloads import name_of
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec
+from klever_deployer.errors import ServingError
+from kleverkubeclient.failures import RefusedByClusterError
+from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
 from kleverproto.variants import Autoscaling, Resources
 from support.deployer import version_spec
 from support.waiting import eventually
@@ -119,7 +120,7 @@ async def test_nothing_of_a_removed_version_is_left(bench: OnCluster) -> None:
 async def test_a_namespace_that_does_not_exist_is_refused_with_a_remedy(bench: OnCluster) -> None:
     spec = version_spec("v1")
     elsewhere = replace(spec, key=VersionKey(ServingName("nowhere", "iris"), "v1", spec.key.revision))
-    with pytest.raises(RefusedByClusterError, match=r'"nowhere" not found\. Create it with `kubectl'):
+    with pytest.raises(ServingError, match=r'"nowhere" not found\. Create it with `kubectl'):
         await bench.workloads.apply(elsewhere, 1)
 
 

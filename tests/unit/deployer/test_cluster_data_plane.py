@@ -8,12 +8,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
 from klever_deployer.adapters.kubernetes.data_plane import ClusterDataPlane
-from klever_deployer.adapters.kubernetes.resources import DESTINATION_RULES, VIRTUAL_SERVICES
+from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkube.options import ClusterOptions
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import DESTINATION_RULES, VIRTUAL_SERVICES
 from support.data_planes import version_key
 from support.deployer import IRIS
 
@@ -74,7 +75,9 @@ async def data_plane(cluster: Cluster) -> AsyncIterator[ClusterDataPlane]:
     app.router.add_route("*", "/{path:.*}", cluster.handle)
     async with TestServer(app) as server, ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
         kinds = (DESTINATION_RULES, VIRTUAL_SERVICES)
-        plane = ClusterDataPlane(KubernetesApi(client), ClusterOptions(), render, kinds, settle_seconds=0)
+        plane = ClusterDataPlane(
+            KubernetesApi(client, refused=RefusedServingError), ClusterOptions(), render, kinds, settle_seconds=0
+        )
         await plane.load()
         yield plane
 

@@ -14,14 +14,15 @@ from kleverkube.options import ClusterOptions
 from kleverkube.servers import server_of
 from kleverkube.services import GRPC_SERVICE_PORT, HTTP_SERVICE_PORT
 from kleverkube.version import ServedVersion
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
+from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
 
-from .api import KubernetesApi
-from .connecting import connected
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
-from .resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
+from .refusals import RefusedServingError
 from .routes.gateway_api import gateway_objects
 from .routes.http_routes import GatewayIngress
 from .routes.istio import istio_objects
@@ -41,7 +42,7 @@ class ClusterBackend:
 
     def __init__(self, settings: DeployerSettings) -> None:
         self._kubeconfig = settings.kubeconfig
-        self._api = KubernetesApi()
+        self._api = KubernetesApi(refused=RefusedServingError)
         self._options = _options(settings)
         self.models = ClusterPreparation(self._served)
         self.scaling = ClusterScaling(self._number)

@@ -5,17 +5,15 @@ from structlog import get_logger
 
 from klever_deployer.adapters.copies import CopyFile
 from klever_deployer.domain.versions import ServingName
-from klever_deployer.errors import ServingError
 from klever_deployer.ports import ServingCopy
 from kleverkit.errors import TransientError
 from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, owned_by
 from kleverkube.manifest import Manifest
 from kleverkube.naming import version_name
 from kleverkube.options import ClusterOptions
-
-from .api import KubernetesApi
-from .failures import ApiUnavailableError
-from .resources import CONFIG_MAPS
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.failures import ApiUnavailableError, RefusedByClusterError
+from kleverkubeclient.resources import CONFIG_MAPS
 
 log = get_logger(__name__)
 
@@ -42,7 +40,7 @@ class ClusterCopies:
         """See `CopyStore`. Raises TransientError: the copies are not known, so nothing may be treated as lost."""
         try:
             listing = await self._api.list(CONFIG_MAPS, owned_by(self._options), self._namespace)
-        except ServingError as error:
+        except RefusedByClusterError as error:
             raise ApiUnavailableError(str(error)) from error
         return dict(filter(None, map(_copy, listing.items)))
 
@@ -61,14 +59,14 @@ class ClusterCopies:
         }
         try:
             await self._api.apply(manifest)
-        except (TransientError, ServingError) as error:
+        except (TransientError, RefusedByClusterError) as error:
             raise OSError(str(error)) from error
 
     async def remove(self, serving: ServingName) -> None:
         """See `CopyStore`."""
         try:
             await self._api.delete(CONFIG_MAPS, self._namespace, _name(serving))
-        except (TransientError, ServingError) as error:
+        except (TransientError, RefusedByClusterError) as error:
             raise OSError(str(error)) from error
 
 

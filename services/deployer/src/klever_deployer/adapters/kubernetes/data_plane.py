@@ -10,11 +10,10 @@ from kleverkit.errors import TransientError
 from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, SERVING, owned_by
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
-
-from .api import KubernetesApi
-from .failures import RefusedByClusterError
-from .resources import Resource, resource_of
-from .watched import ObjectName, Watched, object_name
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.failures import RefusedByClusterError
+from kleverkubeclient.resources import Resource, resource_of
+from kleverkubeclient.watched import ObjectName, Watched, object_name
 
 SETTLE_SECONDS = 1.0
 """Time in which proxies receive a change; a weight was live within 0.31 s in an idle mesh."""

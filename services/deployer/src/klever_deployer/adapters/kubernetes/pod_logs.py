@@ -8,14 +8,13 @@ from pathlib import Path
 import structlog
 
 from klever_deployer.domain.versions import VersionKey
-from klever_deployer.errors import ServingError
 from klever_deployer.ports import LogPart
 from kleverkit.errors import TransientError
 from kleverkube.containers import SERVER
 from kleverkube.manifest import Manifest
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.failures import NOT_FOUND, RefusedByClusterError
 
-from .api import KubernetesApi
-from .failures import NOT_FOUND, RefusedByClusterError
 from .log_positions import LogPositions, Position
 from .states import version_key
 
@@ -59,7 +58,7 @@ class PodLog:
         while not self.ended:
             try:
                 await self._read()
-            except (ServingError, TransientError) as error:
+            except (RefusedByClusterError, TransientError) as error:
                 self.ended = isinstance(error, RefusedByClusterError) and error.status == NOT_FOUND
                 log.info("log of a pod interrupted", pod=self._pod["name"], ended=self.ended, error=str(error))
             await asyncio.sleep(RETRY_SECONDS)

@@ -4,9 +4,8 @@ from typing import Any
 
 from kleverkube.labels import MANAGER
 from kleverkube.manifest import Manifest
-
-from .api import KubernetesApi
-from .resources import DEPLOYMENTS
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import DEPLOYMENTS
 
 SCALING = "klever-scaling"
 """Field manager of a number of replicas that an autoscaler may change."""

@@ -7,8 +7,7 @@ from klever_deployer.domain.versions import ServingName, VersionKey, VersionStat
 from kleverkube.containers import SERVER
 from kleverkube.labels import REVISION, SERVING, VARIANT, recorded
 from kleverkube.manifest import Manifest
-
-from .reasons import problem
+from kleverkube.reasons import problem
 
 SANDBOX = "container: seccomp, no capabilities, read-only root"
 

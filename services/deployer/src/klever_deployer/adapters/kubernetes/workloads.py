@@ -16,14 +16,14 @@ from kleverkube.naming import version_name
 from kleverkube.options import ClusterOptions
 from kleverkube.rendering import refusal, render
 from kleverkube.version import ServedVersion
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
+from kleverkubeclient.watched import Watched
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
-from .api import KubernetesApi
 from .replica_numbers import ReplicaNumbers
-from .resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
 from .states import version_key, version_state
-from .watched import Watched
 
 POLL_SECONDS = 0.1
 AFTER_PODS = (SERVICES, NETWORK_POLICIES)

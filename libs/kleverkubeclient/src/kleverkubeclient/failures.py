@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from klever_deployer.errors import UNSUPPORTED_HERE, ServingError
-from kleverkit.errors import TransientError
+from kleverkit.errors import PermanentError, TransientError
+from kleverproto.codes import UNSUPPORTED_HERE
 
 CONFLICT, GONE, TOO_MANY_REQUESTS, SERVER_ERROR = 409, 410, 429, 500
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
@@ -30,7 +30,7 @@ class ExpiredError(ApiUnavailableError):
     """The version from which a watch should continue is gone: list again."""
 
 
-class RefusedByClusterError(ServingError):
+class RefusedByClusterError(PermanentError):
     """The API server refuses an object; a retry does not help.
 
     Attributes:
@@ -44,7 +44,13 @@ class RefusedByClusterError(ServingError):
         self.status = status
 
 
-def failure(status: int, body: str, what: str, retry_after: str | None = None) -> TransientError | ServingError:
+def failure(
+    status: int,
+    body: str,
+    what: str,
+    retry_after: str | None = None,
+    refused: type[RefusedByClusterError] = RefusedByClusterError,
+) -> ApiUnavailableError | RefusedByClusterError:
     """The error for a response.
 
     Args:
@@ -52,13 +58,14 @@ def failure(status: int, body: str, what: str, retry_after: str | None = None) -
         body: a Status object as JSON, or text.
         what: the request, for people.
         retry_after: the header `Retry-After`.
+        refused: the error for a refusal.
     """
     message = f"{what}: {_message(body) or f'status {status}'}"
     if status == GONE:
         return ExpiredError(message)
     if (status in RETRIED or status >= SERVER_ERROR) and NOT_TYPED not in message:
         return ApiUnavailableError(message, retry_after=_seconds(retry_after))
-    return RefusedByClusterError(f"{message}{_remedy(status, body)}", status=status)
+    return refused(f"{message}{_remedy(status, body)}", status=status)
 
 
 def _message(body: str) -> str:
@@ -74,7 +81,7 @@ def _remedy(status: int, body: str) -> str:
     if status == NOT_FOUND and "namespaces" in _message(body):
         return ". Create it with `kubectl create namespace`"
     if status == FORBIDDEN and "cannot" in _message(body):
-        return ". Grant this to the deployer's account (RBAC)"
+        return ". Grant this to the service's account (RBAC)"
     return ""
 
 

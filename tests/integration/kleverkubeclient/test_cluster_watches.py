@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from klever_deployer.adapters.kubernetes.api import KubernetesApi
-from klever_deployer.adapters.kubernetes.resources import PODS
-from klever_deployer.adapters.kubernetes.watched import Watched
 from kleverkube.manifest import Manifest
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import PODS
+from kleverkubeclient.watched import Watched
 from support.scripted_cluster import Answer, ScriptedCluster, event, events, pod, scripted_cluster, status
 from support.waiting import eventually
 

@@ -64,7 +64,7 @@ class Watched:
         """Uids of objects that are known to be deleted before the watch has reported it."""
 
     async def load(self) -> None:
-        """Replace the copy by what the cluster has. Raises TransientError, ServingError."""
+        """Replace the copy by what the cluster has. Raises ApiUnavailableError, RefusedByClusterError."""
         listing = await self._api.list(self._resource, self._selector)
         self._deleted.clear()
         before, self.objects = self.objects, {object_name(each): each for each in listing.items}

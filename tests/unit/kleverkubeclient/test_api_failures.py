@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from klever_deployer.adapters.kubernetes.failures import (
+from kleverkubeclient.failures import (
     ApiUnavailableError,
     ExpiredError,
     RefusedByClusterError,
@@ -47,4 +47,4 @@ def test_the_pause_of_the_server_is_kept(header: str | None, seconds: float | No
 
 def test_missing_permissions_name_the_remedy() -> None:
     message = 'deployments.apps is forbidden: User "klever" cannot patch resource "deployments"'
-    assert str(failure(403, status(message), "PATCH /x")).endswith("Grant this to the deployer's account (RBAC)")
+    assert str(failure(403, status(message), "PATCH /x")).endswith("Grant this to the service's account (RBAC)")

@@ -33,7 +33,7 @@ class Listing:
 
 
 class KubernetesApi:
-    """The requests that servings need; kubernetes_asyncio provides credentials and connections.
+    """The requests that the services make; kubernetes_asyncio provides credentials and connections.
 
     Its generated methods read no newer fields and no strict validation, and its watch loses events when the first
     list is cut off, so requests are made by path.
@@ -42,10 +42,14 @@ class KubernetesApi:
 
     Args:
         client: configured for a cluster, not closed here; None until `use` provides one.
+        refused: the error of a refusal, by which a service makes it one of its own errors.
     """
 
-    def __init__(self, client: ApiClient | None = None) -> None:
+    def __init__(
+        self, client: ApiClient | None = None, *, refused: type[RefusedByClusterError] = RefusedByClusterError
+    ) -> None:
         self._client = client
+        self._refused = refused
 
     def use(self, client: ApiClient | None) -> None:
         """Make all requests by this client."""
@@ -175,7 +179,7 @@ class KubernetesApi:
             async with response:
                 if response.status not in SUCCESS:
                     text = await response.text(errors="replace")
-                    raise failure(response.status, text, what, response.headers.get("Retry-After"))
+                    raise failure(response.status, text, what, response.headers.get("Retry-After"), self._refused)
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ApiUnavailableError(f"{what}: the API server does not respond ({_cause(error)})") from error
@@ -185,7 +189,7 @@ class KubernetesApi:
     ) -> aiohttp.ClientResponse:
         headers: dict[str, Any] = dict(APPLY) if method == "PATCH" else {}
         if self._client is None:
-            raise ApiUnavailableError("the deployer is not connected to a cluster")
+            raise ApiUnavailableError("this service is not connected to a cluster")
         await self._client.update_params_for_auth(headers, [], ["BearerToken"])
         response: aiohttp.ClientResponse = await self._client.rest_client.request(
             method,
