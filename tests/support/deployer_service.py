@@ -121,12 +121,12 @@ def model_servers() -> list[psutil.Process]:
 @asynccontextmanager
 async def surroundings(nats_url: str, directory: Path, **more: Any) -> AsyncIterator[Surroundings]:
     """Run a deployer with all dependencies until it is ready, with additional settings if given."""
+    places: dict[str, Any] = {"ingress_port": free_port(), "work_dir": directory / "deployer"}
     settings = DeployerSettings(
         nats_url=nats_url,
         port=free_port(),
-        work_dir=directory / "deployer",
         grace_seconds=5.0,
-        **{"ingress_port": free_port()} | more,
+        **places | more,
     )
     async with (
         running_registry(directory / "registry", nats_url) as registry,

@@ -9,7 +9,7 @@ import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
 from klever_deployer.adapters.kubernetes.workloads import name_of
-from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec
+from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import ServingError
 from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
@@ -101,7 +101,7 @@ async def test_a_deployment_that_was_deleted_is_applied_again(bench: OnCluster) 
     await bench.api.delete(DEPLOYMENTS, "default", name_of(spec.key))
 
     async def is_noticed() -> bool:
-        return bench.state(spec) is None
+        return bench.state(spec) == VersionState(spec.key)
 
     await eventually(is_noticed, within=30)
     await bench.workloads.apply(spec, 1)

@@ -8,11 +8,22 @@ from typing import Any
 
 import aiohttp
 from kubernetes_asyncio.client import ApiClient
+from kubernetes_asyncio.config import ConfigException
 
 from kleverkube.labels import MANAGER
 from kleverkube.manifest import Manifest
 
-from .failures import NOT_FOUND, ApiUnavailableError, RefusedByClusterError, failure
+from .credentials import RenewableClient
+from .denials import Denials
+from .failures import (
+    NOT_FOUND,
+    UNAUTHORIZED,
+    ApiUnavailableError,
+    DeniedError,
+    MissingKindError,
+    RefusedByClusterError,
+    failure,
+)
 from .resources import PODS, Resource, resource_of
 
 REQUEST_SECONDS = 30.0
@@ -50,6 +61,8 @@ class KubernetesApi:
     ) -> None:
         self._client = client
         self._refused = refused
+        self.denials = Denials()
+        """Requests that the service's account may not make."""
 
     def use(self, client: ApiClient | None) -> None:
         """Make all requests by this client."""
@@ -72,6 +85,8 @@ class KubernetesApi:
         """Read one object; None if it does not exist."""
         try:
             return await self._json("GET", resource.path(namespace, name))
+        except MissingKindError:
+            return None
         except RefusedByClusterError as error:
             if error.status == NOT_FOUND:
                 return None
@@ -102,6 +117,8 @@ class KubernetesApi:
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         try:
             await self._json("DELETE", resource.path(namespace, name), body=options)
+        except MissingKindError:
+            return
         except RefusedByClusterError as error:
             if error.status != NOT_FOUND:
                 raise
@@ -178,11 +195,23 @@ class KubernetesApi:
             response = await self._request(method, path, query, body, limits)
             async with response:
                 if response.status not in SUCCESS:
-                    text = await response.text(errors="replace")
-                    raise failure(response.status, text, what, response.headers.get("Retry-After"), self._refused)
+                    raise await self._failure(response, what)
+                self.denials.forget(what)
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ApiUnavailableError(f"{what}: the API server does not respond ({_cause(error)})") from error
+
+    async def _failure(
+        self, response: aiohttp.ClientResponse, what: str
+    ) -> ApiUnavailableError | RefusedByClusterError:
+        """The error for a response. Expired credentials are read again, for the next request."""
+        text = await response.text(errors="replace")
+        error = failure(response.status, text, what, response.headers.get("Retry-After"), self._refused)
+        if isinstance(error, DeniedError):
+            self.denials.note(what, str(error))
+        if response.status == UNAUTHORIZED and isinstance(self._client, RenewableClient):
+            await self._client.renew()
+        return error
 
     async def _request(
         self, method: str, path: str, query: Mapping[str, str], body: Manifest | None, limits: aiohttp.ClientTimeout
@@ -190,7 +219,7 @@ class KubernetesApi:
         headers: dict[str, Any] = dict(APPLY) if method == "PATCH" else {}
         if self._client is None:
             raise ApiUnavailableError("this service is not connected to a cluster")
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"])
+        await _authorize(self._client, headers)
         response: aiohttp.ClientResponse = await self._client.rest_client.request(
             method,
             f"{self._client.configuration.host}{path}",
@@ -201,6 +230,14 @@ class KubernetesApi:
             _request_timeout=limits,
         )
         return response
+
+
+async def _authorize(client: ApiClient, headers: dict[str, Any]) -> None:
+    """Add the present token. Raises ApiUnavailableError if its file cannot be read now."""
+    try:
+        await client.update_params_for_auth(headers, [], ["BearerToken"])
+    except ConfigException as error:
+        raise ApiUnavailableError(f"the credentials for the cluster cannot be read: {error}") from error
 
 
 def _event(line: bytes, what: str) -> Manifest:

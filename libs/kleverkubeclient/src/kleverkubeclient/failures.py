@@ -12,6 +12,10 @@ RETRIED = frozenset({UNAUTHORIZED, CONFLICT, TOO_MANY_REQUESTS})
 """Statuses after which the same request may succeed: credentials are renewed, and writes are repeated."""
 NOT_TYPED = "failed to create typed patch object"
 """Part of the message of a server-side apply with a wrong field, whose status is 500."""
+NOT_SERVED = "404 page not found"
+"""The text of a response for a kind of objects that the cluster does not have; a Status has another message."""
+TOO_NEW = "Too large resource version"
+"""Part of the message for a version that the server has never had: it was restored from a backup."""
 
 
 class ApiUnavailableError(TransientError):
@@ -27,7 +31,15 @@ class ApiUnavailableError(TransientError):
 
 
 class ExpiredError(ApiUnavailableError):
-    """The version from which a watch should continue is gone: list again."""
+    """The version from which a watch should continue is gone, or was never there: list again."""
+
+
+class DeniedError(ApiUnavailableError):
+    """The service's account lacks a permission; the request succeeds when it is granted."""
+
+
+class MissingKindError(ApiUnavailableError):
+    """The cluster does not have this kind of objects; the request succeeds when its definition is installed."""
 
 
 class RefusedByClusterError(PermanentError):
@@ -61,8 +73,12 @@ def failure(
         refused: the error for a refusal.
     """
     message = f"{what}: {_message(body) or f'status {status}'}"
-    if status == GONE:
+    if status == GONE or TOO_NEW in message:
         return ExpiredError(message)
+    if status == FORBIDDEN and _is_denied(message):
+        return DeniedError(f"{message}. Grant this to the service's account (RBAC)")
+    if status == NOT_FOUND and _message(body) == NOT_SERVED:
+        return MissingKindError(f"{message}. The cluster lacks this kind: install its CustomResourceDefinition")
     if (status in RETRIED or status >= SERVER_ERROR) and NOT_TYPED not in message:
         return ApiUnavailableError(message, retry_after=_seconds(retry_after))
     return refused(f"{message}{_remedy(status, body)}", status=status)
@@ -80,9 +96,12 @@ def _message(body: str) -> str:
 def _remedy(status: int, body: str) -> str:
     if status == NOT_FOUND and "namespaces" in _message(body):
         return ". Create it with `kubectl create namespace`"
-    if status == FORBIDDEN and "cannot" in _message(body):
-        return ". Grant this to the service's account (RBAC)"
     return ""
+
+
+def _is_denied(message: str) -> bool:
+    """Whether the authorizer has refused a request; admission and quotas use the same status."""
+    return ' is forbidden: User "' in message and '" cannot ' in message
 
 
 def _seconds(text: str | None) -> float | None:

@@ -20,6 +20,7 @@ from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_S
 
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
+from .memory import ClusterMemory
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .refusals import RefusedServingError
@@ -50,9 +51,10 @@ class ClusterBackend:
         self.data_plane = self._data_plane(settings)
         self.requests = UncountedRequests()
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
+        self.memory = partial(ClusterMemory, self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
         self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
-        self._watched = [self.workloads.deployments, self.workloads.pods, *self.data_plane.watched.values()]
+        self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
         self._loops = [BackgroundLoop(loop) for loop in (*(each.run for each in self._watched), self.logs.run)]
         self._connection = AsyncExitStack()
 
@@ -79,7 +81,9 @@ class ClusterBackend:
 
     async def problem(self) -> str | None:
         """See `Backend`."""
-        problems = [each.problem for each in self._watched if each.problem is not None]
+        problems = [
+            each for each in (*(watched.problem for watched in self._watched), self._api.denials.problem()) if each
+        ]
         return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
 
     def _served(self) -> Iterable[ServedVersion]:
@@ -89,14 +93,15 @@ class ClusterBackend:
         return self.workloads.number(version)
 
     def _data_plane(self, settings: DeployerSettings) -> ClusterDataPlane:
+        make = partial(ClusterDataPlane, self._api, self._options, on_change=self.workloads.notice)
         if settings.cluster_routes == "istio":
             istio = IstioIngress(gateways=(settings.cluster_gateway,))
             render = partial(istio_objects, ingress=istio, services=self._service)
-            return ClusterDataPlane(self._api, self._options, render, (DESTINATION_RULES, VIRTUAL_SERVICES))
+            return make(render, (DESTINATION_RULES, VIRTUAL_SERVICES))
         namespace, _, name = settings.cluster_gateway.partition("/")
         gateway = GatewayIngress(name=name, namespace=namespace)
         render = partial(gateway_objects, ingress=gateway, services=self._service)
-        return ClusterDataPlane(self._api, self._options, render, (HTTP_ROUTES,))
+        return make(render, (HTTP_ROUTES,))
 
     def _service(self, key: VersionKey) -> VersionService:
         """The Service of a version. Raises DataPlaneError if it was not applied."""

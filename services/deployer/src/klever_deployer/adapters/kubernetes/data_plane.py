@@ -15,6 +15,8 @@ from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.resources import Resource, resource_of
 from kleverkubeclient.watched import ObjectName, Watched, object_name
 
+from .applying import Applier
+
 SETTLE_SECONDS = 1.0
 """Time in which proxies receive a change; a weight was live within 0.31 s in an idle mesh."""
 
@@ -28,6 +30,7 @@ class ClusterDataPlane:
         render: the objects of a route; raises RefusedByProxyError.
         resources: the kinds of these objects; each served serving has one of the last kind.
         settle_seconds: see SETTLE_SECONDS.
+        on_change: called with each serving whose objects have changed.
     """
 
     def __init__(
@@ -37,13 +40,16 @@ class ClusterDataPlane:
         render: Callable[[ServingRoute], list[Manifest]],
         resources: Sequence[Resource],
         settle_seconds: float = SETTLE_SECONDS,
+        on_change: Callable[[ServingName], None] = lambda _serving: None,
     ) -> None:
         self._api = api
         self._options = options
         self._render = render
         self._settle_seconds = settle_seconds
         selector = owned_by(options)
-        self.watched = {each: Watched(api, each, selector, lambda _changed: None) for each in resources}
+        self._report = on_change
+        self.watched = {each: Watched(api, each, selector, self._on_change) for each in resources}
+        self._applier = Applier(api, self.watched)
         self._main = resources[-1]
 
     @property
@@ -53,6 +59,7 @@ class ClusterDataPlane:
 
     async def load(self) -> None:
         """Read the routes that the cluster has. Raises TransientError, ServingError."""
+        self._applier.reset()
         for watched in self.watched.values():
             await watched.load()
 
@@ -78,8 +85,8 @@ class ClusterDataPlane:
             raise DataPlaneError(str(error)) from error
 
     def is_up(self) -> bool:
-        """See `DataPlane`."""
-        return all(watched.problem is None for watched in self.watched.values())
+        """See `DataPlane`. Proxies keep their routes while the API server is away; the backend reports that."""
+        return True
 
     def served(self) -> set[ServingName]:
         """See `DataPlane`."""
@@ -87,10 +94,10 @@ class ClusterDataPlane:
 
     async def _apply(self, manifest: Manifest) -> bool:
         """Apply an object; whether that has changed it."""
-        watched = self.watched[resource_of(manifest)]
-        before = watched.objects.get(object_name(manifest))
-        stored = await self._api.apply(manifest)
-        watched.put(stored)
+        before = self.watched[resource_of(manifest)].objects.get(object_name(manifest))
+        stored = await self._applier.apply(manifest)
+        if stored is None:
+            return False
         return before is None or before["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]
 
     async def _delete_others(self, serving: ServingName, kept: set[tuple[str, ObjectName]]) -> bool:
@@ -101,9 +108,14 @@ class ClusterDataPlane:
             for name, manifest in list(watched.objects.items()):
                 if _serving(manifest) == serving and (resource.kind, name) not in kept:
                     await self._api.delete(resource, *name)
+                    self._applier.forget(resource, name)
                     watched.forget(manifest)
                     deleted = True
         return deleted
+
+    def _on_change(self, changed: Manifest) -> None:
+        if (serving := _serving(changed)) is not None:
+            self._report(serving)
 
     def _owned(self, manifest: Manifest, serving: ServingName) -> Manifest:
         labels = {MANAGED_BY: MANAGER, PLATFORM: self._options.platform, SERVING: serving.name}

@@ -1,7 +1,6 @@
 """Model servers as Deployments of a cluster."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
@@ -10,7 +9,7 @@ from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
 from kleverkit.errors import TransientError
 from kleverkit.notices import Notices
 from kleverkube.errors import UnsupportedOnClusterError
-from kleverkube.labels import owned_by, recorded
+from kleverkube.labels import REVISION, SERVING, VARIANT, owned_by, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.naming import version_name
 from kleverkube.options import ClusterOptions
@@ -18,16 +17,21 @@ from kleverkube.rendering import refusal, render
 from kleverkube.version import ServedVersion
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
-from kleverkubeclient.watched import Watched
+from kleverkubeclient.watched import Watched, object_name
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
+from .applying import Applier
+from .by_version import ObjectsByVersion
 from .replica_numbers import ReplicaNumbers
 from .states import version_key, version_state
 
 POLL_SECONDS = 0.1
-AFTER_PODS = (SERVICES, NETWORK_POLICIES)
-"""What is deleted when no pod is left."""
+CHANGE_SECONDS = 0.25
+"""Shortest time between two passes; also limits a conflict with a controller that changes the same fields."""
+AFTER_PODS = (NETWORK_POLICIES, SERVICES)
+"""What is deleted when no pod is left. The Service is applied first and deleted last: while anything of a version is
+left, so is its Service."""
 
 
 class ClusterWorkloads:
@@ -57,13 +61,20 @@ class ClusterWorkloads:
         self._numbers = ReplicaNumbers(api)
         self._changed: Notices[ServingName] = Notices()
         selector = owned_by(options)
-        self.deployments = Watched(api, DEPLOYMENTS, selector, self._on_change)
-        self.pods = Watched(api, PODS, selector, self._on_change)
+        self.services = Watched(api, SERVICES, selector, self._on_service)
+        self.deployments = Watched(api, DEPLOYMENTS, selector, self._on_deployment)
+        self.pods = Watched(api, PODS, selector, self._on_pod)
+        self.watched = (self.services, self.deployments, self.pods)
+        self._services_by_version = ObjectsByVersion()
+        self._deployments_by_version = ObjectsByVersion()
+        self._pods_by_version = ObjectsByVersion()
+        self._applier = Applier(api, {SERVICES: self.services, DEPLOYMENTS: self.deployments})
 
     async def load(self) -> None:
         """Read what the cluster has. Raises TransientError, ServingError."""
-        await self.deployments.load()
-        await self.pods.load()
+        self._applier.reset()
+        for watched in self.watched:
+            await watched.load()
 
     def refusal(self, _namespace: str, variant: Variant) -> str | None:
         """See `Workloads`."""
@@ -81,10 +92,8 @@ class ClusterWorkloads:
             await self._delete_autoscaler(spec.key, present)
         else:
             await self._numbers.hand_over(present, manifests, replicas)
-        for manifest in manifests:
-            stored = await self._api.apply(manifest)
-            if manifest["kind"] == DEPLOYMENTS.kind:
-                self.deployments.put(stored)
+        for manifest in sorted(manifests, key=_applied_later):
+            await self._apply(manifest)
 
     async def remove(self, version: VersionKey) -> None:
         """See `Workloads`."""
@@ -95,21 +104,33 @@ class ClusterWorkloads:
             await asyncio.sleep(POLL_SECONDS)
         for resource in AFTER_PODS:
             await self._api.delete(resource, namespace, name)
-        if (present := self._deployment(version)) is not None:
-            self.deployments.forget(present)
+        for resource, watched in ((DEPLOYMENTS, self.deployments), (SERVICES, self.services)):
+            self._applier.forget(resource, (namespace, name))
+            if (present := watched.objects.get((namespace, name))) is not None:
+                watched.forget(present)
 
     def states(self, serving: ServingName | None = None) -> list[VersionState]:
-        """See `Workloads`."""
-        pods, now = self._pods_by_version(), self._clock()
+        """See `Workloads`. A version of which only a Service is left has no desired replicas."""
+        now, deployments = self._clock(), self._deployments_by_version
+        left = set(self._services_by_version.versions(serving)).difference(deployments.versions(serving))
         return [
-            version_state(key, deployment, pods[key], now)
-            for deployment in self.deployments.objects.values()
-            if (key := version_key(deployment)) is not None and serving in {None, key.serving}
+            *(
+                version_state(key, deployment, self._pods_by_version.of(key), now)
+                for key in deployments.versions(serving)
+                for deployment in deployments.of(key)
+            ),
+            *(VersionState(key) for key in sorted(left)),
         ]
 
     async def changed(self) -> set[ServingName]:
-        """See `Workloads`."""
-        return await self._changed.take()
+        """See `Workloads`. Several changes within a short time are one: a start has a dozen."""
+        changed = await self._changed.take()
+        await asyncio.sleep(CHANGE_SECONDS)
+        return changed
+
+    def notice(self, serving: ServingName) -> None:
+        """Let `changed` return a serving of which other objects have changed."""
+        self._changed.add(serving)
 
     def number(self, version: VersionKey) -> int | None:
         """The number of replicas in the Deployment of a version; None if there is no Deployment."""
@@ -162,22 +183,44 @@ class ClusterWorkloads:
         namespace = version.serving.namespace
         if await self._api.read(DEPLOYMENTS, namespace, name_of(version)) is not None:
             return False
-        listing = await self._api.list(PODS, owned_by(self._options), namespace)
-        return all(version_key(pod) != version for pod in listing.items)
+        listing = await self._api.list(PODS, pods_of(version, self._options), namespace)
+        return not listing.items
 
     def _deployment(self, key: VersionKey) -> Manifest | None:
         return self.deployments.objects.get((key.serving.namespace, name_of(key)))
 
-    def _pods_by_version(self) -> defaultdict[VersionKey | None, list[Manifest]]:
-        pods: defaultdict[VersionKey | None, list[Manifest]] = defaultdict(list)
-        for pod in self.pods.objects.values():
-            pods[version_key(pod)].append(pod)
-        return pods
+    async def _apply(self, manifest: Manifest) -> None:
+        """Apply an object; one that an interrupted `remove` has begun to delete is applied again when it is gone."""
+        while (stored := await self._applier.apply(manifest)) is not None:
+            if "deletionTimestamp" not in stored["metadata"]:
+                return
+            await asyncio.sleep(POLL_SECONDS)
 
-    def _on_change(self, changed: Manifest) -> None:
+    def _on_service(self, changed: Manifest) -> None:
+        self._on_change(self.services, self._services_by_version, changed)
+
+    def _on_deployment(self, changed: Manifest) -> None:
+        self._on_change(self.deployments, self._deployments_by_version, changed)
+
+    def _on_pod(self, changed: Manifest) -> None:
+        self._on_change(self.pods, self._pods_by_version, changed)
+
+    def _on_change(self, watched: Watched, by_version: ObjectsByVersion, changed: Manifest) -> None:
+        name = object_name(changed)
+        by_version.update(name, watched.objects.get(name))
         if (key := version_key(changed)) is not None:
             self._changed.add(key.serving)
             self._report(key)
+
+
+def pods_of(version: VersionKey, options: ClusterOptions) -> str:
+    """The label selector of the pods of a version."""
+    labels = {SERVING: version.serving.name, VARIANT: version.variant, REVISION: version.revision}
+    return ",".join([owned_by(options), *(f"{label}={value}" for label, value in labels.items())])
+
+
+def _applied_later(manifest: Manifest) -> bool:
+    return bool(manifest["kind"] != SERVICES.kind)
 
 
 def name_of(key: VersionKey) -> str:
