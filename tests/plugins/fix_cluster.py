@@ -10,6 +10,7 @@ from support.cluster.cluster import Cluster, named_by_environment
 from support.cluster.gateway import Gateway, running_gateway
 from support.cluster.layout import Layout
 from support.cluster.running import running
+from support.container_images import platform_images as platform_images_of
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +50,12 @@ def cluster_namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of the test's own."""
     with cluster.namespace() as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def platform_images(own_cluster: Cluster) -> dict[str, str]:
+    """The deployer's setting `cluster_images`: images of this checkout, which the node has."""
+    return platform_images_of.load(own_cluster)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from yarl import URL
 
 from klever_gateway.app import build
 from klever_gateway.settings import GatewaySettings
+from kleverkit.connection import close_broker
 from kleverkit.documents import mutate
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
@@ -146,6 +147,7 @@ async def running_gateway(
     runtime = build(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_finish, runtime)
+        stack.push_async_callback(close_broker, runtime.broker)
         server = await stack.enter_async_context(TestServer(runtime.web))
         session = await stack.enter_async_context(ClientSession())
         messages = asyncio.create_task(_serve_messages(runtime, stack))

@@ -21,6 +21,7 @@ from klever_jobrunner.service.ledger import Ledger
 from klever_jobrunner.service.monitor import JobMonitor
 from klever_jobrunner.service.policies import Policies
 from klever_jobrunner.service.slots import FairSlots
+from kleverkit.connection import close_broker
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import (
@@ -118,6 +119,7 @@ async def running_jobrunner(
     projects = NatsDocuments(runtime.client, PROJECTS_BUCKET, ProjectDocument)
     runtime.serve([build_router(jobs, Policies(models, projects, runtime.publisher, runtime.events))])
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(close_broker, runtime.broker)
         messages = asyncio.create_task(_serve_messages(runtime, stack))
         try:
             await asyncio.wait_for(asyncio.shield(messages), 30)

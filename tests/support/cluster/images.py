@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from .layout import Layout
@@ -13,28 +14,45 @@ from .layout import Layout
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def archive(name: str, root: Path, target: Path, *, entrypoint: tuple[str, ...], user: str = "") -> Path:
-    """Writes an image with one layer in the format of `docker save`.
+def archive(
+    name: str,
+    layers: Sequence[Path],
+    target: Path,
+    *,
+    entrypoint: tuple[str, ...] = (),
+    user: str = "",
+    environment: tuple[str, ...] = (),
+) -> Path:
+    """Writes an image in the format of `docker save`.
 
     Args:
         name: with its tag.
-        root: its file system; all files belong to root in the image.
+        layers: tar files (see `layer`), the lowest first.
         target: the archive.
         entrypoint: the command of its containers.
         user: who runs it, `uid` or `uid:gid`; root if empty.
+        environment: variables as `NAME=value`.
     """
-    layer = target.with_suffix(".layer")
-    with tarfile.open(layer, "w") as content:
-        content.add(root, arcname=".", filter=_owned_by_root)
-    digest = _sha256(layer)
-    config = json.dumps(_config(digest, entrypoint, user)).encode()
+    digests = [_sha256(each) for each in layers]
+    config = json.dumps(_config(digests, entrypoint, user, environment)).encode()
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = [{"Config": config_name, "RepoTags": [name], "Layers": [f"{digest}/layer.tar"]}]
+    members = [f"{digest}/layer.tar" for digest in digests]
     with tarfile.open(target, "w") as image:
         _add(image, config_name, config)
-        image.add(layer, arcname=f"{digest}/layer.tar")
-        _add(image, "manifest.json", json.dumps(manifest).encode())
-    layer.unlink()
+        for path, member in zip(layers, members, strict=True):
+            image.add(path, arcname=member)
+        _add(
+            image,
+            "manifest.json",
+            json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": members}]).encode(),
+        )
+    return target
+
+
+def layer(root: Path, target: Path) -> Path:
+    """Writes a layer, the tar file of a directory; all files belong to root in the image."""
+    with tarfile.open(target, "w") as content:
+        content.add(root, arcname=".", filter=_owned_by_root)
     return target
 
 
@@ -63,13 +81,15 @@ def load(layout: Layout, image: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def _config(digest: str, entrypoint: tuple[str, ...], user: str) -> dict[str, object]:
+def _config(
+    digests: Sequence[str], entrypoint: tuple[str, ...], user: str, environment: tuple[str, ...]
+) -> dict[str, object]:
     return {
         "architecture": "amd64",
         "os": "linux",
         "created": "1970-01-01T00:00:00Z",
-        "config": {"Entrypoint": list(entrypoint), "User": user, "Env": [PATH], "WorkingDir": "/"},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "config": {"Entrypoint": list(entrypoint), "User": user, "Env": [PATH, *environment], "WorkingDir": "/"},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
     }
 
 

@@ -70,8 +70,9 @@ def _start(supervisor: Supervisor, layout: Layout) -> None:
 def _load_images(layout: Layout) -> None:
     busybox = images.root_with(layout, "busybox", shutil.which("busybox") or "", names=BUSYBOX_COMMANDS)
     pause = images.root_with(layout, "pause", layout.program("pause"))
-    images.load(layout, images.archive(PAUSE_IMAGE, pause, pause.with_suffix(".tar"), entrypoint=("/bin/pause",)))
-    images.load(layout, images.archive(BUSYBOX_IMAGE, busybox, busybox.with_suffix(".tar"), entrypoint=("/bin/sh",)))
+    for image, root, program in ((PAUSE_IMAGE, pause, "/bin/pause"), (BUSYBOX_IMAGE, busybox, "/bin/sh")):
+        layer = images.layer(root, root.with_suffix(".layer"))
+        images.load(layout, images.archive(image, [layer], root.with_suffix(".tar"), entrypoint=(program,)))
 
 
 if __name__ == "__main__":

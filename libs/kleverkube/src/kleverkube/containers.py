@@ -9,6 +9,7 @@ from .gpus import gpu_limits
 from .images import initializer_image, is_custom, server_image, support_of
 from .manifest import Manifest, compact
 from .options import ClusterOptions
+from .registries import pod_reference, pod_registry
 from .servers import STORE, Server, model_directory, server_of
 from .version import ServedVersion
 
@@ -24,13 +25,13 @@ PROBE_TIMEOUT = 5
 def initializer(version: ServedVersion, options: ClusterOptions) -> Manifest:
     """The init container. Its resources are the server's: a pod needs the larger of the two, and quotas want both."""
     layout = DirectoryLayout.PLAIN if is_custom(version) else support_of(version).layout
-    args = ["pull-and-export", version.reference, model_directory(version)]
+    args = ["pull-and-export", pod_reference(version, options), model_directory(version)]
     env = [
         *(
             _credential(name, key, options)
             for name, key in (("ORMB_USERNAME", "username"), ("ORMB_PASSWORD", "password"))
         ),
-        *([_value("ORMB_PLAIN_HTTP", "1")] if options.plain_http else []),
+        *([_value("ORMB_PLAIN_HTTP", "1")] if pod_registry(version, options).plain_http else []),
         *_home(),
         _value("ROOTPATH", f"{SCRATCH}/ormb"),
     ]

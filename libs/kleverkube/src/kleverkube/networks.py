@@ -5,10 +5,10 @@ from kleverproto.variants import Network
 from .labels import metadata, selector
 from .manifest import Manifest
 from .options import ClusterOptions
+from .registries import pod_registry
 from .version import ServedVersion
 
 DNS_PORT = 53
-HTTP_PORT, HTTPS_PORT = 80, 443
 
 
 def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest | None:
@@ -27,13 +27,6 @@ def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest 
         "spec": {
             "podSelector": {"matchLabels": selector(version)},
             "policyTypes": ["Egress"],
-            "egress": [{"ports": [*dns, {"protocol": "TCP", "port": _registry_port(version, options)}]}],
+            "egress": [{"ports": [*dns, {"protocol": "TCP", "port": pod_registry(version, options).port}]}],
         },
     }
-
-
-def _registry_port(version: ServedVersion, options: ClusterOptions) -> int:
-    _, colon, port = version.registry.rpartition(":")
-    if colon and port.isdigit():
-        return int(port)
-    return HTTP_PORT if options.plain_http else HTTPS_PORT

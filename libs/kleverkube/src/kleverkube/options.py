@@ -34,7 +34,9 @@ class ClusterOptions:
     registry_secret: str = "klever-registry"  # noqa: S105 - the name of a Secret
     """Secret of the namespace with `username` and `password` for the registry of the models. It may be absent."""
     plain_http: bool = False
-    """Whether the registry of the models speaks http."""
+    """Whether registries of models speak http, unless `registries` names a scheme."""
+    registries: Mapping[str, str] = field(default_factory=dict)
+    """Registry of models to the address by which pods reach it: `host:port`, also with `http://` or `https://`."""
     ready_seconds: float = 120.0
     """Time within which a model server must be ready after its start."""
     grace_seconds: float = 10.0

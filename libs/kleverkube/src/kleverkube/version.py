@@ -34,9 +34,9 @@ class ServedVersion(WireModel):
     """Why a converted model was not compared with its source."""
 
     @property
-    def reference(self) -> str:
-        """The artifact in its registry."""
-        return f"{self.registry}/{self.model.repository}@{self.digest}"
+    def artifact(self) -> str:
+        """The path of the model in its registry."""
+        return f"{self.model.repository}@{self.digest}"
 
     @property
     def tag(self) -> str:

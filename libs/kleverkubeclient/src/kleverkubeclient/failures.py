@@ -7,8 +7,8 @@ from kleverkit.errors import PermanentError, TransientError
 from kleverproto.codes import UNSUPPORTED_HERE
 
 CONFLICT, GONE, TOO_MANY_REQUESTS, SERVER_ERROR = 409, 410, 429, 500
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
-RETRIED = frozenset({UNAUTHORIZED, CONFLICT, TOO_MANY_REQUESTS})
+NOT_AUTHENTICATED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+RETRIED = frozenset({NOT_AUTHENTICATED, CONFLICT, TOO_MANY_REQUESTS})
 """Statuses after which the same request may succeed: credentials are renewed, and writes are repeated."""
 NOT_TYPED = "failed to create typed patch object"
 """Part of the message of a server-side apply with a wrong field, whose status is 500."""

@@ -11,6 +11,7 @@ from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
 from kleverproto.references import DNS_LABEL_PATTERN
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
+REGISTRY_PATTERN = r"^(https?://)?[^/\s]+$"
 GATEWAY_PATTERN = r"^[-a-z0-9]+/[-a-z0-9.]+$"
 
 
@@ -64,6 +65,9 @@ class DeployerSettings(PullingServiceSettings):
     """Secret with `username` and `password` for pulls of models, in each namespace of servings; may be absent."""
     cluster_plain_http: bool = False
     """Let pods pull models by http."""
+    cluster_registries: dict[str, Annotated[str, Field(pattern=REGISTRY_PATTERN)]] = Field(default_factory=dict)
+    """Registries of models, `host:port`, to the addresses by which pods reach them, as JSON: `host:port`, or
+    `http://host:port` for a registry without TLS."""
     cluster_images: dict[str, str] = Field(default_factory=dict)
     """Image repositories to images that replace them, as JSON."""
 

@@ -9,6 +9,7 @@ from typing import Literal
 from kleverproto.streams import TOPOLOGY
 
 from .home import Home
+from .serving_place import ServingPlace
 
 HOST = "127.0.0.1"
 LOOPBACK = "localhost,127.0.0.1,::1"
@@ -17,6 +18,7 @@ ALLOW_UNSANDBOXED = "KLEVER_ALLOW_UNSANDBOXED"
 MARKER = "KLEVER_PLATFORM"
 """Environment variable of all processes of a platform and of their children; its value is the home."""
 
+HERE = ServingPlace()
 NATS, REGISTRY, JOBRUNNER, DEPLOYER, GATEWAY = "nats", "registry", "jobrunner", "deployer", "gateway"
 
 
@@ -73,12 +75,12 @@ class Urls:
     nats: str
 
 
-def urls(ports: Ports) -> Urls:
-    """Return the addresses of a platform."""
+def urls(ports: Ports, place: ServingPlace = HERE) -> Urls:
+    """Return the addresses of a platform whose servings run at a place."""
     return Urls(
         api=f"http://{HOST}:{ports.gateway}",
         registry=f"http://{registry_address(ports)}",
-        ingress=f"http://{HOST}:{ports.ingress}",
+        ingress=place.ingress_url or f"http://{HOST}:{ports.ingress}",
         nats=f"nats://{HOST}:{ports.nats}",
     )
 
@@ -89,7 +91,13 @@ def registry_address(ports: Ports) -> str:
 
 
 def parts(
-    home: Home, ports: Ports, nats_server: str, *, accounts: Path | None = None, allow_commands: bool = False
+    home: Home,
+    ports: Ports,
+    nats_server: str,
+    *,
+    accounts: Path | None = None,
+    allow_commands: bool = False,
+    place: ServingPlace = HERE,
 ) -> tuple[Part, ...]:
     """Return the processes in the order of starting. They are stopped in reverse order.
 
@@ -99,8 +107,9 @@ def parts(
         nats_server: path of the nats-server program.
         accounts: file with the accounts of the registry; default is the file of the home.
         allow_commands: whether servings may run programs of users who deploy.
+        place: where servings run.
     """
-    links, commands = urls(ports), {"ALLOW_COMMANDS": str(allow_commands).lower()}
+    links, commands = urls(ports, place), {"ALLOW_COMMANDS": str(allow_commands).lower()}
     pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": str(home.registry_password)}
     return (
         _nats(home, ports, nats_server),
@@ -112,11 +121,11 @@ def parts(
             links,
             program="kleverkit.topology_service",
         ),
-        _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, links, **_logins(home, accounts)),
+        _registry(home, ports, links, {**_logins(home, accounts), **place.registry_settings()}),
         _service(JOBRUNNER, "parses models", home, ports.jobrunner, links, **pulling),
         _service(
             DEPLOYER,
-            f"model servers and Envoy, ingress at {links.ingress}",
+            f"model servers, ingress at {links.ingress}",
             home,
             ports.deployer,
             links,
@@ -124,6 +133,7 @@ def parts(
             SECRETS=str(home.secrets),
             INGRESS_PORT=str(ports.ingress),
             INGRESS_PUBLIC_URL=links.ingress,
+            **place.deployer_settings(registry_address(ports)),
             **pulling,
             **commands,
         ),
@@ -139,6 +149,10 @@ def parts(
             **commands,
         ),
     )
+
+
+def _registry(home: Home, ports: Ports, links: Urls, settings: dict[str, str]) -> Part:
+    return _service(REGISTRY, "OCI registry and model catalogue", home, ports.registry, links, **settings)
 
 
 def _logins(home: Home, accounts: Path | None) -> dict[str, str]:

@@ -11,6 +11,7 @@ import click
 import psutil
 
 from klever.cli.app import AS_JSON, cli, errors_as_lines
+from klever.cli.serving_places import command_line, place_options
 from klever.cli.startup import (
     PORT,
     PORTS,
@@ -26,11 +27,17 @@ from klever.errors import PlatformError
 from klever.platform.home import ACCOUNTS_SETTING, Home
 from klever.platform.plan import ALLOW_UNSANDBOXED, Part, Ports, parts, urls
 from klever.platform.ports import reserved
+from klever.platform.serving_place import ServingPlace
 from ormb.console.printing import print_json, print_table
 
 START_SECONDS = 90.0
 """Timeout of `up --detach`."""
 DOWN_SECONDS = 60.0
+
+
+def _allow_unsandboxed(_context: click.Context, _option: click.Parameter, is_allowed: bool) -> None:  # noqa: FBT001
+    if is_allowed:
+        os.environ[ALLOW_UNSANDBOXED] = "1"  # read by the services that run models
 
 
 @cli.command()
@@ -46,8 +53,11 @@ DOWN_SECONDS = 60.0
     "--allow-unsandboxed",
     is_flag=True,
     envvar=ALLOW_UNSANDBOXED,
+    expose_value=False,
+    callback=_allow_unsandboxed,
     help="Run models that can execute code even if this system cannot sandbox them.",
 )
+@place_options
 @PORT
 @PORTS
 def up(
@@ -55,7 +65,7 @@ def up(
     detach: bool,
     allow_commands: bool,
     background: bool,
-    allow_unsandboxed: bool,
+    place: ServingPlace,
     single: tuple[str, ...],
     ports: str,
 ) -> None:
@@ -65,20 +75,21 @@ def up(
     klever up
     klever up --port registry=5001 --detach
     klever up --allow-commands
+    klever up --backend plain --ingress-url https://models.example.com
     """
     keep_private()
-    if allow_unsandboxed:
-        os.environ[ALLOW_UNSANDBOXED] = "1"  # read by the services that run models
     with errors_as_lines():
         if detach:
-            more = ["--allow-commands"] if allow_commands else []
+            more = [*(["--allow-commands"] if allow_commands else []), *command_line(place)]
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}", *more])
         else:
             requested = wanted_ports(single, ports)
-            run_until_stopped(_run(Home.default(), requested, allow_commands=allow_commands, background=background))
+            run_until_stopped(
+                _run(Home.default(), requested, place, allow_commands=allow_commands, background=background)
+            )
 
 
-def _parts(home: Home, ports: Ports, *, allow_commands: bool) -> tuple[Part, ...]:
+def _parts(home: Home, ports: Ports, place: ServingPlace, *, allow_commands: bool) -> tuple[Part, ...]:
     path = os.environ.get(ACCOUNTS_SETTING)
     accounts = Path(path) if path else None
     if accounts is not None and not accounts.exists():
@@ -86,7 +97,7 @@ def _parts(home: Home, ports: Ports, *, allow_commands: bool) -> tuple[Part, ...
             f"{ACCOUNTS_SETTING} names {accounts}, which does not exist. Create it with `klever registry account add`, "
             "or unset the variable"
         )
-    return parts(home, ports, find_nats_server(), accounts=accounts, allow_commands=allow_commands)
+    return parts(home, ports, find_nats_server(), accounts=accounts, allow_commands=allow_commands, place=place)
 
 
 @cli.command()
@@ -157,7 +168,7 @@ def status(*, as_json: bool) -> None:
     sys.exit(0 if state["ready"] else 1)
 
 
-async def _run(home: Home, requested: Ports, *, allow_commands: bool, background: bool) -> None:
+async def _run(home: Home, requested: Ports, place: ServingPlace, *, allow_commands: bool, background: bool) -> None:
     from klever.cli.output_lines import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
@@ -167,9 +178,9 @@ async def _run(home: Home, requested: Ports, *, allow_commands: bool, background
     await stop_earlier(home)
     lines = Lines()
     with reserved(requested) as (ports, _):
-        addresses = urls(ports)
+        addresses = urls(ports, place)
         lines.heading(f"Klever, state in {home.path}")
-        planned = _parts(home, ports, allow_commands=allow_commands)
+        planned = _parts(home, ports, place, allow_commands=allow_commands)
         supervisor = Supervisor(home, planned, addresses, lines, allow_commands=allow_commands)
         async with running(supervisor, home, ports, lines):
             lines.heading("Ready")

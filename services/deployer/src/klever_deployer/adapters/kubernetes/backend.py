@@ -117,6 +117,7 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         platform=settings.cluster_platform,
         registry_secret=settings.cluster_registry_secret,
         plain_http=settings.cluster_plain_http,
+        registries=settings.cluster_registries,
         images=settings.cluster_images,
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,

@@ -1,0 +1,67 @@
+"""Where the servings of a platform run: on this machine, or on a cluster; pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from klever.errors import PlatformError
+
+LOCAL = "local"
+REGISTRIES = "KLEVER_DEPLOYER_CLUSTER_REGISTRIES"
+NAMES = "KLEVER_REGISTRY_NAMES"
+
+
+@dataclass(frozen=True)
+class ServingPlace:
+    """Where servings run, and how it is connected to a platform on this machine.
+
+    Attributes:
+        backend: the deployer's; `local` for this machine.
+        kubeconfig: credentials for the cluster; by default those that kubectl uses.
+        ingress_url: URL at which clients reach servings; required on a cluster.
+        pod_registry: host:port by which pods reach the platform's registry; None if they use its own address.
+        environment: variables of the user, which `pod_registry` adds to.
+
+    Raises:
+        PlatformError: the settings contradict each other.
+    """
+
+    backend: str = LOCAL
+    kubeconfig: Path | None = None
+    ingress_url: str | None = None
+    pod_registry: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.backend == LOCAL:
+            if self.kubeconfig or self.pod_registry:
+                raise PlatformError(
+                    "--kubeconfig and --pod-registry are for servings on a cluster: add --backend plain"
+                )
+        elif self.ingress_url is None:
+            raise PlatformError(
+                f"--backend {self.backend} needs --ingress-url, the URL at which clients reach the cluster's gateway"
+            )
+
+    def deployer_settings(self, registry: str) -> dict[str, str]:
+        """The settings of the deployer.
+
+        Args:
+            registry: host:port of the platform's registry.
+        """
+        settings = {"BACKEND": self.backend}
+        if self.kubeconfig is not None:
+            settings["KUBECONFIG"] = str(self.kubeconfig.absolute())
+        if self.pod_registry is not None:
+            registries = json.loads(self.environment.get(REGISTRIES) or "{}") | {
+                registry: f"http://{self.pod_registry}"
+            }
+            settings["CLUSTER_REGISTRIES"] = json.dumps(registries)
+        return settings
+
+    def registry_settings(self) -> dict[str, str]:
+        """The settings of the registry, which only answers to its names."""
+        if self.pod_registry is None:
+            return {}
+        return {"NAMES": ",".join(filter(None, (self.environment.get(NAMES), self.pod_registry)))}

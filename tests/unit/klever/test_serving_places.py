@@ -1,0 +1,74 @@
+"""Options of `klever up` for servings on a cluster become settings of the services."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from klever.cli.serving_places import command_line
+from klever.errors import PlatformError
+from klever.platform.home import Home
+from klever.platform.plan import Ports, parts, urls
+from klever.platform.serving_place import ServingPlace
+
+PORTS = Ports(gateway=1, registry=2, ingress=3, nats=4, jobrunner=5, deployer=6, topology=7)
+CLUSTER = ServingPlace("plain", Path("/etc/kubeconfig"), "https://models.example.com", "10.0.0.1:5000")
+
+
+def environments(place: ServingPlace) -> dict[str, dict[str, str]]:
+    return {part.name: part.environment for part in parts(Home(Path("/h")), PORTS, "/bin/nats-server", place=place)}
+
+
+def test_deployer_gets_the_backend_the_credentials_and_the_registry_for_pods() -> None:
+    deployer = environments(CLUSTER)["deployer"]
+    assert deployer["KLEVER_DEPLOYER_BACKEND"] == "plain"
+    assert deployer["KLEVER_DEPLOYER_KUBECONFIG"] == "/etc/kubeconfig"
+    assert json.loads(deployer["KLEVER_DEPLOYER_CLUSTER_REGISTRIES"]) == {"127.0.0.1:2": "http://10.0.0.1:5000"}
+
+
+def test_registry_answers_to_the_name_that_pods_use() -> None:
+    assert environments(CLUSTER)["registry"]["KLEVER_REGISTRY_NAMES"] == "10.0.0.1:5000"
+
+
+def test_variables_of_the_user_are_kept() -> None:
+    given = {
+        "KLEVER_REGISTRY_NAMES": "models.example.com",
+        "KLEVER_DEPLOYER_CLUSTER_REGISTRIES": '{"harbor:443": "harbor.internal"}',
+    }
+    place = ServingPlace("plain", None, "https://models.example.com", "10.0.0.1:5000", given)
+    assert environments(place)["registry"]["KLEVER_REGISTRY_NAMES"] == "models.example.com,10.0.0.1:5000"
+    registries = json.loads(environments(place)["deployer"]["KLEVER_DEPLOYER_CLUSTER_REGISTRIES"])
+    assert registries == {"harbor:443": "harbor.internal", "127.0.0.1:2": "http://10.0.0.1:5000"}
+
+
+def test_clients_get_the_url_of_the_gateway_of_the_cluster() -> None:
+    assert urls(PORTS, CLUSTER).ingress == "https://models.example.com"
+    assert environments(CLUSTER)["deployer"]["KLEVER_DEPLOYER_INGRESS_PUBLIC_URL"] == "https://models.example.com"
+    assert environments(CLUSTER)["gateway"]["KLEVER_GATEWAY_INGRESS_URL"] == "https://models.example.com"
+
+
+def test_servings_run_on_this_machine_by_default() -> None:
+    deployer = environments(ServingPlace())["deployer"]
+    assert deployer["KLEVER_DEPLOYER_BACKEND"] == "local"
+    assert {"KLEVER_DEPLOYER_KUBECONFIG", "KLEVER_DEPLOYER_CLUSTER_REGISTRIES"}.isdisjoint(deployer)
+
+
+def test_platform_in_the_background_gets_the_same_options() -> None:
+    assert command_line(CLUSTER) == [
+        "--backend=plain",
+        "--kubeconfig=/etc/kubeconfig",
+        "--ingress-url=https://models.example.com",
+        "--pod-registry=10.0.0.1:5000",
+    ]
+    assert command_line(ServingPlace()) == ["--backend=local"]
+
+
+def test_backend_of_a_cluster_needs_the_url_of_its_gateway() -> None:
+    with pytest.raises(PlatformError, match="--backend plain needs --ingress-url"):
+        ServingPlace("plain")
+
+
+@pytest.mark.parametrize(("kubeconfig", "pod_registry"), [(Path("/etc/kubeconfig"), None), (None, "10.0.0.1:5000")])
+def test_options_of_a_cluster_need_its_backend(kubeconfig: Path | None, pod_registry: str | None) -> None:
+    with pytest.raises(PlatformError, match="add --backend plain"):
+        ServingPlace(kubeconfig=kubeconfig, pod_registry=pod_registry)
