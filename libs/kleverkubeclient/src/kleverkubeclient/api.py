@@ -16,8 +16,8 @@ from kleverkube.manifest import Manifest
 from .credentials import RenewableClient
 from .denials import Denials
 from .failures import (
+    NOT_AUTHENTICATED,
     NOT_FOUND,
-    UNAUTHORIZED,
     ApiUnavailableError,
     DeniedError,
     MissingKindError,
@@ -209,7 +209,7 @@ class KubernetesApi:
         error = failure(response.status, text, what, response.headers.get("Retry-After"), self._refused)
         if isinstance(error, DeniedError):
             self.denials.note(what, str(error))
-        if response.status == UNAUTHORIZED and isinstance(self._client, RenewableClient):
+        if response.status == NOT_AUTHENTICATED and isinstance(self._client, RenewableClient):
             await self._client.renew()
         return error
 
