@@ -1,4 +1,4 @@
-"""Generates the JSON Schemas and the pages in docs/ that `files` lists.
+"""Generates the JSON Schemas, the pages in docs/ and the objects in deploy/ that `files` lists.
 
 `python tools/contract.py` writes; with `--check` it changes nothing and exits 1 when a file has drifted.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import formats_page
+import kserve_objects
 import problems_page
 import settings_page
 import yaml
@@ -65,6 +66,7 @@ def files() -> dict[Path, str]:
     schemas = {SCHEMAS / event.schema_file: _schema(event) for event in EVENT_TYPES}
     return {
         **schemas,
+        **kserve_objects.files(),
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
         Path("docs/formats.md"): formats_page.page(),

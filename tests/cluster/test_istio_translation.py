@@ -1,6 +1,5 @@
 """Istio's own control plane translates rendered routes, and a real Envoy routes requests by them."""
 
-import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,23 +14,19 @@ from kleverproto.traffic import Cookie, HeaderMatch, Retries, Sticky, Timeouts
 from support.data_plane_benches import HttpClient
 from support.data_planes import Upstream, answered_by, upstreams, version_key
 from support.deployer import IRIS
-from support.go_tools import built
-from support.istio_gateway import LOOPBACK, IstioGateway, running_gateway
+from support.istio_gateway import LOOPBACK, IstioGateway, istiod_program, running_gateway
 from support.kubernetes_routes import FEATURES, ServicesOf, cookie_route, rule, v2_route
 from support.processes import free_port
 from support.rendered_routes import is_rendered, rendered
 from support.waiting import eventually
 
 GRPC = "/inference.GRPCInferenceService"
-STRIPPED = ("-trimpath", "-ldflags", "-s -w")
 pytestmark = pytest.mark.timeout(1800)  # istiod is built first, which takes minutes
 
 
 @pytest.fixture(scope="session")
 def istiod() -> Path:
-    if shutil.which("go") is None:
-        pytest.skip("Go is not installed here, so istiod cannot be built")
-    return built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=STRIPPED)
+    return istiod_program()
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from klever_deployer.adapters.kubernetes.scaling import ClusterScaling
-from klever_deployer.adapters.local.scaling import RequestScaling
 from klever_deployer.adapters.memory import InMemoryScaling
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
+from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.domain.analysis import Counts
 from klever_deployer.domain.versions import Deployment, ServingName, VersionKey
 from klever_deployer.ports import Scaling

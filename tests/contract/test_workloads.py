@@ -10,7 +10,7 @@ from klever_deployer.domain.versions import ModelFacts, VersionSpec
 from support.adapters import adapters
 from support.deployer import IRIS, variant, version_spec
 from support.onnx_models import look_up, model_directory
-from support.workload_benches import BROKEN, WORKLOADS, WorkloadsBench
+from support.workload_benches import BROKEN, CLUSTERS, WORKLOADS, WorkloadsBench
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=adapters(WORKLOADS))
 async def bench(request: pytest.FixtureRequest, models: Path, tmp_path: Path) -> AsyncIterator[WorkloadsBench]:
+    if (needed := CLUSTERS.get(request.param)) is not None:
+        request.getfixturevalue(needed)
     async with WORKLOADS[request.param](tmp_path, models, lambda: request.getfixturevalue("kubeconfig")) as bench:
         yield bench
 

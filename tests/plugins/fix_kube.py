@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from support.kserve import KServe, running_kserve
 from support.kube_api_server import kube_api_server
 
 
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The kubeconfig of an API server with controllers and without nodes; skips if its programs are missing."""
-    with kube_api_server(tmp_path_factory.mktemp("kube")) as path:
-        yield path
+    with kube_api_server(tmp_path_factory.mktemp("kube")) as server:
+        yield server.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def kserve(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KServe]:
+    """KServe's controller for this API server."""
+    with running_kserve(kubeconfig, tmp_path_factory.mktemp("kserve")) as controller:
+        yield controller

@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,10 +12,11 @@ from typing import Any
 from klever_deployer.adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from klever_deployer.adapters.local.preparation import LocalPreparation
 from klever_deployer.adapters.local.replica_specs import LocalModel, ReplicaKey, replica_key
-from klever_deployer.adapters.local.scaling import RequestScaling
 from klever_deployer.adapters.local.shelf import Shelf
 from klever_deployer.adapters.memory import InMemoryBackend, InMemoryCopies, InMemoryWorkloads
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
+from klever_deployer.adapters.request_scaling import RequestScaling
+from klever_deployer.domain.analysis import Counts
 from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.domain.versions import (
     CUSTOM,
@@ -26,7 +27,7 @@ from klever_deployer.domain.versions import (
     VersionKey,
     VersionSpec,
 )
-from klever_deployer.errors import CONVERSION_FAILED, PULL_FAILED, TOOLCHAIN_FAILED, ServingError
+from klever_deployer.errors import CONVERSION_FAILED, PULL_FAILED, TOOLCHAIN_FAILED, DataPlaneError, ServingError
 from klever_deployer.ports import OnStep, ServingCopy
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
@@ -236,6 +237,13 @@ class SteppedDataPlane(InMemoryDataPlane):
         self._steps = steps
         self.on_apply: Callable[[ServingRoute], Awaitable[None]] | None = None
         """Called before a route is applied."""
+        self.uncounted: str | None = None
+        """The reason why no counters are available."""
+
+    async def counts(self, versions: Collection[VersionKey]) -> dict[VersionKey, Counts]:
+        if self.uncounted is not None:
+            raise DataPlaneError(self.uncounted)
+        return await super().counts(versions)
 
     async def apply(self, route: ServingRoute) -> None:
         if self.on_apply is not None:

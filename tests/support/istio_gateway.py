@@ -6,6 +6,7 @@ No cluster is needed. istiod insists on an API server, which has nothing here; S
 import asyncio
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import pytest
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -23,10 +25,12 @@ from klever_deployer.adapters.local.envoy import envoy_program
 from klever_deployer.domain.routing import ServingRoute
 from support.data_plane_benches import HttpClient
 from support.data_planes import version_key
+from support.go_tools import built
 from support.kubernetes_routes import GRPC_PORT, HTTP_PORT, ServicesOf
 from support.processes import ServerProcess, answers, free_port
 
 Json = dict[str, Any]
+STRIPPED = ("-trimpath", "-ldflags", "-s -w")
 LOOPBACK = "127.0.0.1"
 NAMESPACE = "istio-system"
 LABELS = {"istio": "ingressgateway"}
@@ -44,6 +48,16 @@ ISTIOD_ENVIRONMENT = {
     "PILOT_DISABLE_MX_ALPN": "true",
 }
 
+STATISTICS: Json = {
+    "use_all_default_tags": False,
+    "stats_tags": [
+        {"tag_name": "cluster_name", "regex": r"^cluster(\.(.+);)"},
+        {"tag_name": "response_code", "regex": r"_rq(_(\d{3}))$"},
+        {"tag_name": "response_code_class", "regex": r"_rq(_(\dxx))$"},
+    ],
+}
+"""As in the bootstrap of Istio's own Envoy."""
+
 
 @dataclass
 class IstioGateway:
@@ -53,6 +67,7 @@ class IstioGateway:
     port: int
     discovery_port: int
     ready_port: int
+    admin_port: int
     client: HttpClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +103,13 @@ class IstioGateway:
         return {(each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]) for each in configs}
 
 
+def istiod_program() -> Path:
+    """istiod, which is built if necessary. Skips where there is no Go."""
+    if shutil.which("go") is None:
+        pytest.skip("Go is not installed here, so istiod cannot be built")
+    return built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=STRIPPED)
+
+
 @asynccontextmanager
 async def running_gateway(istiod: Path, directory: Path) -> AsyncIterator[IstioGateway]:
     """Starts istiod and Envoy.
@@ -96,7 +118,7 @@ async def running_gateway(istiod: Path, directory: Path) -> AsyncIterator[IstioG
         istiod: the program.
         directory: for files and logs.
     """
-    gateway = IstioGateway(directory, free_port(), free_port(), free_port())
+    gateway = IstioGateway(directory, free_port(), free_port(), free_port(), free_port())
     async with _empty_api_server() as url:
         with _istiod(istiod, gateway, url) as istiod_process, _envoy(gateway) as envoy_process:
             await asyncio.to_thread(istiod_process.start, within=60)
@@ -134,19 +156,19 @@ def _istiod(program: Path, gateway: IstioGateway, api_server: str) -> _Process:
 
 def _envoy(gateway: IstioGateway) -> _Process:
     bootstrap = gateway.directory / "envoy.json"
-    bootstrap.write_text(json.dumps(_bootstrap(gateway.discovery_port)))
+    bootstrap.write_text(json.dumps(_bootstrap(gateway)))
     options = ("--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning")
     command = [envoy_program(), "--config-path", str(bootstrap), *options]
     return _Process(command, gateway.directory / "envoy.log", lambda: answers(gateway.port))
 
 
-def _bootstrap(discovery_port: int) -> Json:
+def _bootstrap(gateway: IstioGateway) -> Json:
     discovered = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
     http2 = {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http2_protocol_options": {}},
     }
-    endpoint = {"address": {"socket_address": {"address": LOOPBACK, "port_value": discovery_port}}}
+    endpoint = {"address": _address(gateway.discovery_port)}
     istiod = {
         "name": "istiod",
         "type": "STATIC",
@@ -179,7 +201,13 @@ def _bootstrap(discovery_port: int) -> Json:
         # As in the bootstrap of Istio's own Envoy; the default is 100.
         "layered_runtime": {"layers": [{"name": "istio", "static_layer": {"re2.max_program_size.error_level": 32768}}]},
         "static_resources": {"clusters": [istiod]},
+        "admin": {"address": _address(gateway.admin_port)},
+        "stats_config": STATISTICS,
     }
+
+
+def _address(port: int) -> Json:
+    return {"socket_address": {"address": LOOPBACK, "port_value": port}}
 
 
 def _service_entry(variant: str, replicas: tuple[int, ...]) -> Json:

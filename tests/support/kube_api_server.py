@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,22 @@ def cached_program(name: str) -> Path | None:
     return program if program.exists() else None
 
 
+@dataclass(frozen=True)
+class KubeApiServer:
+    """A running API server.
+
+    Attributes:
+        kubeconfig: of an administrator.
+        process: tests can kill it, and start it again.
+    """
+
+    kubeconfig: Path
+    process: ServerProcess
+
+
 @contextmanager
-def kube_api_server(directory: Path) -> Iterator[Path]:
-    """Runs the servers; yields a kubeconfig of an administrator. Skips if a program is missing."""
+def kube_api_server(directory: Path) -> Iterator[KubeApiServer]:
+    """Runs the servers. Skips if a program is missing."""
     missing = [name for name in PROGRAMS if cached_program(name) is None]
     missing += [] if shutil.which("etcd") else ["etcd (Debian's etcd-server)"]
     if missing:
@@ -53,9 +67,9 @@ def kube_api_server(directory: Path) -> Iterator[Path]:
         )
     with ExitStack() as servers:
         etcd_url = _start_etcd(directory, servers)
-        kubeconfig = _start_api_server(directory, etcd_url, servers)
-        _start_controllers(directory, kubeconfig, servers)
-        yield kubeconfig
+        server = _start_api_server(directory, etcd_url, servers)
+        _start_controllers(directory, server.kubeconfig, servers)
+        yield server
 
 
 def _start_etcd(directory: Path, servers: ExitStack) -> str:
@@ -75,7 +89,7 @@ def _start_etcd(directory: Path, servers: ExitStack) -> str:
     return url
 
 
-def _start_api_server(directory: Path, etcd_url: str, servers: ExitStack) -> Path:
+def _start_api_server(directory: Path, etcd_url: str, servers: ExitStack) -> KubeApiServer:
     port, key = free_port(), directory / "accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     tokens = directory / "tokens.csv"
@@ -100,7 +114,7 @@ def _start_api_server(directory: Path, etcd_url: str, servers: ExitStack) -> Pat
     servers.callback(server.stop)
     server.start(within=START_SECONDS)
     kubeconfig.write_text(yaml.safe_dump(_kubeconfig(port)))
-    return kubeconfig
+    return KubeApiServer(kubeconfig, server)
 
 
 def _start_controllers(directory: Path, kubeconfig: Path, servers: ExitStack) -> None:

@@ -45,8 +45,9 @@ class PlayedKubelet:
 
     async def restart(self, name: str, namespace: str) -> None:
         """Let the server of a pod exit; it starts again."""
-        await self._report(name, namespace, running(restarts=1, ready=False))
-        await self._report(name, namespace, running(restarts=1))
+        container = self._pods.objects[namespace, name]["spec"]["containers"][0]["name"]
+        await self._report(name, namespace, running(container, restarts=1, ready=False))
+        await self._report(name, namespace, running(container, restarts=1))
 
     async def report(self, name: str, namespace: str, status: dict[str, Any]) -> None:
         """Let a pod have a status."""
@@ -58,8 +59,9 @@ class PlayedKubelet:
             if "deletionTimestamp" in pod["metadata"]:
                 await self._core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
             elif not pod.get("status", {}).get("containerStatuses"):
-                arguments = pod["spec"]["containers"][0]["args"]
-                status = crash_looping("cannot load the model") if self._broken in arguments else running()
+                container = pod["spec"]["containers"][0]
+                is_broken = self._broken in container["args"]
+                status = crash_looping(container["name"]) if is_broken else running(container["name"])
                 await self._report(name, namespace, status)
         except ApiException as error:
             if error.status not in SUPERSEDED:
@@ -70,21 +72,21 @@ class PlayedKubelet:
         await self._core.patch_namespaced_pod_status(name, namespace, body, _content_type=MERGE)  # type: ignore[call-arg]
 
 
-def running(restarts: int = 0, *, ready: bool = True) -> dict[str, Any]:
+def running(container: str = SERVER, *, restarts: int = 0, ready: bool = True) -> dict[str, Any]:
     """The status of a pod whose server runs."""
     now = datetime.now(UTC).isoformat()
-    container = {**_container(restarts), "ready": ready, "state": {"running": {"startedAt": now}}}
+    status = {**_container(container, restarts), "ready": ready, "state": {"running": {"startedAt": now}}}
     condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": now}
-    return {"phase": "Running", "conditions": [condition], "containerStatuses": [container]}
+    return {"phase": "Running", "conditions": [condition], "containerStatuses": [status]}
 
 
-def crash_looping(message: str) -> dict[str, Any]:
+def crash_looping(container: str = SERVER) -> dict[str, Any]:
     """The status of a pod whose server exits at each start."""
-    ended = {"exitCode": 3, "reason": "Error", "message": message}
+    ended = {"exitCode": 3, "reason": "Error", "message": "cannot load the model"}
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off 20s"}
-    container = {**_container(2), "state": {"waiting": waiting}, "lastState": {"terminated": ended}}
-    return {"phase": "Running", "containerStatuses": [container]}
+    status = {**_container(container, 2), "state": {"waiting": waiting}, "lastState": {"terminated": ended}}
+    return {"phase": "Running", "containerStatuses": [status]}
 
 
-def _container(restarts: int) -> dict[str, Any]:
-    return {"name": SERVER, "image": "server", "imageID": "server", "ready": False, "restartCount": restarts}
+def _container(name: str, restarts: int) -> dict[str, Any]:
+    return {"name": name, "image": "server", "imageID": "server", "ready": False, "restartCount": restarts}

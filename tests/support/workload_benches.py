@@ -3,14 +3,17 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 from kubernetes_asyncio.client import ApiClient
 
+from klever_deployer.adapters.kubernetes.kinds import PLAIN, VersionKind
+from klever_deployer.adapters.kubernetes.kserve import KSERVE
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.states import version_key
 from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
@@ -18,10 +21,14 @@ from klever_deployer.adapters.local.workloads import LocalWorkloads
 from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.ports import Workloads
+from kleverkube.labels import MANAGER
+from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.connecting import connected
 from kleverproto.variants import Custom, Gpu, Resources
+from support.kserve import MODE
 from support.local_workloads import launching_in, make_workloads
 from support.played_kubelet import PlayedKubelet
 from support.waiting import eventually
@@ -114,25 +121,39 @@ class OnThisMachine(WorkloadsBench):
         process.kill()
 
 
+class RecordingApi(KubernetesApi):
+    """Records the kinds of the objects that are applied."""
+
+    def __init__(self, client: ApiClient, *, refused: type[RefusedByClusterError]) -> None:
+        super().__init__(client, refused=refused)
+        self.applied: list[str] = []
+
+    async def apply(self, manifest: Manifest, *, manager: str = MANAGER, force: bool = True) -> Manifest:
+        self.applied.append(manifest["kind"])
+        return await super().apply(manifest, manager=manager, force=force)
+
+
 class OnCluster(WorkloadsBench):
     """A real API server with the controllers of Deployments; the nodes are played."""
 
     unsupported = ({"custom": Custom(command=("serve",))}, "image")
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, kind: VersionKind = PLAIN) -> None:
         self.client = client
-        self.api = KubernetesApi(client, refused=RefusedServingError)
+        self._kind = kind
+        self.options = ClusterOptions(kserve_mode=MODE)
+        self.api = RecordingApi(client, refused=RefusedServingError)
         self.kubelet = PlayedKubelet(client, BROKEN)
         self.workloads: ClusterWorkloads = self._make()
         self._tasks: list[asyncio.Task[None]] = []
 
     def _make(self) -> ClusterWorkloads:
-        return ClusterWorkloads(self.api, ClusterOptions(), lambda _digest: "registry.example.com")
+        return ClusterWorkloads(self.api, self.options, lambda _digest: "registry.example.com", kind=self._kind)
 
     async def start(self) -> None:
         """Read what the cluster has, and follow it."""
         await self.workloads.load()
-        loops = (self.workloads.deployments.run, self.workloads.pods.run, self.kubelet.run)
+        loops = (*(each.run for each in self.workloads.watched), self.kubelet.run)
         self._tasks = [asyncio.create_task(loop()) for loop in loops]
 
     async def stop(self) -> None:
@@ -174,9 +195,11 @@ async def on_this_machine(directory: Path, models: Path, _kubeconfig: Kubeconfig
 
 
 @asynccontextmanager
-async def on_cluster(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> AsyncIterator[OnCluster]:
+async def on_cluster(
+    _directory: Path, _models: Path, kubeconfig: Kubeconfig, kind: VersionKind = PLAIN
+) -> AsyncIterator[OnCluster]:
     async with connected(kubeconfig()) as client:
-        bench = OnCluster(client)
+        bench = OnCluster(client, kind)
         await bench.start()
         try:
             yield bench
@@ -185,4 +208,11 @@ async def on_cluster(_directory: Path, _models: Path, kubeconfig: Kubeconfig) ->
             await bench.stop()
 
 
-WORKLOADS = {"memory": in_memory, "local": on_this_machine, "kubernetes": on_cluster}
+WORKLOADS: dict[str, Callable[[Path, Path, Kubeconfig], AbstractAsyncContextManager[WorkloadsBench]]] = {
+    "memory": in_memory,
+    "local": on_this_machine,
+    "kubernetes": on_cluster,
+    "kserve": partial(on_cluster, kind=KSERVE),
+}
+CLUSTERS = {"kserve": "kserve"}
+"""Adapter to the fixture that its cluster needs besides the API server."""

@@ -22,6 +22,7 @@ from kleverproto.variants import Autoscaling, Network, Resources
 from support.cluster_account import Account, Permission, grant, granted
 from support.deployer import IRIS, version_spec
 from support.golden_events import NOW
+from support.kserve import MODE
 from support.played_kubelet import PlayedKubelet
 from support.route_kinds import GATEWAY_API, ISTIO, install
 from support.waiting import eventually
@@ -47,10 +48,11 @@ def account(kubeconfig: Path) -> Iterator[Account]:
 
 
 @asynccontextmanager
-async def running(account: Account, home: Path, client: ApiClient, routes: str) -> AsyncIterator[ClusterBackend]:
-    settings = DeployerSettings.model_validate(
-        {"backend": "plain", "kubeconfig": account.kubeconfig, "work_dir": home, "cluster_routes": routes}
-    )
+async def running(
+    account: Account, home: Path, client: ApiClient, routes: str, backend_name: str = "plain"
+) -> AsyncIterator[ClusterBackend]:
+    places = {"kubeconfig": account.kubeconfig, "work_dir": home, "cluster_kserve_mode": MODE}
+    settings = DeployerSettings.model_validate({"backend": backend_name, "cluster_routes": routes, **places})
     async with ClusterBackend(settings) as backend:
         tasks = [asyncio.create_task(loop()) for loop in (backend.run, PlayedKubelet(client, "broken").run)]
         try:
@@ -95,11 +97,12 @@ async def _is_ready(backend: ClusterBackend, spec: VersionSpec) -> bool:
     return any(each.key == spec.key and each.ready for each in backend.workloads.states())
 
 
+@pytest.mark.usefixtures("kserve")
 async def test_the_account_has_the_permissions_that_are_used_and_no_others(
     account: Account, tmp_path: Path, client: ApiClient
 ) -> None:
-    for routes in ("istio", "gateway-api"):
-        async with running(account, tmp_path / routes, client, routes) as backend:
+    for backend_name, routes in (("plain", "istio"), ("plain", "gateway-api"), ("kserve", "istio")):
+        async with running(account, tmp_path / routes, client, routes, backend_name) as backend:
             await serve_and_remove(backend, complete_spec())
             assert await backend.problem() is None
 

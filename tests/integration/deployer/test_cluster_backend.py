@@ -16,6 +16,7 @@ from klever_deployer.settings import DeployerSettings
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import ApiUnavailableError
 from support.deployer import IRIS, version_spec
+from support.kserve import MODE
 from support.played_kubelet import PlayedKubelet
 from support.route_kinds import ISTIO, install
 from support.waiting import eventually
@@ -31,9 +32,11 @@ async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
         yield client
 
 
-@pytest.fixture
-def settings(kubeconfig: Path, tmp_path: Path) -> DeployerSettings:
-    return DeployerSettings(backend="plain", kubeconfig=kubeconfig, work_dir=tmp_path)
+@pytest.fixture(params=["plain", "kserve"])
+def settings(request: pytest.FixtureRequest, kubeconfig: Path, tmp_path: Path) -> DeployerSettings:
+    if request.param == "kserve":
+        request.getfixturevalue("kserve")
+    return DeployerSettings(backend=request.param, kubeconfig=kubeconfig, work_dir=tmp_path, cluster_kserve_mode=MODE)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Deployments on a real API server: who determines replicas, what is repaired, and what the cluster refuses."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,12 @@ from typing import Any
 import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from klever_deployer.adapters.kubernetes.workloads import name_of
+from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import ServingError
 from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
-from kleverproto.variants import Autoscaling, Resources
+from kleverproto.variants import Autoscaling, Network, Resources
 from support.deployer import version_spec
 from support.waiting import eventually
 from support.workload_benches import OnCluster, on_cluster
@@ -79,6 +80,26 @@ async def test_a_version_keeps_its_replicas_when_autoscaling_begins_and_ends(ben
     await bench.workloads.apply(fixed, 3)
     assert (await stored(bench, fixed))["spec"]["replicas"] == 3
     assert await bench.api.read(AUTOSCALERS, "default", name_of(fixed.key)) is None
+
+
+async def test_a_version_keeps_its_replicas_when_the_deployer_scales_instead_of_an_autoscaler(
+    bench: OnCluster,
+) -> None:
+    spec = spec_with(autoscaling=SCALED)
+    await bench.workloads.apply(spec, 3)
+    await scale(bench, spec, 5)
+    bench.options = replace(bench.options, autoscalers=False)
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 5)
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(spec.key)) is None
+    for number in (5, 2):
+        await bench.workloads.apply(spec, number)
+        assert (await stored(bench, spec))["spec"]["replicas"] == number
+    bench.options = replace(bench.options, autoscalers=True)
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 2)
+    assert (await stored(bench, spec))["spec"]["replicas"] == 2
+    assert await bench.api.read(AUTOSCALERS, "default", name_of(spec.key)) is not None
 
 
 async def test_changes_of_others_are_undone_by_the_next_apply(bench: OnCluster) -> None:
@@ -151,3 +172,52 @@ async def test_a_quota_that_is_exceeded_is_the_problem_of_the_version(bench: OnC
         assert "exceeded quota: small" in problem
     finally:
         await core.delete_namespaced_resource_quota(name, "default")
+
+
+async def test_what_a_deployer_has_left_of_a_version_is_known_and_removed(bench: OnCluster) -> None:
+    spec = version_spec("v1", network=Network.NONE)
+    await bench.workloads.apply(spec, 1)
+    await bench.api.delete(DEPLOYMENTS, "default", name_of(spec.key), owned_first=True)
+    await bench.hand_over()
+
+    async def has_leftovers() -> bool:
+        return bench.workloads.states() == [VersionState(spec.key)]
+
+    await eventually(has_leftovers, within=30)
+    await bench.workloads.remove(spec.key)
+    for resource in (DEPLOYMENTS, SERVICES, NETWORK_POLICIES):
+        assert await bench.api.read(resource, "default", name_of(spec.key)) is None
+    assert bench.workloads.states() == []
+
+
+async def test_a_version_whose_removal_was_interrupted_can_be_applied_again(bench: OnCluster) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    apps, name = AppsV1Api(bench.client), name_of(spec.key)
+    await apps.patch_namespaced_deployment(name, "default", {"metadata": {"finalizers": ["klever.test/hold"]}})
+    await bench.api.delete(DEPLOYMENTS, "default", name, owned_first=True)
+    applied = asyncio.create_task(bench.workloads.apply(spec, 1))
+
+    async def is_terminating() -> bool:
+        present = bench.workloads.deployments.objects.get(("default", name), {}).get("metadata", {})
+        return "deletionTimestamp" in present
+
+    await eventually(is_terminating, within=30)
+    await apps.patch_namespaced_deployment(name, "default", {"metadata": {"finalizers": None}})
+    await applied
+    await bench.until(spec, ready=1)
+
+
+async def test_nothing_is_applied_while_nothing_differs(bench: OnCluster) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    await bench.until(spec, ready=1)
+
+    async def applies_nothing() -> bool:
+        bench.api.applied.clear()
+        await bench.workloads.apply(spec, 1)
+        return not bench.api.applied
+
+    await eventually(applies_nothing, within=30)
+    await bench.workloads.apply(spec, 2)
+    assert bench.api.applied == ["Deployment"]

@@ -18,8 +18,13 @@ from support.small_models import adder
 
 
 async def initialize(*arguments: str, **environment: str) -> tuple[int, str]:
+    """Return exit code and output of `pull-and-export`."""
+    return await run_initializer("pull-and-export", *arguments, **environment)
+
+
+async def run_initializer(*arguments: str, **environment: str) -> tuple[int, str]:
     """Return exit code and output."""
-    command = (sys.executable, "-m", "ormb.cli.initializer", "pull-and-export", *arguments)
+    command = (sys.executable, "-m", "ormb.cli.initializer", *arguments)
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment}
     )
@@ -63,12 +68,44 @@ async def test_a_volume_is_filled_once_and_updated_in_place_beside_other_files(n
         assert files(volume) == {"model/model.onnx", "ormbfile.yaml", "lost+found/mine", ".ormb-initialized.json"}
 
 
+async def test_kserve_passes_a_uri_and_a_directory(nats_url: str, tmp_path: Path) -> None:
+    async with running_registry(tmp_path, nats_url) as registry, OrmbClient(tmp_path / "ormb") as client:
+        reference = Reference(registry.address, "library/adder", "v1")
+        await client.push_directory(adder(tmp_path / "1", 1), reference)
+        code, output = await run_initializer(f"ormb://{reference}", str(tmp_path / "models"))
+        assert code == 0, output
+        assert "1/model.onnx" in files(tmp_path / "models")
+
+
 @pytest.mark.parametrize("uri", ["library/adder:v1", "127.0.0.1:1/library/adder:v1"])
 async def test_a_failed_fetch_is_a_sentence_and_an_exit_code(tmp_path: Path, uri: str) -> None:
     code, output = await initialize(uri, str(tmp_path / "volume"))
     assert code != 0
     assert "Traceback" not in output
     assert "library/adder" in output or "127.0.0.1:1" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [(("127.0.0.1:1/library/adder:v1", "volume"), "127.0.0.1:1"), (("library/adder:v1", "volume"), "library/adder:v1")],
+    ids=["no registry", "wrong reference"],
+)
+async def test_the_reason_of_a_failure_is_the_termination_message(
+    tmp_path: Path, arguments: tuple[str, ...], reason: str
+) -> None:
+    message = tmp_path / "termination-log"
+    message.touch()
+    code, output = await initialize(*arguments, ORMB_TERMINATION_LOG=str(message))
+    assert code != 0
+    assert reason in message.read_text()
+    assert message.read_text() in output
+
+
+async def test_no_termination_message_is_written_outside_of_kubernetes(tmp_path: Path) -> None:
+    absent = tmp_path / "termination-log"
+    code, _ = await initialize("127.0.0.1:1/library/adder:v1", "volume", ORMB_TERMINATION_LOG=str(absent))
+    assert code != 0
+    assert not absent.exists()
 
 
 async def test_a_registry_of_a_private_authority_is_trusted_by_option_or_environment(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def _build(_arguments: argparse.Namespace) -> int:
         print(f"SKIPPED SUITES: this machine cannot run a Kubernetes node, so kwok simulates nodes: {reason}")
     programs.build()
     programs.build_istio()
+    programs.build_kserve()
     return 0
 
 

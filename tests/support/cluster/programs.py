@@ -6,6 +6,7 @@ from pathlib import Path
 from support.go_tools import build_all, built, module_files
 
 KUBERNETES = "1.34.4"
+KSERVE_PROGRAM = "kserve-manager"
 _STRIPPED = ("-trimpath", "-ldflags", "-s -w")
 _VERSION = " ".join(
     f"-X {package}.{field}={value}"
@@ -38,6 +39,11 @@ def build() -> None:
 def build_istio() -> None:
     """Builds the control plane of Istio."""
     built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=_STRIPPED)
+
+
+def build_kserve() -> None:
+    """Builds the controller of KServe."""
+    built("github.com/kserve/kserve/cmd/manager", "kserve", name=KSERVE_PROGRAM, flags=_STRIPPED)
 
 
 def istio_crds() -> Path:

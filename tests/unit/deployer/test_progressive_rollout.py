@@ -128,6 +128,43 @@ async def test_a_canary_without_requests_waits(world: World) -> None:
     assert world.weights() == {"v2": 10, "v1": 90}
 
 
+@pytest.mark.parametrize(
+    ("action", "phase", "weights"),
+    [
+        (RolloutAction.PROMOTE, ServingPhase.READY, {"v2": 100}),
+        (RolloutAction.ABORT, ServingPhase.FAILED, {"v1": 100}),
+    ],
+)
+async def test_without_counters_a_canary_waits_with_the_reason_and_only_users_move_it(
+    world: World, action: RolloutAction, phase: ServingPhase, weights: dict[str, int]
+) -> None:
+    world.data_plane.uncounted = "Prometheus does not respond"
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer() as deployer:
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+        await answer_requests(world, requests=100)
+
+        async def reports_reason() -> bool:
+            status = (await world.document()).status.rollout
+            return status is not None and status.message == "at 10 %: not analysed: Prometheus does not respond"
+
+        assert await eventually(reports_reason)
+        assert world.weights() == {"v2": 10, "v1": 90}
+        await steer(world, deployer, action)
+        await world.settled(phase)
+    assert world.weights() == weights
+
+
+async def test_a_canary_resumes_when_its_counters_are_available_again(world: World) -> None:
+    world.data_plane.uncounted = "Prometheus does not respond"
+    await world.request(with_strategy("v2", CANARY))
+    async with world.deployer():
+        await rollout(world, RolloutPhase.PROGRESSING, 10)
+        await answer_requests(world, requests=100)
+        world.data_plane.uncounted = None
+        await answer_until(world, 50)
+
+
 async def test_a_rollout_can_be_paused_resumed_and_promoted(world: World) -> None:
     await world.request(with_strategy("v2", CANARY))
     async with world.deployer() as deployer:

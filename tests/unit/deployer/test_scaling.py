@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from klever_deployer.adapters.local.scale import Demand, Scale
 from klever_deployer.domain.analysis import Counts
+from klever_deployer.domain.scale import Demand, Scale
 from klever_deployer.domain.versions import Deployment
 from kleverproto.rollouts import RolloutPhase
 from kleverproto.serving_specs import ServingSpec

@@ -80,3 +80,10 @@ def test_a_model_that_no_image_serves_is_refused(tmp_path: Path, model_format: s
     result = dry_run(model_format, tmp_path)
     assert (result.exit_code, result.stdout) == (1, "")
     assert sentence in result.stderr
+
+
+def test_the_objects_of_kserve_are_printed_for_its_backend(tmp_path: Path) -> None:
+    result = dry_run("ONNX", tmp_path, "--backend", "kserve")
+    assert result.exit_code == 0, result.output
+    kinds = [each["kind"] for each in yaml.safe_load_all(result.stdout)]
+    assert kinds == ["NetworkPolicy", "Service", "InferenceService"]

@@ -101,6 +101,16 @@ def test_the_autoscaler_decides_on_the_number_of_replicas() -> None:
     assert target == rendered(scaled, "Deployment")["metadata"]["name"]
 
 
+def test_without_autoscalers_the_deployer_decides_on_the_number_of_replicas_and_no_cpu_is_needed() -> None:
+    scaled, options = served(autoscaling=SCALED), ClusterOptions(autoscalers=False)
+    objects = {each["kind"]: each for each in render(scaled, options, 3)}
+    assert objects["Deployment"]["spec"]["replicas"] == 3
+    assert "HorizontalPodAutoscaler" not in objects
+    assert refusal(scaled.variant, options) is None
+    idle = served(autoscaling=Autoscaling(min_replicas=0, max_replicas=1))
+    assert "autoscaling.minReplicas" in (refusal(idle.variant, options) or "")
+
+
 def test_a_number_of_replicas_can_be_given() -> None:
     deployments = [render(served(replicas=2), OPTIONS, number)[2] for number in (None, 0, 5)]
     assert [each["spec"]["replicas"] for each in deployments] == [2, 0, 5]

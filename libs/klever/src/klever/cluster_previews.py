@@ -1,10 +1,16 @@
 """The Kubernetes objects that a serving would have on a cluster."""
 
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Literal
+
 from kleverkube.catalogued import served_version
 from kleverkube.errors import UnsupportedOnClusterError
+from kleverkube.kserve.rendering import render_for_kserve
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.rendering import render
+from kleverkube.version import ServedVersion
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 from kleverproto.variants import Variant
@@ -12,28 +18,38 @@ from kleverproto.variants import Variant
 from .client import KleverClient
 from .errors import InputError
 
+ClusterBackend = Literal["plain", "kserve"]
+RENDERERS: MappingProxyType[ClusterBackend, Callable[[ServedVersion, ClusterOptions], list[Manifest]]] = (
+    MappingProxyType({"plain": render, "kserve": render_for_kserve})
+)
 
-async def preview(client: KleverClient, serving: ServingDocument, options: ClusterOptions) -> list[Manifest]:
+
+async def preview(
+    client: KleverClient, serving: ServingDocument, backend: ClusterBackend, options: ClusterOptions
+) -> list[Manifest]:
     """Render all variants of a serving.
 
     Args:
         client: reads the models and the policies of their projects.
         serving: whose digests are resolved.
+        backend: how the cluster runs versions.
         options: of the cluster.
 
     Raises:
         ApiError: a model does not exist.
         InputError: a variant cannot run on a cluster.
     """
-    return [each for variant in serving.spec.variants for each in await _objects(client, serving, variant, options)]
+    versions = [await _version(client, serving, variant) for variant in serving.spec.variants]
+    try:
+        return [each for version in versions for each in RENDERERS[backend](version, options)]
+    except UnsupportedOnClusterError as error:
+        raise InputError(str(error)) from error
 
 
-async def _objects(
-    client: KleverClient, serving: ServingDocument, variant: Variant, options: ClusterOptions
-) -> list[Manifest]:
+async def _version(client: KleverClient, serving: ServingDocument, variant: Variant) -> ServedVersion:
     model = await client.model(variant.model)
     policy = await client.policy(ModelRef.parse(variant.model).project)
     try:
-        return render(served_version(serving.namespace, serving.name, variant, model, policy), options)
+        return served_version(serving.namespace, serving.name, variant, model, policy)
     except UnsupportedOnClusterError as error:
         raise InputError(str(error)) from error

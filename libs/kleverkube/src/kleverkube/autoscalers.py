@@ -11,19 +11,25 @@ from .options import ClusterOptions
 from .version import ServedVersion
 
 CPU_PERCENT = 80
-"""Of what a replica requests. metrics-server measures CPU; requests in flight would need an adapter for metrics."""
+"""Of what a replica requests. metrics-server measures CPU."""
 LONGEST_WINDOW = 3600
 """Seconds, the limit of the API."""
 
 
-def autoscaler(version: ServedVersion, options: ClusterOptions) -> Manifest | None:
-    """Render the HorizontalPodAutoscaler (autoscaling/v2); None without autoscaling.
+def autoscaler(version: ServedVersion, options: ClusterOptions, target: str | None = None) -> Manifest | None:
+    """Render the HorizontalPodAutoscaler (autoscaling/v2); None without autoscaling, or if the deployer scales.
 
-    Raises UnsupportedOnClusterError.
+    Args:
+        version: whose replicas are scaled.
+        options: of the cluster.
+        target: name of the Deployment; by default that of all objects of the version.
+
+    Raises:
+        UnsupportedOnClusterError: see `check_autoscaling`.
     """
-    check_autoscaling(version.variant)
+    check_autoscaling(version.variant, options)
     scaling = version.variant.autoscaling
-    if scaling is None:
+    if scaling is None or not options.autoscalers:
         return None
     meta = metadata(version, options)
     cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": CPU_PERCENT}}
@@ -33,7 +39,7 @@ def autoscaler(version: ServedVersion, options: ClusterOptions) -> Manifest | No
         "kind": "HorizontalPodAutoscaler",
         "metadata": meta,
         "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"]},
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target or meta["name"]},
             "minReplicas": scaling.min_replicas,
             "maxReplicas": scaling.max_replicas,
             "metrics": [{"type": "Resource", "resource": cpu}],
@@ -42,8 +48,8 @@ def autoscaler(version: ServedVersion, options: ClusterOptions) -> Manifest | No
     }
 
 
-def check_autoscaling(variant: Variant) -> None:
-    """Raises UnsupportedOnClusterError if a HorizontalPodAutoscaler cannot scale the variant."""
+def check_autoscaling(variant: Variant, options: ClusterOptions) -> None:
+    """Raises UnsupportedOnClusterError if the variant cannot be scaled on this cluster."""
     if variant.autoscaling is None:
         return
     if variant.autoscaling.min_replicas == 0:
@@ -51,7 +57,7 @@ def check_autoscaling(variant: Variant) -> None:
             f"variant {variant.name} has minReplicas 0, and nothing on the cluster would start the first replica. "
             "Set autoscaling.minReplicas to 1 or more"
         )
-    if variant.resources.cpu is None:
+    if options.autoscalers and variant.resources.cpu is None:
         raise UnsupportedOnClusterError(
             f"variant {variant.name} has autoscaling, which follows the CPU on a cluster, and requests none. "
             "Set resources.cpu"

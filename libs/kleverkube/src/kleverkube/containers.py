@@ -14,7 +14,9 @@ from .servers import STORE, Server, model_directory, server_of
 from .version import ServedVersion
 
 INITIALIZER = "ormb-storage-initializer"
-SERVER = "server"
+SERVER, KSERVE_SERVER = "server", "kserve-container"
+SERVERS = frozenset({SERVER, KSERVE_SERVER})
+"""Names of the container that answers requests: Klever's own, and the one that KServe requires."""
 MODEL_VOLUME, SCRATCH_VOLUME, SHARED_MEMORY_VOLUME = "model", "tmp", "shm"
 SCRATCH = "/tmp"  # noqa: S108 - the only directory that a container can write to
 SECRET_KEY = "value"  # noqa: S105 - the key of the Secrets that variants refer to
@@ -27,10 +29,7 @@ def initializer(version: ServedVersion, options: ClusterOptions) -> Manifest:
     layout = DirectoryLayout.PLAIN if is_custom(version) else support_of(version).layout
     args = ["pull-and-export", pod_reference(version, options), model_directory(version)]
     env = [
-        *(
-            _credential(name, key, options)
-            for name, key in (("ORMB_USERNAME", "username"), ("ORMB_PASSWORD", "password"))
-        ),
+        *credentials(options),
         *([_value("ORMB_PLAIN_HTTP", "1")] if pod_registry(version, options).plain_http else []),
         *_home(),
         _value("ROOTPATH", f"{SCRATCH}/ormb"),
@@ -45,7 +44,7 @@ def initializer(version: ServedVersion, options: ClusterOptions) -> Manifest:
             "resources": _resources(version),
             "volumeMounts": [_mount(MODEL_VOLUME, STORE), _mount(SCRATCH_VOLUME, SCRATCH)],
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "securityContext": _restricted(),
+            "securityContext": restricted(),
         }
     )
 
@@ -68,12 +67,18 @@ def model_server(version: ServedVersion, options: ClusterOptions) -> Manifest:
             **_probes(server, options),
             "lifecycle": {"preStop": {"sleep": {"seconds": options.drain_seconds}}},
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "securityContext": _restricted(),
+            "securityContext": restricted(),
         }
     )
 
 
-def _restricted() -> Manifest:
+def credentials(options: ClusterOptions) -> list[Manifest]:
+    """The variables by which the init container logs in to the registry of the models."""
+    variables = (("ORMB_USERNAME", "username"), ("ORMB_PASSWORD", "password"))
+    return [_credential(name, key, options) for name, key in variables]
+
+
+def restricted() -> Manifest:
     """With the pod's, the Pod Security Standard `restricted`."""
     return {
         "allowPrivilegeEscalation": False,

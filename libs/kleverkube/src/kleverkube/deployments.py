@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from .containers import MODEL_VOLUME, SCRATCH_VOLUME, SHARED_MEMORY_VOLUME, initializer, model_server
+from .containers import MODEL_VOLUME, SCRATCH_VOLUME, SERVER, SHARED_MEMORY_VOLUME, initializer, model_server
 from .gpus import gpu_placement
 from .labels import VERSION, labels, metadata, selector
 from .manifest import Manifest, compact
@@ -34,21 +34,28 @@ def deployment(version: ServedVersion, options: ClusterOptions, replicas: int | 
             **({} if replicas is None else {"replicas": replicas}),
             "revisionHistoryLimit": 2,
             "progressDeadlineSeconds": PROGRESS_SECONDS + ceil(options.ready_seconds),
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling_update(version)},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update(version)},
             "selector": {"matchLabels": selector(version)},
-            "template": {"metadata": {"labels": labels(version, options)}, "spec": _pod(version, options)},
+            "template": {"metadata": {"labels": labels(version, options)}, "spec": pod(version, options)},
         },
     }
 
 
-def _rolling_update(version: ServedVersion) -> Manifest:
-    """A replica with a GPU is replaced in its place: there may be no second GPU."""
+def rolling_update(version: ServedVersion) -> Manifest:
+    """How replicas are replaced. A replica with a GPU is replaced in its place: there may be no second GPU."""
     if version.variant.resources.gpu is not None:
         return {"maxSurge": 0, "maxUnavailable": 1}
     return {"maxSurge": 1, "maxUnavailable": 0}
 
 
-def _pod(version: ServedVersion, options: ClusterOptions) -> Manifest:
+def pod(version: ServedVersion, options: ClusterOptions, *, server: str = SERVER) -> Manifest:
+    """Render the specification of a replica's pod.
+
+    Args:
+        version: what it runs.
+        options: of the cluster.
+        server: name of the container that answers requests.
+    """
     return compact(
         {
             "automountServiceAccountToken": False,
@@ -63,7 +70,7 @@ def _pod(version: ServedVersion, options: ClusterOptions) -> Manifest:
             },
             "terminationGracePeriodSeconds": options.drain_seconds + ceil(options.grace_seconds) + TERMINATION_MARGIN,
             "initContainers": [initializer(version, options)],
-            "containers": [model_server(version, options)],
+            "containers": [{**model_server(version, options), "name": server}],
             "volumes": _volumes(version, options),
             **gpu_placement(version.variant, options),
         }

@@ -18,12 +18,19 @@ THIRD_PARTY_TAGS = {
 
 def initializer_image(options: ClusterOptions) -> str:
     """The image of the init container."""
-    return _tagged(INITIALIZER, options)
+    return runtime_image(INITIALIZER, options)
+
+
+def runtime_image(repository: str, options: ClusterOptions) -> str:
+    """The image of a repository, with the tag of this release or the image that replaces it."""
+    replacement = options.images.get(repository)
+    tag = THIRD_PARTY_TAGS.get(repository) or installed_version("kleverkube")
+    return replacement or f"{repository}:{tag}"
 
 
 def server_image(version: ServedVersion, options: ClusterOptions) -> str:
     """The image of a version's model servers. Raises UnsupportedOnClusterError if there is none."""
-    return custom_image(version.variant) or _tagged(support_of(version).image or "", options)
+    return custom_image(version.variant) or runtime_image(support_of(version).image or "", options)
 
 
 def custom_image(variant: Variant) -> str | None:
@@ -81,9 +88,3 @@ def _suggestion(model_format: str) -> str:
         if names
         else "Convert it with `klever convert`, or add a server of your own (`custom.image`)"
     )
-
-
-def _tagged(repository: str, options: ClusterOptions) -> str:
-    replacement = options.images.get(repository)
-    tag = THIRD_PARTY_TAGS.get(repository) or installed_version("kleverkube")
-    return replacement or f"{repository}:{tag}"

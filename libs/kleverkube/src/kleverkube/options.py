@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
+KServeMode = Literal["Standard", "RawDeployment"]
 NVIDIA = "nvidia.com/gpu"
 NVIDIA_PRODUCT = "nvidia.com/gpu.product"
 """Label of nodes, set by NVIDIA's feature discovery: the GPU's product name."""
@@ -45,5 +47,9 @@ class ClusterOptions:
     """Time that proxies need to learn that a replica is stopping."""
     max_request_bytes: int = MAX_REQUEST_BYTES
     """Largest body of an inference request."""
+    autoscalers: bool = True
+    """Whether HorizontalPodAutoscalers scale versions with autoscaling, by CPU; else the deployer, by requests."""
+    kserve_mode: KServeMode = "Standard"
+    """How KServe runs servers without Knative: `RawDeployment` before KServe 0.16."""
     gpu_pools: Mapping[str, GpuPool] = field(default_factory=dict)
     """GPU type to its nodes. A type that is absent is the product name of an NVIDIA GPU."""

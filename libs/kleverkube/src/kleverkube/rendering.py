@@ -20,17 +20,18 @@ def render(version: ServedVersion, options: ClusterOptions, replicas: int | None
     Args:
         version: what is served.
         options: of the cluster.
-        replicas: the number of replicas; by default the variant's. With autoscaling the autoscaler decides.
+        replicas: the number of replicas; by default the variant's. A HorizontalPodAutoscaler decides itself.
 
     Raises:
         UnsupportedOnClusterError: the variant cannot run on a cluster; the error names the setting to change.
     """
     number = version.variant.replicas if replicas is None else replicas
+    scaler = autoscaler(version, options)
     objects = [
         network_policy(version, options),
         service(version, options),
-        deployment(version, options, None if version.variant.autoscaling else number),
-        autoscaler(version, options),
+        deployment(version, options, None if scaler else number),
+        scaler,
     ]
     return [each for each in objects if each is not None]
 
@@ -39,7 +40,7 @@ def refusal(variant: Variant, options: ClusterOptions) -> str | None:
     """Why a variant cannot run on this cluster, for people; None if it can, as far as its model is not concerned."""
     try:
         gpu_pool(variant, options)
-        check_autoscaling(variant)
+        check_autoscaling(variant, options)
         custom_image(variant)
     except UnsupportedOnClusterError as error:
         return str(error)

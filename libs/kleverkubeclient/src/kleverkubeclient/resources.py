@@ -28,13 +28,14 @@ AUTOSCALERS = Resource("HorizontalPodAutoscaler", "apis/autoscaling/v2", "horizo
 NETWORK_POLICIES = Resource("NetworkPolicy", "apis/networking.k8s.io/v1", "networkpolicies")
 
 CONFIG_MAPS = Resource("ConfigMap", "api/v1", "configmaps")
+INFERENCE_SERVICES = Resource("InferenceService", "apis/serving.kserve.io/v1beta1", "inferenceservices")
 VIRTUAL_SERVICES = Resource("VirtualService", "apis/networking.istio.io/v1", "virtualservices")
 DESTINATION_RULES = Resource("DestinationRule", "apis/networking.istio.io/v1", "destinationrules")
 HTTP_ROUTES = Resource("HTTPRoute", "apis/gateway.networking.k8s.io/v1", "httproutes")
 
 APPLIED = (
     *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS),
-    *(VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
+    *(INFERENCE_SERVICES, VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
 )
 OF_KIND = {each.kind: each for each in APPLIED}
 

@@ -1,17 +1,19 @@
 """The deployer's settings."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from kleverkit.directories import home_directory, toolchains_directory
 from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
+from kleverkube.options import KServeMode
 from kleverproto.references import DNS_LABEL_PATTERN
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 REGISTRY_PATTERN = r"^(https?://)?[^/\s]+$"
+PROMETHEUS_PATTERN = r"^https?://[^\s@]+$"
 GATEWAY_PATTERN = r"^[-a-z0-9]+/[-a-z0-9.]+$"
 
 
@@ -49,8 +51,9 @@ class DeployerSettings(PullingServiceSettings):
     toolchains: Path = Field(default_factory=toolchains_directory)
     """Environments of model servers, created on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 
-    backend: Literal["local", "plain"] = "local"
-    """Where servings run: `local` processes of this machine, or `plain` Deployments of a Kubernetes cluster."""
+    backend: Literal["local", "plain", "kserve"] = "local"
+    """Where servings run: `local` processes of this machine, or on a Kubernetes cluster as `plain` Deployments or as
+    InferenceServices of `kserve`."""
     kubeconfig: Path | None = None
     """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
     cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
@@ -63,6 +66,8 @@ class DeployerSettings(PullingServiceSettings):
     """Namespace and name of the Gateway object by which requests enter the cluster."""
     cluster_registry_secret: str = "klever-registry"  # noqa: S105 - the name of a Secret
     """Secret with `username` and `password` for pulls of models, in each namespace of servings; may be absent."""
+    cluster_kserve_mode: KServeMode = "Standard"
+    """How KServe runs InferenceServices without Knative: `RawDeployment` before KServe 0.16."""
     cluster_plain_http: bool = False
     """Let pods pull models by http."""
     cluster_registries: dict[str, Annotated[str, Field(pattern=REGISTRY_PATTERN)]] = Field(default_factory=dict)
@@ -70,6 +75,31 @@ class DeployerSettings(PullingServiceSettings):
     `http://host:port` for a registry without TLS."""
     cluster_images: dict[str, str] = Field(default_factory=dict)
     """Image repositories to images that replace them, as JSON."""
+    cluster_scaling: Literal["cpu", "requests"] = "cpu"
+    """What `autoscaling` follows on a cluster: `cpu` by a HorizontalPodAutoscaler, or `requests` in flight
+    (`targetInFlight`) by the deployer, which needs `KLEVER_DEPLOYER_PROMETHEUS_URL`."""
+
+    prometheus_url: Annotated[str, Field(pattern=PROMETHEUS_PATTERN)] | None = None
+    """URL of the Prometheus that scrapes the gateway of the cluster, or of a server with the same API. Canaries are
+    analysed by its metrics."""
+    prometheus_token_file: Path | None = None
+    """File with a bearer token for Prometheus; it is read for each query."""
+    prometheus_ca_file: Path | None = None
+    """PEM file with the certificate authorities of Prometheus; by default those of the system."""
+    prometheus_metrics: Literal["istio", "envoy"] = "istio"
+    """Istio's standard metrics (`istio_requests_total`), or Envoy's statistics of clusters
+    (`envoy_cluster_upstream_rq_completed`), which the gateway must expose."""
+    prometheus_labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of the metrics of this cluster, as JSON, if Prometheus has those of several clusters or gateways."""
+    prometheus_window_seconds: Annotated[float, Field(ge=2, le=300)] = 60.0
+    """Older metrics are not used, and requests in flight are averaged over this time. At least twice the interval at
+    which the gateway is scraped."""
+
+    @model_validator(mode="after")
+    def _scales_by_metrics(self) -> Self:
+        if self.cluster_scaling == "requests" and self.prometheus_url is None:
+            raise ValueError("cluster_scaling `requests` needs prometheus_url")
+        return self
 
     @property
     def ingress_url(self) -> str:

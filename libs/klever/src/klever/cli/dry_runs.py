@@ -15,9 +15,10 @@ from .serving_requests import SendRequest
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
+    from klever.cluster_previews import ClusterBackend
 
 Command = Callable[..., None]
-BACKENDS = ("plain",)
+BACKENDS = ("plain", "kserve")
 YAML_WIDTH = 120
 
 
@@ -26,11 +27,13 @@ class DryRun:
     """How objects are rendered and printed.
 
     Attributes:
+        backend: how the cluster runs versions.
         output: `yaml` or `json`.
         plain_http: whether pods pull models by http.
         registry_secret: name of the Secret with the credentials of the registry.
     """
 
+    backend: "ClusterBackend"
     output: str
     plain_http: bool
     registry_secret: str
@@ -41,9 +44,15 @@ def dry_run_options(command: Command) -> Command:
 
     @wraps(command)
     def run_command(
-        *args: Any, dry_run: bool, output: str, plain_http: bool, registry_secret: str, **rest: Any
+        *args: Any,
+        dry_run: bool,
+        backend: "ClusterBackend",
+        output: str,
+        plain_http: bool,
+        registry_secret: str,
+        **rest: Any,
     ) -> None:
-        options = DryRun(output=output, plain_http=plain_http, registry_secret=registry_secret)
+        options = DryRun(backend=backend, output=output, plain_http=plain_http, registry_secret=registry_secret)
         command(*args, dry_run=options if dry_run else None, **rest)
 
     options = (
@@ -53,8 +62,7 @@ def dry_run_options(command: Command) -> Command:
             "--backend",
             type=click.Choice(BACKENDS),
             default="plain",
-            expose_value=False,
-            help="Dry run: kind of objects.",
+            help="Dry run: Deployments, or InferenceServices of KServe.",
         ),
         click.option("--plain-http", is_flag=True, help="Dry run: pods pull models by http."),
         click.option(
@@ -79,7 +87,7 @@ def print_objects(server: str | None, dry_run: DryRun, send: SendRequest) -> Non
 
     async def render(client: "KleverClient") -> list[dict[str, Any]]:
         serving = await send(client)
-        return await preview(client, serving, options)
+        return await preview(client, serving, dry_run.backend, options)
 
     objects = call(server, render)
     if dry_run.output == "json":

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from modelfiles.runtimes import DirectoryLayout, usual_layout
 from modelformats.threads import in_thread
 from ormb.cli.app import CA_FILE, ReferenceType, errors_as_lines
 from ormb.client import OrmbClient
+from ormb.initializer import termination
 from ormb.initializer.server_layout import described, is_laid_out, lay_out
 from ormb.reference import Reference
 
@@ -29,13 +31,24 @@ class UriType(ReferenceType):
         return super().convert(text, param, ctx)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class InitializerGroup(click.Group):
+    """Commands; a URI in the place of a command is what KServe passes to a storage initializer, with the directory."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name; `pull-and-export` for a URI and a directory."""
+        return super().resolve_command(ctx, ["pull-and-export", *args] if args[0].startswith(SCHEMES) else args)
+
+
+@click.group(cls=InitializerGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(installed_version("ormb"), prog_name="ormb-storage-initializer")
 def cli() -> None:
     """Pull a model for the model server that starts next. This command is meant for init containers.
 
     \b
     ormb-storage-initializer pull-and-export registry.example.com/library/iris:v1 /mnt/models/iris
+    ormb-storage-initializer ormb://registry.example.com/library/iris:v1 /mnt/models
     """
 
 
@@ -101,8 +114,19 @@ async def _run(
 
 
 def main() -> None:
-    """Run the command line."""
-    cli(prog_name="ormb-storage-initializer")
+    """Run the command line. An error is also the termination message of the container."""
+    try:
+        code = cli(prog_name="ormb-storage-initializer", standalone_mode=False)
+    except click.ClickException as error:
+        termination.report(error.format_message())
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
+    except Exception as error:
+        termination.report(f"{type(error).__name__}: {error}")
+        raise
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,10 @@ class Counts:
     """Responses with a 5xx status; the ingress itself responds with 503 or 504 if no model server does."""
     latencies: tuple[Bucket, ...] = ()
     """In ascending order."""
-    active: int = 0
-    """Requests in flight now; the only value that is not a counter."""
+    active: float = 0
+    """Requests in flight, now or on average over the last moments; not a counter."""
+    age: float = 0.0
+    """Seconds since the counters were collected; 0 if the proxy itself was asked. Later requests are not included."""
 
 
 def difference(before: Counts, after: Counts) -> Counts:
@@ -38,6 +40,7 @@ def difference(before: Counts, after: Counts) -> Counts:
     return Counts(
         requests=after.requests - before.requests,
         active=after.active,
+        age=after.age,
         errors=max(0, after.errors - before.errors),
         latencies=tuple(Bucket(upper, count - earlier.get(upper, 0)) for upper, count in after.latencies),
     )
@@ -53,6 +56,7 @@ def total(counts: Iterable[Counts]) -> Counts:
     return Counts(
         requests=sum(counts.requests for counts in present),
         active=sum(counts.active for counts in present),
+        age=max((counts.age for counts in present), default=0.0),
         errors=sum(counts.errors for counts in present),
         latencies=tuple(Bucket(upper, count) for upper, count in sorted(buckets.items())),
     )
@@ -67,6 +71,14 @@ def measurement(counts: Counts) -> Measurement:
         p95_ms=_quantile(counts.latencies, 0.95),
         p99_ms=_quantile(counts.latencies, 0.99),
     )
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """The counters are not available, so that nothing is judged."""
+
+    reason: str
+    """For people."""
 
 
 class Verdict(Enum):

@@ -7,7 +7,7 @@ from kleverproto.codes import ANALYSIS_FAILED, ROLLOUT_ABORTED
 from kleverproto.rollouts import Measurement, RolloutAction, RolloutPhase, RolloutStatus, RolloutStep
 from kleverproto.strategies import BlueGreen, Canary, Recreate, Rolling
 
-from .analysis import Verdict, judge
+from .analysis import Judgement, Unmeasured, Verdict, judge
 from .routing import WHOLE
 
 AnyStrategy = Rolling | Recreate | BlueGreen | Canary
@@ -40,13 +40,13 @@ class RollBack:
 Move = Stay | MoveTo | RollBack
 
 
-def next_move(strategy: AnyStrategy, status: RolloutStatus, measured: Measurement, now: datetime) -> Move:
+def next_move(strategy: AnyStrategy, status: RolloutStatus, measured: Measurement | Unmeasured, now: datetime) -> Move:
     """Decide the next move for a new version that is ready.
 
     Args:
         strategy: the strategy of the requested spec.
         status: the progress of the rollout.
-        measured: the measurement of the new version in this step.
+        measured: the measurement of the new version in this step. Without one, only users move it.
         now: the present time.
     """
     if status.action is RolloutAction.ABORT:
@@ -83,9 +83,9 @@ def describe(step: RolloutStep) -> str:
     return f"{each if len(step.weights) > 1 else f'{step.weight} %'} of the traffic: {step.message}"
 
 
-def _canary(canary: Canary, status: RolloutStatus, measured: Measurement, now: datetime) -> Move:
+def _canary(canary: Canary, status: RolloutStatus, measured: Measurement | Unmeasured, now: datetime) -> Move:
     over = now - status.since >= timedelta(seconds=canary.interval_seconds)
-    judgement = judge(measured, canary.analysis, interval_is_over=over)
+    judgement = _judge(canary, measured, interval_is_over=over)
     verdict, why = judgement.verdict, judgement.reason
     if status.weight and verdict is Verdict.ROLL_BACK:
         return RollBack(ANALYSIS_FAILED, f"at {status.weight} %: {why}")
@@ -94,6 +94,12 @@ def _canary(canary: Canary, status: RolloutStatus, measured: Measurement, now: d
     if status.weight and verdict is Verdict.WAIT:
         return Stay(RolloutPhase.PROGRESSING, f"at {status.weight} %: {why}")
     return _next_step(canary, status.weight, f"{why} at {status.weight} %; " if status.weight else "")
+
+
+def _judge(canary: Canary, measured: Measurement | Unmeasured, *, interval_is_over: bool) -> Judgement:
+    if isinstance(measured, Unmeasured):
+        return Judgement(Verdict.WAIT, f"not analysed: {measured.reason}")
+    return judge(measured, canary.analysis, interval_is_over=interval_is_over)
 
 
 def _next_step(canary: Canary, weight: int, why: str) -> MoveTo:

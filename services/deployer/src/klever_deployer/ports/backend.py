@@ -117,7 +117,13 @@ class RequestCounts(Protocol):
     """Request counters, from the proxy itself or from a collector of its metrics."""
 
     async def counts(self, versions: Collection[VersionKey]) -> dict[VersionKey, Counts]:
-        """The counters of these versions, without versions that have none. Raises DataPlaneError."""
+        """The counters of these versions, without versions that have none.
+
+        Of a version, no counter decreases, unless the proxy that is asked restarts.
+
+        Raises:
+            DataPlaneError: the counters are not available now, or too old; the message is for people.
+        """
         ...
 
 

@@ -2,15 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 from klever_deployer.domain import routing, stages, steps
-from klever_deployer.domain.analysis import difference, measurement
+from klever_deployer.domain.analysis import Unmeasured
 from klever_deployer.domain.routing import WHOLE, Stage
 from klever_deployer.domain.versions import Deployment
 from klever_deployer.errors import RolledBackError
 from kleverproto.rollouts import Measurement, Revision, RolloutPhase, RolloutStatus
 from kleverproto.servings import ServingDocument, ServingStatusChanges, TrafficShifted
 
+from .measuring import StepMeasurement
 from .records import Records
 from .servers import Servers
 
@@ -45,27 +47,27 @@ class Promoter:
             return document
         if not stage.stable or stages.has_same_servers(stage):
             return await self._shift(document, stage, steps.MoveTo(WHOLE, "all at once"), None)
-        tried = _only_new(stage)
-        begin = await self.servers.counts(stage.serving, tried)
+        step = StepMeasurement(partial(self.servers.counts, stage.serving, _only_new(stage)))
+        await step.begin()
         while (rollout := _rollout(document)).weight < WHOLE:
             stage = await self.servers.rescale(stage)
             self.servers.are_ready(stage.serving, stage.wanted)
-            measured = measurement(difference(begin, await self.servers.counts(stage.serving, tried)))
+            measured = await step.measure()
             move = steps.next_move(stage.spec.strategy, rollout, measured, self.records.clock())
             if isinstance(move, steps.RollBack):
                 raise RolledBackError(move.message, code=move.code)
             if isinstance(move, steps.MoveTo):
-                document = await self._shift(document, stage, move, measured)
-                begin = await self.servers.counts(stage.serving, tried)
+                document = await self._shift(document, stage, move, _published(measured))
+                await step.begin()
             else:
                 await self.servers.route(replace(stage, percent=rollout.weight))
                 await self.servers.remove_others(stage.serving, stage.running)
-                document = await self._stay(document, stage, move, measured)
+                document = await self._stay(document, stage, move, _published(measured))
                 await asyncio.sleep(self.tick_seconds)
         return document
 
     async def _stay(
-        self, document: ServingDocument, stage: Stage, move: steps.Stay, measured: Measurement
+        self, document: ServingDocument, stage: Stage, move: steps.Stay, measured: Measurement | None
     ) -> ServingDocument:
         rollout = _rollout(document)
         stayed = rollout.replace(phase=move.phase, message=move.message, measured=measured)
@@ -107,6 +109,10 @@ def _rollout(document: ServingDocument) -> RolloutStatus:
     if document.status.rollout is None:
         raise ValueError(f"{document.namespace}/{document.name} has no rollout")
     return document.status.rollout
+
+
+def _published(measured: Measurement | Unmeasured) -> Measurement | None:
+    return measured if isinstance(measured, Measurement) else None
 
 
 def _whole(stage: Stage) -> Stage:

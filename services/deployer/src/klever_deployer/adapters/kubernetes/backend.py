@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
 
+from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.domain.versions import VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
@@ -20,7 +21,10 @@ from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_S
 
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
+from .kinds import PLAIN, name_of
+from .kserve import KSERVE
 from .memory import ClusterMemory
+from .metrics.gateway import GatewayMetrics
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .refusals import RefusedServingError
@@ -30,8 +34,9 @@ from .routes.istio import istio_objects
 from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
-from .uncounted import UncountedRequests
-from .workloads import ClusterWorkloads, name_of
+from .workloads import ClusterWorkloads
+
+KINDS = {"plain": PLAIN, "kserve": KSERVE}
 
 
 class ClusterBackend:
@@ -46,22 +51,28 @@ class ClusterBackend:
         self._api = KubernetesApi(refused=RefusedServingError)
         self._options = _options(settings)
         self.models = ClusterPreparation(self._served)
-        self.scaling = ClusterScaling(self._number)
-        self.workloads = ClusterWorkloads(self._api, self._options, self.models.registry, self.scaling.on_change)
+        self._metrics = GatewayMetrics(settings)
+        self.requests = self._metrics.counts
+        by_requests, by_cpu = RequestScaling(self.requests), ClusterScaling(self._number)
+        self.scaling = by_cpu if self._options.autoscalers else by_requests
+        self.workloads = ClusterWorkloads(
+            self._api, self._options, self.models.registry, by_cpu.on_change, kind=KINDS[settings.backend]
+        )
         self.data_plane = self._data_plane(settings)
-        self.requests = UncountedRequests()
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         self.memory = partial(ClusterMemory, self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
         self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
         self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
-        self._loops = [BackgroundLoop(loop) for loop in (*(each.run for each in self._watched), self.logs.run)]
+        loops = (*(each.run for each in self._watched), self.logs.run, by_requests.run)
+        self._loops = [BackgroundLoop(loop) for loop in loops]
         self._connection = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Connect, and read what runs. Raises TransientError, ServingError."""
         async with AsyncExitStack() as stack:
             self._api.use(await stack.enter_async_context(connected(self._kubeconfig)))
+            await stack.enter_async_context(self._metrics)
             self.scaling.reset()
             self.logs.load()
             await self.workloads.load()
@@ -119,7 +130,9 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         plain_http=settings.cluster_plain_http,
         registries=settings.cluster_registries,
         images=settings.cluster_images,
+        autoscalers=settings.cluster_scaling == "cpu",
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,
         max_request_bytes=settings.max_request_bytes,
+        kserve_mode=settings.cluster_kserve_mode,
     )

@@ -10,7 +10,7 @@ import structlog
 from klever_deployer.domain.versions import VersionKey
 from klever_deployer.ports import LogPart
 from kleverkit.errors import TransientError
-from kleverkube.containers import SERVER
+from kleverkube.containers import SERVERS
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.failures import NOT_FOUND, RefusedByClusterError
@@ -37,7 +37,7 @@ class PodLog:
     Args:
         api: the cluster.
         version: of the pod.
-        pod: its metadata.
+        pod: whose server has started.
         position: how far it was read; moved by `acknowledge`.
     """
 
@@ -45,6 +45,7 @@ class PodLog:
         self._api = api
         self._version = version
         self._pod = pod["metadata"]
+        self._container = next(name for name in _containers(pod) if name in SERVERS)
         self._position = position
         self._lines: deque[tuple[str, str]] = deque()
         """Time and text of the lines that are not acknowledged."""
@@ -85,7 +86,7 @@ class PodLog:
         """One connection. The API starts at a time, so lines of that time that were read before are left out."""
         last, known = self._last_line()
         lines = self._api.log_lines(
-            self._pod["namespace"], self._pod["name"], SERVER, since=last, silence=SILENCE_SECONDS
+            self._pod["namespace"], self._pod["name"], self._container, since=last, silence=SILENCE_SECONDS
         )
         async for line in lines:
             time, _, text = line.decode(errors="replace").rstrip("\n").partition(" ")
@@ -176,8 +177,12 @@ class PodLogs:
             await asyncio.to_thread(self._positions.store)
 
 
+def _containers(pod: Manifest) -> Iterable[str]:
+    return (each["name"] for each in pod["status"]["containerStatuses"])
+
+
 def has_started(pod: Manifest) -> bool:
     """Whether the server of a pod runs, or has run."""
     statuses = pod.get("status", {}).get("containerStatuses", ())
-    states = [each.get("state", {}) | each.get("lastState", {}) for each in statuses if each["name"] == SERVER]
+    states = [each.get("state", {}) | each.get("lastState", {}) for each in statuses if each["name"] in SERVERS]
     return any("running" in state or "terminated" in state for state in states)

@@ -32,7 +32,7 @@ class ReplicaNumbers:
             manifests: the objects that are applied next, without a number of replicas.
             replicas: the number of a new Deployment.
         """
-        if present is not None and not _determines_replicas(present):
+        if present is not None and not determines_replicas(present):
             return
         if present is None:
             deployment = next(each for each in manifests if each["kind"] == DEPLOYMENTS.kind)
@@ -50,7 +50,7 @@ class ReplicaNumbers:
         await self._api.apply(manifest, manager=SCALING)
 
 
-def _determines_replicas(deployment: Manifest) -> bool:
+def determines_replicas(deployment: Manifest) -> bool:
     """Whether the deployer's own manager determines the number."""
     entries: list[Any] = deployment["metadata"].get("managedFields", [])
     return any(

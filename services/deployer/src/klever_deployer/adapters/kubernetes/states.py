@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionState
-from kleverkube.containers import SERVER
+from kleverkube.containers import SERVERS
 from kleverkube.labels import REVISION, SERVING, VARIANT, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.reasons import problem
@@ -21,7 +21,9 @@ def version_key(manifest: Manifest) -> VersionKey | None:
     return VersionKey(serving, labels[VARIANT], labels[REVISION])
 
 
-def version_state(key: VersionKey, deployment: Manifest, pods: Iterable[Manifest], now: datetime) -> VersionState:
+def version_state(
+    key: VersionKey, deployment: Manifest, pods: Iterable[Manifest], now: datetime, desired: int | None = None
+) -> VersionState:
     """The state of a version.
 
     Args:
@@ -29,16 +31,17 @@ def version_state(key: VersionKey, deployment: Manifest, pods: Iterable[Manifest
         deployment: its Deployment.
         pods: its pods.
         now: the present time.
+        desired: the number of replicas that should run; by default that of the Deployment.
     """
     present = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     version = recorded(deployment["metadata"].get("annotations"))
-    desired = deployment["spec"].get("replicas", 1)
+    wanted = deployment["spec"].get("replicas", 1) if desired is None else desired
     return VersionState(
         key,
-        desired=desired,
-        ready=min(desired, sum(map(is_ready, present))),
+        desired=wanted,
+        ready=min(wanted, sum(map(is_ready, present))),
         restarts=sum(map(_restarts, present)),
-        problem=problem(deployment, present, now) if desired else None,
+        problem=problem(deployment, present, now) if wanted else None,
         runtime=version.runtime if version else "",
         made=version.made if version else "",
         unverified=version.unverified if version else "",
@@ -54,4 +57,4 @@ def is_ready(pod: Manifest) -> bool:
 
 def _restarts(pod: Manifest) -> int:
     statuses = pod.get("status", {}).get("containerStatuses", ())
-    return sum(each.get("restartCount", 0) for each in statuses if each["name"] == SERVER)
+    return sum(each.get("restartCount", 0) for each in statuses if each["name"] in SERVERS)

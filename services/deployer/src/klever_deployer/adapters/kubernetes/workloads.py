@@ -1,4 +1,4 @@
-"""Model servers as Deployments of a cluster."""
+"""Model servers as Deployments of a cluster, created directly or by an operator."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -11,18 +11,17 @@ from kleverkit.notices import Notices
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.labels import REVISION, SERVING, VARIANT, owned_by, recorded
 from kleverkube.manifest import Manifest
-from kleverkube.naming import version_name
 from kleverkube.options import ClusterOptions
-from kleverkube.rendering import refusal, render
 from kleverkube.version import ServedVersion
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
+from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES, Resource
 from kleverkubeclient.watched import Watched, object_name
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
 from .applying import Applier
 from .by_version import ObjectsByVersion
+from .kinds import PLAIN, VersionKind, name_of
 from .replica_numbers import ReplicaNumbers
 from .states import version_key, version_state
 
@@ -41,8 +40,9 @@ class ClusterWorkloads:
         api: the cluster.
         options: of the cluster.
         registry: the registry of a model by its digest; None if it is not known.
-        on_change: called with each version whose Deployment or pods have changed.
+        on_change: called with each version whose objects or pods have changed.
         clock: the present time.
+        kind: how the cluster runs versions.
     """
 
     def __init__(
@@ -52,45 +52,46 @@ class ClusterWorkloads:
         registry: Callable[[str], str | None],
         on_change: Callable[[VersionKey], None] = lambda _version: None,
         clock: Callable[[], datetime] = utc_now,
+        kind: VersionKind = PLAIN,
     ) -> None:
         self._api = api
         self._options = options
         self._registry = registry
         self._report = on_change
         self._clock = clock
+        self._kind = kind
         self._numbers = ReplicaNumbers(api)
         self._changed: Notices[ServingName] = Notices()
-        selector = owned_by(options)
-        self.services = Watched(api, SERVICES, selector, self._on_service)
-        self.deployments = Watched(api, DEPLOYMENTS, selector, self._on_deployment)
-        self.pods = Watched(api, PODS, selector, self._on_pod)
-        self.watched = (self.services, self.deployments, self.pods)
-        self._services_by_version = ObjectsByVersion()
-        self._deployments_by_version = ObjectsByVersion()
-        self._pods_by_version = ObjectsByVersion()
-        self._applier = Applier(api, {SERVICES: self.services, DEPLOYMENTS: self.deployments})
+        self._by_version: dict[Resource, ObjectsByVersion] = {}
+        self.services = self._watch(SERVICES)
+        self.deployments = self._watch(DEPLOYMENTS)
+        self.roots = self._watch(kind.root) if kind.owns_deployment else self.deployments
+        self.pods = self._watch(PODS)
+        self.watched = list(dict.fromkeys((self.services, self.roots, self.deployments, self.pods)))
+        """All copies of objects; their `run` must run."""
+        self._applier = Applier(api, {SERVICES: self.services, kind.root: self.roots})
 
     async def load(self) -> None:
         """Read what the cluster has. Raises TransientError, ServingError."""
         self._applier.reset()
-        for watched in self.watched:
-            await watched.load()
+        for each in self.watched:
+            await each.load()
 
-    def refusal(self, _namespace: str, variant: Variant) -> str | None:
+    def refusal(self, namespace: str, variant: Variant) -> str | None:
         """See `Workloads`."""
-        return refusal(variant, self._options)
+        return self._kind.refusal(namespace, variant, self._options)
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
         """See `Workloads`. What others have changed of the objects is undone."""
         version = self._served(spec)
         try:
-            manifests = render(version, self._options, replicas)
+            manifests = self._kind.render(version, self._options, replicas)
         except UnsupportedOnClusterError as error:
             raise ServingError(str(error), code=UNSUPPORTED_FORMAT) from error
-        present = self._deployment(spec.key)
-        if version.variant.autoscaling is None:
+        present = self._root(spec.key)
+        if not any(manifest["kind"] == AUTOSCALERS.kind for manifest in manifests):
             await self._delete_autoscaler(spec.key, present)
-        else:
+        elif not self._kind.owns_deployment:
             await self._numbers.hand_over(present, manifests, replicas)
         for manifest in sorted(manifests, key=_applied_later):
             await self._apply(manifest)
@@ -99,28 +100,26 @@ class ClusterWorkloads:
         """See `Workloads`."""
         namespace, name = version.serving.namespace, name_of(version)
         await self._api.delete(AUTOSCALERS, namespace, name)
-        await self._api.delete(DEPLOYMENTS, namespace, name, owned_first=True)
+        await self._api.delete(self._kind.root, namespace, self._kind.name(version), owned_first=True)
         while not await self._is_gone(version):  # noqa: ASYNC110 - the watch may be interrupted
             await asyncio.sleep(POLL_SECONDS)
         for resource in AFTER_PODS:
             await self._api.delete(resource, namespace, name)
-        for resource, watched in ((DEPLOYMENTS, self.deployments), (SERVICES, self.services)):
-            self._applier.forget(resource, (namespace, name))
-            if (present := watched.objects.get((namespace, name))) is not None:
+        for resource, watched, left in (
+            (SERVICES, self.services, name),
+            (self._kind.root, self.roots, self._kind.name(version)),
+            (DEPLOYMENTS, self.deployments, self._kind.deployment_name(version)),
+        ):
+            self._applier.forget(resource, (namespace, left))
+            if (present := watched.objects.get((namespace, left))) is not None:
                 watched.forget(present)
 
     def states(self, serving: ServingName | None = None) -> list[VersionState]:
-        """See `Workloads`. A version of which only a Service is left has no desired replicas."""
-        now, deployments = self._clock(), self._deployments_by_version
-        left = set(self._services_by_version.versions(serving)).difference(deployments.versions(serving))
-        return [
-            *(
-                version_state(key, deployment, self._pods_by_version.of(key), now)
-                for key in deployments.versions(serving)
-                for deployment in deployments.of(key)
-            ),
-            *(VersionState(key) for key in sorted(left)),
-        ]
+        """See `Workloads`."""
+        now = self._clock()
+        kinds = (self._kind.root, DEPLOYMENTS, SERVICES)
+        keys = dict.fromkeys(key for each in kinds for key in self._by_version[each].versions(serving))
+        return [self._state(key, now) for key in keys]
 
     async def changed(self) -> set[ServingName]:
         """See `Workloads`. Several changes within a short time are one: a start has a dozen."""
@@ -138,18 +137,18 @@ class ClusterWorkloads:
         return deployment["spec"].get("replicas", 1) if deployment is not None else None
 
     def find(self, version: VersionKey) -> ServedVersion | None:
-        """What the Deployment of a version describes; None if there is no Deployment."""
-        deployment = self._deployment(version)
-        return recorded(deployment["metadata"].get("annotations")) if deployment is not None else None
+        """What the objects of a version describe; None if there are none."""
+        root = self._root(version)
+        return recorded(root["metadata"].get("annotations")) if root is not None else None
 
     def all_pods(self) -> Iterable[Manifest]:
         """The pods of all versions."""
         return self.pods.objects.values()
 
     def served(self) -> Iterator[ServedVersion]:
-        """The versions that the Deployments describe."""
-        for deployment in self.deployments.objects.values():
-            if (version := recorded(deployment["metadata"].get("annotations"))) is not None:
+        """The versions that the objects of the cluster describe."""
+        for root in self.roots.objects.values():
+            if (version := recorded(root["metadata"].get("annotations"))) is not None:
                 yield version
 
     def _served(self, spec: VersionSpec) -> ServedVersion:
@@ -174,20 +173,35 @@ class ClusterWorkloads:
 
     async def _delete_autoscaler(self, key: VersionKey, present: Manifest | None) -> None:
         """An autoscaler of the version's earlier settings would change the number of replicas."""
-        earlier = recorded(present["metadata"].get("annotations")) if present else None
-        if earlier is not None and earlier.variant.autoscaling is not None:
+        if present is not None and self._kind.is_autoscaled(present):
             await self._api.delete(AUTOSCALERS, key.serving.namespace, name_of(key))
 
     async def _is_gone(self, version: VersionKey) -> bool:
-        """Whether neither the Deployment nor a pod of it is left, read from the server."""
+        """Whether neither its objects nor a pod of it is left, read from the server."""
         namespace = version.serving.namespace
-        if await self._api.read(DEPLOYMENTS, namespace, name_of(version)) is not None:
-            return False
+        names = {self._kind.root: self._kind.name(version), DEPLOYMENTS: self._kind.deployment_name(version)}
+        for resource, name in names.items():
+            if await self._api.read(resource, namespace, name) is not None:
+                return False
         listing = await self._api.list(PODS, pods_of(version, self._options), namespace)
         return not listing.items
 
+    def _state(self, key: VersionKey, now: datetime) -> VersionState:
+        """A version of which only a Service is left has no desired replicas."""
+        root, deployment = self._root(key), self._deployment(key)
+        if root is None and deployment is None:
+            return VersionState(key)
+        desired = self._kind.desired(root) if root is not None else None
+        if deployment is not None:
+            return version_state(key, deployment, self._by_version[PODS].of(key), now, desired)
+        problem = self._kind.waiting(root, now) if root is not None else None
+        return VersionState(key, desired=1 if desired is None else desired, problem=problem)
+
+    def _root(self, key: VersionKey) -> Manifest | None:
+        return self.roots.objects.get((key.serving.namespace, self._kind.name(key)))
+
     def _deployment(self, key: VersionKey) -> Manifest | None:
-        return self.deployments.objects.get((key.serving.namespace, name_of(key)))
+        return self.deployments.objects.get((key.serving.namespace, self._kind.deployment_name(key)))
 
     async def _apply(self, manifest: Manifest) -> None:
         """Apply an object; one that an interrupted `remove` has begun to delete is applied again when it is gone."""
@@ -196,18 +210,18 @@ class ClusterWorkloads:
                 return
             await asyncio.sleep(POLL_SECONDS)
 
-    def _on_service(self, changed: Manifest) -> None:
-        self._on_change(self.services, self._services_by_version, changed)
+    def _watch(self, resource: Resource) -> Watched:
+        by_version = self._by_version[resource] = ObjectsByVersion()
 
-    def _on_deployment(self, changed: Manifest) -> None:
-        self._on_change(self.deployments, self._deployments_by_version, changed)
+        def on_change(changed: Manifest) -> None:
+            name = object_name(changed)
+            by_version.update(name, watched.objects.get(name))
+            self._on_change(changed)
 
-    def _on_pod(self, changed: Manifest) -> None:
-        self._on_change(self.pods, self._pods_by_version, changed)
+        watched = Watched(self._api, resource, owned_by(self._options), on_change)
+        return watched
 
-    def _on_change(self, watched: Watched, by_version: ObjectsByVersion, changed: Manifest) -> None:
-        name = object_name(changed)
-        by_version.update(name, watched.objects.get(name))
+    def _on_change(self, changed: Manifest) -> None:
         if (key := version_key(changed)) is not None:
             self._changed.add(key.serving)
             self._report(key)
@@ -221,8 +235,3 @@ def pods_of(version: VersionKey, options: ClusterOptions) -> str:
 
 def _applied_later(manifest: Manifest) -> bool:
     return bool(manifest["kind"] != SERVICES.kind)
-
-
-def name_of(key: VersionKey) -> str:
-    """The name of the objects of a version."""
-    return version_name(key.serving.name, key.variant, key.revision)

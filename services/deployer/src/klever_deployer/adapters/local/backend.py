@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
+from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.settings import DeployerSettings
 from kleverkit.loops import BackgroundLoop, loops_check
 from kleverkit.secret_files import SecretFiles
@@ -21,7 +22,6 @@ from .log_files import LogFiles
 from .model_store import LocalModelStore
 from .preparation import LocalPreparation
 from .replica_processes import ReplicaProcesses
-from .scaling import RequestScaling
 from .shelf import Shelf
 from .toolchains import LocalToolchains
 from .waiting_room import WaitingRoom

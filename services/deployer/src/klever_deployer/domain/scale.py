@@ -15,7 +15,7 @@ RECENT = 3
 class Demand:
     """The load of a variant at one reading."""
 
-    in_flight: int
+    in_flight: float
     """Requests in flight."""
     requests: int
     """Requests completed since the previous reading; short ones are rarely in flight at a reading."""

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import structlog
 
 from klever_deployer.domain.analysis import Counts
+from klever_deployer.domain.scale import Demand, Scale
 from klever_deployer.domain.versions import Deployment, ServingName, VersionKey
 from klever_deployer.ports import RequestCounts
 from kleverkit.errors import TransientError
 from kleverkit.notices import Notices
 from kleverproto.variants import Autoscaling
-
-from .scale import Demand, Scale
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""Request counters of versions from Prometheus, which scrapes the gateway of the cluster."""

@@ -1,0 +1,122 @@
+"""KServe's own controller with its webhooks, as a process beside an API server on loopback: nothing of it is played."""
+
+import base64
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+
+from kleverkube.options import KServeMode
+from support.cluster.polling import wait_until
+from support.cluster.programs import KSERVE_PROGRAM
+from support.go_tools import module_files
+from support.kube_api_server import cached_program
+from support.processes import ServerProcess, free_port
+
+LOOPBACK = "127.0.0.1"
+NAMESPACE = "kserve"
+WEBHOOKS = "inferenceservice.serving.kserve.io"
+"""The name of two configurations: what defaults InferenceServices and pods, and what validates InferenceServices."""
+MODE: KServeMode = "RawDeployment"
+"""Of the version of KServe that tools/go pins: the last one whose module can be built as it is."""
+
+
+@dataclass(frozen=True)
+class KServe:
+    """The controller of a cluster.
+
+    Attributes:
+        kubeconfig: of the cluster.
+        server: the process.
+    """
+
+    kubeconfig: Path
+    server: ServerProcess
+
+
+@contextmanager
+def running_kserve(kubeconfig: Path, directory: Path) -> Iterator[KServe]:
+    """Runs the controller for a cluster; its objects stay, except for the webhooks. Skips if it was not built."""
+    program = cached_program(KSERVE_PROGRAM)
+    if program is None:
+        pytest.skip("the KServe backend is NOT TESTED here: `task test:cluster` builds KServe's controller")
+    config = module_files("github.com/kserve/kserve", "kserve") / "config"
+    authority, port = trustme.CA(), free_port()
+    kubectl = partial(_kubectl, kubeconfig)
+    kubectl("apply", "--server-side", "-k", str(config / "crd/full"))
+    served = partial(_is_served, kubeconfig)
+    assert wait_until(served, within=60), "InferenceServices are not served"
+    kubectl(
+        "apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    )
+    kubectl("apply", "--server-side", "-f", str(config / "configmap/inferenceservice.yaml"))
+    with _controller(program, kubeconfig, directory, authority, port) as server:
+        webhooks = _webhooks(config / "webhook/manifests.yaml", authority, port)
+        kubectl("apply", "-f", "-", given=yaml.safe_dump_all(webhooks))
+        yield KServe(kubeconfig, server)
+        for kind in ("mutatingwebhookconfiguration", "validatingwebhookconfiguration"):
+            kubectl("delete", kind, WEBHOOKS)
+
+
+def _kubectl(kubeconfig: Path, *arguments: str, given: str = "") -> None:
+    command = [str(cached_program("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
+    completed = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+
+
+def _is_served(kubeconfig: Path) -> bool:
+    try:
+        _kubectl(kubeconfig, "get", "inferenceservices")
+    except AssertionError:
+        return False
+    return True
+
+
+@contextmanager
+def _controller(
+    program: Path, kubeconfig: Path, directory: Path, authority: trustme.CA, port: int
+) -> Iterator[ServerProcess]:
+    certificates = directory / "k8s-webhook-server" / "serving-certs"  # in the directory of temporary files
+    certificates.mkdir(parents=True)
+    issued = authority.issue_cert(LOOPBACK)
+    issued.private_key_pem.write_to_path(str(certificates / "tls.key"))
+    (certificates / "tls.crt").write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
+    health = free_port()
+    command = [str(program), "--metrics-addr=0", f"--webhook-port={port}", f"--health-probe-addr={LOOPBACK}:{health}"]
+    own = {"KUBECONFIG": str(kubeconfig), "TMPDIR": str(directory), "POD_NAMESPACE": NAMESPACE, "GOMAXPROCS": "2"}
+    server = ServerProcess(command, directory / "kserve.log", lambda: _is_ready(health), env={**os.environ, **own})
+    server.start(within=90)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/readyz", timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _webhooks(manifests: Path, authority: trustme.CA, port: int) -> list[dict[str, Any]]:
+    """KServe's webhooks of InferenceServices and pods, which the API server calls on loopback."""
+    shipped = [each for each in yaml.safe_load_all(manifests.read_text()) if each["metadata"]["name"] == WEBHOOKS]
+    for hook in [hook for each in shipped for hook in each["webhooks"]]:
+        url = f"https://{LOOPBACK}:{port}{hook['clientConfig']['service']['path']}"
+        hook["clientConfig"] = {"url": url, "caBundle": base64.b64encode(authority.cert_pem.bytes()).decode()}
+        hook["admissionReviewVersions"] = [
+            "v1"
+        ]  # the API server has no v1beta1; KServe's manifests are patched so, too
+    return shipped
