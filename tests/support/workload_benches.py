@@ -25,8 +25,8 @@ from kleverkube.labels import MANAGER
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.connecting import connected
+from kleverkubeclient.failures import RefusedByClusterError
 from kleverproto.variants import Custom, Gpu, Resources
 from support.kserve import MODE
 from support.local_workloads import launching_in, make_workloads

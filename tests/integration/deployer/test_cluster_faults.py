@@ -5,14 +5,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from kubernetes_asyncio.client import AppsV1Api, CoreV1Api, CustomObjectsApi
+from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
-from klever_deployer.settings import DeployerSettings
-from kleverkubeclient.resources import DEPLOYMENTS, DESTINATION_RULES, SERVICES, VIRTUAL_SERVICES
+from kleverkubeclient.resources import DEPLOYMENTS, SERVICES, VIRTUAL_SERVICES
 from kleverproto.servings import ServingDeleteRequested, ServingPhase, ServingReady, ServingRequested
 from support.cluster_deployer import PlayedCluster, played_cluster
 from support.deployer import spec
-from support.deployer_service import Surroundings
+from support.deployer_service import Surroundings, without_deployer
 from support.kube_api_server import KubeApiServer, kube_api_server
 from support.nats_server import NatsServer
 from support.onnx_models import look_up, model_directory
@@ -23,7 +22,6 @@ from support.waiting import eventually
 pytestmark = [pytest.mark.api_server, pytest.mark.timeout(300)]
 
 WITHIN = 90.0
-OBJECTS = (DEPLOYMENTS, SERVICES, DESTINATION_RULES, VIRTUAL_SERVICES)
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +91,7 @@ async def test_changes_of_others_are_undone_when_they_happen(
         drift = {"spec": {"replicas": 5, "paused": True}, "metadata": {"labels": {"klever.dev/revision": "other"}}}
         await AppsV1Api(cluster.client).patch_namespaced_deployment(name, "default", drift)
         await CoreV1Api(cluster.client).delete_namespaced_service(name, "default")
-        place = {"group": "networking.istio.io", "version": "v1", "namespace": "default", "name": "iris"}
-        await CustomObjectsApi(cluster.client).delete_namespaced_custom_object(**place, plural="virtualservices")
+        await cluster.api.delete(VIRTUAL_SERVICES, "default", "iris")
 
         async def is_repaired() -> bool:
             deployment = await cluster.api.read(DEPLOYMENTS, "default", name)
@@ -192,7 +189,7 @@ async def test_the_standby_takes_over_what_a_killed_leader_has_applied(
         for replica in replicas:
             stack.callback(replica.stop)
             replica.start(within=WITHIN)
-        world = await stack.enter_async_context(cluster.surroundings(own_nats.url, tmp_path))
+        world = await stack.enter_async_context(without_deployer(own_nats.url, tmp_path))
         leader, standby = await leader_and_standby(*replicas)
         await deploy(world, model)
         objects = await cluster.objects()
@@ -201,8 +198,4 @@ async def test_the_standby_takes_over_what_a_killed_leader_has_applied(
         await eventually(standby.reports_ready, within=WITHIN)
         await world.push(model, "library/iris:v2")
         assert isinstance((await world.answer(await world.ask(requested("v2")))).data, ServingReady)
-        remaining = await cluster.objects(SERVICES, VIRTUAL_SERVICES)
-        assert remaining["virtualservices/iris"] == objects["virtualservices/iris"]
-        document = await world.document()
-        assert document.status.phase is ServingPhase.READY
-        assert DeployerSettings(work_dir=tmp_path).backend == "local"
+        assert (await cluster.objects())["virtualservices/iris"] == objects["virtualservices/iris"]

@@ -1,6 +1,7 @@
 """Tokens that expire are replaced, and many open streams do not block other requests."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def write_file(directory: Path, url: str, token: str) -> Path:
 
 def write_plugin(directory: Path, url: str, token: str) -> Path:
     credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token}}
-    (directory / "credential").write_text(yaml.safe_dump(credential, default_flow_style=True, width=1000))
+    (directory / "credential").write_text(json.dumps(credential))
     plugin = {"apiVersion": credential["apiVersion"], "command": "cat", "args": [str(directory / "credential")]}
     return _write(directory, url, {"exec": {**plugin, "interactiveMode": "Never"}})
 
