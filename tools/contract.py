@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import custom_resource_definitions
 import formats_page
 import kserve_objects
 import problems_page
@@ -66,6 +67,7 @@ def files() -> dict[Path, str]:
     schemas = {SCHEMAS / event.schema_file: _schema(event) for event in EVENT_TYPES}
     return {
         **schemas,
+        **custom_resource_definitions.files(),
         **kserve_objects.files(),
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),

@@ -125,5 +125,5 @@ async def test_the_next_deployer_removes_versions_that_it_does_not_apply(bench: 
 
 async def test_an_unsupported_spec_is_refused(bench: WorkloadsBench) -> None:
     settings, word = bench.unsupported
-    assert word in (bench.workloads.refusal("default", variant("v1", **settings)) or "")
-    assert bench.workloads.refusal("default", variant("v1")) is None
+    assert word in (bench.workloads.refusal(IRIS, variant("v1", **settings)) or "")
+    assert bench.workloads.refusal(IRIS, variant("v1")) is None

@@ -18,7 +18,7 @@ from klever_deployer.adapters.local.workloads import LocalWorkloads
 from kleverkit.secret_files import SecretFiles
 from kleverproto.variants import Custom, SecretRef, Variant
 from kleversandbox.support import Confinement, find_support
-from support.deployer import variant, version_spec
+from support.deployer import IRIS, variant, version_spec
 from support.local_workloads import local_workloads
 from support.waiting import eventually
 
@@ -99,13 +99,13 @@ async def test_a_model_server_gets_the_value_but_its_document_and_arguments_do_n
 
 
 async def test_a_missing_secret_is_reported_with_the_command_to_set_it(workloads: LocalWorkloads) -> None:
-    refused = workloads.refusal("default", own())
+    refused = workloads.refusal(IRIS, own())
     assert refused == "variant v1: secret db not found in namespace default: create it with `klever secrets set db`"
 
 
 async def test_a_secret_of_another_namespace_is_missing(workloads: LocalWorkloads, home: Path) -> None:
     SecretFiles(home / "secrets").set("other", "db", VALUE)
-    assert "secret db not found in namespace default" in (workloads.refusal("default", own()) or "")
+    assert "secret db not found in namespace default" in (workloads.refusal(IRIS, own()) or "")
 
 
 @pytest.mark.parametrize(

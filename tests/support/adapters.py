@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-NEEDS = dict.fromkeys(("kubernetes", "kserve"), pytest.mark.api_server)
+NEEDS = dict.fromkeys(("kubernetes", "seldon", "kserve"), pytest.mark.api_server)
 """Adapters that need a server which `task test` does not start."""
 
 

@@ -15,7 +15,7 @@ TOPOLOGY, GATEWAY = "topology", "gateway"
 SERVICES = ("registry", "jobrunner", "deployer", GATEWAY, TOPOLOGY)
 ALL_BUCKETS = (*BUCKETS, POSITIONS_BUCKET)
 LEASES = f"KV_{LEASES_BUCKET.name}"
-LEASE_HOLDERS = ("registry", "deployer")
+LEASE_HOLDERS = ("registry", "deployer", "gateway")
 STORED = (LEASES, *(stream.name for stream in STREAMS), *(f"KV_{bucket.name}" for bucket in ALL_BUCKETS))
 ON_A_STREAM = ("STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "STREAM.PURGE", "STREAM.MSG.DELETE")
 """Calls that can destroy a stream, or let it receive the messages of others."""

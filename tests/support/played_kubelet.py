@@ -7,7 +7,7 @@ from typing import Any
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api
 
 from kleverkube.containers import SERVER
-from kleverkube.labels import MANAGED_BY, MANAGER
+from kleverkube.labels import PLATFORM
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import PODS
@@ -30,8 +30,7 @@ class PlayedKubelet:
         self._core = CoreV1Api(client)
         self._broken = broken
         self._changed = asyncio.Event()
-        selector = f"{MANAGED_BY}={MANAGER}"
-        self._pods = Watched(KubernetesApi(client), PODS, selector, lambda _pod: self._changed.set())
+        self._pods = Watched(KubernetesApi(client), PODS, PLATFORM, lambda _pod: self._changed.set())
 
     async def run(self) -> None:
         """Play until cancelled."""

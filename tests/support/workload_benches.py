@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,6 +15,7 @@ from kubernetes_asyncio.client import ApiClient
 from klever_deployer.adapters.kubernetes.kinds import PLAIN, VersionKind
 from klever_deployer.adapters.kubernetes.kserve import KSERVE
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
+from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
 from klever_deployer.adapters.kubernetes.states import version_key
 from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
 from klever_deployer.adapters.local.workloads import LocalWorkloads
@@ -28,9 +29,12 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import RefusedByClusterError
 from kleverproto.variants import Custom, Gpu, Resources
+from support.cluster_clients import cluster_client
+from support.custom_definitions import install, stored_definition
 from support.kserve import MODE
 from support.local_workloads import launching_in, make_workloads
 from support.played_kubelet import PlayedKubelet
+from support.seldon_operator import SeldonOperator
 from support.waiting import eventually
 
 BROKEN = "broken"
@@ -128,9 +132,11 @@ class RecordingApi(KubernetesApi):
         super().__init__(client, refused=refused)
         self.applied: list[str] = []
 
-    async def apply(self, manifest: Manifest, *, manager: str = MANAGER, force: bool = True) -> Manifest:
+    async def apply(
+        self, manifest: Manifest, *, manager: str = MANAGER, force: bool = True, subresource: str = ""
+    ) -> Manifest:
         self.applied.append(manifest["kind"])
-        return await super().apply(manifest, manager=manager, force=force)
+        return await super().apply(manifest, manager=manager, force=force, subresource=subresource)
 
 
 class OnCluster(WorkloadsBench):
@@ -144,17 +150,20 @@ class OnCluster(WorkloadsBench):
         self.options = ClusterOptions(kserve_mode=MODE)
         self.api = RecordingApi(client, refused=RefusedServingError)
         self.kubelet = PlayedKubelet(client, BROKEN)
-        self.workloads: ClusterWorkloads = self._make()
+        self.workloads: ClusterWorkloads | SeldonWorkloads = self._make()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _make(self) -> ClusterWorkloads:
+    def _make(self) -> ClusterWorkloads | SeldonWorkloads:
         return ClusterWorkloads(self.api, self.options, lambda _digest: "registry.example.com", kind=self._kind)
 
     async def start(self) -> None:
         """Read what the cluster has, and follow it."""
         await self.workloads.load()
-        loops = (*(each.run for each in self.workloads.watched), self.kubelet.run)
+        loops = (*(each.run for each in self.workloads.watched), self.kubelet.run, *self._operators())
         self._tasks = [asyncio.create_task(loop()) for loop in loops]
+
+    def _operators(self) -> Iterable[Callable[[], Coroutine[Any, Any, None]]]:
+        return ()
 
     async def stop(self) -> None:
         """Follow the cluster no longer."""
@@ -177,6 +186,24 @@ class OnCluster(WorkloadsBench):
             name for name, pod in self.workloads.pods.objects.items() if version_key(pod) == spec.key
         ]
         await self.kubelet.restart(name, namespace)
+
+
+class OnSeldon(OnCluster):
+    """A real API server, and a stand-in for Seldon Core's operator."""
+
+    def __init__(self, client: ApiClient) -> None:
+        super().__init__(client)
+        self.operator = SeldonOperator(client)
+
+    def _make(self) -> SeldonWorkloads:
+        return SeldonWorkloads(self.api, ClusterOptions(), lambda _digest: "registry.example.com")
+
+    def _operators(self) -> Iterable[Callable[[], Coroutine[Any, Any, None]]]:
+        return (self.operator.run,)
+
+    async def stop(self) -> None:
+        async with self.operator.idle:
+            await super().stop()
 
 
 Kubeconfig = Callable[[], Path]
@@ -208,10 +235,25 @@ async def on_cluster(
             await bench.stop()
 
 
+@asynccontextmanager
+async def on_seldon(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> AsyncIterator[OnSeldon]:
+    async with cluster_client(kubeconfig()) as client:
+        await install(client, stored_definition("seldondeployments"))
+        bench = OnSeldon(client)
+        await bench.start()
+        try:
+            yield bench
+            await bench.clear()
+            assert bench.operator.denied == []
+        finally:
+            await bench.stop()
+
+
 WORKLOADS: dict[str, Callable[[Path, Path, Kubeconfig], AbstractAsyncContextManager[WorkloadsBench]]] = {
     "memory": in_memory,
     "local": on_this_machine,
     "kubernetes": on_cluster,
+    "seldon": on_seldon,
     "kserve": partial(on_cluster, kind=KSERVE),
 }
 CLUSTERS = {"kserve": "kserve"}

@@ -14,29 +14,34 @@ from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.settings import DeployerSettings
 from kleverkit.errors import TransientError
-from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import DeniedError
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument
 from kleverproto.variants import Autoscaling, Network, Resources
+from support import custom_definitions
 from support.cluster_account import Account, Permission, grant, granted
+from support.cluster_clients import cluster_client
 from support.deployer import IRIS, version_spec
 from support.golden_events import NOW
 from support.kserve import MODE
 from support.played_kubelet import PlayedKubelet
 from support.route_kinds import GATEWAY_API, ISTIO, install
+from support.seldon_operator import SeldonOperator
 from support.waiting import eventually
 
 pytestmark = pytest.mark.api_server
 
+PLACES = (("plain", "istio"), ("plain", "gateway-api"), ("kserve", "istio"), ("seldon", "istio"))
+"""Backends and routes."""
 GRAVE = Tombstone[ServingDocument](deleted_at=NOW, announced=True)
 
 
 @pytest.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
     """The administrator's, of a cluster with all kinds of routes."""
-    async with connected(kubeconfig) as client:
+    async with cluster_client(kubeconfig) as client:
         await install(client, *ISTIO, *GATEWAY_API)
+        await custom_definitions.install(client, custom_definitions.stored_definition("seldondeployments"))
         yield client
 
 
@@ -54,13 +59,16 @@ async def running(
     places = {"kubeconfig": account.kubeconfig, "work_dir": home, "cluster_kserve_mode": MODE}
     settings = DeployerSettings.model_validate({"backend": backend_name, "cluster_routes": routes, **places})
     async with ClusterBackend(settings) as backend:
-        tasks = [asyncio.create_task(loop()) for loop in (backend.run, PlayedKubelet(client, "broken").run)]
+        operator = SeldonOperator(client)
+        loops = (backend.run, PlayedKubelet(client, "broken").run, operator.run)
+        tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             yield backend
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            async with operator.idle:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def ignore(_step: str) -> None:
@@ -101,7 +109,12 @@ async def _is_ready(backend: ClusterBackend, spec: VersionSpec) -> bool:
 async def test_the_account_has_the_permissions_that_are_used_and_no_others(
     account: Account, tmp_path: Path, client: ApiClient
 ) -> None:
-    for backend_name, routes in (("plain", "istio"), ("plain", "gateway-api"), ("kserve", "istio")):
+    for backend_name, routes in (
+        ("plain", "istio"),
+        ("plain", "gateway-api"),
+        ("kserve", "istio"),
+        ("seldon", "istio"),
+    ):
         async with running(account, tmp_path / routes, client, routes, backend_name) as backend:
             await serve_and_remove(backend, complete_spec())
             assert await backend.problem() is None

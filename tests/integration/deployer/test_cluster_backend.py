@@ -9,16 +9,19 @@ import pytest
 from kubernetes_asyncio.client import ApiClient
 
 from klever_deployer.adapters.kubernetes.backend import ClusterBackend
+from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
 from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import ModelFacts, VersionSpec, VersionState
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
-from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import ApiUnavailableError
+from support.cluster_clients import cluster_client
+from support.custom_definitions import install, stored_definition
 from support.deployer import IRIS, version_spec
 from support.kserve import MODE
 from support.played_kubelet import PlayedKubelet
-from support.route_kinds import ISTIO, install
+from support.route_kinds import ISTIO
+from support.seldon_operator import SeldonOperator
 from support.waiting import eventually
 
 pytestmark = pytest.mark.api_server
@@ -26,13 +29,15 @@ pytestmark = pytest.mark.api_server
 
 @pytest.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
-    """Of a cluster with Istio's kinds of objects."""
-    async with connected(kubeconfig) as client:
-        await install(client, *ISTIO)
+    """Of a cluster with the kinds of objects of Istio and Seldon Core."""
+    async with cluster_client(kubeconfig) as client:
+        await install(client, stored_definition("seldondeployments"))
+        for kind in ISTIO:
+            await install(client, kind.definition())
         yield client
 
 
-@pytest.fixture(params=["plain", "kserve"])
+@pytest.fixture(params=["plain", "seldon", "kserve"])
 def settings(request: pytest.FixtureRequest, kubeconfig: Path, tmp_path: Path) -> DeployerSettings:
     if request.param == "kserve":
         request.getfixturevalue("kserve")
@@ -42,14 +47,16 @@ def settings(request: pytest.FixtureRequest, kubeconfig: Path, tmp_path: Path) -
 @asynccontextmanager
 async def running(backend: ClusterBackend, client: ApiClient) -> AsyncIterator[None]:
     async with backend:
-        loops = (backend.run, PlayedKubelet(client, "broken").run)
+        operator = SeldonOperator(client)
+        loops = (backend.run, PlayedKubelet(client, "broken").run, operator.run)
         tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            async with operator.idle:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def ignore(_step: str) -> None:
@@ -102,6 +109,23 @@ async def test_a_backend_can_be_entered_again(settings: DeployerSettings, client
         await until_ready(backend, spec)
     async with running(backend, client):
         await until_ready(backend, spec)
+        await backend.workloads.remove(spec.key)
+
+
+async def test_a_platform_stays_with_the_backend_that_serves(
+    settings: DeployerSettings, client: ApiClient, tmp_path: Path
+) -> None:
+    """Seldon Core is installed here, and is used by a platform without Deployments of its own."""
+    backend, spec = ClusterBackend(settings), version_spec("v1")
+    detecting = ClusterBackend(settings.model_copy(update={"backend": "cluster", "work_dir": tmp_path / "other"}))
+    async with running(detecting, client):
+        assert isinstance(detecting.workloads, SeldonWorkloads)
+    async with running(backend, client):
+        await backend.models.prepare(spec, ignore)
+        await backend.workloads.apply(spec, 1)
+        await until_ready(backend, spec)
+        async with detecting:
+            assert [state.key for state in detecting.workloads.states()] == [spec.key]
         await backend.workloads.remove(spec.key)
 
 

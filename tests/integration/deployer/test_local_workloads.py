@@ -229,8 +229,8 @@ def test_a_spec_that_local_processes_cannot_run_is_refused(
     models: Path, tmp_path: Path, changes: dict[str, Any], complaint: str
 ) -> None:
     workloads = local(tmp_path, models)
-    assert complaint in (workloads.refusal("default", variant("v1", **changes)) or "")
-    assert workloads.refusal("default", variant("v1")) is None
+    assert complaint in (workloads.refusal(IRIS, variant("v1", **changes)) or "")
+    assert workloads.refusal(IRIS, variant("v1")) is None
 
 
 def custom_servers() -> list[psutil.Process]:

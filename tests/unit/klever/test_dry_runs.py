@@ -10,6 +10,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from klever.cli.__main__ import cli
+from klever.cli.dry_runs import BACKENDS
+from kleverkube.backends import RENDERERS
 from kleverproto.models import ModelDocument, ModelMetadata, ModelSpec
 from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef
@@ -65,6 +67,18 @@ def test_the_objects_are_printed_as_yaml(tmp_path: Path) -> None:
     assert server["args"][-2:] == ["--trust", "numpy:dtype"]
     [initializer] = objects[2]["spec"]["template"]["spec"]["initContainers"]
     assert {"name": "ORMB_PLAIN_HTTP", "value": "1"} in initializer["env"]
+
+
+def test_the_objects_of_seldon_core_are_printed(tmp_path: Path) -> None:
+    result = dry_run("ONNX", tmp_path, "--backend", "seldon")
+    objects = list(yaml.safe_load_all(result.stdout))
+    assert [each["kind"] for each in objects] == ["NetworkPolicy", "Service", "SeldonDeployment"]
+    [predictor] = objects[2]["spec"]["predictors"]
+    assert predictor["componentSpecs"][0]["spec"]["containers"][0]["name"] == predictor["graph"]["name"]
+
+
+def test_each_backend_can_be_chosen() -> None:
+    assert set(BACKENDS) == RENDERERS.keys()
 
 
 def test_the_objects_are_printed_as_one_list_in_json(tmp_path: Path) -> None:

@@ -1,15 +1,10 @@
 """The Kubernetes objects that a serving would have on a cluster."""
 
-from collections.abc import Callable
-from types import MappingProxyType
-from typing import Literal
-
+from kleverkube.backends import RENDERERS, ClusterBackend
 from kleverkube.catalogued import served_version
 from kleverkube.errors import UnsupportedOnClusterError
-from kleverkube.kserve.rendering import render_for_kserve
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
-from kleverkube.rendering import render
 from kleverkube.version import ServedVersion
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
@@ -17,11 +12,6 @@ from kleverproto.variants import Variant
 
 from .client import KleverClient
 from .errors import InputError
-
-ClusterBackend = Literal["plain", "kserve"]
-RENDERERS: MappingProxyType[ClusterBackend, Callable[[ServedVersion, ClusterOptions], list[Manifest]]] = (
-    MappingProxyType({"plain": render, "kserve": render_for_kserve})
-)
 
 
 async def preview(
@@ -41,7 +31,7 @@ async def preview(
     """
     versions = [await _version(client, serving, variant) for variant in serving.spec.variants]
     try:
-        return [each for version in versions for each in RENDERERS[backend](version, options)]
+        return RENDERERS[backend](versions, options)
     except UnsupportedOnClusterError as error:
         raise InputError(str(error)) from error
 

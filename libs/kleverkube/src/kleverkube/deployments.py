@@ -33,12 +33,17 @@ def deployment(version: ServedVersion, options: ClusterOptions, replicas: int | 
         "spec": {
             **({} if replicas is None else {"replicas": replicas}),
             "revisionHistoryLimit": 2,
-            "progressDeadlineSeconds": PROGRESS_SECONDS + ceil(options.ready_seconds),
+            "progressDeadlineSeconds": progress_deadline(options),
             "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling_update(version)},
             "selector": {"matchLabels": selector(version)},
             "template": {"metadata": {"labels": labels(version, options)}, "spec": pod(version, options)},
         },
     }
+
+
+def progress_deadline(options: ClusterOptions) -> int:
+    """Seconds without progress after which a Deployment has failed."""
+    return PROGRESS_SECONDS + ceil(options.ready_seconds)
 
 
 def rolling_update(version: ServedVersion) -> Manifest:

@@ -32,6 +32,7 @@ PAGE = 500
 """Objects of one response to a list."""
 SUCCESS = range(200, 300)
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
+MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,37 @@ class KubernetesApi:
         """Make all requests by this client."""
         self._client = client
 
-    async def apply(self, manifest: Manifest, *, manager: str = MANAGER, force: bool = True) -> Manifest:
+    async def apply(
+        self, manifest: Manifest, *, manager: str = MANAGER, force: bool = True, subresource: str = ""
+    ) -> Manifest:
         """Apply an object on the server, with strict validation of its fields; the object as it is stored.
 
         Args:
             manifest: all fields that the manager determines; fields that it determined before are removed.
             manager: field manager.
             force: whether to take fields from other managers; else RefusedByClusterError or ApiUnavailableError.
+            subresource: the part of the object to apply, such as `status`.
         """
         metadata = manifest["metadata"]
-        path = resource_of(manifest).path(metadata["namespace"], metadata["name"])
+        path = resource_of(manifest).path(metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
         return await self._json("PATCH", path, query, manifest)
+
+    async def merge(self, resource: Resource, namespace: str, name: str, patch: Manifest) -> Manifest | None:
+        """Change fields of an object by a JSON merge patch; None if it does not exist.
+
+        Args:
+            resource: its kind.
+            namespace: of the object.
+            name: of the object.
+            patch: the fields; with `metadata.resourceVersion`, ApiUnavailableError if the object has changed since.
+        """
+        try:
+            return await self._json("PATCH", resource.path(namespace, name), body=patch, headers=MERGE)
+        except RefusedByClusterError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
 
     async def read(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
         """Read one object; None if it does not exist."""
@@ -104,7 +124,9 @@ class KubernetesApi:
                 return Listing(items, metadata["resourceVersion"])
             query["continue"] = metadata["continue"]
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, owned_first: bool = False) -> None:
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *, owned_first: bool = False, uid: str | None = None
+    ) -> None:
         """Delete an object. No effect if it does not exist.
 
         Args:
@@ -112,9 +134,12 @@ class KubernetesApi:
             namespace: of the object.
             name: of the object.
             owned_first: whether the object stays until the objects that it owns are deleted.
+            uid: of the object, if another one with the same name must not be deleted.
         """
         policy = "Foreground" if owned_first else "Background"
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
+        options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
         try:
             await self._json("DELETE", resource.path(namespace, name), body=options)
         except MissingKindError:
@@ -169,9 +194,14 @@ class KubernetesApi:
                 yield line
 
     async def _json(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Manifest | None = None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Manifest:
-        async with self._response(method, path, query or {}, body) as response:
+        async with self._response(method, path, query or {}, body, headers=headers) as response:
             try:
                 document: Manifest = json.loads(await response.read())
             except ValueError as error:
@@ -186,13 +216,14 @@ class KubernetesApi:
         query: Mapping[str, str],
         body: Manifest | None = None,
         silence: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A response with a good status. With `silence`, it may take any time in all."""
         what = f"{method} {path}"
         total = REQUEST_SECONDS if silence is None else None
         limits = aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=silence)
         try:
-            response = await self._request(method, path, query, body, limits)
+            response = await self._request(method, path, query, body, limits, headers)
             async with response:
                 if response.status not in SUCCESS:
                     raise await self._failure(response, what)
@@ -214,9 +245,15 @@ class KubernetesApi:
         return error
 
     async def _request(
-        self, method: str, path: str, query: Mapping[str, str], body: Manifest | None, limits: aiohttp.ClientTimeout
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Manifest | None,
+        limits: aiohttp.ClientTimeout,
+        extra: Mapping[str, str] | None = None,
     ) -> aiohttp.ClientResponse:
-        headers: dict[str, Any] = dict(APPLY) if method == "PATCH" else {}
+        headers: dict[str, Any] = dict(extra or (APPLY if method == "PATCH" else {}))
         if self._client is None:
             raise ApiUnavailableError("this service is not connected to a cluster")
         await _authorize(self._client, headers)

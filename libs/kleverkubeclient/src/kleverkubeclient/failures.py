@@ -8,12 +8,12 @@ from kleverproto.codes import UNSUPPORTED_HERE
 
 CONFLICT, GONE, TOO_MANY_REQUESTS, SERVER_ERROR = 409, 410, 429, 500
 NOT_AUTHENTICATED, FORBIDDEN, NOT_FOUND = 401, 403, 404
-RETRIED = frozenset({NOT_AUTHENTICATED, CONFLICT, TOO_MANY_REQUESTS})
-"""Statuses after which the same request may succeed: credentials are renewed, and writes are repeated."""
+RETRIED = frozenset({NOT_AUTHENTICATED, TOO_MANY_REQUESTS})
+"""Statuses after which the same request may succeed."""
 NOT_TYPED = "failed to create typed patch object"
 """Part of the message of a server-side apply with a wrong field, whose status is 500."""
-NOT_SERVED = "404 page not found"
-"""The text of a response for a kind of objects that the cluster does not have; a Status has another message."""
+NOT_SERVED = frozenset({"404 page not found", "the server could not find the requested resource"})
+"""Messages for a kind of objects that the cluster does not have; for an object, they name it."""
 TOO_NEW = "Too large resource version"
 """Part of the message for a version that the server has never had: it was restored from a backup."""
 
@@ -28,6 +28,10 @@ class ApiUnavailableError(TransientError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ConflictError(ApiUnavailableError):
+    """The object has changed since it was read: read it again."""
 
 
 class ExpiredError(ApiUnavailableError):
@@ -77,8 +81,10 @@ def failure(
         return ExpiredError(message)
     if status == FORBIDDEN and _is_denied(message):
         return DeniedError(f"{message}. Grant this to the service's account (RBAC)")
-    if status == NOT_FOUND and _message(body) == NOT_SERVED:
+    if status == NOT_FOUND and _message(body) in NOT_SERVED:
         return MissingKindError(f"{message}. The cluster lacks this kind: install its CustomResourceDefinition")
+    if status == CONFLICT:
+        return ConflictError(message)
     if (status in RETRIED or status >= SERVER_ERROR) and NOT_TYPED not in message:
         return ApiUnavailableError(message, retry_after=_seconds(retry_after))
     return refused(f"{message}{_remedy(status, body)}", status=status)
@@ -101,7 +107,7 @@ def _remedy(status: int, body: str) -> str:
 
 def _is_denied(message: str) -> bool:
     """Whether the authorizer has refused a request; admission and quotas use the same status."""
-    return ' is forbidden: User "' in message and '" cannot ' in message
+    return " is forbidden: User " in message and " cannot " in message
 
 
 def _seconds(text: str | None) -> float | None:

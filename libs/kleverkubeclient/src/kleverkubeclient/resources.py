@@ -27,15 +27,21 @@ PODS = Resource("Pod", "api/v1", "pods")
 AUTOSCALERS = Resource("HorizontalPodAutoscaler", "apis/autoscaling/v2", "horizontalpodautoscalers")
 NETWORK_POLICIES = Resource("NetworkPolicy", "apis/networking.k8s.io/v1", "networkpolicies")
 
+SELDON_DEPLOYMENTS = Resource("SeldonDeployment", "apis/machinelearning.seldon.io/v1", "seldondeployments")
 CONFIG_MAPS = Resource("ConfigMap", "api/v1", "configmaps")
 INFERENCE_SERVICES = Resource("InferenceService", "apis/serving.kserve.io/v1beta1", "inferenceservices")
 VIRTUAL_SERVICES = Resource("VirtualService", "apis/networking.istio.io/v1", "virtualservices")
 DESTINATION_RULES = Resource("DestinationRule", "apis/networking.istio.io/v1", "destinationrules")
 HTTP_ROUTES = Resource("HTTPRoute", "apis/gateway.networking.k8s.io/v1", "httproutes")
 
+MODEL_JOBS = Resource("ModelJob", "apis/kleveross.io/v1alpha1", "modeljobs")
+SERVING_RESOURCES = Resource("Serving", "apis/klever.dev/v1alpha1", "servings")
+EVENTS = Resource("Event", "api/v1", "events")
+
 APPLIED = (
     *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS),
-    *(INFERENCE_SERVICES, VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
+    *(SELDON_DEPLOYMENTS, INFERENCE_SERVICES, VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
+    *(MODEL_JOBS, SERVING_RESOURCES, EVENTS),
 )
 OF_KIND = {each.kind: each for each in APPLIED}
 

@@ -55,11 +55,9 @@ class ConversionChanges(TypedDict, total=False):
     ref: ModelRef | None
 
 
-class Conversion(StrictWireModel):
-    """A conversion to another format."""
+class ConversionOptions(StrictWireModel):
+    """How a model is converted and verified."""
 
-    to: str
-    """The target format, as in ormbfile.yaml."""
     quantize: Quantization | None = None
     options: dict[str, str] = Field(default_factory=dict)
     """Options of the converters, such as `opset`."""
@@ -70,8 +68,6 @@ class Conversion(StrictWireModel):
     repository, with one layer, an .npz file of at most 256 MiB. Without samples, inputs are generated."""
     allow_unverified: bool = False
     """Publish the result even if it could not be compared with its source."""
-    ref: ModelRef | None = None
-    """Name of the result; by default the name of the source, with the format appended to the version."""
 
     @field_validator("samples")
     @classmethod
@@ -93,6 +89,15 @@ class Conversion(StrictWireModel):
         if self.samples and self.samples_digest:
             raise ValueError("give samples or samplesDigest, not both")
         return self
+
+
+class Conversion(ConversionOptions):
+    """A conversion to another format."""
+
+    to: str
+    """The target format, as in ormbfile.yaml."""
+    ref: ModelRef | None = None
+    """Name of the result; by default the name of the source, with the format appended to the version."""
 
     def replace(self, **changes: Unpack[ConversionChanges]) -> Self:
         """Return a copy with other values for some fields."""

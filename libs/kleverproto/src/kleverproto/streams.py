@@ -169,5 +169,5 @@ POSITIONS_BUCKET = BucketSpec(name="klever-positions", owner=TOPOLOGY)
 
 LEASES_BUCKET = BucketSpec(name="klever-leases", owner=TOPOLOGY)
 """One record for each lease. A service may write only the record with its name."""
-LEASE_HOLDERS = ("registry", "deployer")
+LEASE_HOLDERS = ("registry", "deployer", "gateway")
 """Services with work that only one replica may do at a time."""

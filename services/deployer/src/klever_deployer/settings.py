@@ -51,9 +51,10 @@ class DeployerSettings(PullingServiceSettings):
     toolchains: Path = Field(default_factory=toolchains_directory)
     """Environments of model servers, created on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 
-    backend: Literal["local", "plain", "kserve"] = "local"
-    """Where servings run: `local` processes of this machine, or on a Kubernetes cluster as `plain` Deployments or as
-    InferenceServices of `kserve`."""
+    backend: Literal["local", "plain", "seldon", "kserve", "cluster"] = "local"
+    """Where servings run: `local` processes of this machine, or on a Kubernetes cluster as `plain` Deployments, as
+    SeldonDeployments of `seldon`, or as InferenceServices of `kserve`. `cluster` is `seldon` where Seldon Core is
+    installed, and else `plain`."""
     kubeconfig: Path | None = None
     """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
     cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"

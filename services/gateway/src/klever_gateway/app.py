@@ -2,10 +2,14 @@
 
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 
 from aiohttp import web
 
+from kleverkit.leadership import run_together, while_leading
+from kleverkit.lease_state import LeaseRecord
+from kleverkit.leases import Lease
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
@@ -13,11 +17,12 @@ from kleverproto.jobs import JobDocument
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
-from kleverproto.streams import JOBS_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET, BucketSpec
+from kleverproto.streams import JOBS_BUCKET, LEASES_BUCKET, MODELS_BUCKET, PROJECTS_BUCKET, SERVINGS_BUCKET, BucketSpec
 
 from .adapters.nats_events import NatsEventLog
 from .adapters.nats_requests import NatsRequests
 from .adapters.sqlite import SqliteProjection
+from .domain.resources.resource import ResourceKind
 from .domain.rows import REQUEST_STREAMS, RESTORED, Collection, DocT, RowOf, job_row, model_row, policy_row, serving_row
 from .ports import Projection, Requests
 from .routes.common import keys
@@ -39,6 +44,11 @@ from .service.owners import Owned
 from .service.policies import Policies
 from .service.projector import Projector
 from .service.reader import Reader
+from .service.resources.controller import Check, ResourceController
+from .service.resources.job_mirror import JobMirror
+from .service.resources.job_resources import JobResources
+from .service.resources.serving_resources import ServingResources
+from .service.resources.statuses import Statuses
 from .service.serving_changes import ServingChanges
 from .service.serving_requests import ServingRequests
 from .service.servings import Servings
@@ -65,7 +75,9 @@ def build(settings: GatewaySettings) -> Runtime:
     runtime.on_stop.append(projection.close)
     requests = NatsRequests(runtime.publisher, runtime.client)
     _add_use_cases(runtime, settings, projection, requests, arrivals)
-    _add_loops(runtime, settings, projection, requests, arrivals)
+    checks = _add_loops(runtime, settings, projection, requests, arrivals)
+    if settings.custom_resources:
+        _add_resources(runtime, settings, projection, arrivals, checks)
     _add_routes(application, OPERATIONS)
     return runtime
 
@@ -115,13 +127,17 @@ def _add_use_cases(
 
 def _add_loops(
     runtime: Runtime, settings: GatewaySettings, projection: Projection, requests: Requests, arrivals: Arrivals
-) -> None:
+) -> list[Check]:
+    """Add the loops that keep the projection up to date. Return their checks."""
+    checks: list[Check] = []
+
     def add(collection: Collection, bucket: BucketSpec, document: type[DocT], row_of: RowOf[DocT]) -> None:
         owned = Owned(collection, NatsDocuments(runtime.client, bucket, document), row_of)
         seconds = settings.restore_seconds if collection in RESTORED else 0
         projector = Projector(owned, projection=projection, arrivals=arrivals, restore_seconds=seconds)
         runtime.loops.append(projector.run)
         runtime.health.add(collection.value, projector.check)
+        checks.append(projector.check)
         if collection in REQUEST_STREAMS:
             settler = Settler(owned, projection=projection, requests=requests, arrivals=arrivals)
             runtime.loops.append(settler.run)
@@ -130,6 +146,30 @@ def _add_loops(
     add(Collection.JOBS, JOBS_BUCKET, JobDocument, job_row)
     add(Collection.SERVINGS, SERVINGS_BUCKET, ServingDocument, serving_row)
     add(Collection.POLICIES, PROJECTS_BUCKET, ProjectDocument, policy_row)
+    return checks
+
+
+def _add_resources(
+    runtime: Runtime, settings: GatewaySettings, projection: Projection, arrivals: Arrivals, checks: list[Check]
+) -> None:
+    """Add the controller of custom resources, which runs in the replica that holds the lease."""
+    from .adapters.kubernetes.resource_store import ClusterResources  # noqa: PLC0415 - its client takes seconds to import
+
+    store = ClusterResources(settings.kubeconfig, settings.custom_resource_namespaces)
+    statuses = Statuses(store, utc_now)
+    servings = ServingResources(store, statuses, runtime.web[keys.SERVINGS], projection)
+    jobs = JobResources(store, statuses, runtime.web[keys.JOBS], projection)
+    controller = ResourceController(
+        store=store,
+        reconcilers={ResourceKind.SERVING: servings.reconcile, ResourceKind.MODEL_JOB: jobs.reconcile},
+        mirror=JobMirror(store, projection) if settings.mirror_jobs else None,
+        projection=projection,
+        arrivals=arrivals,
+        checks=checks,
+    )
+    lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
+    leading = partial(run_together, [controller.run])
+    runtime.loops.append(partial(while_leading, runtime.compete(lease), leading))
 
 
 def _add_routes(application: web.Application, operations: Sequence[Operation]) -> None:

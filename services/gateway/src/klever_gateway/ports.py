@@ -1,17 +1,20 @@
 """Ports: the interfaces that the use cases depend on."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kleverkit.documents import Incarnation
+from kleverproto.base import WireModel
+from kleverproto.custom_resources import ResourceStatus
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobLogged
 from kleverproto.servings import ServingLogged
 
 from .domain.positions import Interest, Loss, Mark, Position
 from .domain.queries import ModelSummary, Page, ProjectSummary, Query
+from .domain.resources.resource import Notice, Resource, ResourceKind, ResourceName
 from .domain.rows import Collection, Row
 
 
@@ -149,4 +152,56 @@ class EventLog(Protocol):
 
         The caller may pause between lines. Raises TransientError if NATS stays unreachable or lines are missing.
         """
+        ...
+
+
+class ResourceStore(Protocol):
+    """The custom resources of a cluster: a copy that is kept up to date, and writes.
+
+    Writes raise TransientError if the cluster does not respond, or if the resource was deleted or has changed since it
+    was read, and PermanentError if the cluster refuses.
+    """
+
+    def following(self, changed: Callable[[ResourceName], None]) -> AbstractAsyncContextManager[None]:
+        """Read all resources, and follow their changes while the context is open. Entering raises as writes do.
+
+        Args:
+            changed: called with the name of each resource that was added, changed or removed.
+        """
+        ...
+
+    def manages(self, namespace: str) -> bool:
+        """Return whether the platform manages the resources of a namespace. It ignores all others."""
+        ...
+
+    def find(self, name: ResourceName) -> Resource | None:
+        """Return a resource of the copy, or None."""
+        ...
+
+    def resources(self, kind: ResourceKind) -> list[Resource]:
+        """Return the resources of the copy."""
+        ...
+
+    async def hold(self, resource: Resource) -> Resource:
+        """Let the cluster keep the resource, once it is deleted, until it is released."""
+        ...
+
+    async def release(self, resource: Resource) -> None:
+        """Let the cluster remove the deleted resource. No effect if it is gone."""
+        ...
+
+    async def write_status(self, resource: Resource, status: ResourceStatus) -> Resource:
+        """Replace the status."""
+        ...
+
+    async def create(self, name: ResourceName, spec: WireModel, labels: Mapping[str, str]) -> Resource:
+        """Create a resource. Returns the present one if it exists already."""
+        ...
+
+    async def delete(self, resource: Resource) -> None:
+        """Delete the resource. No effect if it is gone."""
+        ...
+
+    async def publish(self, resource: Resource, notice: Notice) -> None:
+        """Publish an Event of Kubernetes about the resource. The same notice is published once for each version."""
         ...

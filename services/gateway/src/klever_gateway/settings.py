@@ -10,6 +10,7 @@ from yarl import URL
 
 from kleverkit.directories import home_directory
 from kleverkit.settings import ServiceSettings
+from kleverproto.references import DNS_LABEL_PATTERN
 
 
 class GatewaySettings(ServiceSettings):
@@ -46,6 +47,16 @@ class GatewaySettings(ServiceSettings):
     """Pause between two comments on a silent event stream, so that proxies keep it open."""
     slow_client_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Time after which a client that reads nothing from its event stream is disconnected."""
+
+    custom_resources: bool = False
+    """Accept ModelJob and Serving resources of a Kubernetes cluster, and write their statuses. Replicas of the gateway
+    elect the one that does."""
+    kubeconfig: Path | None = None
+    """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
+    custom_resource_namespaces: tuple[Annotated[str, Field(pattern=DNS_LABEL_PATTERN)], ...] = ()
+    """Namespaces of the cluster whose resources the platform manages, as JSON; all by default. Others are ignored."""
+    mirror_jobs: bool = False
+    """Show jobs that were requested by other clients as ModelJobs, in the namespaces that exist in the cluster."""
 
     @property
     def registry(self) -> str:

@@ -15,10 +15,10 @@ from .serving_requests import SendRequest
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
-    from klever.cluster_previews import ClusterBackend
+    from kleverkube.backends import ClusterBackend
 
 Command = Callable[..., None]
-BACKENDS = ("plain", "kserve")
+BACKENDS = ("plain", "seldon", "kserve")
 YAML_WIDTH = 120
 
 
@@ -62,7 +62,8 @@ def dry_run_options(command: Command) -> Command:
             "--backend",
             type=click.Choice(BACKENDS),
             default="plain",
-            help="Dry run: Deployments, or InferenceServices of KServe.",
+            show_default=True,
+            help="Dry run: Deployments, SeldonDeployments of Seldon Core, or InferenceServices of KServe.",
         ),
         click.option("--plain-http", is_flag=True, help="Dry run: pods pull models by http."),
         click.option(

@@ -34,7 +34,7 @@ class InMemoryWorkloads:
         self.started: list[VersionSpec] = []
         """The versions that were started, in order."""
 
-    def refusal(self, _namespace: str, variant: Variant) -> str | None:
+    def refusal(self, _serving: ServingName, variant: Variant) -> str | None:
         """See `Workloads`: only variants with a GPU are rejected."""
         return "there are no GPUs" if variant.resources.gpu else None
 

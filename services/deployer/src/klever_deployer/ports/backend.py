@@ -41,8 +41,8 @@ class Preparation(Protocol):
 class Workloads(Protocol):
     """Model servers, by version. They are restarted when they exit, and outlive the deployer."""
 
-    def refusal(self, namespace: str, variant: Variant) -> str | None:
-        """The reason why a variant in a namespace cannot run here, as a sentence; None if it can."""
+    def refusal(self, serving: ServingName, variant: Variant) -> str | None:
+        """The reason why a variant of a serving cannot run here, as a sentence; None if it can."""
         ...
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:

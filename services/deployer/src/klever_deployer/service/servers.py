@@ -42,7 +42,7 @@ class Servers:
         """Check that the variants can and may run here. Raises ServingError."""
         self.check_commands(wanted)
         for each in wanted:
-            if (refused := self.backend.workloads.refusal(serving.namespace, each.variant)) is not None:
+            if (refused := self.backend.workloads.refusal(serving, each.variant)) is not None:
                 raise ServingError(refused, code=UNSUPPORTED_HERE)
 
     def check_commands(self, wanted: Sequence[Deployment]) -> None:

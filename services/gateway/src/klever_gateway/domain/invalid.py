@@ -1,9 +1,22 @@
 """Validation errors by field, for clients."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from pydantic import BaseModel, ValidationError
 
 from klever_gateway.errors import FieldError, InvalidRequestError
 from kleverproto.mistakes import Mistake, mistakes_in
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "") -> ModelT:
+    """Validate values by their model. Raises InvalidRequestError, by field."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise invalid_request(error, model, prefix) from error
 
 
 def invalid_request(

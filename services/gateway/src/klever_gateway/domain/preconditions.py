@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kleverproto.documents import Problem
+from kleverproto.envelope import derive_id
 from kleverproto.preconditions import ABSENT, unmet_precondition
 
 from .servings import Known
@@ -18,6 +19,11 @@ class Conditions:
     """Requests with the same key are the same request, at every gateway; None: each request is a new one."""
     dry_run: bool = False
     """Whether the request is only checked."""
+
+
+def request_id(key: str, attempt: int = 0) -> str:
+    """Return the id of the event of a request with a key, which JetStream drops if it is repeated."""
+    return derive_id("request", key, str(attempt))
 
 
 NO_CONDITIONS = Conditions()

@@ -2,10 +2,11 @@
 
 from aiohttp import web
 
+from klever_gateway.domain.invalid import checked
 from klever_gateway.domain.rows import Collection
 from klever_gateway.routes.common.keys import JOBS, READER
 from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
-from klever_gateway.routes.common.requests import checked, read_body, read_query
+from klever_gateway.routes.common.requests import read_body, read_query
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, document, items, page
 from klever_gateway.routes.openapi import examples
 from klever_gateway.routes.schemas.answers import EventList, JobList

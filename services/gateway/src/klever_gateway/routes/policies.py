@@ -2,9 +2,10 @@
 
 from aiohttp import web
 
+from klever_gateway.domain.invalid import checked
 from klever_gateway.routes.common.keys import POLICIES
 from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
-from klever_gateway.routes.common.requests import checked, read_body
+from klever_gateway.routes.common.requests import read_body
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted, value
 from klever_gateway.routes.openapi import examples
 from klever_gateway.routes.schemas.names import ProjectName

@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel
 
+from klever_gateway.domain.invalid import checked
 from klever_gateway.domain.preconditions import Conditions
 from klever_gateway.routes.common.keys import SERVING_CHANGES
 from klever_gateway.routes.common.operation import Body, Failure, Handler, Operation, Success
-from klever_gateway.routes.common.requests import CONDITIONS, checked, read_body, read_conditions
+from klever_gateway.routes.common.requests import CONDITIONS, read_body, read_conditions
 from klever_gateway.routes.common.responses import CORRELATION_ID, accepted
 from klever_gateway.routes.openapi import examples
 from klever_gateway.routes.schemas.names import ServingName

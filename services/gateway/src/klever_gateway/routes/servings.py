@@ -2,13 +2,13 @@
 
 from aiohttp import web
 
+from klever_gateway.domain.invalid import checked
 from klever_gateway.domain.rows import Collection
 from klever_gateway.routes.common.keys import READER, SERVINGS
 from klever_gateway.routes.common.operation import BASE, Body, Failure, Operation, Success
 from klever_gateway.routes.common.requests import (
     CONDITIONS,
     IDEMPOTENCY_KEY,
-    checked,
     read_body,
     read_conditions,
     read_query,

@@ -39,12 +39,20 @@ class Jobs:
         """Request a job on a model version. The same work on the same bytes is the same job.
 
         Raises:
+            InvalidRequestError: see `specify`.
+        """
+        return await self.request(await self.specify(namespace, ref, kind, conversion))
+
+    async def specify(self, namespace: str, ref: str, kind: JobKind, conversion: Conversion | None = None) -> JobSpec:
+        """Return the spec of a job on the present bytes of a model version.
+
+        Raises:
             InvalidRequestError: the version does not exist; or it is to be converted, but the policy of its project
                 or its format does not permit that.
         """
         converts = kind is JobKind.CONVERT
         version = await (self._versions.get_convertible if converts else self._versions.get)(ModelRef.parse(ref), "ref")
-        spec = JobSpec(
+        return JobSpec(
             kind=kind,
             namespace=namespace,
             ref=version.spec.ref,
@@ -53,12 +61,15 @@ class Jobs:
             format=version.format,
             conversion=conversion,
         )
-        event = self._submitter.event(JobRequested(id=job_id(spec), spec=spec))
-        key = subjects.escape(event.data.id)
-        present = await self._submitter.projection.get(Collection.JOBS, key)
+
+    async def request(self, spec: JobSpec, key: str | None = None) -> Accepted:
+        """Request a job. Requests with the same key are the same request; None: each request is a new one."""
+        event = self._submitter.repeatable_event(JobRequested(id=job_id(spec), spec=spec), key)
+        row_key = subjects.escape(event.data.id)
+        present = await self._submitter.projection.get(Collection.JOBS, row_key)
         now = self._submitter.clock()
         new = JobDocument(id=event.data.id, spec=spec, status=JobStatus(), created_at=now, updated_at=now)
-        row = job_row(key, 0, new, accepted=True) if present is None or present.ending else present
+        row = job_row(row_key, 0, new, accepted=True) if present is None or present.ending else present
         return await self._submitter.submit(event, Collection.JOBS, row)
 
     async def cancel(self, namespace: str, identifier: str) -> Accepted:
@@ -99,6 +110,20 @@ class Jobs:
         row, document = await self._find_job(namespace, identifier)
         event = self._submitter.event(JobDeleteRequested(id=identifier, spec=document.spec))
         return await self._submitter.submit(event, Collection.JOBS, replace(row, ending=True))
+
+    async def withdraw(self, identifier: str, spec: JobSpec | None, key: str) -> int:
+        """Request the deletion of a job, even if the job's own request has not been handled yet.
+
+        Args:
+            identifier: the id of the job.
+            spec: the work, if it is known.
+            key: requests with the same key are the same request.
+
+        Returns:
+            The sequence of the request in its stream.
+        """
+        event = self._submitter.repeatable_event(JobDeleteRequested(id=identifier, spec=spec), key)
+        return await self._submitter.requests.store(event)
 
     async def _find_job(self, namespace: str, identifier: str) -> tuple[Row, JobDocument]:
         row = await self._reader.job(namespace, identifier)

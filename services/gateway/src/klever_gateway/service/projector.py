@@ -15,7 +15,7 @@ from kleverkit.incarnations import Verdict, compare
 from kleverkit.tasks import cancel
 from kleverproto.base import WireModel
 
-from .arrivals import Arrivals
+from .arrivals import Arrival, Arrivals
 from .owners import Owned
 
 DocT = TypeVar("DocT", bound=WireModel)
@@ -111,13 +111,14 @@ class Projector(Generic[DocT]):
             await cancel([next_step])
 
     async def _apply(self, step: Snapshot[DocT] | Change[DocT]) -> None:
+        key = None if isinstance(step, Snapshot) else step.key
         if isinstance(step, Snapshot):
             await self._fill(step)
         elif self._incarnation is not None:
             await self._projection.apply(self._collection, self._owned.changed(step))
             last = max(self._incarnation.last_sequence, step.revision)
             self._incarnation = Incarnation(self._incarnation.created, last)
-        self._arrivals.announce()
+        self._arrivals.announce(Arrival(self._collection, key))
 
     async def _fill(self, snapshot: Snapshot[DocT]) -> None:
         verdict = compare(await self._projection.last_incarnation(self._collection), snapshot.incarnation)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from klever_gateway.domain.preconditions import Conditions
 from klever_gateway.domain.rows import Collection, Row, serving_row
-from klever_gateway.domain.servings import Known
+from klever_gateway.domain.servings import Known, as_deleting
 from klever_gateway.errors import rejection_error
 from kleverkit.errors import TransientError
 from kleverproto.preconditions import ABSENT
@@ -103,6 +103,19 @@ class ServingRequests:
             return Accepted(row.body, row.generation, event.correlation_id or event.id)
         row = serving_row(key, 0, document, accepted=is_shown)
         return await self.submitter.show(event, Collection.SERVINGS, replace(row, sequence=sequence))
+
+    async def withdraw(self, data: ServingDeleteRequested, key: str) -> int:
+        """Store a deletion, and show a present serving as being deleted. Return the request's sequence."""
+        submitter = self.submitter
+        present = (await self.find(data.namespace, data.name)).present
+        event = submitter.repeatable_event(data, key)
+        sequence = await submitter.requests.store(event)
+        if present is not None:
+            row = serving_row(
+                serving_key(data.namespace, data.name), 0, as_deleting(present, submitter.clock()), accepted=True
+            )
+            await submitter.show(event, Collection.SERVINGS, replace(row, sequence=sequence))
+        return sequence
 
     async def _decided_row(self, request_id: str, serving: str, key: str, place: int) -> Row | None:
         """Return the document after an accepted request; None if decision or document does not arrive in time."""

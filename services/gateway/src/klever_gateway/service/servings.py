@@ -95,6 +95,20 @@ class Servings:
             document = as_deleting(current, self._requests.submitter.clock())
             return await self._requests.submit(request, document, conditions, is_shown=True)
 
+    async def withdraw(self, namespace: str, name: str, key: str) -> int:
+        """Request the deletion of a serving, even if the serving's own request has not been handled yet.
+
+        Args:
+            namespace: of the serving.
+            name: of the serving.
+            key: requests with the same key are the same request.
+
+        Returns:
+            The sequence of the request in its stream.
+        """
+        async with self._lock(namespace, name):
+            return await self._requests.withdraw(ServingDeleteRequested(namespace=namespace, name=name), key)
+
     async def _resolved(self, request: ServingRequested) -> ServingRequested:
         present = (await self._requests.find(request.namespace, request.name)).present
         spec = await self._versions.resolve(request.spec, applied_models(present) if present else ())

@@ -10,7 +10,7 @@ from klever_gateway.ports import Projection, Requests
 from kleverkit.errors import TransientError
 from kleverproto.base import WireModel
 
-from .arrivals import Arrivals
+from .arrivals import Arrival, Arrivals
 from .owners import Owned
 
 DocT = TypeVar("DocT", bound=WireModel)
@@ -58,4 +58,4 @@ class Settler(Generic[DocT]):
         if waiting and not is_settled(accepted, answer):
             return
         await self._projection.settle(collection, accepted, answer)
-        self._arrivals.announce()
+        self._arrivals.announce(Arrival(collection, accepted.key))

@@ -7,11 +7,12 @@ from typing import Any
 
 import structlog
 
+from klever_gateway.domain.preconditions import request_id
 from klever_gateway.domain.rows import Collection, Row
 from klever_gateway.ports import Projection, Requests
 from kleverkit.errors import TransientError
 from kleverproto.base import WireModel
-from kleverproto.envelope import Event, EventSource, derive_id
+from kleverproto.envelope import Event, EventSource
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class Submitter:
 
     def repeatable_event(self, data: WireModel, key: str | None, attempt: int = 0) -> Event[Any]:
         """Create the event of a request that a client may repeat with the same key. JetStream drops the repetition."""
-        event_id = derive_id("request", key, str(attempt)) if key is not None else self.new_id()
+        event_id = request_id(key, attempt) if key is not None else self.new_id()
         return self.source.event(data, event_id=event_id)
 
     async def submit(self, event: Event[Any], collection: Collection, row: Row) -> Accepted:

@@ -1,4 +1,4 @@
-"""A Kubernetes cluster as a backend: Deployments behind the cluster's own data plane."""
+"""A Kubernetes cluster as a backend: Deployments or SeldonDeployments behind the cluster's own data plane."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,10 +7,11 @@ from functools import partial
 from typing import Self
 
 from klever_deployer.adapters.request_scaling import RequestScaling
-from klever_deployer.domain.versions import VersionKey
+from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
 from kleverkit.loops import BackgroundLoop, loops_check
+from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.servers import server_of
 from kleverkube.services import GRPC_SERVICE_PORT, HTTP_SERVICE_PORT
@@ -21,6 +22,7 @@ from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_S
 
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
+from .detection import detected_backend
 from .kinds import PLAIN, name_of
 from .kserve import KSERVE
 from .memory import ClusterMemory
@@ -34,6 +36,7 @@ from .routes.istio import istio_objects
 from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
+from .seldon.workloads import SeldonWorkloads
 from .workloads import ClusterWorkloads
 
 KINDS = {"plain": PLAIN, "kserve": KSERVE}
@@ -55,17 +58,17 @@ class ClusterBackend:
         self.requests = self._metrics.counts
         by_requests, by_cpu = RequestScaling(self.requests), ClusterScaling(self._number)
         self.scaling = by_cpu if self._options.autoscalers else by_requests
-        self.workloads = ClusterWorkloads(
-            self._api, self._options, self.models.registry, by_cpu.on_change, kind=KINDS[settings.backend]
-        )
+        self._backend = settings.backend
+        self._on_change = by_cpu.on_change
+        self.workloads = self._workloads("plain" if settings.backend in {"local", "cluster"} else settings.backend)
         self.data_plane = self._data_plane(settings)
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         self.memory = partial(ClusterMemory, self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
-        self.logs = PodLogs(self._api, self.workloads.all_pods, positions)
-        self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
-        loops = (*(each.run for each in self._watched), self.logs.run, by_requests.run)
-        self._loops = [BackgroundLoop(loop) for loop in loops]
+        self.logs = PodLogs(self._api, self._pods, positions)
+        self._background = (self.logs.run, by_requests.run)
+        self._watched = list(self.data_plane.watched.values())
+        self._loops: list[BackgroundLoop] = []
         self._connection = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -75,8 +78,13 @@ class ClusterBackend:
             await stack.enter_async_context(self._metrics)
             self.scaling.reset()
             self.logs.load()
+            if self._backend == "cluster":
+                self.workloads = self._workloads(await detected_backend(self._api, self._options))
             await self.workloads.load()
             await self.data_plane.load()
+            self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
+            loops = (*(each.run for each in self._watched), *self._background)
+            self._loops = [BackgroundLoop(loop) for loop in loops]
             self._connection = stack.pop_all()
         return self
 
@@ -97,14 +105,24 @@ class ClusterBackend:
         ]
         return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
 
+    def _workloads(self, backend: str) -> ClusterWorkloads | SeldonWorkloads:
+        parts = (self._api, self._options, self.models.registry, self._on_change)
+        return SeldonWorkloads(*parts) if backend == "seldon" else ClusterWorkloads(*parts, kind=KINDS[backend])
+
+    def _pods(self) -> Iterable[Manifest]:
+        return self.workloads.all_pods()
+
     def _served(self) -> Iterable[ServedVersion]:
         return self.workloads.served()
+
+    def _notice(self, serving: ServingName) -> None:
+        self.workloads.notice(serving)
 
     def _number(self, version: VersionKey) -> int | None:
         return self.workloads.number(version)
 
     def _data_plane(self, settings: DeployerSettings) -> ClusterDataPlane:
-        make = partial(ClusterDataPlane, self._api, self._options, on_change=self.workloads.notice)
+        make = partial(ClusterDataPlane, self._api, self._options, on_change=self._notice)
         if settings.cluster_routes == "istio":
             istio = IstioIngress(gateways=(settings.cluster_gateway,))
             render = partial(istio_objects, ingress=istio, services=self._service)

@@ -6,28 +6,24 @@ from datetime import datetime
 
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
-from kleverkit.errors import TransientError
-from kleverkit.notices import Notices
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.labels import REVISION, SERVING, VARIANT, owned_by, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.version import ServedVersion
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES, Resource
-from kleverkubeclient.watched import Watched, object_name
+from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
 from .applying import Applier
-from .by_version import ObjectsByVersion
 from .kinds import PLAIN, VersionKind, name_of
+from .observed import ObservedVersions
 from .replica_numbers import ReplicaNumbers
-from .states import version_key, version_state
+from .served import served_version
+from .states import version_state
 
 POLL_SECONDS = 0.1
-CHANGE_SECONDS = 0.25
-"""Shortest time between two passes; also limits a conflict with a controller that changes the same fields."""
 AFTER_PODS = (NETWORK_POLICIES, SERVICES)
 """What is deleted when no pod is left. The Service is applied first and deleted last: while anything of a version is
 left, so is its Service."""
@@ -57,19 +53,18 @@ class ClusterWorkloads:
         self._api = api
         self._options = options
         self._registry = registry
-        self._report = on_change
         self._clock = clock
         self._kind = kind
         self._numbers = ReplicaNumbers(api)
-        self._changed: Notices[ServingName] = Notices()
-        self._by_version: dict[Resource, ObjectsByVersion] = {}
-        self.services = self._watch(SERVICES)
-        self.deployments = self._watch(DEPLOYMENTS)
-        self.roots = self._watch(kind.root) if kind.owns_deployment else self.deployments
-        self.pods = self._watch(PODS)
-        self.watched = list(dict.fromkeys((self.services, self.roots, self.deployments, self.pods)))
+        self._observed = observed = ObservedVersions(api, owned_by(options), on_change)
+        self.deployments, self.pods = observed.deployments, observed.pods
+        self.services = observed.watch(SERVICES)
+        self.policies = observed.watch(NETWORK_POLICIES)
+        self.roots = observed.watch(kind.root) if kind.owns_deployment else self.deployments
+        self.watched = list(dict.fromkeys((self.services, self.policies, self.roots, self.deployments, self.pods)))
         """All copies of objects; their `run` must run."""
-        self._applier = Applier(api, {SERVICES: self.services, kind.root: self.roots})
+        known = {SERVICES: self.services, NETWORK_POLICIES: self.policies, kind.root: self.roots}
+        self._applier = Applier(api, known)
 
     async def load(self) -> None:
         """Read what the cluster has. Raises TransientError, ServingError."""
@@ -77,13 +72,13 @@ class ClusterWorkloads:
         for each in self.watched:
             await each.load()
 
-    def refusal(self, namespace: str, variant: Variant) -> str | None:
+    def refusal(self, serving: ServingName, variant: Variant) -> str | None:
         """See `Workloads`."""
-        return self._kind.refusal(namespace, variant, self._options)
+        return self._kind.refusal(serving.namespace, variant, self._options)
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
         """See `Workloads`. What others have changed of the objects is undone."""
-        version = self._served(spec)
+        version = served_version(spec, self._registry)
         try:
             manifests = self._kind.render(version, self._options, replicas)
         except UnsupportedOnClusterError as error:
@@ -107,6 +102,7 @@ class ClusterWorkloads:
             await self._api.delete(resource, namespace, name)
         for resource, watched, left in (
             (SERVICES, self.services, name),
+            (NETWORK_POLICIES, self.policies, name),
             (self._kind.root, self.roots, self._kind.name(version)),
             (DEPLOYMENTS, self.deployments, self._kind.deployment_name(version)),
         ):
@@ -117,19 +113,17 @@ class ClusterWorkloads:
     def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`."""
         now = self._clock()
-        kinds = (self._kind.root, DEPLOYMENTS, SERVICES)
-        keys = dict.fromkeys(key for each in kinds for key in self._by_version[each].versions(serving))
+        kinds = dict.fromkeys((self._kind.root, DEPLOYMENTS, SERVICES))
+        keys = dict.fromkeys(key for each in kinds for key in self._observed.versions(each, serving))
         return [self._state(key, now) for key in keys]
 
     async def changed(self) -> set[ServingName]:
-        """See `Workloads`. Several changes within a short time are one: a start has a dozen."""
-        changed = await self._changed.take()
-        await asyncio.sleep(CHANGE_SECONDS)
-        return changed
+        """See `Workloads`."""
+        return await self._observed.changed()
 
     def notice(self, serving: ServingName) -> None:
         """Let `changed` return a serving of which other objects have changed."""
-        self._changed.add(serving)
+        self._observed.announce(serving)
 
     def number(self, version: VersionKey) -> int | None:
         """The number of replicas in the Deployment of a version; None if there is no Deployment."""
@@ -150,26 +144,6 @@ class ClusterWorkloads:
         for root in self.roots.objects.values():
             if (version := recorded(root["metadata"].get("annotations"))) is not None:
                 yield version
-
-    def _served(self, spec: VersionSpec) -> ServedVersion:
-        model = spec.model
-        registry = model.registry or self._registry(model.digest)
-        if registry is None:
-            raise TransientError(f"the registry of {model.ref}@{model.digest} is not known yet")
-        return ServedVersion(
-            namespace=spec.key.serving.namespace,
-            serving=spec.key.serving.name,
-            revision=spec.key.revision,
-            variant=spec.variant,
-            model=model.ref,
-            digest=model.digest,
-            registry=registry,
-            format=model.facts.format,
-            runtime=spec.runtime,
-            trust=spec.trust,
-            made=model.made,
-            unverified=model.facts.unverified,
-        )
 
     async def _delete_autoscaler(self, key: VersionKey, present: Manifest | None) -> None:
         """An autoscaler of the version's earlier settings would change the number of replicas."""
@@ -193,7 +167,7 @@ class ClusterWorkloads:
             return VersionState(key)
         desired = self._kind.desired(root) if root is not None else None
         if deployment is not None:
-            return version_state(key, deployment, self._by_version[PODS].of(key), now, desired)
+            return version_state(key, deployment, self._observed.objects(PODS, key), now, desired)
         problem = self._kind.waiting(root, now) if root is not None else None
         return VersionState(key, desired=1 if desired is None else desired, problem=problem)
 
@@ -209,22 +183,6 @@ class ClusterWorkloads:
             if "deletionTimestamp" not in stored["metadata"]:
                 return
             await asyncio.sleep(POLL_SECONDS)
-
-    def _watch(self, resource: Resource) -> Watched:
-        by_version = self._by_version[resource] = ObjectsByVersion()
-
-        def on_change(changed: Manifest) -> None:
-            name = object_name(changed)
-            by_version.update(name, watched.objects.get(name))
-            self._on_change(changed)
-
-        watched = Watched(self._api, resource, owned_by(self._options), on_change)
-        return watched
-
-    def _on_change(self, changed: Manifest) -> None:
-        if (key := version_key(changed)) is not None:
-            self._changed.add(key.serving)
-            self._report(key)
 
 
 def pods_of(version: VersionKey, options: ClusterOptions) -> str:

@@ -61,9 +61,9 @@ class LocalWorkloads:
         """Await this function before a replica is stopped; it returns once requests go only to `endpoints`."""
         self._withdraw = withdraw
 
-    def refusal(self, namespace: str, variant: Variant) -> str | None:
+    def refusal(self, serving: ServingName, variant: Variant) -> str | None:
         """See `Workloads`."""
-        return self._launcher.refusal(namespace, variant)
+        return self._launcher.refusal(serving.namespace, variant)
 
     async def apply(self, spec: VersionSpec, replicas: int) -> None:
         """See `Workloads`. Processes that an earlier deployer has started for the version are adopted."""

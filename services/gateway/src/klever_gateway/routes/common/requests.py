@@ -1,13 +1,12 @@
 """Reads bodies, queries and headers of requests."""
 
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from klever_gateway.domain.invalid import invalid_request
+from klever_gateway.domain.invalid import checked, invalid_request
 from klever_gateway.domain.preconditions import Conditions
 from klever_gateway.errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
 from klever_gateway.routes.schemas.queries import WriteQuery
@@ -46,14 +45,6 @@ def read_query(request: web.Request, model: type[ModelT]) -> ModelT:
         values = request.query.getall(name)
         parameters[name] = values if len(values) > 1 else values[0]
     return checked(model, parameters, "query")
-
-
-def checked(model: type[ModelT], values: Mapping[str, object], prefix: str = "") -> ModelT:
-    """Validate values by their model. Raises InvalidRequestError, by field."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise invalid_request(error, model, prefix) from error
 
 
 async def read_conditions(request: web.Request) -> Conditions:

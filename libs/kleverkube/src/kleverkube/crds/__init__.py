@@ -1,0 +1,1 @@
+"""Definitions of the custom resources ModelJob and Serving, generated from their documents; pure."""

@@ -1,0 +1,1 @@
+"""Custom resources of a cluster, and their states; pure."""

@@ -1,0 +1,1 @@
+"""The controller of the custom resources ModelJob and Serving: one more client of the gateway's use cases."""
