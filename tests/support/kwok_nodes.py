@@ -14,7 +14,7 @@ from support.processes import ServerProcess, answers, free_port
 
 @contextmanager
 def kwok_nodes(kubeconfig: Path, count: int) -> Iterator[None]:
-    """Runs a scheduler and kwok with this number of nodes."""
+    """Runs a scheduler and kwok with this number of nodes, whose taints are removed here in place of a controller."""
     scheduler_port, kwok_port = free_port(), free_port()
     scheduler = [
         *(str(cached_program("kube-scheduler")), f"--kubeconfig={kubeconfig}", "--leader-elect=false"),
@@ -36,7 +36,8 @@ def kwok_nodes(kubeconfig: Path, count: int) -> Iterator[None]:
         _started(ServerProcess(kwok, logs / "kwok.log", lambda: answers(kwok_port), env=env)),
     ):
         for number in range(count):
-            _create(kubeconfig, simulated_node(f"node-{number}"))
+            _kubectl(kubeconfig, "create", "--filename=-", stdin=json.dumps(simulated_node(f"node-{number}")))
+        _kubectl(kubeconfig, "taint", "nodes", "--all", "node.kubernetes.io/not-ready:NoSchedule-")
         yield
 
 
@@ -49,6 +50,6 @@ def _started(server: ServerProcess) -> Iterator[None]:
         server.stop()
 
 
-def _create(kubeconfig: Path, manifest: dict[str, object]) -> None:
-    command = [str(cached_program("kubectl")), f"--kubeconfig={kubeconfig}", "create", "--filename=-"]
-    subprocess.run(command, check=True, input=json.dumps(manifest), text=True, stdout=subprocess.DEVNULL)
+def _kubectl(kubeconfig: Path, *arguments: str, stdin: str = "") -> None:
+    command = [str(cached_program("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
+    subprocess.run(command, check=True, input=stdin, text=True, stdout=subprocess.DEVNULL)
