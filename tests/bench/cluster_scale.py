@@ -22,6 +22,7 @@ from bench.report import Figure, at_most
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments
 from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import VIRTUAL_SERVICES
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
@@ -29,7 +30,6 @@ from kleverproto.streams import SERVINGS_BUCKET
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
 from support.cluster_account import ACCOUNT, Account, grant
-from support.cluster_clients import cluster_client
 from support.deployer_service import Surroundings, without_deployer
 from support.kube_api_server import audit_log, kube_api_server
 from support.kwok_nodes import kwok_nodes
@@ -181,7 +181,7 @@ async def main() -> None:
             settings = {"nats_url": nats.url, "backend": "plain", "kubeconfig": account.kubeconfig}
             more = {"work_dir": work / "deployer", "resync_seconds": RESYNC_SECONDS, "ready_timeout_seconds": 600}
             deployer = ReplicaProcess("deployer", 1, work, settings | more)
-            async with cluster_client(server.kubeconfig) as client:
+            async with connected(server.kubeconfig) as client:
                 await install(client, *ISTIO)
                 async with without_deployer(nats.url, work) as world:
                     deployer.start(within=60)

@@ -12,9 +12,9 @@ from kleverkit.errors import TransientError
 from kleverkit.incarnations import FileMemory, Memory
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import CONFIG_MAPS
 from support.adapters import adapters
-from support.cluster_clients import cluster_client
 
 
 @asynccontextmanager
@@ -24,7 +24,7 @@ async def in_a_file(request: pytest.FixtureRequest) -> AsyncIterator[Memory]:
 
 @asynccontextmanager
 async def on_cluster(request: pytest.FixtureRequest) -> AsyncIterator[Memory]:
-    async with cluster_client(request.getfixturevalue("kubeconfig")) as client:
+    async with connected(request.getfixturevalue("kubeconfig")) as client:
         api = KubernetesApi(client, refused=RefusedServingError)
         yield ClusterMemory(api, "default", ClusterOptions(), "servings")
         assert await ClusterCopies(api, "default", ClusterOptions()).read() == {}

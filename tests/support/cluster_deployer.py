@@ -9,6 +9,7 @@ from typing import Any
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1Namespace, V1ObjectMeta
 
 from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -18,7 +19,6 @@ from kleverkubeclient.resources import (
     VIRTUAL_SERVICES,
     Resource,
 )
-from support.cluster_clients import cluster_client
 from support.deployer_service import Surroundings, surroundings
 from support.played_kubelet import PlayedKubelet
 from support.route_kinds import ISTIO, install
@@ -77,7 +77,7 @@ class PlayedCluster:
 @asynccontextmanager
 async def played_cluster(kubeconfig: Path) -> AsyncIterator[PlayedCluster]:
     """A cluster with Istio's kinds of objects, whose pods start; it is empty before and after."""
-    async with cluster_client(kubeconfig) as client:
+    async with connected(kubeconfig) as client:
         cluster = PlayedCluster(client, kubeconfig)
         await install(client, *ISTIO)
         await cluster.create_namespace(NAMESPACE)

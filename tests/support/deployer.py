@@ -406,9 +406,10 @@ class World:
         """Discard the in-memory state of a deployer."""
         events = EventSource("deployer", lambda: NOW)
         self.records = Records(self.documents, self.publisher, events, lambda: self.now, Copies(self.copies))
-        self.intents = Intents(self.records)
         preparation = LocalPreparation(Shelf(self.store), self.toolchains, self.confinement)
         self.backend = InMemoryBackend(self.workloads, self.data_plane, self.scaler, preparation)
+        servers = Servers(self.backend, "", ready_timeout=1.0, allow_commands=self.allow_commands)
+        self.intents = Intents(self.records, servers.problem)
 
     async def push(self, *versions: str) -> None:
         for version in versions:

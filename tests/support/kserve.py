@@ -43,6 +43,10 @@ class KServe:
     kubeconfig: Path
     server: ServerProcess
 
+    def kubectl(self, *arguments: str, given: str = "") -> str:
+        """Run kubectl with an input; its output."""
+        return _kubectl(self.kubeconfig, *arguments, given=given)
+
 
 @contextmanager
 def running_kserve(kubeconfig: Path, directory: Path) -> Iterator[KServe]:
@@ -68,10 +72,11 @@ def running_kserve(kubeconfig: Path, directory: Path) -> Iterator[KServe]:
             kubectl("delete", kind, WEBHOOKS)
 
 
-def _kubectl(kubeconfig: Path, *arguments: str, given: str = "") -> None:
+def _kubectl(kubeconfig: Path, *arguments: str, given: str = "") -> str:
     command = [str(cached_program("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
     completed = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     assert completed.returncode == 0, completed.stderr
+    return completed.stdout
 
 
 def _is_served(kubeconfig: Path) -> bool:

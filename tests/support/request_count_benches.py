@@ -59,6 +59,9 @@ class IstioDataPlane:
     async def remove(self, serving: ServingName) -> None:
         raise NotImplementedError
 
+    def refusal(self, _route: ServingRoute) -> str | None:
+        return None
+
     def is_up(self) -> bool:
         return True
 

@@ -12,7 +12,7 @@ from klever_gateway.adapters.memory import InMemoryProjection
 from klever_gateway.adapters.memory_resources import InMemoryResources
 from klever_gateway.domain.resources.resource import Resource, ResourceKind, ResourceName
 from klever_gateway.domain.rows import Collection, job_row, model_row, serving_row
-from klever_gateway.service.arrivals import Arrivals
+from klever_gateway.service.arrivals import Arrival, Arrivals
 from klever_gateway.service.decisions import Decisions
 from klever_gateway.service.jobs import Jobs
 from klever_gateway.service.owners import Owned
@@ -173,6 +173,7 @@ class Bench:
         """Replace all model versions."""
         rows = [model_row(each.spec.ref.key, 1, each) for each in documents]
         await self.projection.replace(Collection.MODELS, rows, Incarnation(NOW, 0))
+        self.arrivals.announce(Arrival(Collection.MODELS))
 
     @asynccontextmanager
     async def controller(self, *, mirrors: bool = False) -> AsyncIterator[None]:

@@ -38,6 +38,9 @@ def stub_gateway(answers: Mapping[str, Any]) -> Iterator[str]:
             self.rfile.read(int(self.headers["Content-Length"] or 0))
             self.do_GET()
 
+        def do_PUT(self) -> None:
+            self.do_POST()
+
         def answer(self, status: int, media_type: str, body: str) -> None:
             self.send_response(status)
             self.send_header("Content-Type", media_type)

@@ -29,7 +29,6 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import RefusedByClusterError
 from kleverproto.variants import Custom, Gpu, Resources
-from support.cluster_clients import cluster_client
 from support.custom_definitions import install, stored_definition
 from support.kserve import MODE
 from support.local_workloads import launching_in, make_workloads
@@ -237,7 +236,7 @@ async def on_cluster(
 
 @asynccontextmanager
 async def on_seldon(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> AsyncIterator[OnSeldon]:
-    async with cluster_client(kubeconfig()) as client:
+    async with connected(kubeconfig()) as client:
         await install(client, stored_definition("seldondeployments"))
         bench = OnSeldon(client)
         await bench.start()

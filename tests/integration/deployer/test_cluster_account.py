@@ -14,13 +14,13 @@ from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.settings import DeployerSettings
 from kleverkit.errors import TransientError
+from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import DeniedError
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument
 from kleverproto.variants import Autoscaling, Network, Resources
 from support import custom_definitions
 from support.cluster_account import Account, Permission, grant, granted
-from support.cluster_clients import cluster_client
 from support.deployer import IRIS, version_spec
 from support.golden_events import NOW
 from support.kserve import MODE
@@ -39,7 +39,7 @@ GRAVE = Tombstone[ServingDocument](deleted_at=NOW, announced=True)
 @pytest.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
     """The administrator's, of a cluster with all kinds of routes."""
-    async with cluster_client(kubeconfig) as client:
+    async with connected(kubeconfig) as client:
         await install(client, *ISTIO, *GATEWAY_API)
         await custom_definitions.install(client, custom_definitions.stored_definition("seldondeployments"))
         yield client

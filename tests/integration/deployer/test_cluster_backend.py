@@ -14,8 +14,8 @@ from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import ModelFacts, VersionSpec, VersionState
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
+from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import ApiUnavailableError
-from support.cluster_clients import cluster_client
 from support.custom_definitions import install, stored_definition
 from support.deployer import IRIS, version_spec
 from support.kserve import MODE
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.api_server
 @pytest.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
     """Of a cluster with the kinds of objects of Istio and Seldon Core."""
-    async with cluster_client(kubeconfig) as client:
+    async with connected(kubeconfig) as client:
         await install(client, stored_definition("seldondeployments"))
         for kind in ISTIO:
             await install(client, kind.definition())

@@ -121,6 +121,18 @@ async def test_events_of_a_serving_are_shown_by_kubectl(kubectl: Kubectl, gatewa
     assert await number_of_requests(owner) == 0
 
 
+async def test_job_with_a_long_name_is_accepted(kubectl: Kubectl, gateway: Gateway, owner: Owner) -> None:
+    assert await gateway.is_ready()
+    name = ".".join(["a" * 49] * 5)
+    await kubectl.apply(model_job(name))
+    await until(kubectl, "modeljob", name, "Synced", "Accepted")
+    await run_job(owner, phase=JobPhase.SUCCEEDED)
+    await until(kubectl, "modeljob", name, "Complete", "True")
+    reasons = "jsonpath={.items[*].reason}"
+    events = await kubectl.run("get", "events", f"--field-selector=involvedObject.name={name}", "-o", reasons)
+    assert events.split() == ["Pending", "Succeeded"]
+
+
 async def test_job_is_requested_once_and_its_failure_is_shown(kubectl: Kubectl, gateway: Gateway, owner: Owner) -> None:
     assert await gateway.is_ready()
     await kubectl.apply(model_job())
@@ -131,6 +143,7 @@ async def test_job_is_requested_once_and_its_failure_is_shown(kubectl: Kubectl, 
     assert kstatus(shown) == "Failed"
     table = await kubectl.run("get", "mj")
     assert table.splitlines()[1].split()[:4] == ["job", "library/iris:v1", "Failed", "InvalidModel"]
+    assert "it is truncated" in await kubectl.run("get", "mj", "-o", "wide")
     refusal = await kubectl.apply(model_job(scan={}), fails=True)
     assert "the spec of a ModelJob cannot be changed" in refusal
     assert await number_of_requests(owner, "KLEVER_JOBS") == 1
@@ -140,6 +153,9 @@ async def test_job_of_the_api_appears_once_and_is_deleted_from_either_side(
     kubectl: Kubectl, own_nats: NatsServer, owner: Owner, tmp_path: Path
 ) -> None:
     async with gateway_with(kubectl, own_nats, tmp_path, mirror_jobs=True) as gateway:
+        scan = {"ref": "library/iris:v1", "kind": "scan"}
+        assert (await gateway.send("POST", "/namespaces/nowhere/modeljobs", json=scan)).status == 202
+        await run_job(owner, phase=JobPhase.RUNNING)
         answer = await gateway.send("POST", "/namespaces/default/modeljobs", json={"ref": "library/iris:v1"})
         job = answer.json()["id"]
         document = await run_job(owner, phase=JobPhase.RUNNING)
@@ -148,7 +164,7 @@ async def test_job_of_the_api_appears_once_and_is_deleted_from_either_side(
         assert shown["status"]["job"] == job
         await delete_job(owner, document)
         await kubectl.run("wait", "--for=delete", f"modeljob/{job}", "--timeout=30s")
-        assert await number_of_requests(owner, "KLEVER_JOBS") == 1, "no loop between the two directions"
+        assert await number_of_requests(owner, "KLEVER_JOBS") == 2, "no loop between the two directions"
         await kubectl.apply(model_job())
         await until(kubectl, "modeljob", "job", "Synced", "Accepted")
         await run_job(owner, phase=JobPhase.SUCCEEDED)

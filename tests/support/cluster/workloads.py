@@ -11,11 +11,11 @@ from klever_deployer.domain.versions import CUSTOM, Deployment, ModelFacts, Mode
 from kleverkube.images import INITIALIZER
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.connecting import connected
 from kleverproto.references import ModelRef
 from kleverproto.variants import Custom, Resources, Variant
 from support.cluster import images
 from support.cluster.cluster import Cluster
-from support.cluster_clients import cluster_client
 from support.deployer import digest
 
 PLAYED_INITIALIZER = "klever.test/played-initializer:1"
@@ -65,7 +65,7 @@ async def running_workloads(
         options: of the cluster.
     """
     names = replaced or {INITIALIZER: PLAYED_INITIALIZER}
-    async with cluster_client(cluster.kubeconfig) as client:
+    async with connected(cluster.kubeconfig) as client:
         api = KubernetesApi(client, refused=RefusedServingError)
         workloads = ClusterWorkloads(api, ClusterOptions(images=names, **options), lambda _digest: REGISTRY)
         await workloads.load()

@@ -77,7 +77,12 @@ async def data_plane(cluster: Cluster) -> AsyncIterator[ClusterDataPlane]:
     async with TestServer(app) as server, ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
         kinds = (DESTINATION_RULES, VIRTUAL_SERVICES)
         plane = ClusterDataPlane(
-            KubernetesApi(client, refused=RefusedServingError), ClusterOptions(), render, kinds, settle_seconds=0
+            KubernetesApi(client, refused=RefusedServingError),
+            ClusterOptions(),
+            render,
+            lambda route: [f"{route.serving} is refused", "always"],
+            kinds,
+            settle_seconds=0,
         )
         await plane.load()
         yield plane
@@ -154,3 +159,7 @@ async def test_errors_say_whether_a_retry_helps(
     cluster.status = status
     with pytest.raises(error):
         await data_plane.apply(route(V1))
+
+
+def test_a_refusal_has_all_reasons(data_plane: ClusterDataPlane) -> None:
+    assert data_plane.refusal(route(V1)) == "default/iris is refused; always"

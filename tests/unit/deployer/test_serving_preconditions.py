@@ -9,7 +9,8 @@ from kleverproto.documents import Intent
 from kleverproto.preconditions import ServingRequestDecided
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.servings import ServingPhase
-from support.deployer import IRIS, DiedError, World, spec
+from kleverproto.variants import Gpu, Resources
+from support.deployer import IRIS, DiedError, World, spec, variant
 from support.golden_events import NOW
 
 
@@ -130,3 +131,40 @@ async def test_a_rollout_command_is_accepted_only_while_the_rollout_is_in_progre
     await world.intents.steer(IRIS, 1, RolloutAction.PAUSE, intent(3))
     await world.intents.steer(IRIS, 7, RolloutAction.ABORT, intent(4))
     assert decisions(world) == {"event-2": "no_rollout", "event-3": "accepted", "event-4": "no_rollout"}
+
+
+async def test_a_spec_that_cannot_run_is_rejected_with_the_reason_and_not_recorded(world: World) -> None:
+    on_gpu = variant("v1", resources=Resources(gpu=Gpu()))
+    await world.request(spec("v1").model_copy(update={"variants": (on_gpu,)}), intent=intent(1), expected=0)
+    (event,) = world.publisher.events
+    assert event.data.problem.code == "unsupported_here"
+    assert "GPU" in event.data.problem.message
+    assert event.data.generation == 0
+    assert await world.documents.get("default.iris") is None
+
+
+async def test_a_spec_that_the_data_plane_cannot_route_is_rejected(world: World) -> None:
+    await world.request(spec("v1"), intent=intent(1))
+    world.data_plane.refused = "no cookies here"
+    await world.request(spec("v2"), intent=intent(2), expected=1)
+    assert decisions(world) == {"event-2": "refused_by_proxy"}
+    assert (await world.document()).spec.variants[0].name == "v1"
+
+
+async def test_an_accepted_request_stays_accepted_when_it_is_delivered_again(world: World) -> None:
+    await world.request(spec("v1"), intent=intent(1), expected=0)
+    world.data_plane.refused = "no cookies here"
+    await world.request(spec("v1"), intent=intent(1), expected=0)
+    assert decisions(world) == {"event-1": "accepted"}
+
+
+async def test_a_spec_without_a_precondition_fails_before_anything_is_prepared(world: World) -> None:
+    await world.push("v1")
+    world.data_plane.refused = "no cookies here"
+    await world.request(spec("v1"), intent=intent(1))
+    async with world.deployer() as reconciler:
+        reconciler.intend(IRIS)
+        document = await world.settled(ServingPhase.FAILED)
+    assert document.status.problem is not None
+    assert (document.status.problem.code, document.status.problem.message) == ("refused_by_proxy", "no cookies here")
+    assert not [step for step in world.steps.taken if step.startswith(("start", "pull", "route"))]

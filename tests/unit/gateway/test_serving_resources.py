@@ -115,8 +115,7 @@ async def test_refused_resource_is_accepted_once_its_model_exists(bench: Bench) 
     bench.store.apply(SERVING, {"variants": [{"name": "v1", "model": "library/other:v1"}]})
     async with bench.controller():
         await bench.until(SERVING, Synced="ModelNotFound")
-    await bench.push(version_document("library/other:v1"))
-    async with bench.controller():
+        await bench.push(version_document("library/other:v1"))
         await bench.until(SERVING, Synced="Accepted", Stalled="False")
 
 
@@ -140,6 +139,8 @@ async def test_changes_by_other_clients_are_reported_and_not_undone(bench: Bench
         changed = document.replace(spec=document.spec.replace(variants=(variant,)), generation=2)
         await bench.platform.replace_serving(changed)
         await bench.until(SERVING, Synced="ChangedOutside")
+        _, notice = bench.store.notices[-1]
+        assert (notice.reason, notice.is_warning) == ("ChangedOutside", True)
         bench.store.apply(SERVING, spec(3))
         await bench.until(SERVING, Synced="Accepted")
     assert len(bench.platform.deployer.requests) == 2

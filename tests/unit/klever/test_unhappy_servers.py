@@ -73,9 +73,13 @@ def run(path: tuple[str, ...], home: Path, server: str | None) -> Result:
     return CliRunner().invoke(cli, example(path), env=environment, input="y\n")
 
 
-def assert_a_sentence(result: Result) -> None:
+EXIT_CODES: dict[tuple[str, ...], int] = {("diff",): 2}
+"""Commands whose exit code after an error is not 1."""
+
+
+def assert_a_sentence(result: Result, exit_code: int = 1) -> None:
     assert isinstance(result.exception, SystemExit), result.exc_info
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == exit_code, result.output
     last = result.stderr.rstrip().splitlines()[-1]
     assert last.startswith("Error: ")
     assert len(last) > len("Error: ") + 10
@@ -87,21 +91,21 @@ def test_a_refused_or_unreadable_answer_is_a_sentence(tmp_path: Path, answer: st
     text = body if isinstance(body, str) else json.dumps(body)
     with answering(status, text, "text/html" if body == HTML else "application/json") as url:
         for path in COMMANDS:
-            assert_a_sentence(run(path, tmp_path, url))
+            assert_a_sentence(run(path, tmp_path, url), EXIT_CODES.get(path, 1))
 
 
 def test_an_unreachable_server_is_a_sentence(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     for path in COMMANDS:
         result = run(path, tmp_path, url)
-        assert_a_sentence(result)
+        assert_a_sentence(result, EXIT_CODES.get(path, 1))
         assert "does not respond: is the platform running?" in result.stderr
 
 
 def test_a_platform_of_another_home_is_not_used(tmp_path: Path) -> None:
     for path in COMMANDS:
         result = run(path, tmp_path, None)
-        assert_a_sentence(result)
+        assert_a_sentence(result, EXIT_CODES.get(path, 1))
         assert f"no platform runs with {tmp_path.resolve()}. Start one with `klever up`" in result.stderr
 
 

@@ -50,8 +50,13 @@ class ServingCalls(Calls):
             ApiError: the spec is invalid, a model does not exist, or the document has changed.
         """
         headers = {"If-Match": str(replacing.generation)} if replacing else {}
-        body = {"spec": spec.model_dump(mode="json", exclude_none=True)}
-        return await self._read(ServingDocument, "PUT", _path(namespace, name), json=body, headers=headers)
+        path, body = _path(namespace, name), _spec_body(spec)
+        return await self._read(ServingDocument, "PUT", path, json=body, headers=headers)
+
+    async def preview_spec(self, name: str, spec: ServingSpec, namespace: str = "default") -> ServingDocument:
+        """The serving as it would be after `apply`; nothing is requested. Raises ApiError, like it."""
+        path, body = _path(namespace, name), _spec_body(spec)
+        return await self._read(ServingDocument, "PUT", path, json=body, params={"dryRun": "true"})
 
     async def deploy_version(self, name: str, change: DeployVersion, namespace: str = "default") -> ServingDocument:
         """Serve a model version, alone or beside others. Returns the new document.
@@ -110,6 +115,10 @@ class ServingCalls(Calls):
     async def _change(self, method: str, path: str, change: WireModel, **query: str) -> ServingDocument:
         body = change.model_dump(mode="json", exclude_unset=True)
         return await self._read(ServingDocument, method, path, json=body, params=query)
+
+
+def _spec_body(spec: ServingSpec) -> dict[str, Any]:
+    return {"spec": spec.model_dump(mode="json", exclude_none=True)}
 
 
 def _path(namespace: str, name: str) -> str:

@@ -89,6 +89,7 @@ class Klever:
     serving = _blocking(KleverClient.serving)
     apply = _blocking(KleverClient.apply)
     deploy_version = _blocking(KleverClient.deploy_version)
+    preview_spec = _blocking(KleverClient.preview_spec)
     preview_version = _blocking(KleverClient.preview_version)
     change_traffic = _blocking(KleverClient.change_traffic)
     scale = _blocking(KleverClient.scale)

@@ -228,7 +228,11 @@ class KubernetesApi:
                 if response.status not in SUCCESS:
                     raise await self._failure(response, what)
                 self.denials.forget(what)
-                yield response
+                try:
+                    yield response
+                finally:
+                    if silence is not None:
+                        _abort(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ApiUnavailableError(f"{what}: the API server does not respond ({_cause(error)})") from error
 
@@ -287,6 +291,13 @@ def _event(line: bytes, what: str) -> Manifest:
     if kind == "ERROR":
         raise failure(int(changed.get("code", 0)) or 500, json.dumps(changed), what)
     return event
+
+
+def _abort(response: aiohttp.ClientResponse) -> None:
+    """Close the connection of a stream that has not ended; TLS would wait for the server in the background."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 def _cause(error: Exception) -> str:

@@ -107,14 +107,18 @@ INVALID_EXPRESSION = _code("invalid_expression", "A regular expression is not va
 COMMANDS_NOT_ALLOWED = _code(
     "commands_not_allowed", "The platform does not run commands of users.", "deployer gateway", 422
 )
-UNSUPPORTED_HERE = _code("unsupported_here", "This machine cannot provide what the serving requires.", "deployer")
+UNSUPPORTED_HERE = _code(
+    "unsupported_here", "This machine or cluster cannot provide what the serving requires.", "deployer gateway", 422
+)
 UNSUPPORTED_PARAMETERS = _code("unsupported_parameters", "The runtime does not support the parameters.", "deployer")
 CONVERSION_FAILED = _code("conversion_failed", "The conversion that the serving requires has failed.", "deployer")
 MODEL_SERVER_FAILED = _code("model_server_failed", "A model server does not become ready, or exits.", "deployer")
 NO_REPLICAS = _code("no_replicas", "No replica of a variant is ready.", "deployer")
 NO_ROUTE = _code("no_route", "The ingress does not route requests to the serving.", "deployer")
 DATA_PLANE_UNAVAILABLE = _code("data_plane_unavailable", "Envoy does not answer.", "deployer")
-REFUSED_BY_PROXY = _code("refused_by_proxy", "Envoy does not accept the configuration of the serving.", "deployer")
+REFUSED_BY_PROXY = _code(
+    "refused_by_proxy", "The data plane does not support the routes of the serving.", "deployer gateway", 422
+)
 ROLLOUT_ABORTED = _code("rollout_aborted", "The rollout was aborted.", "deployer")
 ANALYSIS_FAILED = _code("analysis_failed", "The new version did not meet the criteria of its rollout.", "deployer")
 

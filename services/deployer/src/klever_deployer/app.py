@@ -147,7 +147,7 @@ def _assemble(
         clock=clock,
         resync_seconds=settings.resync_seconds,
     )
-    intents, followers = Intents(records), Followers(servings, copies)
+    intents, followers = Intents(records, servers.problem), Followers(servings, copies)
     runtime.serve([build_router(intents, Updater(catalogue, intents, followers), reconciler, restorer)])
     logbook = Logbook(backend.logs, runtime.publisher, runtime.events)
     loops = BackendLoops(backend, [reconciler.run, observer.run, logbook.run])

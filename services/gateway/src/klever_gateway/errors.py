@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kleverkit.errors import NotFoundError, PermanentError
 from kleverproto.codes import (
     ALREADY_EXISTS,
+    COMMANDS_NOT_ALLOWED,
     GENERATION_MISMATCH,
     INVALID,
     JOB_FINISHED,
@@ -14,7 +15,9 @@ from kleverproto.codes import (
     MODEL_SERVED,
     NO_ROLLOUT,
     OTHER_REGISTRY,
+    REFUSED_BY_PROXY,
     UNAUTHORIZED,
+    UNSUPPORTED_HERE,
     UNSUPPORTED_MEDIA_TYPE,
 )
 from kleverproto.documents import Problem
@@ -110,10 +113,15 @@ REJECTIONS: dict[str, type[PermanentError]] = {
     NO_ROLLOUT: NoRolloutError,
 }
 
+NOT_SERVED = frozenset({COMMANDS_NOT_ALLOWED, REFUSED_BY_PROXY, UNSUPPORTED_HERE})
+"""Codes of servings that the deployer cannot run."""
+
 
 def rejection_error(problem: Problem) -> PermanentError:
-    """Return the error for a request whose precondition is not met."""
-    return REJECTIONS.get(problem.code, GenerationMismatchError)(problem.message)
+    """Return the error for a request that the deployer rejects: its precondition is not met, or it cannot be served."""
+    if (rejection := REJECTIONS.get(problem.code)) is not None:
+        return rejection(problem.message)
+    return InvalidRequestError(problem.message, code=problem.code if problem.code in NOT_SERVED else INVALID)
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Dry runs: the Kubernetes objects that a command would lead to, as YAML or JSON."""
+"""Kubernetes objects that a command would lead to: options, and their output as YAML or JSON."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
+from kleverproto.servings import ServingDocument
 from ormb.console.printing import print_json
 
 from .app import call
@@ -16,6 +17,7 @@ from .serving_requests import SendRequest
 if TYPE_CHECKING:
     from klever.client import KleverClient
     from kleverkube.backends import ClusterBackend
+    from kleverkube.manifest import Manifest
 
 Command = Callable[..., None]
 BACKENDS = ("plain", "seldon", "kserve")
@@ -23,75 +25,89 @@ YAML_WIDTH = 120
 
 
 @dataclass(frozen=True, kw_only=True)
-class DryRun:
-    """How objects are rendered and printed.
+class ClusterOutput:
+    """How objects of a cluster are rendered.
 
     Attributes:
         backend: how the cluster runs versions.
-        output: `yaml` or `json`.
         plain_http: whether pods pull models by http.
         registry_secret: name of the Secret with the credentials of the registry.
     """
 
     backend: "ClusterBackend"
-    output: str
     plain_http: bool
     registry_secret: str
 
+    async def objects(self, client: "KleverClient", serving: ServingDocument) -> list["Manifest"]:
+        """Render the objects of a serving. Raises ApiError, InputError."""
+        from klever.cluster_previews import preview  # noqa: PLC0415 - only this renders
+        from kleverkube.options import ClusterOptions  # noqa: PLC0415 - as above
 
-def dry_run_options(command: Command) -> Command:
-    """Add the options of a dry run; the command gets them as `dry_run`, a DryRun, or None without `--dry-run`."""
+        options = ClusterOptions(plain_http=self.plain_http, registry_secret=self.registry_secret)
+        return await preview(client, serving, self.backend, options)
 
-    @wraps(command)
-    def run_command(
-        *args: Any,
-        dry_run: bool,
-        backend: "ClusterBackend",
-        output: str,
-        plain_http: bool,
-        registry_secret: str,
-        **rest: Any,
-    ) -> None:
-        options = DryRun(backend=backend, output=output, plain_http=plain_http, registry_secret=registry_secret)
-        command(*args, dry_run=options if dry_run else None, **rest)
 
-    options = (
-        click.option("--dry-run", is_flag=True, help="Print the Kubernetes objects, and deploy nothing."),
-        click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", help="Of a dry run."),
+def cluster_options(*, required: bool) -> Callable[[Command], Command]:
+    """Add the options of objects; the command gets them as `cluster`, a ClusterOutput.
+
+    Args:
+        required: whether there is a default backend; otherwise the command gets None without `--backend`.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run_command(
+            *args: Any, backend: "ClusterBackend | None", plain_http: bool, registry_secret: str, **rest: Any
+        ) -> None:
+            options = backend and ClusterOutput(backend=backend, plain_http=plain_http, registry_secret=registry_secret)
+            command(*args, cluster=options, **rest)
+
+        decorated: Command = run_command
+        for option in reversed(_options(BACKENDS[0] if required else None)):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def _options(backend: str | None) -> tuple[Callable[[Command], Command], ...]:
+    return (
         click.option(
             "--backend",
             type=click.Choice(BACKENDS),
-            default="plain",
-            show_default=True,
-            help="Dry run: Deployments, SeldonDeployments of Seldon Core, or InferenceServices of KServe.",
+            default=backend,
+            help="Kubernetes objects: Deployments, SeldonDeployments of Seldon Core, or InferenceServices of KServe.",
         ),
-        click.option("--plain-http", is_flag=True, help="Dry run: pods pull models by http."),
+        click.option("--plain-http", is_flag=True, help="Kubernetes objects: pods pull models by http."),
         click.option(
             "--registry-secret",
             default="klever-registry",
             show_default=True,
-            help="Dry run: Secret with username and password of the registry.",
+            help="Kubernetes objects: Secret with username and password of the registry.",
         ),
     )
-    decorated: Command = run_command
+
+
+def dry_run_options(command: Command) -> Command:
+    """Add the options of a dry run; the command gets `dry_run`, `output` and `cluster`, a ClusterOutput."""
+    options = (
+        click.option("--dry-run", is_flag=True, help="Print the Kubernetes objects, and deploy nothing."),
+        click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", help="Of a dry run."),
+        cluster_options(required=True),
+    )
     for option in reversed(options):
-        decorated = option(decorated)
-    return decorated
+        command = option(command)
+    return command
 
 
-def print_objects(server: str | None, dry_run: DryRun, send: SendRequest) -> None:
+def print_objects(server: str | None, cluster: ClusterOutput, output: str, send: SendRequest) -> None:
     """Print the objects of the serving that `send` returns; it must not request anything."""
-    from klever.cluster_previews import preview  # noqa: PLC0415 - only a dry run renders
-    from kleverkube.options import ClusterOptions  # noqa: PLC0415 - as above
 
-    options = ClusterOptions(plain_http=dry_run.plain_http, registry_secret=dry_run.registry_secret)
-
-    async def render(client: "KleverClient") -> list[dict[str, Any]]:
-        serving = await send(client)
-        return await preview(client, serving, dry_run.backend, options)
+    async def render(client: "KleverClient") -> list["Manifest"]:
+        return await cluster.objects(client, await send(client))
 
     objects = call(server, render)
-    if dry_run.output == "json":
+    if output == "json":
         print_json({"apiVersion": "v1", "kind": "List", "items": objects})
         return
     click.echo(yaml.safe_dump_all(objects, sort_keys=False, width=YAML_WIDTH), nl=False)

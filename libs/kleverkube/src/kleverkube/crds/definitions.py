@@ -28,7 +28,7 @@ class Definition:
         spec: the document of the spec.
         status: the document of the status.
         rules: rules in CEL by path.
-        columns: columns of `kubectl get`, as name and JSONPath.
+        columns: columns of `kubectl get`, as name and JSONPath; age, and with `-o wide` the message, follow.
     """
 
     kind: str
@@ -60,7 +60,7 @@ MODEL_JOB = Definition(
         ("Model", ".spec.model"),
         ("Phase", ".status.phase"),
         ("Result", ".status.result.ref"),
-        ("Reason", '.status.conditions[?(@.type=="Failed")].reason'),
+        ("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
     ),
 )
 SERVING = Definition(
@@ -105,6 +105,7 @@ def custom_resource_definition(definition: Definition) -> Manifest:
 
 
 def _version(definition: Definition) -> Manifest:
+    message = {"name": "Message", "type": "string", "jsonPath": ".status.message", "priority": 1}
     age = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
     columns = [{"name": name, "type": "string", "jsonPath": path} for name, path in definition.columns]
     return {
@@ -112,7 +113,7 @@ def _version(definition: Definition) -> Manifest:
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
-        "additionalPrinterColumns": [*columns, age],
+        "additionalPrinterColumns": [*columns, age, message],
         "schema": {"openAPIV3Schema": _schema(definition)},
     }
 

@@ -24,9 +24,15 @@ class InMemoryDataPlane:
     def __init__(self, chance: random.Random | None = None) -> None:
         self.routes: dict[ServingName, ServingRoute] = {}
         self.up = True
+        self.refused: str | None = None
+        """Why it refuses all routes."""
         self.counted: dict[VersionKey, Counts] = {}
         """The counters that it reports."""
         self._chance = chance or random.Random(1)  # noqa: S311 - spreads requests
+
+    def refusal(self, _route: ServingRoute) -> str | None:
+        """See `DataPlane`."""
+        return self.refused
 
     def is_up(self) -> bool:
         """See `DataPlane`."""

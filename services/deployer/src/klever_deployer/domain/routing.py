@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from kleverproto.percents import apportion
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.strategies import BlueGreen
+from kleverproto.strategies import BlueGreen, Canary
 from kleverproto.traffic import Cookie, HeaderMatch, HeaderRule, Mirror, Retries, Sticky, Timeouts
 
 from .paths import path_prefix
@@ -128,6 +128,13 @@ def route(stage: Stage) -> ServingRoute:
         timeouts=stage.spec.timeouts,
         retries=stage.spec.retries,
     )
+
+
+def rollout_routes(stage: Stage) -> tuple[ServingRoute, ...]:
+    """The different routes from the first stage of a rollout to the last one."""
+    strategy, begins = stage.spec.strategy, 0 if stage.stable else WHOLE
+    shared = strategy.steps[:1] if isinstance(strategy, Canary) and stage.stable else ()
+    return tuple(route(replace(stage, percent=percent)) for percent in dict.fromkeys((begins, *shared, WHOLE)))
 
 
 def successor(version: VersionKey, route: ServingRoute) -> VersionKey | None:

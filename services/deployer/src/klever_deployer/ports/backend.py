@@ -108,6 +108,13 @@ class DataPlane(Protocol):
         """Return whether the proxy is known to run."""
         ...
 
+    def refusal(self, route: ServingRoute) -> str | None:
+        """The reason why the proxy cannot route requests like this, as a sentence; None if it is not known to refuse.
+
+        The versions of the route need not run yet.
+        """
+        ...
+
     def served(self) -> set[ServingName]:
         """The servings that have a route, even while the proxy is down."""
         ...

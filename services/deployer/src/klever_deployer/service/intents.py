@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from klever_deployer.domain import intents
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.preconditions import generation_of, rejection, steering_rejection
+from klever_deployer.domain.routing import Stage
+from klever_deployer.domain.stages import stage_of
 from klever_deployer.domain.versions import ServingName
 from kleverkit.documents import Stored
 from kleverproto.documents import Intent, Problem, Tombstone
@@ -16,6 +18,8 @@ from kleverproto.servings import Followed, ServingDeleteRequested, ServingDocume
 
 from .records import Decide, Present, Records, key_of
 
+FindProblem = Callable[[Stage], Problem | None]
+"""Returns the reason why a stage cannot run on the backend, or None."""
 Reject = Callable[[Known], Problem | None]
 """Returns the reason why a request is rejected, or None if it is accepted."""
 
@@ -35,16 +39,26 @@ class Intents:
 
     Args:
         records: the documents in which intents are recorded.
+        problem: tells whether a requested spec can run; the reconciler checks it again.
     """
 
     records: Records
+    problem: FindProblem = lambda _stage: None
 
     async def request(self, request: ServingRequested, intent: Intent) -> None:
-        """Record the requested spec; a late request is ignored."""
+        """Record the requested spec; a late request is ignored.
+
+        A request with a precondition is also rejected if the backend cannot run its spec.
+        """
         serving, now = ServingName(request.namespace, request.name), self.records.clock()
-        await self._record_if(
-            serving, intent, request.expected_generation, lambda known: intents.requested(known, request, intent, now)
-        )
+
+        def decide(known: Known) -> ServingDocument | None:
+            requested = intents.requested(known, request, intent, now)
+            if requested is not None and request.expected_generation is not None:
+                self._check(serving, known, requested)
+            return requested
+
+        await self._record_if(serving, intent, request.expected_generation, decide)
 
     async def request_deletion(self, request: ServingDeleteRequested, intent: Intent) -> None:
         """Record the deletion of the serving; a late request is ignored."""
@@ -80,6 +94,11 @@ class Intents:
         stored = await self.records.change(serving, lambda present: intents.pushed(present, push, str(ref), cause, now))
         known = stored.document.status.intent if isinstance(stored, Stored) else None
         return known is not None and known.event_id == cause.event_id
+
+    def _check(self, serving: ServingName, known: Known, requested: ServingDocument) -> None:
+        """Raises _RejectedError."""
+        if (problem := self.problem(stage_of(serving, requested))) is not None:
+            raise _RejectedError(generation_of(known), problem)
 
     async def _record_if(self, serving: ServingName, intent: Intent, expected: int | None, decide: Decide) -> None:
         """Record a request. For one with an expected generation, a decision is published."""

@@ -123,7 +123,7 @@ class Rollout:
 
     async def _prepare(self, document: ServingDocument, stage: Stage) -> ServingDocument:
         """Prepares everything that the new version needs. Raises ServingError."""
-        self.servers.check(stage.serving, stage.wanted)
+        self.servers.check(stage)
         latest = document
 
         async def on_step(step: str) -> None:
@@ -153,6 +153,7 @@ class Rollout:
         if isinstance(stage.spec.strategy, Recreate) and not has_same_servers(stage):
             await self.servers.remove_others(stage.serving, stage.wanted)
         await self._run(stage.serving, stage.held)
+        self.servers.check_routes(stage)
         await self.servers.wait_until_ready(stage.serving, stage.wanted)
 
     async def _run(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:

@@ -9,9 +9,10 @@ from klever_deployer.domain import paths, routing, versions
 from klever_deployer.domain.analysis import Counts, total
 from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.versions import Deployment, ServingName, VersionKey, VersionSpec, VersionState
-from klever_deployer.errors import MODEL_SERVER_FAILED, UNSUPPORTED_HERE, ServingError
+from klever_deployer.errors import MODEL_SERVER_FAILED, UNSUPPORTED_HERE, RefusedByProxyError, ServingError
 from klever_deployer.ports import Backend
 from kleverproto.commands import command_refusal
+from kleverproto.documents import Problem
 from kleverproto.servings import VariantStatus
 
 POLL_SECONDS = 0.02
@@ -38,12 +39,30 @@ class Servers:
     _applied: dict[ServingName, dict[VersionKey, VersionSpec]] = field(default_factory=dict)
     """The specs that were applied last, needed when a number of replicas changes during a rollout."""
 
-    def check(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
-        """Check that the variants can and may run here. Raises ServingError."""
-        self.check_commands(wanted)
-        for each in wanted:
-            if (refused := self.backend.workloads.refusal(serving, each.variant)) is not None:
+    def check(self, stage: Stage) -> None:
+        """Check that a stage may run, and can run and be routed, on this backend. Raises ServingError."""
+        self.check_commands(stage.wanted)
+        for each in stage.wanted:
+            if (refused := self.backend.workloads.refusal(stage.serving, each.variant)) is not None:
                 raise ServingError(refused, code=UNSUPPORTED_HERE)
+        self.check_routes(stage)
+
+    def check_routes(self, stage: Stage) -> None:
+        """Check that the data plane supports all routes of a rollout. Raises ServingError.
+
+        Whether a version supports gRPC is known once it is applied.
+        """
+        for route in routing.rollout_routes(stage):
+            if (refused := self.backend.data_plane.refusal(route)) is not None:
+                raise RefusedByProxyError(refused)
+
+    def problem(self, stage: Stage) -> Problem | None:
+        """The reason why a stage cannot run here; None if none is known before its models are read."""
+        try:
+            self.check(stage)
+        except ServingError as error:
+            return error.problem
+        return None
 
     def check_commands(self, wanted: Sequence[Deployment]) -> None:
         """Check that the operator allows the variants' commands. Raises ServingError."""

@@ -3,57 +3,38 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
 from klever.cli.app import NAMESPACE, SERVER, call, cli, errors_as_lines, waiting
-from klever.cli.dry_runs import DryRun, dry_run_options, print_objects
+from klever.cli.dry_runs import ClusterOutput, dry_run_options, print_objects
 from klever.cli.references import ModelRefType
 from klever.cli.serving_output import show
 from klever.cli.serving_requests import RequestOptions, request_change, request_options
+from klever.cli.version_options import VersionOptions, version_options
 from klever.manifests import read_manifests
-from klever.serving_bodies import checked_change
-from kleverproto.push_policies import OnPush
-from kleverproto.references import ModelRef, dns_label
-from kleverproto.serving_changes import DeployVersion
+from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingManifest
 from kleverproto.servings import ServingDocument
-from kleverproto.variants import RuntimeName
 from ormb.console.printing import print_json
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
 
-STRATEGIES = ("rolling", "recreate", "blueGreen", "canary")
-
 
 @cli.command()
 @click.argument("ref", type=ModelRefType())
-@click.option("--name", help="Name of the serving. Default: the name of the model.")
-@click.option(
-    "--traffic", type=click.IntRange(1, 100), help="Traffic of this version in percent; other versions share the rest."
-)
-@click.option("--replicas", type=click.IntRange(1, 64), help="Number of processes. Default: unchanged, or 1.")
-@click.option("--runtime", type=click.Choice(get_args(RuntimeName)), help="Default: by format.")
-@click.option("--strategy", type=click.Choice(STRATEGIES), help="Rollout strategy.")
-@click.option(
-    "--on-push",
-    type=click.Choice([each.value for each in OnPush]),
-    help="Action when the tag is pushed again: keep the version, or deploy the new one.",
-)
+@version_options
 @dry_run_options
 @request_options()
-def deploy(  # noqa: PLR0913 - one parameter for each option
+def deploy(
     ref: ModelRef,
     *,
-    name: str | None,
-    traffic: int | None,
-    replicas: int | None,
-    runtime: str | None,
-    strategy: str | None,
-    on_push: str | None,
-    dry_run: DryRun | None,
+    version: VersionOptions,
+    dry_run: bool,
+    output: str,
+    cluster: ClusterOutput,
     options: RequestOptions,
 ) -> None:
     """Serve a model version, or give it a share of a serving's traffic.
@@ -68,20 +49,13 @@ def deploy(  # noqa: PLR0913 - one parameter for each option
     klever deploy library/mymodel:stable --name mymodel --on-push deploy
     klever deploy library/mymodel:v1 --dry-run -o yaml --backend plain
     """
-    chosen = name or dns_label(ref.model.replace("/", "-"))
-    fields = {
-        "traffic": traffic,
-        "replicas": replicas,
-        "runtime": runtime,
-        "strategy": {"type": strategy} if strategy else None,
-        "policy": {"onPush": on_push} if on_push else None,
-    }
-    given = {field: value for field, value in fields.items() if value is not None}
-    change = checked_change(DeployVersion, {"model": str(ref), **given})
-    if dry_run is not None:
-        print_objects(options.server, dry_run, lambda client: client.preview_version(chosen, change, options.namespace))
+    name, change = version.serving(ref), version.change(ref)
+    if dry_run:
+        print_objects(
+            options.server, cluster, output, lambda client: client.preview_version(name, change, options.namespace)
+        )
         return
-    done = request_change(options, chosen, lambda client: client.deploy_version(chosen, change, options.namespace))
+    done = request_change(options, name, lambda client: client.deploy_version(name, change, options.namespace))
     show(done, as_json=options.as_json)
 
 

@@ -30,9 +30,9 @@ from .metrics.gateway import GatewayMetrics
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .refusals import RefusedServingError
-from .routes.gateway_api import gateway_objects
+from .routes.gateway_api import gateway_objects, gateway_refusals
 from .routes.http_routes import GatewayIngress
-from .routes.istio import istio_objects
+from .routes.istio import istio_objects, istio_refusals
 from .routes.services import VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
@@ -62,6 +62,7 @@ class ClusterBackend:
         self._on_change = by_cpu.on_change
         self.workloads = self._workloads("plain" if settings.backend in {"local", "cluster"} else settings.backend)
         self.data_plane = self._data_plane(settings)
+        self.data_plane.on_change = self._notice
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
         self.memory = partial(ClusterMemory, self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
@@ -122,22 +123,29 @@ class ClusterBackend:
         return self.workloads.number(version)
 
     def _data_plane(self, settings: DeployerSettings) -> ClusterDataPlane:
-        make = partial(ClusterDataPlane, self._api, self._options, on_change=self._notice)
+        make = partial(ClusterDataPlane, self._api, self._options)
         if settings.cluster_routes == "istio":
             istio = IstioIngress(gateways=(settings.cluster_gateway,))
             render = partial(istio_objects, ingress=istio, services=self._service)
-            return make(render, (DESTINATION_RULES, VIRTUAL_SERVICES))
+            refusals = partial(istio_refusals, services=self._planned_service)
+            return make(render, refusals, (DESTINATION_RULES, VIRTUAL_SERVICES))
         namespace, _, name = settings.cluster_gateway.partition("/")
         gateway = GatewayIngress(name=name, namespace=namespace)
         render = partial(gateway_objects, ingress=gateway, services=self._service)
-        return make(render, (HTTP_ROUTES,))
+        refusals = partial(gateway_refusals, ingress=gateway, services=self._planned_service)
+        return make(render, refusals, (HTTP_ROUTES,))
 
     def _service(self, key: VersionKey) -> VersionService:
         """The Service of a version. Raises DataPlaneError if it was not applied."""
-        version = self.workloads.find(key)
-        if version is None:
+        if self.workloads.find(key) is None:
             raise DataPlaneError(f"version {key.name} is not on the cluster yet")
-        grpc = GRPC_SERVICE_PORT if server_of(version, self._options).grpc_port else None
+        return self._planned_service(key)
+
+    def _planned_service(self, key: VersionKey) -> VersionService:
+        """The Service of a version as far as it is known: whether it supports gRPC depends on its model."""
+        version = self.workloads.find(key)
+        has_grpc = version is not None and server_of(version, self._options).grpc_port is not None
+        grpc = GRPC_SERVICE_PORT if has_grpc else None
         return VersionService(name_of(key), key.serving.namespace, HTTP_SERVICE_PORT, grpc)
 
 

@@ -28,9 +28,9 @@ class ClusterDataPlane:
         api: the cluster.
         options: of the cluster.
         render: the objects of a route; raises RefusedByProxyError.
+        refusals: why a route cannot be rendered, as sentences; its versions need not run.
         resources: the kinds of these objects; each served serving has one of the last kind.
         settle_seconds: see SETTLE_SECONDS.
-        on_change: called with each serving whose objects have changed.
     """
 
     def __init__(
@@ -38,17 +38,19 @@ class ClusterDataPlane:
         api: KubernetesApi,
         options: ClusterOptions,
         render: Callable[[ServingRoute], list[Manifest]],
+        refusals: Callable[[ServingRoute], list[str]],
         resources: Sequence[Resource],
         settle_seconds: float = SETTLE_SECONDS,
-        on_change: Callable[[ServingName], None] = lambda _serving: None,
     ) -> None:
         self._api = api
         self._options = options
         self._render = render
+        self._refusals = refusals
         self._settle_seconds = settle_seconds
         selector = owned_by(options)
-        self._report = on_change
-        self.watched = {each: Watched(api, each, selector, self._on_change) for each in resources}
+        self.on_change: Callable[[ServingName], None] = lambda _serving: None
+        """Called with each serving whose objects have changed."""
+        self.watched = {each: Watched(api, each, selector, self._changed) for each in resources}
         self._applier = Applier(api, self.watched)
         self._main = resources[-1]
 
@@ -84,6 +86,10 @@ class ClusterDataPlane:
         except (RefusedByClusterError, TransientError) as error:
             raise DataPlaneError(str(error)) from error
 
+    def refusal(self, route: ServingRoute) -> str | None:
+        """See `DataPlane`."""
+        return "; ".join(self._refusals(route)) or None
+
     def is_up(self) -> bool:
         """See `DataPlane`. Proxies keep their routes while the API server is away; the backend reports that."""
         return True
@@ -113,9 +119,9 @@ class ClusterDataPlane:
                     deleted = True
         return deleted
 
-    def _on_change(self, changed: Manifest) -> None:
+    def _changed(self, changed: Manifest) -> None:
         if (serving := _serving(changed)) is not None:
-            self._report(serving)
+            self.on_change(serving)
 
     def _owned(self, manifest: Manifest, serving: ServingName) -> Manifest:
         labels = {MANAGED_BY: MANAGER, PLATFORM: self._options.platform, SERVING: serving.name}

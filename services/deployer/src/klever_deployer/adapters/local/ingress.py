@@ -70,6 +70,10 @@ class LocalIngress:
         """See `DataPlane`."""
         return self._proxy.drain_seconds
 
+    def refusal(self, _route: ServingRoute) -> str | None:
+        """See `DataPlane`. Envoy itself checks the syntax of expressions when it is configured."""
+        return None
+
     def is_up(self) -> bool:
         """See `DataPlane`."""
         return self._proxy.is_up()

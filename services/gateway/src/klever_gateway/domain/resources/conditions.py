@@ -45,7 +45,7 @@ class State:
 
 def conditions(state: State, previous: Iterable[Condition], generation: int, now: datetime) -> tuple[Condition, ...]:
     """Return the conditions of a state. A condition whose status is unchanged keeps its time."""
-    times = {(each.type, each.status): each.last_transition_time for each in previous}
+    times, now = {(each.type, each.status): each.last_transition_time for each in previous}, now.replace(microsecond=0)
 
     def condition(kind: ConditionType, status: str, reason: str, message: str) -> Condition:
         return Condition(

@@ -58,6 +58,11 @@ class Resource:
         return self.labels.get(ORIGIN_LABEL) == PLATFORM_ORIGIN
 
     @property
+    def is_accepted(self) -> bool:
+        """Whether the platform has accepted this generation."""
+        return int(self.status.get("acceptedGeneration", 0)) >= self.generation
+
+    @property
     def job(self) -> str:
         """The id of the job of a ModelJob; empty if it has none yet."""
         return str(self.status.get("job", ""))

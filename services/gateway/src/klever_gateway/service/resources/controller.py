@@ -107,6 +107,8 @@ class ResourceController:
             self._add_job(arrival.key)
         elif arrival.collection in {Collection.SERVINGS, Collection.JOBS}:
             self._stale.set()
+        else:
+            self._add_refused()
 
     def _add_job(self, key: str) -> None:
         """Reconcile the resources of a job, and show it if it has none."""
@@ -116,6 +118,13 @@ class ResourceController:
                 self._queue.add(each.name)
         if self._mirror is not None:
             self._queue.add(key)
+
+    def _add_refused(self) -> None:
+        """Reconcile refused resources: a missing model may have been pushed, or a policy changed."""
+        for kind in ResourceKind:
+            for resource in self._store.resources(kind):
+                if not resource.is_accepted:
+                    self._queue.add(resource.name)
 
     def _add_all(self) -> None:
         for kind in ResourceKind:

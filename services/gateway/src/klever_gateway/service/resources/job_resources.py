@@ -67,7 +67,7 @@ class JobResources:
         if resource.is_mirror:
             await self._show(resource)
             return None
-        if resource.read_status(ModelJobStatus).accepted_generation >= resource.generation:
+        if resource.is_accepted:
             await self._report(resource)
             return None
         try:

@@ -57,7 +57,7 @@ class ServingResources:
             return None
         if resource.is_deleting:
             return await self._delete(resource)
-        if resource.read_status(ServingResourceStatus).accepted_generation >= resource.generation:
+        if resource.is_accepted:
             await self._report(resource)
             return None
         try:

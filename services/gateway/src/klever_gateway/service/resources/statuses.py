@@ -53,6 +53,7 @@ def _notice(status: ResourceStatus) -> Notice | None:
     by_type = {each.type: each for each in status.conditions}
     if ConditionType.READY not in by_type:
         return None
-    ready, stalled = by_type[ConditionType.READY], by_type[ConditionType.STALLED]
-    is_warning = stalled.status != FALSE or by_type[ConditionType.SYNCED].status == FALSE
-    return Notice(reason=ready.reason, message=ready.message or status.phase, is_warning=is_warning)
+    ready, synced = by_type[ConditionType.READY], by_type[ConditionType.SYNCED]
+    is_warning = synced.status == FALSE or by_type[ConditionType.STALLED].status != FALSE
+    cause = synced if synced.status == FALSE else ready
+    return Notice(reason=cause.reason, message=cause.message or status.phase, is_warning=is_warning)

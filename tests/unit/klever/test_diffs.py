@@ -1,0 +1,126 @@
+"""`klever diff`: what a change would make of a serving, and its exit code."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from klever.cli.__main__ import cli
+from klever.differences import objects_difference, serving_difference
+from kleverproto.models import ModelDocument, ModelMetadata, ModelSpec
+from kleverproto.projects import ProjectPolicy
+from kleverproto.references import ModelRef
+from kleverproto.serving_specs import ServingSpec
+from kleverproto.servings import ServingDocument, ServingStatus
+from support.served_versions import DIGEST
+from support.stub_gateway import stub_gateway
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SERVING = "/namespaces/default/servings/iris"
+MANIFEST = {"apiVersion": "klever.dev/v1alpha1", "kind": "Serving", "metadata": {"name": "iris"}}
+
+
+def serving(**variant: Any) -> ServingDocument:
+    variants = [{"name": "v1", "model": "library/iris:v1", "digest": DIGEST} | variant]
+    return ServingDocument(
+        namespace="default",
+        name="iris",
+        spec=ServingSpec.model_validate({"variants": variants}),
+        status=ServingStatus(),
+        generation=1,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def model() -> ModelDocument:
+    spec = ModelSpec(
+        ref=ModelRef.parse("library/iris:v1"),
+        digest=DIGEST,
+        registry="registry.example.com",
+        artifact_type="model",
+        size=1,
+        metadata=ModelMetadata(format="ONNX"),
+    )
+    return ModelDocument(spec=spec, status={}, generation=1, created_at=NOW, updated_at=NOW)
+
+
+def diff(
+    home: Path, *arguments: str, present: ServingDocument | None, deployed: ServingDocument | None = None
+) -> Result:
+    """Run the command. The gateway has a serving, and answers a dry run of its deployment."""
+    answers = {
+        **({SERVING: present.model_dump(mode="json")} if present else {}),
+        **({f"{SERVING}/deploy": deployed.model_dump(mode="json")} if deployed else {}),
+        "/projects/library/models/iris/versions/v1": model().model_dump(mode="json"),
+        "/projects/library/policy": ProjectPolicy().model_dump(mode="json"),
+    }
+    with stub_gateway(answers) as url:
+        environment = {"KLEVER_HOME": str(home), "KLEVER_SERVER": url, "KLEVER_TOKEN": "t"}
+        return CliRunner().invoke(cli, ["diff", *arguments], env=environment)
+
+
+def test_a_changed_setting_is_a_line_of_a_unified_diff(tmp_path: Path) -> None:
+    arguments = ("library/iris:v1", "--name", "iris", "--replicas", "3")
+    result = diff(tmp_path, *arguments, present=serving(), deployed=serving(replicas=3))
+    assert result.exit_code == 1, result.output
+    lines = result.stdout.splitlines()
+    assert lines[:2] == ["--- Serving default/iris", "+++ Serving default/iris"]
+    changed = [line for line in lines[2:] if line.startswith(("-", "+"))]
+    assert changed == ["-    replicas: 1", "+    replicas: 3"]
+
+
+def test_a_serving_that_stays_as_it_is_prints_nothing(tmp_path: Path) -> None:
+    result = diff(tmp_path, "library/iris:v1", present=serving(), deployed=serving())
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_a_new_serving_has_added_lines_only() -> None:
+    text = serving_difference(None, serving())
+    assert text.startswith("--- /dev/null\n+++ Serving default/iris\n")
+    assert not [line for line in text.splitlines()[3:] if not line.startswith("+")]
+    document = yaml.safe_load("\n".join(line[1:] for line in text.splitlines()[3:]))
+    assert document["metadata"] == {"name": "iris", "namespace": "default"}
+
+
+def test_a_file_is_compared_with_the_serving(tmp_path: Path) -> None:
+    """The stub answers a dry run like a read: with the serving as it is."""
+    file = tmp_path / "serving.yaml"
+    file.write_text(yaml.safe_dump(MANIFEST | {"spec": {"variants": [{"name": "v1", "model": "library/iris:v1"}]}}))
+    result = diff(tmp_path, "-f", str(file), present=serving())
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(("backend", "kind"), [("plain", "Deployment"), ("kserve", "InferenceService")])
+def test_objects_of_a_cluster_are_compared_one_by_one(tmp_path: Path, backend: str, kind: str) -> None:
+    arguments = ("library/iris:v1", "--name", "iris", "--backend", backend)
+    result = diff(tmp_path, *arguments, present=serving(), deployed=serving(replicas=3))
+    assert result.exit_code == 1, result.output
+    heads = [line for line in result.stdout.splitlines() if line.startswith(("---", "+++"))]
+    assert len(heads) == 2
+    assert all(f" {kind} default/iris-v1-" in line for line in heads)
+
+
+def test_another_revision_is_another_object(tmp_path: Path) -> None:
+    arguments = ("library/iris:v1", "--name", "iris", "--backend", "plain")
+    result = diff(tmp_path, *arguments, present=serving(), deployed=serving(env={"A": "b"}))
+    heads = [line.split()[:2] for line in result.stdout.splitlines() if line.startswith(("---", "+++"))]
+    assert heads.count(["+++", "/dev/null"]) == heads.count(["---", "/dev/null"]) == 3
+
+
+def test_objects_without_a_difference_print_nothing() -> None:
+    one = {"kind": "Service", "metadata": {"name": "a", "namespace": "b"}}
+    assert objects_difference([one], [one]) == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("library/iris:v1", "--name", "other"), (), ("library/iris:v1", "-f", "serving.yaml"), ("-f", "missing")],
+)
+def test_an_error_is_not_a_difference(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = diff(tmp_path, *arguments, present=None)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr
