@@ -69,7 +69,8 @@ async def test_the_reason_of_each_failure_is_named(with_initializer: Cluster, cl
 async def test_the_message_of_the_initializer_is_the_reason(
     own_cluster: Cluster, cluster_namespace: str, platform_images: dict[str, str]
 ) -> None:
-    spec = busybox_version(own_cluster, ServingName(cluster_namespace, "iris"), "main", WEB)
+    enough = Resources(memory="512Mi")
+    spec = busybox_version(own_cluster, ServingName(cluster_namespace, "iris"), "main", WEB, resources=enough)
     async with running_workloads(own_cluster, platform_images) as workloads:
         await workloads.apply(spec, 1)
 

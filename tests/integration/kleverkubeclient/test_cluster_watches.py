@@ -175,3 +175,11 @@ async def test_what_the_server_has_returned_does_not_replace_what_the_watch_has_
         assert copy.watched.objects["default", "a"]["metadata"]["resourceVersion"] == "5"
         copy.watched.put(pod("c", 7))
         assert copy.names() == {"a", "b", "c"}
+
+
+async def test_who_manages_the_fields_of_a_pod_is_not_kept() -> None:
+    managed = pod("b", 2)
+    managed["metadata"]["managedFields"] = [{"manager": "kubelet"}]
+    async with following(events(event("ADDED", managed))) as copy:
+        await copy.until("a", "b")
+        assert "managedFields" not in copy.watched.objects["default", "b"]["metadata"]

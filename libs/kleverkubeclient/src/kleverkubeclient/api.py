@@ -8,12 +8,11 @@ from typing import Any
 
 import aiohttp
 from kubernetes_asyncio.client import ApiClient
-from kubernetes_asyncio.config import ConfigException
 
 from kleverkube.labels import MANAGER
 from kleverkube.manifest import Manifest
 
-from .credentials import RenewableClient
+from .credentials import RenewableClient, authorize
 from .denials import Denials
 from .failures import (
     NOT_AUTHENTICATED,
@@ -25,6 +24,7 @@ from .failures import (
     failure,
 )
 from .resources import PODS, Resource, resource_of
+from .streams import abort, event_of
 
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
@@ -172,7 +172,7 @@ class KubernetesApi:
         }
         async with self._response("GET", resource.path(), query, silence=silence) as response:
             async for line in response.content:
-                yield _event(line, f"watch {resource.plural}")
+                yield event_of(line, f"watch {resource.plural}")
 
     async def log_lines(
         self, namespace: str, pod: str, container: str, *, since: str | None, silence: float
@@ -232,7 +232,7 @@ class KubernetesApi:
                     yield response
                 finally:
                     if silence is not None:
-                        _abort(response)
+                        abort(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ApiUnavailableError(f"{what}: the API server does not respond ({_cause(error)})") from error
 
@@ -260,7 +260,7 @@ class KubernetesApi:
         headers: dict[str, Any] = dict(extra or (APPLY if method == "PATCH" else {}))
         if self._client is None:
             raise ApiUnavailableError("this service is not connected to a cluster")
-        await _authorize(self._client, headers)
+        await authorize(self._client, headers)
         response: aiohttp.ClientResponse = await self._client.rest_client.request(
             method,
             f"{self._client.configuration.host}{path}",
@@ -271,33 +271,6 @@ class KubernetesApi:
             _request_timeout=limits,
         )
         return response
-
-
-async def _authorize(client: ApiClient, headers: dict[str, Any]) -> None:
-    """Add the present token. Raises ApiUnavailableError if its file cannot be read now."""
-    try:
-        await client.update_params_for_auth(headers, [], ["BearerToken"])
-    except ConfigException as error:
-        raise ApiUnavailableError(f"the credentials for the cluster cannot be read: {error}") from error
-
-
-def _event(line: bytes, what: str) -> Manifest:
-    """An event of a watch. Raises the error that an event of type ERROR is."""
-    try:
-        event: Manifest = json.loads(line)
-        kind, changed = event["type"], event["object"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ApiUnavailableError(f"{what}: an event is not valid") from error
-    if kind == "ERROR":
-        raise failure(int(changed.get("code", 0)) or 500, json.dumps(changed), what)
-    return event
-
-
-def _abort(response: aiohttp.ClientResponse) -> None:
-    """Close the connection of a stream that has not ended; TLS would wait for the server in the background."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
 
 
 def _cause(error: Exception) -> str:

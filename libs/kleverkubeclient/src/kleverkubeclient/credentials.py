@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
@@ -56,3 +57,11 @@ async def load(configuration: Configuration, kubeconfig: Path | None) -> None:
             await load_kube_config(config_file=file, client_configuration=configuration)
     except (ConfigException, OSError) as error:
         raise ApiUnavailableError(f"there are no credentials for a cluster: {error}. Set KUBECONFIG") from error
+
+
+async def authorize(client: ApiClient, headers: dict[str, Any]) -> None:
+    """Add the present token. Raises ApiUnavailableError if its file cannot be read now."""
+    try:
+        await client.update_params_for_auth(headers, [], ["BearerToken"])
+    except ConfigException as error:
+        raise ApiUnavailableError(f"the credentials for the cluster cannot be read: {error}") from error

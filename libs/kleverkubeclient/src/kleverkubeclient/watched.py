@@ -11,7 +11,7 @@ from kleverkube.manifest import Manifest
 
 from .api import KubernetesApi
 from .failures import ApiUnavailableError, ExpiredError, MissingKindError, RefusedByClusterError
-from .resources import Resource
+from .resources import DEPLOYMENTS, Resource
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ class Watched:
         """Replace the copy by what the cluster has. Raises ApiUnavailableError, RefusedByClusterError."""
         listing = await self._api.list(self._resource, self._selector)
         self._deleted.clear()
-        before, self.objects = self.objects, {object_name(each): each for each in listing.items}
+        before, self.objects = self.objects, {object_name(each): self._kept(each) for each in listing.items}
         self._version = listing.version
         for name in before.keys() | self.objects.keys():
             old, new = before.get(name), self.objects.get(name)
@@ -99,7 +99,7 @@ class Watched:
         """Take over an object that the server has returned, unless the watch has passed it: it knows better."""
         if _number(changed["metadata"]["resourceVersion"]) <= _number(self._version):
             return
-        self.objects[object_name(changed)] = changed
+        self.objects[object_name(changed)] = self._kept(changed)
         self._on_change(changed)
 
     def forget(self, deleted: Manifest) -> None:
@@ -132,8 +132,15 @@ class Watched:
             if present is not None and present["metadata"]["uid"] == uid:
                 del self.objects[name]
         elif uid not in self._deleted:
-            self.objects[name] = changed
+            self.objects[name] = self._kept(changed)
         self._on_change(changed)
+
+    def _kept(self, changed: Manifest) -> Manifest:
+        """What is kept of an object: who manages its fields is half of its size, and matters for Deployments only."""
+        if self._resource == DEPLOYMENTS:
+            return changed
+        kept = {name: each for name, each in changed["metadata"].items() if name != "managedFields"}
+        return {**changed, "metadata": kept}
 
 
 def _number(version: str) -> int:
