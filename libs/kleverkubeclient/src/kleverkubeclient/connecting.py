@@ -8,8 +8,9 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 
 from .credentials import RenewableClient, load
 
-UNLIMITED = 0
-"""Connections: each followed log and each watch takes one, and the usual 100 would block all other requests."""
+MAX_CONNECTIONS = 100_000
+"""Each followed log and each watch takes one, so the usual 100 would block all other requests. Not 0, with which aiohttp
+does not close all connections at the end."""
 
 
 @asynccontextmanager
@@ -24,6 +25,6 @@ async def connected(kubeconfig: Path | None = None) -> AsyncIterator[ApiClient]:
     """
     configuration = Configuration()
     await load(configuration, kubeconfig)
-    configuration.connection_pool_maxsize = UNLIMITED
+    configuration.connection_pool_maxsize = MAX_CONNECTIONS
     async with RenewableClient(configuration, kubeconfig) as client:
         yield client
