@@ -41,6 +41,10 @@ COMMANDS = {
         "",
         "`1` is `klever up --allow-commands`: servings may run programs of those who deploy.",
     ),
+    "KLEVER_POD_REGISTRY": (
+        "",
+        "`klever up --pod-registry`: address by which pods reach the platform's registry, by http.",
+    ),
     "KLEVER_PORT": ("", "Ports of `klever up` and `klever demo`, such as `gateway=9000 registry=9001`."),
     "KLEVER_PORTS": ("`default`", "`auto` lets `klever up` and `klever demo` take any free ports."),
     "KLEVER_TOOLCHAINS": (

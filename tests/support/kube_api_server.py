@@ -20,7 +20,10 @@ TOKEN = "administrator-of-the-tests"
 PROGRAMS = ("kube-apiserver", "kube-controller-manager")
 CONTROLLERS = ",".join(
     f"{name}-controller"
-    for name in ("deployment", "replicaset", "garbage-collector", "namespace", "serviceaccount", "resourcequota")
+    for name in (
+        *("deployment", "replicaset", "garbage-collector", "namespace", "serviceaccount", "resourcequota"),
+        *("job", "ttl-after-finished"),
+    )
 )
 START_SECONDS = 90.0
 AUDIT_POLICY = {

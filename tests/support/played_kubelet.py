@@ -30,6 +30,8 @@ class PlayedKubelet:
         self._core = CoreV1Api(client)
         self._broken = broken
         self._changed = asyncio.Event()
+        self.idle = asyncio.Lock()
+        """Held while it plays: a request that is cancelled leaves its connection open for a while."""
         self._pods = Watched(KubernetesApi(client), PODS, PLATFORM, lambda _pod: self._changed.set())
 
     async def run(self) -> None:
@@ -39,8 +41,9 @@ class PlayedKubelet:
             group.create_task(self._pods.run())
             while await self._changed.wait():
                 self._changed.clear()
-                for pod in list(self._pods.objects.values()):
-                    await self._play(pod)
+                async with self.idle:
+                    for pod in list(self._pods.objects.values()):
+                        await self._play(pod)
 
     async def restart(self, name: str, namespace: str) -> None:
         """Let the server of a pod exit; it starts again."""

@@ -166,9 +166,10 @@ class OnCluster(WorkloadsBench):
 
     async def stop(self) -> None:
         """Follow the cluster no longer."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        async with self.kubelet.idle:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def clear(self) -> None:
         """Remove everything."""

@@ -47,13 +47,13 @@ def settings(request: pytest.FixtureRequest, kubeconfig: Path, tmp_path: Path) -
 @asynccontextmanager
 async def running(backend: ClusterBackend, client: ApiClient) -> AsyncIterator[None]:
     async with backend:
-        operator = SeldonOperator(client)
-        loops = (backend.run, PlayedKubelet(client, "broken").run, operator.run)
+        operator, kubelet = SeldonOperator(client), PlayedKubelet(client, "broken")
+        loops = (backend.run, kubelet.run, operator.run)
         tasks = [asyncio.create_task(loop()) for loop in loops]
         try:
             yield
         finally:
-            async with operator.idle:
+            async with operator.idle, kubelet.idle:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)

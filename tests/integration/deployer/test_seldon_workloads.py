@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
 from klever_deployer.adapters.kubernetes.states import version_key
 from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.errors import ServingError
+from kleverkit.errors import TransientError
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.seldon.naming import predictor_name
@@ -121,6 +123,37 @@ async def test_versions_of_a_serving_are_predictors_of_one_object(bench: OnSeldo
         await bench.until(spec, ready=1)
     predictors = (await stored(bench))["spec"]["predictors"]
     assert sorted(each["labels"]["klever.dev/variant"] for each in predictors) == ["v1", "v2", "v3"]
+
+
+async def test_two_deployers_lose_no_version_of_each_other(bench: OnSeldon) -> None:
+    """A former leader may still write when the next one does."""
+    former = SeldonWorkloads(bench.api, bench.options, lambda _digest: "example.com")
+    await former.load()
+    specs = [spec_with(f"v{number}") for number in range(6)]
+    await asyncio.gather(
+        *((former if number % 2 else bench.workloads).apply(each, 1) for number, each in enumerate(specs))
+    )
+    predictors = (await stored(bench))["spec"]["predictors"]
+    assert sorted(each["labels"]["klever.dev/variant"] for each in predictors) == [each.key.variant for each in specs]
+    for spec in specs:
+        await bench.until(spec, ready=1)
+
+
+async def test_an_object_that_was_deleted_is_applied_again(bench: OnSeldon) -> None:
+    """Also if the watch has not reported the deletion yet: then the first try does not succeed."""
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    await bench.until(spec, ready=1)
+    before = (await stored(bench))["metadata"]["uid"]
+    await bench.api.delete(SELDON_DEPLOYMENTS, "default", "iris")
+
+    async def is_new() -> bool:
+        with suppress(TransientError):
+            await bench.workloads.apply(spec, 1)
+        return bool((await stored(bench))["metadata"]["uid"] != before)
+
+    await eventually(is_new, within=30)
+    await bench.until(spec, ready=1)
 
 
 async def test_adding_changing_and_removing_a_version_restarts_no_other(bench: OnSeldon) -> None:

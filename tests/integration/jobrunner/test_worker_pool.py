@@ -165,3 +165,19 @@ async def test_closing_during_a_job_leaves_no_process() -> None:
         await eventually(running.is_ready)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_job_fails_if_no_worker_starts_and_somebody_waits_for_it_only() -> None:
+    limits = replace(LIMITS, command=(sys.executable, "-c", "raise SystemExit(3)"))
+    async with WorkerPool(MODELS, 1, limits, starts=2) as running:
+        for _ in range(2):
+            with pytest.raises(TransientError, match="no worker process starts: exit code 3"):
+                await answer_of(running, "pid")
+
+
+async def test_worker_imports_packages_of_pythonpath(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "outside_the_environment.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    code = f"import outside_the_environment\n{CODE}"
+    async with WorkerPool(MODELS, 1, replace(LIMITS, command=(sys.executable, "-c", code)), starts=1) as running:
+        assert await answer_of(running, "pid")

@@ -183,3 +183,10 @@ async def test_who_manages_the_fields_of_a_pod_is_not_kept() -> None:
     async with following(events(event("ADDED", managed))) as copy:
         await copy.until("a", "b")
         assert "managedFields" not in copy.watched.objects["default", "b"]["metadata"]
+
+
+async def test_object_that_is_larger_than_a_buffer_is_read() -> None:
+    large = pod("b", 2, text="x" * 400_000)
+    async with following(events(event("ADDED", large))) as copy:
+        await copy.until("a", "b")
+        assert copy.watched.objects["default", "b"] == large

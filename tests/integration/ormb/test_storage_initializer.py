@@ -14,7 +14,7 @@ from ormb.reference import Reference
 from support.forward_proxy import ForwardProxy
 from support.registry_service import running_registry
 from support.scripted_registry import ScriptedRegistry
-from support.small_models import adder
+from support.small_models import adder, broken
 
 
 async def initialize(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -122,7 +122,7 @@ async def test_a_registry_of_a_private_authority_is_trusted_by_option_or_environ
             async with OrmbClient(tmp_path / "ormb", ca_file=Path(own)) as client:
                 await client.push_directory(adder(tmp_path / "1", 1), reference)
         code, output = await initialize(str(reference), str(tmp_path / "a"), **through)
-        assert code == 1
+        assert code == os.EX_TEMPFAIL
         assert "certificate" in output
         code, output = await initialize(str(reference), str(tmp_path / "a"), "--ca-file", own, **through)
         assert code == 0, output
@@ -136,3 +136,34 @@ async def test_a_missing_certificate_file_is_an_error_if_it_was_requested(tmp_pa
     code, output = await initialize("localhost:5000/library/adder:v1", str(tmp_path / "a"), "--ca-file", missing)
     assert code == 2
     assert f"cannot use {missing}: No such file or directory" in output
+
+
+async def test_exit_code_says_whether_a_retry_may_help(nats_url: str, tmp_path: Path) -> None:
+    code, output = await initialize("127.0.0.1:1/library/adder:v1", str(tmp_path / "a"))
+    assert code == os.EX_TEMPFAIL, output
+    async with running_registry(tmp_path, nats_url) as registry:
+        code, output = await initialize(f"{registry.address}/library/adder:v1", str(tmp_path / "b"))
+    assert code == os.EX_NOINPUT, output
+
+
+async def test_plain_layout_keeps_files_that_no_parser_reads(nats_url: str, tmp_path: Path) -> None:
+    async with running_registry(tmp_path, nats_url) as registry, OrmbClient(tmp_path / "ormb") as client:
+        reference = Reference(registry.address, "library/adder", "v1")
+        await client.push_directory(broken(tmp_path / "1"), reference)
+        code, output = await initialize(str(reference), str(tmp_path / "volume"), "--target", "plain")
+    assert code == 0, output
+    assert files(tmp_path / "volume") == {"model/model.onnx", "ormbfile.yaml", ".ormb-initialized.json"}
+
+
+async def test_attached_file_is_pulled_if_it_has_the_type(nats_url: str, tmp_path: Path) -> None:
+    (tmp_path / "samples.npz").write_bytes(b"samples")
+    async with running_registry(tmp_path, nats_url) as registry, OrmbClient(tmp_path / "ormb") as client:
+        reference = Reference(registry.address, "library/adder", "v1")
+        await client.push_directory(adder(tmp_path / "1", 1), reference)
+        attached = await client.attach(reference, [tmp_path / "samples.npz"], "application/x-samples", {})
+        uri, target = str(reference.at(attached)), str(tmp_path / "pulled.npz")
+        code, output = await run_initializer("pull-attached", uri, "application/x-samples", target)
+        assert code == 0, output
+        other, output = await run_initializer("pull-attached", uri, "application/json", target)
+    assert (tmp_path / "pulled.npz").read_bytes() == b"samples"
+    assert (other, "not application/json" in output) == (1, True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from kleverkube.images import INITIALIZER
+from kleverkube.job_containers import JOBRUNNER
 from modelfiles.runtimes import REPOSITORY
 from support.cluster.cluster import Cluster
 
@@ -27,6 +28,20 @@ SKLEARN_IMAGE = PythonImage(
     f"{REPOSITORY}/kleverserve-sklearn", partial(requirements_of_toolchain, "sklearn"), MODEL_SERVER_SOURCES
 )
 """A gigabyte, so tests load it only where they need it."""
+
+
+JOBRUNNER_LIBRARIES = ("kleverkit", "kleverkube", "kleverproto", "kleversandbox", "kleverserve")
+MODEL_LIBRARIES = ("modelconversion", "modelfiles", "modelformats", "ormb")
+JOBRUNNER_IMAGE = PythonImage(
+    JOBRUNNER,
+    partial(requirements_of_member, "klever-jobrunner", without=("nkeys",)),  # has no wheel; pods do not use NATS
+    (
+        "services/jobrunner/src/klever_jobrunner",
+        *(f"libs/{name}/src/{name}" for name in (*JOBRUNNER_LIBRARIES, *MODEL_LIBRARIES)),
+    ),
+    toolchains=("onnx", "sklearn"),
+)
+"""Runs jobs."""
 
 
 def load(cluster: Cluster, images: Sequence[PythonImage] = IMAGES) -> dict[str, str]:

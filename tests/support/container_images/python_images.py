@@ -12,9 +12,11 @@ from pathlib import Path
 
 from support.cluster.images import archive, layer
 
-from . import python_layers, shared_libraries
+from . import python_layers, shared_libraries, toolchain_layers
 from .cached_layers import cached_layer
 from .python_layers import ENVIRONMENT, REPOSITORY, add_packages, add_python, add_sources
+from .requirements import requirements_of_toolchain
+from .toolchain_layers import TOOLCHAINS, add_toolchain
 
 USER = "65532:65532"
 
@@ -28,12 +30,14 @@ class PythonImage:
         requirements: returns its packages, as text of a requirements file.
         sources: directories of Python packages, relative to this repository.
         entrypoint: the command of its containers.
+        toolchains: names of the toolchains that it contains.
     """
 
     repository: str
     requirements: Callable[[], str]
     sources: tuple[str, ...]
     entrypoint: tuple[str, ...] = ()
+    toolchains: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -51,7 +55,8 @@ def built(image: PythonImage) -> Iterator[tuple[str, Path]]:
         layers = [*_cached_layers(image), _source_layer(image, Path(directory))]
         name = f"klever.test/{image.name}:{_digest(layers)}"
         target = Path(directory) / "image.tar"
-        yield name, archive(name, layers, target, entrypoint=image.entrypoint, user=USER, environment=ENVIRONMENT)
+        environment = (*ENVIRONMENT, f"KLEVER_TOOLCHAINS=/{TOOLCHAINS}")
+        yield name, archive(name, layers, target, entrypoint=image.entrypoint, user=USER, environment=environment)
 
 
 def _cached_layers(image: PythonImage) -> list[Path]:
@@ -61,7 +66,13 @@ def _cached_layers(image: PythonImage) -> list[Path]:
     return [
         cached_layer("python", python, add_python),
         cached_layer(image.name, python + requirements, partial(add_packages, requirements=requirements)),
+        *(_toolchain_layer(name, python) for name in image.toolchains),
     ]
+
+
+def _toolchain_layer(name: str, python: str) -> Path:
+    inputs = python + inspect.getsource(toolchain_layers) + requirements_of_toolchain(name)
+    return cached_layer(f"toolchain-{name}", inputs, partial(add_toolchain, name=name))
 
 
 def _source_layer(image: PythonImage, directory: Path) -> Path:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from klever_jobrunner.adapters.model_directories import ModelDirectory, OutputDirectory
+from klever_jobrunner.adapters.model_directories import ConvertedDirectory, ModelDirectory, OutputDirectory
 from klever_jobrunner.domain.command import REQUEST_BYTES, ExitCode, RunRequest
 from klever_jobrunner.errors import INVALID_MODEL, MODEL_NOT_FOUND, JobError
-from klever_jobrunner.ports import OnLine, StoredResult
+from klever_jobrunner.ports import ConversionSource, OnLine, StoredResult
 from klever_jobrunner.run import BadRequestError, main, read_request
 from klever_jobrunner.service.single_job import run_single_job
 from kleverkit.errors import TransientError
-from kleverproto.conversions import ConversionRecord, Verification
+from kleverproto.conversions import Conversion, ConversionRecord, Verification
 from kleverproto.jobs import JobDocument, JobKind, JobResult
 from kleverproto.references import ModelRef
 from support.jobs import NOW, SCAN, SIGNATURE, request
@@ -130,3 +130,56 @@ async def test_an_output_directory_receives_the_model_its_record_and_the_digest_
     assert (tmp_path / "output" / "model" / "model.onnx").is_file()
     assert ConversionRecord.model_validate_json((tmp_path / "output" / "conversion.json").read_text()) == RECORD
     assert not await output.republish(SPEC.ref, "localhost:5000", StoredResult(SPEC.ref, digest, RECORD))
+
+
+class Converter:
+    """See `ports.Converter`: has a fingerprint only."""
+
+    def fingerprint(self, format_name: str, wanted: Conversion) -> str:
+        del format_name, wanted
+        return "tools"
+
+    async def convert(
+        self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
+    ) -> ConversionRecord:
+        raise NotImplementedError
+
+
+def converted_directory(directory: Path, record: str = RECORD.model_dump_json()) -> Path:
+    """The output of a conversion."""
+    result = adder(directory, 1)
+    (result / "conversion.json").write_text(record)
+    return result
+
+
+def source(directory: Path) -> ConversionSource:
+    return ConversionSource(directory, "H5", SIGNATURE)
+
+
+async def test_a_converted_directory_is_used_with_its_record(tmp_path: Path) -> None:
+    (tmp_path / "result").mkdir()
+    converter = ConvertedDirectory(converted_directory(tmp_path / "converted"), Converter())
+    wanted = Conversion(to="ONNX")
+    record = await converter.convert(source(tmp_path), wanted, tmp_path / "result", print)
+    assert (record, converter.fingerprint("H5", wanted)) == (RECORD, "tools")
+    assert (tmp_path / "result" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize("wanted", ["PMML", "ONNX"])
+async def test_a_converted_directory_of_another_conversion_is_refused(tmp_path: Path, wanted: str) -> None:
+    record = RECORD.model_copy(update={"source_format": "XGBoost"}).model_dump_json()
+    converter = ConvertedDirectory(converted_directory(tmp_path / "converted", record), Converter())
+    with pytest.raises(JobError, match="from XGBoost to ONNX"):
+        await converter.convert(source(tmp_path), Conversion(to=wanted), tmp_path, print)
+
+
+@pytest.mark.parametrize("place", ["conversion.json", "model"])
+async def test_links_in_a_converted_directory_are_not_followed(tmp_path: Path, place: str) -> None:
+    directory = converted_directory(tmp_path / "converted")
+    (directory / place).rename(tmp_path / "elsewhere")
+    (directory / place).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "result").mkdir()
+    converter = ConvertedDirectory(directory, Converter())
+    with pytest.raises(JobError):
+        await converter.convert(source(tmp_path), Conversion(to="ONNX"), tmp_path / "result", print)
+    assert not any((tmp_path / "result").iterdir())

@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
+import click
 import pytest
 
-from klever.cli.serving_places import command_line
+from klever.cli.serving_places import OPTIONS, command_line
 from klever.errors import PlatformError
 from klever.platform.home import Home
 from klever.platform.plan import Ports, parts, urls
 from klever.platform.serving_place import ServingPlace
+from klever_deployer.settings import DeployerSettings
 
 PORTS = Ports(gateway=1, registry=2, ingress=3, nats=4, jobrunner=5, deployer=6, topology=7)
 CLUSTER = ServingPlace("plain", Path("/etc/kubeconfig"), "https://models.example.com", "10.0.0.1:5000")
@@ -17,6 +20,17 @@ CLUSTER = ServingPlace("plain", Path("/etc/kubeconfig"), "https://models.example
 
 def environments(place: ServingPlace) -> dict[str, dict[str, str]]:
     return {part.name: part.environment for part in parts(Home(Path("/h")), PORTS, "/bin/nats-server", place=place)}
+
+
+def test_each_backend_of_the_deployer_can_be_chosen() -> None:
+    @click.command()
+    @OPTIONS[0]
+    def command(backend: str) -> None:
+        """Has the option."""
+
+    [option] = command.params
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == set(get_args(DeployerSettings.model_fields["backend"].annotation))
 
 
 def test_deployer_gets_the_backend_the_credentials_and_the_registry_for_pods() -> None:

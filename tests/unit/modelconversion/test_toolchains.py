@@ -14,6 +14,7 @@ from modelconversion.pairs import PAIRS
 from modelconversion.toolchains.recipes import RECIPES, read_recipe, recipe_names
 from modelconversion.toolchains.store import ToolchainStore
 from modelformats.versions import LOADERS
+from plugins.fix_disks import SmallDisk, remount
 from support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -43,6 +44,13 @@ async def test_a_toolchain_is_installed_once_and_reused(store: ToolchainStore, t
     again: list[str] = []
     assert await ToolchainStore(tmp_path / "toolchains", recipes=recipes).ensure("tiny", again.append) == python
     assert again == []
+
+
+async def test_toolchain_of_a_read_only_image_is_used(small_disk: SmallDisk, recipes: Path) -> None:
+    root = small_disk(64 * 1024 * 1024)
+    python = await ToolchainStore(root, recipes=recipes).ensure("tiny", print)
+    await remount(root, "ro")
+    assert await ToolchainStore(root, recipes=recipes).ensure("tiny", print) == python
 
 
 async def test_a_second_installation_waits_for_the_first(store: ToolchainStore) -> None:

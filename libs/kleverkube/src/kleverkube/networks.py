@@ -8,7 +8,7 @@ from .options import ClusterOptions
 from .registries import pod_registry
 from .version import ServedVersion
 
-DNS_PORT = 53
+DNS_PORTS = tuple({"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP"))
 
 
 def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest | None:
@@ -19,7 +19,6 @@ def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest 
     """
     if version.variant.network is not Network.NONE:
         return None
-    dns = [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -27,6 +26,6 @@ def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest 
         "spec": {
             "podSelector": {"matchLabels": selector(version)},
             "policyTypes": ["Egress"],
-            "egress": [{"ports": [*dns, {"protocol": "TCP", "port": pod_registry(version, options).port}]}],
+            "egress": [{"ports": [*DNS_PORTS, {"protocol": "TCP", "port": pod_registry(version, options).port}]}],
         },
     }

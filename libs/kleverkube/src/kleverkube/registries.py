@@ -7,6 +7,8 @@ from .version import ServedVersion
 
 HTTP_PORT, HTTPS_PORT = 80, 443
 SCHEME = "://"
+REGISTRY_PATTERN = r"^(https?://)?[^/\s]+$"
+"""Of the address by which pods reach a registry."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,12 @@ class PodRegistry:
 
 def pod_registry(version: ServedVersion, options: ClusterOptions) -> PodRegistry:
     """The registry of a version's model."""
-    scheme, separator, address = options.registries.get(version.registry, version.registry).rpartition(SCHEME)
+    return registry_of_pods(version.registry, options)
+
+
+def registry_of_pods(registry: str, options: ClusterOptions) -> PodRegistry:
+    """A registry, as `host:port` in documents."""
+    scheme, separator, address = options.registries.get(registry, registry).rpartition(SCHEME)
     return PodRegistry(address, plain_http=scheme == "http" if separator else options.plain_http)
 
 

@@ -23,6 +23,7 @@ from .failures import (
     RefusedByClusterError,
     failure,
 )
+from .lines import lines_of
 from .resources import PODS, Resource, resource_of
 from .streams import abort, event_of
 
@@ -112,10 +113,12 @@ class KubernetesApi:
                 return None
             raise
 
-    async def list(self, resource: Resource, selector: str, namespace: str | None = None) -> Listing:
-        """List the objects with these labels, in all namespaces by default."""
+    async def list(
+        self, resource: Resource, selector: str, namespace: str | None = None, *, fields: str = ""
+    ) -> Listing:
+        """List the objects with these labels and fields, in all namespaces by default."""
         items: list[Manifest] = []
-        query = {"labelSelector": selector, "limit": str(PAGE)}
+        query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE)}
         while True:
             page = await self._json("GET", resource.path(namespace), query)
             items += page["items"]
@@ -149,7 +152,14 @@ class KubernetesApi:
                 raise
 
     async def watch(
-        self, resource: Resource, selector: str, version: str, *, seconds: int, silence: float
+        self,
+        resource: Resource,
+        selector: str,
+        version: str,
+        *,
+        seconds: int,
+        silence: float,
+        namespace: str | None = None,
     ) -> AsyncGenerator[Manifest, None]:
         """Yield the events after a version: `type` and `object`; bookmarks as well.
 
@@ -159,6 +169,7 @@ class KubernetesApi:
             version: from a listing or an event.
             seconds: after which the server ends the watch.
             silence: seconds without a byte after which the connection is treated as lost.
+            namespace: of the objects; all namespaces if None.
 
         Raises:
             ExpiredError: the version is too old.
@@ -170,8 +181,8 @@ class KubernetesApi:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(seconds),
         }
-        async with self._response("GET", resource.path(), query, silence=silence) as response:
-            async for line in response.content:
+        async with self._response("GET", resource.path(namespace), query, silence=silence) as response:
+            async for line in lines_of(response.content):
                 yield event_of(line, f"watch {resource.plural}")
 
     async def log_lines(
@@ -190,7 +201,7 @@ class KubernetesApi:
             {"sinceTime": since} if since else {}
         )
         async with self._response("GET", PODS.path(namespace, pod, "log"), query, silence=silence) as response:
-            async for line in response.content:
+            async for line in lines_of(response.content):
                 yield line
 
     async def _json(

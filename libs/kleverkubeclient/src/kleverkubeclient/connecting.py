@@ -9,8 +9,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from .credentials import RenewableClient, load
 
 MAX_CONNECTIONS = 100_000
-"""Each followed log and each watch takes one, so the usual 100 would block all other requests. Not 0, with which aiohttp
-does not close all connections at the end."""
+"""Each followed log and each watch takes one, so the usual 100 would block all other requests."""
 
 
 @asynccontextmanager

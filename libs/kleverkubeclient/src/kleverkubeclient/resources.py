@@ -28,6 +28,7 @@ AUTOSCALERS = Resource("HorizontalPodAutoscaler", "apis/autoscaling/v2", "horizo
 NETWORK_POLICIES = Resource("NetworkPolicy", "apis/networking.k8s.io/v1", "networkpolicies")
 
 SELDON_DEPLOYMENTS = Resource("SeldonDeployment", "apis/machinelearning.seldon.io/v1", "seldondeployments")
+JOBS = Resource("Job", "apis/batch/v1", "jobs")
 CONFIG_MAPS = Resource("ConfigMap", "api/v1", "configmaps")
 INFERENCE_SERVICES = Resource("InferenceService", "apis/serving.kserve.io/v1beta1", "inferenceservices")
 VIRTUAL_SERVICES = Resource("VirtualService", "apis/networking.istio.io/v1", "virtualservices")
@@ -39,7 +40,7 @@ SERVING_RESOURCES = Resource("Serving", "apis/klever.dev/v1alpha1", "servings")
 EVENTS = Resource("Event", "api/v1", "events")
 
 APPLIED = (
-    *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS),
+    *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS, JOBS),
     *(SELDON_DEPLOYMENTS, INFERENCE_SERVICES, VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
     *(MODEL_JOBS, SERVING_RESOURCES, EVENTS),
 )

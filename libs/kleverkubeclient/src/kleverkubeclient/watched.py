@@ -39,17 +39,19 @@ class Watched:
         resource: the kind of objects.
         selector: their labels.
         on_change: called with each object that was added, changed or deleted.
+        namespace: of the objects; all namespaces if None.
         watch_seconds: see WATCH_SECONDS.
         silence: see SILENCE_SECONDS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its settings
         self,
         api: KubernetesApi,
         resource: Resource,
         selector: str,
         on_change: Callable[[Manifest], None],
         *,
+        namespace: str | None = None,
         watch_seconds: int = WATCH_SECONDS,
         silence: float = SILENCE_SECONDS,
     ) -> None:
@@ -60,6 +62,7 @@ class Watched:
         self._resource = resource
         self._selector = selector
         self._on_change = on_change
+        self._namespace = namespace
         self._watch_seconds = watch_seconds
         self._silence = silence
         self._version = ""
@@ -68,7 +71,7 @@ class Watched:
 
     async def load(self) -> None:
         """Replace the copy by what the cluster has. Raises ApiUnavailableError, RefusedByClusterError."""
-        listing = await self._api.list(self._resource, self._selector)
+        listing = await self._api.list(self._resource, self._selector, self._namespace)
         self._deleted.clear()
         before, self.objects = self.objects, {object_name(each): self._kept(each) for each in listing.items}
         self._version = listing.version
@@ -115,7 +118,12 @@ class Watched:
         if not self._version:
             await self.load()
         events = self._api.watch(
-            self._resource, self._selector, self._version, seconds=self._watch_seconds, silence=self._silence
+            self._resource,
+            self._selector,
+            self._version,
+            seconds=self._watch_seconds,
+            silence=self._silence,
+            namespace=self._namespace,
         )
         self.problem = None
         async for event in events:

@@ -93,6 +93,7 @@ SIGNATURE_TOO_LARGE = _code("signature_too_large", "The signature does not fit i
 OUT_OF_MEMORY = _code("out_of_memory", "The job needs more memory than its limit.", "jobrunner")
 TIMED_OUT = _code("timed_out", "The job needs more time than its limit.", "jobrunner")
 WORKER_DIED = _code("worker_died", "The worker process exited without a result.", "jobrunner")
+NOT_STARTED = _code("not_started", "The cluster does not run the pod of the job.", "jobrunner")
 INVALID_SAMPLES = _code("invalid_samples", "The samples of the request cannot be used.", "jobrunner")
 UNSUPPORTED_CONVERSION = _code("unsupported_conversion", "No conversion leads to the format.", "jobrunner")
 UNSUPPORTED_OPERATOR = _code("unsupported_operator", "A conversion does not support an operator.", "jobrunner")
@@ -108,7 +109,10 @@ COMMANDS_NOT_ALLOWED = _code(
     "commands_not_allowed", "The platform does not run commands of users.", "deployer gateway", 422
 )
 UNSUPPORTED_HERE = _code(
-    "unsupported_here", "This machine or cluster cannot provide what the serving requires.", "deployer gateway", 422
+    "unsupported_here",
+    "This machine or cluster cannot provide what the serving or job requires.",
+    "jobrunner deployer gateway",
+    422,
 )
 UNSUPPORTED_PARAMETERS = _code("unsupported_parameters", "The runtime does not support the parameters.", "deployer")
 CONVERSION_FAILED = _code("conversion_failed", "The conversion that the serving requires has failed.", "deployer")

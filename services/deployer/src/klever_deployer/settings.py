@@ -9,10 +9,10 @@ from pydantic_settings import SettingsConfigDict
 from kleverkit.directories import home_directory, toolchains_directory
 from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
 from kleverkube.options import KServeMode
+from kleverkube.registries import REGISTRY_PATTERN
 from kleverproto.references import DNS_LABEL_PATTERN
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
-REGISTRY_PATTERN = r"^(https?://)?[^/\s]+$"
 PROMETHEUS_PATTERN = r"^https?://[^\s@]+$"
 GATEWAY_PATTERN = r"^[-a-z0-9]+/[-a-z0-9.]+$"
 

@@ -3,7 +3,9 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -34,7 +36,7 @@ from .adapters.registry_results import RegistryResults
 from .adapters.worker_pool import WorkerPool
 from .handlers import build_router
 from .metrics import add_metrics
-from .ports import Backlog, Operation, Trusted, TrustedNames
+from .ports import Backlog, Operation, RemoteRuns, Trusted, TrustedNames
 from .service.adoption import Adoption
 from .service.attempts import Attempts
 from .service.claims import Claims
@@ -45,6 +47,8 @@ from .service.jobs import Jobs
 from .service.ledger import Ledger
 from .service.monitor import JobMonitor
 from .service.policies import Policies
+from .service.remote_cleanup import RemoteCleanup
+from .service.remote_conversions import RemoteConversions
 from .service.slots import FairSlots
 from .settings import JobrunnerSettings
 
@@ -60,6 +64,9 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     monitor = JobMonitor(documents)
     claims, disk = Claims(ledger, monitor), Disk((settings.work_dir, settings.toolchains, Path(gettempdir())))
     operations = _operations(runtime, settings, client, pool)
+    if settings.backend == "kubernetes":
+        conversions = _conversions(runtime, settings, client, pool)
+        operations |= _use_cluster(runtime, settings, conversions, partial(RemoteCleanup, ledger, monitor))
     slots = FairSlots(settings.conversions, lambda: monitor.running(JobKind.CONVERT, except_by=home.name))
     jobs = Jobs(
         home.name,
@@ -84,14 +91,39 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
 def _operations(
     runtime: Runtime, settings: JobrunnerSettings, client: OrmbClient, pool: WorkerPool
 ) -> dict[JobKind, Operation]:
+    """The operations of a jobrunner that runs all jobs on this machine."""
     models = OrmbModels(client)
     return {
         JobKind.EXTRACT: Extraction(models, pool),
         JobKind.SCAN: Scanning(models, pool),
-        JobKind.CONVERT: Conversions(
-            models, pool, toolchain_converter(settings), RegistryResults(client), models, models, _trusted(runtime)
-        ),
+        JobKind.CONVERT: _conversions(runtime, settings, client, pool),
     }
+
+
+def _conversions(runtime: Runtime, settings: JobrunnerSettings, client: OrmbClient, pool: WorkerPool) -> Conversions:
+    models, converter = OrmbModels(client), toolchain_converter(settings)
+    return Conversions(models, pool, converter, RegistryResults(client), models, models, _trusted(runtime))
+
+
+def _use_cluster(
+    runtime: Runtime,
+    settings: JobrunnerSettings,
+    conversions: Conversions,
+    start_cleanup: Callable[[RemoteRuns], RemoteCleanup],
+) -> dict[JobKind, Operation]:
+    """The operations that a cluster runs, whose parts are added to the runtime."""
+    from .adapters.kubernetes.cluster import JobCluster  # noqa: PLC0415 - its client takes seconds to import
+    from .adapters.kubernetes.options import job_options  # noqa: PLC0415 - see above
+    from .adapters.kubernetes.pod_jobs import PodJobs  # noqa: PLC0415 - see above
+
+    cluster = JobCluster(job_options(settings), settings.kubeconfig)
+    pods = PodJobs(cluster, _trusted(runtime), settings.cluster_start_seconds)
+    runtime.web.cleanup_ctx.append(_connection(cluster))
+    runtime.loops += [cluster.run, start_cleanup(cluster).run]
+    runtime.health.add("cluster", cluster.problem)
+    parsing: dict[JobKind, Operation] = dict.fromkeys((JobKind.EXTRACT, JobKind.SCAN), pods)
+    converting: dict[JobKind, Operation] = {JobKind.CONVERT: RemoteConversions(conversions, pods)}
+    return converting | (parsing if settings.extract == "job" else {})
 
 
 def _policies(runtime: Runtime) -> Policies:
@@ -116,6 +148,18 @@ def _resources(scratch: Path, client: OrmbClient, pool: WorkerPool) -> Callable[
     async def hold(_application: web.Application) -> AsyncIterator[None]:
         await in_thread(shutil.rmtree, scratch, ignore_errors=True)  # files of a process that was killed
         async with client, pool:
+            yield
+
+    return hold
+
+
+def _connection(
+    cluster: AbstractAsyncContextManager[object],
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """The connection to the cluster, open as long as the other resources."""
+
+    async def hold(_application: web.Application) -> AsyncIterator[None]:
+        async with cluster:
             yield
 
     return hold

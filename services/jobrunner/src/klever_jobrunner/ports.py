@@ -1,6 +1,6 @@
 """The ports: the interfaces through which the use cases reach the outside."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -205,4 +205,27 @@ class Withdrawals(Protocol):
 
     async def is_withdrawn(self, request: Request) -> bool:
         """Return whether the job was cancelled or deleted after it was requested. Raises TransientError."""
+        ...
+
+
+@dataclass(frozen=True)
+class RemoteRun:
+    """A run of a job outside the jobrunner, which outlives it."""
+
+    job: str
+    generation: int
+    """Generation of the job's document: all attempts of a generation are one run."""
+    is_active: bool = True
+    """Whether it has not ended."""
+
+
+class RemoteRuns(Protocol):
+    """The runs outside the jobrunner."""
+
+    def runs(self) -> Collection[RemoteRun]:
+        """The known runs; some may be missing."""
+        ...
+
+    async def remove(self, run: RemoteRun) -> None:
+        """End a run, and remove what is left of it. No effect if it does not exist. Raises TransientError."""
         ...

@@ -4,8 +4,11 @@
 
 The request is JSON: `{"spec": {...}, "trust": [...]}`, where `spec` is the one of a job. Without `--model` the model is
 pulled from the registry of the spec by its digest. A converted model is pushed to that registry, or written to the
-directory of `--output`. The outcome is JSON: `{"result": ..., "problem": ...}`. Each line of the job's log is
-`{"line": "..."}` on standard error, or on the descriptor of `--progress-fd`.
+directory of `--output`. The command with that directory as `--converted` pushes it, without loading the model, so that
+only containers that do not load the model need the credentials of the registry.
+
+The outcome is JSON: `{"result": ..., "problem": ...}`. Each line of the job's log is `{"line": "..."}` on standard
+error, or on the descriptor of `--progress-fd`.
 
 Limits, toolchains, the sandbox and the registry's password are configured by the settings of the jobrunner
 (`KLEVER_JOBRUNNER_…`). Exit codes: 0 success, 2 bad request, 10 permanent failure, 70 internal error, 75 retry later.
@@ -36,16 +39,18 @@ from ormb.layout import default_root
 from ormb.own_registry import OwnRegistry
 
 from .adapters.execution import toolchain_converter, worker_pool
-from .adapters.model_directories import ModelDirectory, NoResults, OutputDirectory
+from .adapters.model_directories import ConvertedDirectory, ModelDirectory, NoResults, OutputDirectory, SamplesFile
 from .adapters.ormb_models import OrmbModels
 from .adapters.registry_results import RegistryResults
 from .domain.command import REQUEST_BYTES, ExitCode, RunOutcome, RunRequest
 from .errors import INTERNAL
-from .ports import ModelSink, ModelSource, OnLine, Operation, ResultIndex, TrustedNames
+from .ports import Converter, ModelSink, ModelSource, OnLine, Operation, ResultIndex, SampleSource, TrustedNames
 from .service.conversions import Conversions
 from .service.extraction import Extraction, Scanning
 from .service.single_job import run_single_job
 from .settings import JobrunnerSettings
+
+WORKER_STARTS = 3
 
 
 class BadRequestError(Exception):
@@ -64,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     configure_logging("jobrunner", level=settings.log_level, fmt=settings.log_format)
     code, outcome = asyncio.run(_run_until_signal(options, settings, request))
-    _write_outcome(options.result, outcome)
+    _write_outcome(options, outcome)
     return int(code)
 
 
@@ -112,10 +117,15 @@ async def _run(
     own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
     async with AsyncExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="klever-job-")))
-        client = await stack.enter_async_context(OrmbClient(default_root(), own=own))
+        client = await stack.enter_async_context(_client(own))
         operations = await _operations(options, settings, request, client, scratch, stack)
         (scratch / "job").mkdir()
         return await run_single_job(request, operations, scratch / "job", _progress(options.progress_fd), utc_now())
+
+
+def _client(own: OwnRegistry | None) -> OrmbClient:
+    """A client; `$ORMB_PLAIN_HTTP` has the same meaning as for `ormb-storage-initializer`."""
+    return OrmbClient(default_root(), own=own, plain_http=bool(os.environ.get("ORMB_PLAIN_HTTP")))
 
 
 async def _operations(
@@ -126,11 +136,14 @@ async def _operations(
     scratch: Path,
     stack: AsyncExitStack,
 ) -> dict[JobKind, Operation]:
-    models = OrmbModels(client)
+    models, converter = OrmbModels(client), toolchain_converter(settings)
     source: ModelSource = ModelDirectory(options.model) if options.model else models
+    samples: SampleSource = SamplesFile(options.samples) if options.samples else models
     sink: ModelSink = OutputDirectory(options.output) if options.output else models
-    results: ResultIndex = NoResults() if options.output or options.model else RegistryResults(client)
-    pool = await stack.enter_async_context(worker_pool(settings, options.model or scratch, 1))
+    uses_registry = options.converted or not (options.output or options.model)
+    results: ResultIndex = RegistryResults(client) if uses_registry else NoResults()
+    conversion: Converter = ConvertedDirectory(options.converted, converter) if options.converted else converter
+    pool = await stack.enter_async_context(worker_pool(settings, options.model or scratch, 1, starts=WORKER_STARTS))
 
     async def trusted(_project: str) -> TrustedNames:
         return request.trust
@@ -138,7 +151,7 @@ async def _operations(
     return {
         JobKind.EXTRACT: Extraction(source, pool),
         JobKind.SCAN: Scanning(source, pool),
-        JobKind.CONVERT: Conversions(source, pool, toolchain_converter(settings), results, sink, models, trusted),
+        JobKind.CONVERT: Conversions(source, pool, conversion, results, sink, samples, trusted),
     }
 
 
@@ -149,13 +162,13 @@ def _progress(descriptor: int) -> OnLine:
     return write
 
 
-def _write_outcome(path: str, outcome: RunOutcome) -> None:
+def _write_outcome(options: argparse.Namespace, outcome: RunOutcome) -> None:
     text = outcome.model_dump_json(exclude_none=True) + "\n"
-    if path == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    if options.result == "-":
+        with os.fdopen(os.dup(options.result_fd), "w") as stream:
+            stream.write(text)
     else:
-        Path(path).write_text(text)
+        Path(options.result).write_text(text)
 
 
 def _refuse(message: str) -> int:
@@ -167,8 +180,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m klever_jobrunner.run", description="Run one job of the jobrunner.")
     parser.add_argument("--request", default="-", help="file with the request as JSON; default: standard input")
     parser.add_argument("--result", default="-", help="file for the outcome as JSON; default: standard output")
+    parser.add_argument("--result-fd", type=int, default=1, help="descriptor for the outcome instead of --result")
     parser.add_argument("--model", type=Path, help="directory with the model; default: pull it from the registry")
     parser.add_argument("--output", type=Path, help="directory for a converted model; default: push it to the registry")
+    parser.add_argument("--samples", type=Path, help="file with the samples of the request's `samplesDigest` (.npz)")
+    parser.add_argument("--converted", type=Path, help="--output of an earlier run: push what it holds")
     parser.add_argument("--progress-fd", type=int, default=2, help="descriptor for the lines of the job's log")
     return parser
 

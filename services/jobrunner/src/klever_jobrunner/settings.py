@@ -1,13 +1,15 @@
 """The jobrunner's settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from kleverkit.directories import home_directory, toolchains_directory
 from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
+from kleverkube.registries import REGISTRY_PATTERN
+from kleverproto.references import DNS_LABEL_PATTERN
 
 
 class JobrunnerSettings(PullingServiceSettings):
@@ -35,3 +37,39 @@ class JobrunnerSettings(PullingServiceSettings):
     """Time limit for one converter, or for one run of a model during its verification."""
     conversion_memory_mb: Annotated[int, Field(ge=512)] = 8192
     """Memory limit of one process of a converter."""
+
+    backend: Literal["local", "kubernetes"] = "local"
+    """Where conversions run: `local` programs of this machine, or `kubernetes` Jobs of a cluster."""
+    extract: Literal["pool", "job"] = "pool"
+    """Where models are parsed and scanned: a `pool` of worker processes, or on `kubernetes` a `job` for each model."""
+    kubeconfig: Path | None = None
+    """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
+    cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
+    """Namespace of the Jobs. It must exist."""
+    cluster_platform: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
+    """Value of the label `klever.dev/platform` of all Jobs, if several platforms share a cluster."""
+    cluster_registry_secret: str = "klever-registry"  # noqa: S105 - the name of a Secret
+    """Secret of the namespace with `username` and `password`, with which pods pull models and push results."""
+    cluster_plain_http: bool = False
+    """Let pods use http for registries."""
+    cluster_registries: dict[str, Annotated[str, Field(pattern=REGISTRY_PATTERN)]] = Field(default_factory=dict)
+    """Registries of models, `host:port`, to the addresses by which pods reach them, as JSON: `host:port`, or
+    `http://host:port` for a registry without TLS."""
+    cluster_images: dict[str, str] = Field(default_factory=dict)
+    """Image repositories to images that replace them, as JSON."""
+    cluster_cpu: str = "1"
+    """Cores of a pod: request and limit, as a Kubernetes quantity."""
+    cluster_memory: str = "9Gi"
+    """Memory of a pod: request and limit, as a Kubernetes quantity."""
+    cluster_deadline_seconds: Annotated[int, Field(ge=1)] = 7200
+    """Time limit of a Job, including the time in which it waits for a node and pulls images."""
+    cluster_start_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """Time after which a pod that cannot start, such as for want of a node or an image, is a failure."""
+    cluster_keep_seconds: Annotated[int, Field(ge=60)] = 3600
+    """Time for which the cluster keeps a finished Job with its log."""
+
+    @model_validator(mode="after")
+    def _extracts_where_it_runs(self) -> Self:
+        if self.extract == "job" and self.backend == "local":
+            raise ValueError("extract: job requires the backend kubernetes. Set KLEVER_JOBRUNNER_BACKEND=kubernetes")
+        return self

@@ -76,6 +76,7 @@ def _options(backend: str | None) -> tuple[Callable[[Command], Command], ...]:
             "--backend",
             type=click.Choice(BACKENDS),
             default=backend,
+            show_default=backend is not None,
             help="Kubernetes objects: Deployments, SeldonDeployments of Seldon Core, or InferenceServices of KServe.",
         ),
         click.option("--plain-http", is_flag=True, help="Kubernetes objects: pods pull models by http."),

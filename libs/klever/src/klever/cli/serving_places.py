@@ -13,11 +13,13 @@ from klever.platform.serving_place import LOCAL, ServingPlace
 
 from .dry_runs import BACKENDS
 
+DETECTED = "cluster"
+"""Seldon Core where it is installed, and else Deployments."""
 Command = Callable[..., None]
 OPTIONS = (
     click.option(
         "--backend",
-        type=click.Choice([LOCAL, *BACKENDS]),
+        type=click.Choice([LOCAL, *BACKENDS, DETECTED]),
         default=LOCAL,
         envvar="KLEVER_DEPLOYER_BACKEND",
         help="Where servings run: on this machine, or as objects of a Kubernetes cluster.",

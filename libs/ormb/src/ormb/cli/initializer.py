@@ -12,12 +12,16 @@ from modelfiles.runtimes import DirectoryLayout, usual_layout
 from modelformats.threads import in_thread
 from ormb.cli.app import CA_FILE, ReferenceType, errors_as_lines
 from ormb.client import OrmbClient
+from ormb.errors import NotFoundError, OrmbError
 from ormb.initializer import termination
 from ormb.initializer.server_layout import described, is_laid_out, lay_out
+from ormb.initializer.targets import ServedModel
 from ormb.reference import Reference
 
 SCHEMES = ("oci://", "ormb://")
 DOWNLOAD = ".ormb-download"
+ATTACHED_BYTES = 256 * 1024 * 1024
+"""Largest file that is attached to a model."""
 
 
 class UriType(ReferenceType):
@@ -92,9 +96,62 @@ def pull_and_export(  # noqa: PLR0913 - one parameter for each option
     layout = DirectoryLayout.PLAIN if not relayout else DirectoryLayout(target) if target else None
     root = Path(os.environ["ROOTPATH"]) if os.environ.get("ROOTPATH") else None
     client = OrmbClient(root, plain_http=plain_http, insecure=insecure, ca_file=ca_file)
-    with errors_as_lines():
+    with exit_codes(), errors_as_lines():
         message = asyncio.run(_run(client, uri, destination.resolve(), layout, name or destination.resolve().name))
     click.echo(message)
+
+
+@cli.command("pull-attached")
+@click.argument("uri", type=UriType())
+@click.argument("artifact_type")
+@click.argument("destination", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--plain-http", is_flag=True, envvar="ORMB_PLAIN_HTTP", help="Speak http to the registry.")
+@click.option("--insecure", is_flag=True, envvar="ORMB_INSECURE", help="Do not verify the registry's certificate.")
+@CA_FILE
+def pull_attached(
+    uri: Reference, artifact_type: str, destination: Path, *, plain_http: bool, insecure: bool, ca_file: Path | None
+) -> None:
+    """Write the only file of an artifact that is attached to a model, such as samples, to the destination.
+
+    \b
+    ormb-storage-initializer pull-attached registry.example.com/library/iris@sha256:… application/json /mnt/record.json
+    """
+    root = Path(os.environ["ROOTPATH"]) if os.environ.get("ROOTPATH") else None
+    client = OrmbClient(root, plain_http=plain_http, insecure=insecure, ca_file=ca_file)
+    with exit_codes(), errors_as_lines():
+        asyncio.run(_fetch(client, uri, artifact_type, destination))
+    click.echo(f"{uri} is in {destination}")
+
+
+async def _fetch(client: OrmbClient, uri: Reference, artifact_type: str, destination: Path) -> None:
+    async with client:
+        await client.referrers.fetch(uri, artifact_type, destination, limit=ATTACHED_BYTES)
+
+
+class TemporaryError(click.ClickException):
+    """The registry may be available later."""
+
+    exit_code = os.EX_TEMPFAIL
+
+
+class NoInputError(click.ClickException):
+    """The artifact does not exist."""
+
+    exit_code = os.EX_NOINPUT
+
+
+class exit_codes:  # noqa: N801 - reads as a statement
+    """Exit codes by which the program that waits for a pod decides whether to retry (sysexits.h)."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        cause = error.__cause__ if isinstance(error, click.ClickException) else None
+        if isinstance(cause, OrmbError) and cause.transient:
+            raise TemporaryError(str(cause)) from cause
+        if isinstance(cause, NotFoundError):
+            raise NoInputError(str(cause)) from cause
 
 
 async def _run(
@@ -107,7 +164,11 @@ async def _run(
             return f"{reference} is in {destination} already, for {target}"
         exported = destination / DOWNLOAD
         await client.pull_and_export(reference.at(info.digest), exported)
-    model = await in_thread(described, exported, name, reference.name)
+    model = (
+        ServedModel(name, reference.name)  # the files are not parsed
+        if layout is DirectoryLayout.PLAIN
+        else await in_thread(described, exported, name, reference.name)
+    )
     target = layout or usual_layout(model.format)
     await in_thread(lay_out, exported, destination, target, model, info.digest)
     return f"{reference} is in {destination}, for {target}"

@@ -45,10 +45,10 @@ class ServedModel:
 
     name: str
     version: str
-    format: str
-    main: str
-    files: tuple[str, ...]
-    signature: Signature | None
+    format: str = ""
+    main: str = ""
+    files: tuple[str, ...] = ()
+    signature: Signature | None = None
     empty_directories: tuple[str, ...] = ()
     problem: str = ""
 

@@ -16,14 +16,21 @@ MEBI = 2**20
 CORES = os.cpu_count() or 1
 
 
-def worker_pool(settings: JobrunnerSettings, models: Path, workers: int) -> WorkerPool:
-    """Create a pool of worker processes that may read models below a directory; it must be entered."""
+def worker_pool(settings: JobrunnerSettings, models: Path, workers: int, *, starts: int | None = None) -> WorkerPool:
+    """Create a pool of worker processes that may read models below a directory; it must be entered.
+
+    Args:
+        settings: with the limits of each process.
+        models: the directory.
+        workers: number of processes.
+        starts: number of failed starts after which jobs fail; None to try forever.
+    """
     limits = WorkerLimits(
         memory_mb=settings.worker_memory_mb,
         timeout_seconds=settings.job_timeout_seconds,
         max_jobs=settings.worker_max_jobs,
     )
-    return WorkerPool(models, workers, limits)
+    return WorkerPool(models, workers, limits, starts=starts)
 
 
 def toolchain_converter(settings: JobrunnerSettings) -> ToolchainConverter:

@@ -1,11 +1,12 @@
 """Models in local directories instead of a registry, for the command."""
 
+import os
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, move
 
-from klever_jobrunner.errors import INVALID_MODEL, MODEL_NOT_FOUND, PUSH_FAILED, JobError
-from klever_jobrunner.ports import FetchedModel, StoredResult
-from kleverproto.conversions import ConversionRecord
+from klever_jobrunner.errors import INVALID_MODEL, MODEL_NOT_FOUND, PUSH_FAILED, TOOLCHAIN_FAILED, JobError
+from klever_jobrunner.ports import ConversionSource, Converter, FetchedModel, OnLine, Samples, StoredResult
+from kleverproto.conversions import Conversion, ConversionRecord
 from kleverproto.jobs import JobSpec
 from kleverproto.references import ModelRef
 from modelformats.threads import in_thread
@@ -15,6 +16,10 @@ from ormb.modelfile import FILE_NAME, ModelFile, load_modelfile
 from ormb.packing import MODEL, pack
 
 from .ormb_models import RECORD_FILE
+from .samples import read_samples
+
+RECORD_BYTES = 1024 * 1024
+"""Largest record of a conversion."""
 
 
 class ModelDirectory:
@@ -77,6 +82,70 @@ class OutputDirectory:
         copytree(directory, self._directory, dirs_exist_ok=True)
         (self._directory / RECORD_FILE).write_text(record.model_dump_json(indent=2))
         return digest
+
+
+class ConvertedDirectory:
+    """See `ports.Converter`: a model that another process has converted and written to an `OutputDirectory`.
+
+    That process may have been controlled by the model. Only the model's files and its record are used; links to other
+    places are refused when the model is packed.
+
+    Args:
+        directory: holds the result; its files are moved.
+        converter: determines the fingerprint of conversions.
+    """
+
+    def __init__(self, directory: Path, converter: Converter) -> None:
+        self._directory = directory
+        self._converter = converter
+
+    def fingerprint(self, format_name: str, wanted: Conversion) -> str:
+        """See `ports.Converter`."""
+        return self._converter.fingerprint(format_name, wanted)
+
+    async def convert(
+        self, source: ConversionSource, wanted: Conversion, destination: Path, on_line: OnLine
+    ) -> ConversionRecord:
+        """See `ports.Converter`. Raises JobError if the directory holds no such result."""
+        del on_line
+        record = await in_thread(self._record)
+        if (record.source_format, record.target_format) != (source.format, wanted.to):
+            made = f"from {record.source_format} to {record.target_format}"
+            raise JobError(f"the result in {self._directory} was converted {made}", code=TOOLCHAIN_FAILED)
+        await in_thread(self._move, destination)
+        return record
+
+    def _record(self) -> ConversionRecord:
+        path = self._directory / RECORD_FILE
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as file:
+                return ConversionRecord.model_validate_json(file.read(RECORD_BYTES))
+        except (OSError, ValueError) as error:
+            raise JobError(f"{path} holds no record of a conversion", code=TOOLCHAIN_FAILED) from error
+
+    def _move(self, destination: Path) -> None:
+        model = self._directory / MODEL
+        if model.is_symlink() or not model.is_dir():
+            raise JobError(f"{model} is not a directory", code=TOOLCHAIN_FAILED)
+        for path in sorted(model.iterdir()):
+            move(path, destination / path.name)
+
+
+class SamplesFile:
+    """See `ports.SampleSource`: a file that was fetched before.
+
+    Args:
+        path: the .npz file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def fetch_samples(self, spec: JobSpec, digest: str, scratch: Path) -> Samples:
+        """See `ports.SampleSource`."""
+        del spec, digest, scratch
+        return await in_thread(read_samples, self._path)
 
 
 class NoResults:

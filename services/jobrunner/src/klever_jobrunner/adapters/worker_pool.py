@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Coroutine
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,9 +31,14 @@ class WorkerPool:
         models: the directory with the models of all jobs.
         workers: number of processes that are kept warm.
         limits: the limits of each process.
+        starts: number of failed starts in a row after which jobs fail; None to try forever, as a service does.
     """
 
-    def __init__(self, models: Path, workers: int = 2, limits: WorkerLimits | None = None) -> None:
+    def __init__(
+        self, models: Path, workers: int = 2, limits: WorkerLimits | None = None, *, starts: int | None = None
+    ) -> None:
+        self._starts = starts
+        self._closed = "the jobrunner is stopping: the job is run after its restart"
         self._models = models
         self._size = workers
         self._limits = limits or WorkerLimits()
@@ -110,14 +116,14 @@ class WorkerPool:
     async def _take(self) -> WorkerProcess:
         """Take a worker for one job; a worker that exited without a job is replaced.
 
-        Raises TransientError when the pool is closing.
+        Raises TransientError when the pool is closing, or when no worker starts.
         """
         while worker := await self._idle.get():
             if worker.is_alive:
                 return worker
             self._spawn(self._replace(worker))
         self._idle.put_nowait(None)  # wakes the next waiter
-        raise TransientError("the jobrunner is stopping: the job is run after its restart")
+        raise TransientError(self._closed, code=WORKER_DIED)
 
     async def _replace(self, worker: WorkerProcess) -> None:
         await worker.end()
@@ -127,11 +133,16 @@ class WorkerPool:
 
     async def _start_worker(self) -> None:
         """Start a worker; retry until one is warm."""
-        while True:
+        for number in count(1):
             try:
                 worker = await WorkerProcess.start(self._limits, self._models)
             except Exception as error:  # noqa: BLE001 - after any error, the start must be retried
-                log.warning("worker not started, retrying", error=str(error) or type(error).__name__)
+                reason = str(error) or type(error).__name__
+                if number == self._starts:
+                    self._closed = f"no worker process starts: {reason}"
+                    self._idle.put_nowait(None)
+                    return
+                log.warning("worker not started, retrying", error=reason)
                 await asyncio.sleep(RESTART_SECONDS)
             else:
                 self._warm.add(worker)

@@ -162,9 +162,10 @@ def _policy(limits: WorkerLimits, models: Path, home: Path) -> Policy:
 
 
 def _code() -> tuple[str, ...]:
-    """The directories of the worker's modules; in a checkout they are outside the environment."""
+    """The directories of the worker's modules; in a checkout and in some images they are outside the environment."""
     origins = (spec.origin for name in MODULES if (spec := find_spec(name)))
-    return tuple(str(Path(origin).parents[1]) for origin in origins if origin)
+    added = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    return (*(str(Path(origin).parents[1]) for origin in origins if origin), *map(os.path.abspath, added))
 
 
 def _environment() -> dict[str, str]:

@@ -186,6 +186,22 @@ def with_requested_tag(job: JobDocument, spec: JobSpec) -> JobDocument:
     return job.replace(spec=job.spec.for_ref(spec.ref))
 
 
+def is_obsolete(known: Known, generation: int, *, is_active: bool) -> bool:
+    """Return whether nobody waits for a run outside the jobrunner.
+
+    Args:
+        known: the stored entry of the job. Without one nothing is proven: the bucket may be lost.
+        generation: of the document that the run belongs to.
+        is_active: whether the run has not ended. One that has ended is kept for a time, unless its job is deleted.
+    """
+    last = last_document(known)
+    if isinstance(known, Tombstone):
+        return last is None or last.generation >= generation
+    if last is None or last.generation < generation:
+        return False
+    return is_active and (last.generation > generation or last.status.phase.is_final)
+
+
 def _newest_request(known: Known, *, is_push: bool) -> Intent | None:
     """The newest recorded request, either of pushes or of all others."""
     if not is_push:

@@ -12,6 +12,7 @@ from klever_jobrunner.errors import DISK_FULL, INTERNAL, PULL_FAILED, UNSUPPORTE
 from klever_jobrunner.ports import Operation
 from kleverkit.documents import Buried
 from kleverkit.errors import TransientError
+from kleverproto.codes import UNAVAILABLE
 from kleverproto.documents import Intent, Problem
 from kleverproto.jobs import JobDocument, JobKind, JobResult, JobStarted
 from modelformats.threads import in_thread
@@ -102,5 +103,5 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return Problem(code=DISK_FULL, message=f"no space is left on the disk: {error}")
     if isinstance(error, TransientError):
-        return Problem(code=DISK_FULL if error.code == DISK_FULL else PULL_FAILED, message=str(error))
+        return Problem(code=PULL_FAILED if error.code == UNAVAILABLE else error.code, message=str(error))
     return Problem(code=INTERNAL, message=f"{type(error).__name__}: {error}")

@@ -62,19 +62,19 @@ class Conversions:
 
     async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
         """See `ports.Operation`."""
-        spec, wanted = job.spec, _wanted(job)
-        if spec.format is not None and (known := await self._reuse(spec, spec.format, wanted, on_line)):
+        spec, wanted = job.spec, requested_conversion(job)
+        if spec.format is not None and (known := await self.reuse(spec, spec.format, wanted, on_line)):
             return known
         on_line(f"fetching {spec.ref} from {spec.registry}")
         model = await self.source.fetch(spec, scratch / "source")
         format_name = await in_thread(_format, spec.format or model.format, model.directory)
-        if spec.format is None and (known := await self._reuse(spec, format_name, wanted, on_line)):
+        if spec.format is None and (known := await self.reuse(spec, format_name, wanted, on_line)):
             return known
         result = await self._convert(job, model, format_name, scratch, on_line)
         await self.results.record(spec, self._key(spec, format_name, wanted), result)
         return _result(spec, result, is_cached=False)
 
-    async def _reuse(self, spec: JobSpec, format_name: str, wanted: Conversion, on_line: OnLine) -> JobResult | None:
+    async def reuse(self, spec: JobSpec, format_name: str, wanted: Conversion, on_line: OnLine) -> JobResult | None:
         """Publish the result of an earlier conversion; None if there is none. Raises as `run_job`."""
         ref = wanted.result(spec.ref)
         known = await self.results.find(spec, self._key(spec, format_name, wanted))
@@ -86,7 +86,7 @@ class Conversions:
     async def _convert(
         self, job: JobDocument, model: FetchedModel, format_name: str, scratch: Path, on_line: OnLine
     ) -> StoredResult:
-        spec, wanted = job.spec, _wanted(job)
+        spec, wanted = job.spec, requested_conversion(job)
         described_by = model.modelfile or ModelFile()
         signature = await self._signature(spec, model, format_name)
         on_line(f"converting {format_name} to {wanted.to}")
@@ -170,7 +170,8 @@ def described(source: ModelFile, spec: JobSpec, wanted: Conversion, verification
     )
 
 
-def _wanted(job: JobDocument) -> Conversion:
+def requested_conversion(job: JobDocument) -> Conversion:
+    """The conversion of a job. Raises JobError if it has none."""
     if job.spec.conversion is None:
         raise JobError("a convert job needs a target format: set `conversion.to`", code=UNSUPPORTED_CONVERSION)
     return job.spec.conversion

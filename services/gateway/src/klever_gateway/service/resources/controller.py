@@ -20,7 +20,7 @@ from kleverproto.jobs import JobDocument
 from .job_mirror import JobMirror
 from .work_queue import WorkQueue
 
-RESYNC_SECONDS = 60.0
+RESYNC_SECONDS = 300.0
 """Interval at which all resources are reconciled, in case a change was missed."""
 RETRY_SECONDS = 2.0
 EVERYTHING = 2**31

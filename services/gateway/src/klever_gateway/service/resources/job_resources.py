@@ -21,8 +21,8 @@ from kleverproto.references import DnsLabel
 from .deletions import PendingDeletions, is_deleted
 from .statuses import Statuses
 
-AGAIN_SECONDS = 60.0
-"""Pause before a refused job is requested again: a missing model may have been pushed since."""
+AGAIN_SECONDS = 300.0
+"""Pause before a refused job is requested, or a deletion is looked at again, in case a change was missed."""
 FINAL = frozenset(phase.value for phase in JobPhase if phase.is_final)
 
 

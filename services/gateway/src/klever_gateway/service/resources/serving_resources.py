@@ -18,9 +18,8 @@ from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
 from .deletions import PendingDeletions, is_deleted
 from .statuses import Statuses
 
-AGAIN_SECONDS = 60.0
-"""Pause before a refused generation is requested again: a missing model may have been pushed since. Also the pause
-before a deletion that takes long is looked at again."""
+AGAIN_SECONDS = 300.0
+"""Pause before a refused generation is requested, or a deletion is looked at again, in case a change was missed."""
 
 
 @dataclass(frozen=True)

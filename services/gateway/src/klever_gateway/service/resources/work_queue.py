@@ -13,7 +13,8 @@ from kleverkit.tasks import cancel
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
-WORKERS = 8
+WORKERS = 32
+"""Most of them wait: a request for a missing model waits until it may have been pushed."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 """Seconds between two tries of a key; they double."""
 

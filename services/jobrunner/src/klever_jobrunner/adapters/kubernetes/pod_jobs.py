@@ -1,0 +1,223 @@
+"""Runs jobs as Jobs of a cluster."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from klever_jobrunner.domain.command import RunRequest
+from klever_jobrunner.errors import NOT_STARTED, WORKER_DIED, JobError
+from klever_jobrunner.ports import OnLine, Trusted
+from kleverkit.errors import TransientError
+from kleverkube.job_options import ModelJob
+from kleverkube.manifest import Manifest
+from kleverkube.registries import registry_of_pods
+from kleverkubeclient.failures import ApiUnavailableError
+from kleverproto.envelope import utc_now
+from kleverproto.jobs import JobDocument, JobKind, JobResult
+
+from .cluster import JobCluster
+from .outcomes import CommandFailedError, container_names, is_finished, result_of
+from .pod_logs import PodLogs
+from .results import checked
+from .starts import StartWatch, obstacle
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+LOG_SECONDS = 30.0
+"""Time to read the rest of the logs of a Job that has finished."""
+PAUSE_SECONDS = 1.0
+NO_POD_SECONDS = 3.0
+"""Time in which a cluster creates the pod of a new Job."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PodJobs:
+    """See `ports.Operation`: a Job for each generation of a job, whatever jobrunner follows it.
+
+    A cancelled attempt leaves its Job running: the jobrunner may be restarting, and the next attempt continues with the
+    same Job. `service.remote_cleanup` deletes Jobs of cancelled and deleted jobs.
+
+    Attributes:
+        cluster: the Jobs.
+        trusted: returns the names that a project trusts.
+        patience: seconds for which something may prevent a Job from running.
+        clock: the present time.
+    """
+
+    cluster: JobCluster
+    trusted: Trusted
+    patience: float
+    clock: Callable[[], datetime] = utc_now
+
+    async def run_job(self, job: JobDocument, scratch: Path, on_line: OnLine) -> JobResult:
+        """See `ports.Operation`."""
+        del scratch
+        started = await self._start(job, on_line)
+        try:
+            result = checked(job.spec, await self._follow(started, on_line))
+        except (TransientError, CommandFailedError):
+            await self._delete(started)  # the next attempt starts anew
+            raise
+        except JobError as error:
+            if error.code == NOT_STARTED:
+                await self._delete(started)
+            raise
+        return result
+
+    async def _start(self, job: JobDocument, on_line: OnLine) -> Manifest:
+        address = registry_of_pods(job.spec.registry, self.cluster.options.cluster).address
+        spec = job.spec.model_copy(update={"registry": address})
+        wanted = model_job(job, RunRequest(spec=spec, trust=await self.trusted(spec.ref.project)))
+        while True:
+            started, is_new = await _patiently(lambda: self.cluster.start(wanted), on_line)
+            name = started["metadata"]["name"]
+            if "deletionTimestamp" not in started["metadata"]:
+                on_line(f"Job {name} {'is created' if is_new else 'exists, its log is repeated'}")
+                return started
+            await self.cluster.wait_for_change(LOOK_SECONDS)  # an earlier attempt's
+
+    async def _follow(self, job: Manifest, on_line: OnLine) -> JobResult:
+        """Follow a Job to its end. Raises as `run_job`."""
+        progress = Progress(self, job, on_line)
+        try:
+            while not is_finished(progress.job):
+                await progress.look()
+                await self.cluster.wait_for_change(LOOK_SECONDS)
+            progress.note_pod()
+            await progress.logs.finish(LOG_SECONDS)
+        finally:
+            await progress.logs.close()
+        pod = progress.pod
+        last = container_names(job["spec"]["template"])[-1]
+        return result_of(progress.job, pod, progress.logs.outcomes, last)
+
+    async def _delete(self, job: Manifest) -> None:
+        """Delete a Job of a failed attempt; if the cluster does not respond, the next attempt finds it."""
+        try:
+            await self.cluster.delete(job["metadata"]["name"])
+        except ApiUnavailableError as error:
+            log.warning("Job not deleted", job=job["metadata"]["name"], error=str(error))
+
+
+class Progress:
+    """What is known of a running Job.
+
+    Args:
+        jobs: runs it.
+        job: the Job when it was created or found.
+        on_line: called with each line of the job's log.
+    """
+
+    def __init__(self, jobs: PodJobs, job: Manifest, on_line: OnLine) -> None:
+        self._created = job
+        self._cluster = jobs.cluster
+        self._clock = jobs.clock
+        self._on_line = on_line
+        self._start = StartWatch(jobs.patience)
+        self._node = ""
+        self._began = asyncio.get_running_loop().time()
+        self.pod: Manifest | None = None
+        """The pod, as last seen."""
+        self.logs = PodLogs(self._cluster.api, self.present_pod, on_line)
+
+    @property
+    def job(self) -> Manifest:
+        """The Job, as last seen."""
+        seen = self._cluster.find(self._created["metadata"]["name"])
+        if seen is not None and seen["metadata"]["uid"] == self._created["metadata"]["uid"]:
+            self._created = seen
+        return self._created
+
+    def present_pod(self) -> Manifest | None:
+        """The pod, if it exists."""
+        return self._cluster.pod_of(self._created)
+
+    def note_pod(self) -> None:
+        """Remember the pod, and announce its node."""
+        if (pod := self.present_pod()) is None:
+            return
+        self.pod = pod
+        node = pod["spec"].get("nodeName", "")
+        if node and node != self._node:
+            self._node = node
+            self._on_line(f"pod {pod['metadata']['name']} is on node {node}")
+
+    async def look(self) -> None:
+        """Compare with the cluster once. Raises JobError if the Job is deleted or does not start."""
+        await self._check_exists()
+        self.note_pod()
+        self.logs.look()
+        now = asyncio.get_running_loop().time()
+        if self._start.note(await self._obstacle(), now):
+            self._on_line(f"waiting: {self._start.reason}")
+        if self._start.is_over(now):
+            raise JobError(f"the Job does not run: {self._start.reason}", code=NOT_STARTED)
+
+    async def _check_exists(self) -> None:
+        """A Job is deleted only if the API server says so: the watch may be late."""
+        job, metadata = self.job, self._created["metadata"]
+        if self._cluster.find(metadata["name"]) is None:
+            present = await _patiently(lambda: self._cluster.read(metadata["name"]), self._on_line)
+            if present is not None and present["metadata"]["uid"] == metadata["uid"]:
+                self._created = job = present
+            else:
+                raise deleted_error(metadata["name"])
+        if "deletionTimestamp" in job["metadata"] and not is_finished(job):
+            raise deleted_error(metadata["name"])
+
+    async def _obstacle(self) -> str | None:
+        pod = self.present_pod()
+        if pod is None and (self.pod is not None or not self._expects_pod()):
+            return None  # it has gone, and the conditions of the Job follow; or it is about to be created
+        events = [] if pod is not None else await _patiently(self._events, self._on_line)
+        return obstacle(pod, events, self._clock())
+
+    def _expects_pod(self) -> bool:
+        return asyncio.get_running_loop().time() - self._began >= NO_POD_SECONDS
+
+    async def _events(self) -> list[Manifest]:
+        return await self._cluster.events_of(self._created)
+
+
+def model_job(job: JobDocument, request: RunRequest) -> ModelJob:
+    """The job, as it is rendered."""
+    spec = job.spec
+    samples = spec.conversion.samples_digest if spec.conversion else None
+    return ModelJob(
+        id=job.id,
+        generation=job.generation,
+        project=spec.ref.project,
+        registry=spec.registry,
+        model=f"{spec.ref.repository}@{spec.digest}",
+        request=request.model_dump_json(exclude_defaults=True),
+        publishes=spec.kind is JobKind.CONVERT,
+        samples=f"{spec.ref.repository}@{samples}" if samples else None,
+    )
+
+
+def deleted_error(name: str) -> JobError:
+    """The error for a Job that somebody has deleted."""
+    return JobError(
+        f"the Job {name} was deleted on the cluster before it finished. Run it again with `klever jobs retry`",
+        code=WORKER_DIED,
+    )
+
+
+async def _patiently(call: Callable[[], Awaitable[T]], on_line: OnLine) -> T:
+    """Repeat a call until the cluster responds."""
+    is_reported = False
+    while True:
+        try:
+            return await call()
+        except ApiUnavailableError as error:
+            if not is_reported:
+                on_line(f"waiting for the cluster: {error}")
+            is_reported = True
+            await asyncio.sleep(max(PAUSE_SECONDS, error.retry_after or 0.0))

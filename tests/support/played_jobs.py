@@ -1,0 +1,210 @@
+"""Plays the scheduler and the kubelet for pods of Jobs: containers run in order, with logs and exit codes."""
+
+import asyncio
+import ssl
+import traceback
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import trustme
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes_asyncio.client import (
+    ApiClient,
+    ApiException,
+    CoreV1Api,
+    V1Binding,
+    V1Node,
+    V1ObjectMeta,
+    V1ObjectReference,
+)
+
+from kleverkit.tasks import cancel
+from kleverkube.jobs import COMPONENT, JOBS
+from kleverkube.manifest import Manifest
+from kleverkubeclient.api import KubernetesApi
+from kleverkubeclient.resources import PODS
+from kleverkubeclient.watched import Watched, object_name
+from support.played_kubelet import MERGE, SUPERSEDED
+
+NODE = "played"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a container exits."""
+
+    code: int = 0
+    lines: tuple[str, ...] = ()
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def state(self) -> Manifest:
+        now = datetime.now(UTC).isoformat()
+        reason = self.reason or ("Error" if self.code else "Completed")
+        ended = {"exitCode": self.code, "reason": reason, "message": self.message, "startedAt": now, "finishedAt": now}
+        return {"terminated": ended}
+
+
+Script = Callable[[Manifest, str], Awaitable[Ending]]
+"""Runs a container of a pod to its end."""
+
+
+class PlayedJobs:
+    """Runs the pods of Jobs.
+
+    Args:
+        client: of the cluster.
+        script: runs the containers.
+    """
+
+    def __init__(self, client: ApiClient, script: Script) -> None:
+        self.script = script
+        self.is_schedulable = True
+        """Whether the node has room."""
+        self.is_idle = False
+        """Whether new pods are left alone."""
+        self.played: list[str] = []
+        """The containers that have started, in order."""
+        self._core = CoreV1Api(client)
+        self._lines: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+        selector = f"{COMPONENT}={JOBS}"
+        self._pods = Watched(KubernetesApi(client), PODS, selector, lambda _pod: self._changed.set())
+
+    async def run(self) -> None:
+        """Play until cancelled."""
+        await self._pods.load()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pods.run())
+            while await self._changed.wait():
+                self._changed.clear()
+                for pod in list(self._pods.objects.values()):
+                    await self._look(pod, group)
+
+    async def logs(self, request: web.Request) -> web.Response:
+        """Responds as a kubelet to the API server. The lines of a container that runs are those until now."""
+        key = (request.match_info["pod"], request.match_info["container"])
+        return web.Response(text="".join(f"{line}\n" for line in self._lines[key]))
+
+    async def report(self, pod: Manifest, **status: Any) -> None:
+        """Let a pod have a status."""
+        namespace, name = object_name(pod)
+        body = {"status": status}
+        await self._core.patch_namespaced_pod_status(name, namespace, body, _content_type=MERGE)  # type: ignore[call-arg]
+
+    async def _look(self, pod: Manifest, group: asyncio.TaskGroup) -> None:
+        uid, (namespace, name) = pod["metadata"]["uid"], object_name(pod)
+        try:
+            if "deletionTimestamp" in pod["metadata"]:
+                if task := self._tasks.get(uid):
+                    task.cancel()
+                await self._core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
+            elif self.is_idle or uid in self._tasks or "nodeName" in pod["spec"]:
+                return  # played here, or by an earlier test
+            elif self.is_schedulable:
+                self._tasks[uid] = group.create_task(self._play(pod))
+            elif not pod.get("status", {}).get("conditions"):
+                await self.report(pod, conditions=[unschedulable()])
+        except ApiException as error:
+            if error.status not in SUPERSEDED:
+                raise
+
+    async def _play(self, pod: Manifest) -> None:
+        try:
+            await self._bind(pod)
+            await self._run_containers(pod)
+        except ApiException as error:
+            if error.status not in SUPERSEDED:
+                raise
+
+    async def _bind(self, pod: Manifest) -> None:
+        namespace, name = object_name(pod)
+        target = V1ObjectReference(api_version="v1", kind="Node", name=NODE)
+        body = V1Binding(metadata=V1ObjectMeta(name=name), target=target)
+        await self._core.create_namespaced_pod_binding(name, namespace, body, _preload_content=False)
+
+    async def _run_containers(self, pod: Manifest) -> None:
+        spec, name = pod["spec"], pod["metadata"]["name"]
+        ended: dict[str, Manifest] = {}
+        order = [each["name"] for each in (*spec.get("initContainers", ()), *spec["containers"])]
+        for container in order:
+            started = {"running": {"startedAt": datetime.now(UTC).isoformat()}}
+            self.played.append(container)
+            await self.report(pod, phase="Running", **_statuses(pod, ended | {container: started}))
+            ending = await self.script(pod, container)
+            self._lines[name, container] += _timed(ending.lines)
+            ended[container] = ending.state
+            if ending.code:
+                await self.report(pod, phase="Failed", **_statuses(pod, ended))
+                return
+        await self.report(pod, phase="Succeeded", **_statuses(pod, ended))
+
+
+def _timed(lines: tuple[str, ...]) -> list[str]:
+    return [f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z {line}" for line in lines]
+
+
+def _statuses(pod: Manifest, states: dict[str, Manifest]) -> Manifest:
+    def status(container: Manifest) -> Manifest:
+        name = container["name"]
+        state = states.get(name, {"waiting": {"reason": "PodInitializing"}})
+        usual = {"name": name, "image": container["image"], "imageID": "", "ready": False, "restartCount": 0}
+        return {**usual, "state": state}
+
+    spec = pod["spec"]
+    return {
+        "initContainerStatuses": [status(each) for each in spec.get("initContainers", ())],
+        "containerStatuses": [status(each) for each in spec["containers"]],
+    }
+
+
+def unschedulable(message: str = "0/1 nodes are available: 1 Insufficient memory.") -> Manifest:
+    """A condition that the scheduler reported a minute ago."""
+    long_ago = "2026-01-01T00:00:00Z"
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    return {**condition, "message": message, "lastTransitionTime": long_ago}
+
+
+@asynccontextmanager
+async def playing(client: ApiClient, script: Script) -> AsyncIterator[PlayedJobs]:
+    """Play the pods of Jobs on a node whose kubelet serves their logs."""
+    played, app = PlayedJobs(client, script), web.Application()
+    app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", played.logs)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server = TestServer(app)
+    await server.start_server(ssl=context)
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        await _add_node(client, server.port or 0)
+        tasks = [asyncio.create_task(played.run())]
+        tasks[0].add_done_callback(_print_failure)
+        yield played
+    finally:
+        await cancel(tasks)
+        await server.close()
+
+
+async def _add_node(client: ApiClient, port: int) -> None:
+    core = CoreV1Api(client)
+    with suppress(ApiException):
+        await core.delete_node(NODE)
+    await core.create_node(V1Node(metadata=V1ObjectMeta(name=NODE)))
+    status = {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+    }
+    await core.patch_node_status(NODE, {"status": status}, _content_type=MERGE)  # type: ignore[call-arg]
+
+
+def _print_failure(task: asyncio.Task[None]) -> None:
+    """Print why the node is played no longer: the test then waits in vain."""
+    if not task.cancelled() and (error := task.exception()):
+        traceback.print_exception(error)
