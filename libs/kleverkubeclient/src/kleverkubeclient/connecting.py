@@ -1,5 +1,6 @@
 """Connections to a cluster, with the credentials of a pod or of a kubeconfig."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,3 +28,4 @@ async def connected(kubeconfig: Path | None = None) -> AsyncIterator[ApiClient]:
     configuration.connection_pool_maxsize = MAX_CONNECTIONS
     async with RenewableClient(configuration, kubeconfig) as client:
         yield client
+    await asyncio.sleep(0)  # idle connections are closed by the loop
