@@ -16,13 +16,16 @@ pytest_plugins = [
     "plugins.fix_kube",
     "plugins.fix_nats",
     "plugins.fix_oci",
+    "plugins.fix_places",
     "plugins.fix_platform",
     "plugins.fix_timeouts",
 ]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that rewrites golden examples."""
+    """Add the options of suites."""
+    where = "where the scenarios of tests/everywhere run"
+    parser.addoption("--place", choices=["laptop", "cluster"], default="laptop", help=where)
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/data after a deliberate change")
 
 

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from support.cluster.cluster import Cluster
-from support.cluster.gateway import Gateway
+from support.cluster.gateway import Gateway, install_istio
 from support.waiting import eventually
 
 WITHIN = 120.0
@@ -33,6 +33,11 @@ async def test_weights_and_header_matches_reach_the_pods(
 
         cluster.apply(virtual_service(namespace, weights={"main": 0, "canary": 100}))
         await eventually(lambda: only_canary_responds(session), within=WITHIN, every=0.1)
+
+
+def test_istio_can_be_installed_on_a_cluster_that_has_it(own_cluster: Cluster, istio_gateway: Gateway) -> None:
+    assert istio_gateway.url
+    install_istio(own_cluster)
 
 
 async def test_invalid_virtual_service_is_refused(own_cluster: Cluster, istio_gateway: Gateway) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from klever_deployer.adapters.kubernetes.route_probes import RouteProbe
 from klever_deployer.domain.paths import path_prefix
 from klever_deployer.domain.routing import Mirroring, ServingRoute
 from kleverproto.traffic import Cookie, HeaderMatch, Retries, Sticky, Timeouts
@@ -72,6 +73,16 @@ async def test_requests_are_split_in_percent_and_at_once_by_other_weights_withou
         assert gateway.client.failures == []
         assert load[None] == 0
         assert await gateway.client.spread(50) == Counter({"v2": 50})
+
+
+async def test_change_is_effective_when_the_gateway_responds_to_its_probe(gateway: IstioGateway) -> None:
+    probe = RouteProbe(f"http://{LOOPBACK}:{gateway.port}", seconds=0, patience=60)
+    async with upstreams("v1", "v2") as (v1, v2):
+        serve(gateway, v1, v2)
+        for all_requests, none in (("v1", "v2"), ("v2", "v1"), ("v1", "v2")):
+            objects = gateway.apply(v2_route((all_requests, 100), (none, 0)))
+            await probe(objects)
+            assert await gateway.client.spread(20) == Counter({all_requests: 20})
 
 
 async def test_header_rules_are_evaluated_in_their_order_before_the_weights(gateway: IstioGateway) -> None:

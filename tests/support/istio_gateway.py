@@ -20,9 +20,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from klever_deployer.adapters.kubernetes.routes.istio import istio_objects
+from klever_deployer.adapters.kubernetes.routes.probes import with_probe
+from klever_deployer.adapters.kubernetes.routes.services import VersionService
 from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
 from klever_deployer.adapters.local.envoy import envoy_program
 from klever_deployer.domain.routing import ServingRoute
+from support.cluster.istio import STATISTICS
 from support.data_plane_benches import HttpClient
 from support.data_planes import version_key
 from support.go_tools import built
@@ -48,16 +51,6 @@ ISTIOD_ENVIRONMENT = {
     "PILOT_DISABLE_MX_ALPN": "true",
 }
 
-STATISTICS: Json = {
-    "use_all_default_tags": False,
-    "stats_tags": [
-        {"tag_name": "cluster_name", "regex": r"^cluster(\.(.+);)"},
-        {"tag_name": "response_code", "regex": r"_rq(_(\d{3}))$"},
-        {"tag_name": "response_code_class", "regex": r"_rq(_(\dxx))$"},
-    ],
-}
-"""As in the bootstrap of Istio's own Envoy."""
-
 
 @dataclass
 class IstioGateway:
@@ -72,7 +65,7 @@ class IstioGateway:
 
     def __post_init__(self) -> None:
         self.client = HttpClient(self.port)
-        self.configuration.mkdir()
+        self.configuration.mkdir(parents=True)
         gateway = {"port": {"number": self.port, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
         self.write("gateway", [_object("Gateway", "klever-gateway", NAMESPACE, selector=LABELS, servers=[gateway])])
 
@@ -88,12 +81,18 @@ class IstioGateway:
 
     def serve(self, ports: Mapping[str, tuple[int, ...]]) -> None:
         """Let the Services of variants have replicas at these ports, for HTTP and for gRPC."""
-        entries = [_service_entry(variant, replicas) for variant, replicas in ports.items()]
-        self.write("services", entries)
+        services = {ServicesOf(grpc=(variant,))(version_key(variant)): replicas for variant, replicas in ports.items()}
+        self.place(services)
 
-    def apply(self, route: ServingRoute, services: ServicesOf | None = None) -> None:
-        """Route requests so; it takes effect soon."""
-        self.write("routes", istio_objects(route, INGRESS, services or ServicesOf()))
+    def place(self, replicas: Mapping[VersionService, tuple[int, ...]]) -> None:
+        """Let Services have replicas at these ports, for HTTP and for gRPC."""
+        self.write("services", [_service_entry(service, ports) for service, ports in replicas.items()])
+
+    def apply(self, route: ServingRoute, services: ServicesOf | None = None) -> list[Json]:
+        """Routes requests with the objects that the deployer applies; they take effect soon."""
+        objects = with_probe(istio_objects(route, INGRESS, services or ServicesOf()), route.serving)
+        self.write("routes", objects)
+        return objects
 
     async def accepted(self) -> set[tuple[str, str, str]]:
         """Kind, namespace and name of the objects that istiod has read and that are valid."""
@@ -210,8 +209,7 @@ def _address(port: int) -> Json:
     return {"socket_address": {"address": LOOPBACK, "port_value": port}}
 
 
-def _service_entry(variant: str, replicas: tuple[int, ...]) -> Json:
-    service = ServicesOf(grpc=(variant,))(version_key(variant))
+def _service_entry(service: VersionService, replicas: tuple[int, ...]) -> Json:
     ports = {"http": HTTP_PORT, "grpc": GRPC_PORT}
     return _object(
         "ServiceEntry",

@@ -62,7 +62,7 @@ class PlayedKubelet:
                 await self._core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
             elif not pod.get("status", {}).get("containerStatuses"):
                 container = pod["spec"]["containers"][0]
-                is_broken = self._broken in container["args"]
+                is_broken = self._broken in container.get("args", [])
                 status = crash_looping(container["name"]) if is_broken else running(container["name"])
                 await self._report(name, namespace, status)
         except ApiException as error:

@@ -102,6 +102,26 @@ async def test_a_version_keeps_its_replicas_when_the_deployer_scales_instead_of_
     assert await bench.api.read(AUTOSCALERS, "default", name_of(spec.key)) is not None
 
 
+async def test_who_may_connect_to_a_version_follows_the_settings(bench: OnCluster) -> None:
+    spec = spec_with(network=Network.EGRESS)
+
+    async def policy() -> dict[str, Any] | None:
+        return await bench.api.read(NETWORK_POLICIES, "default", name_of(spec.key))
+
+    open_options = bench.options
+    bench.options = replace(bench.options, client_namespaces={"kubernetes.io/metadata.name": "istio-system"})
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 1)
+    present = await policy()
+    assert present is not None
+    selected = present["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]
+    assert selected == {"kubernetes.io/metadata.name": "istio-system"}
+    bench.options = open_options
+    await bench.hand_over()
+    await bench.workloads.apply(spec, 1)
+    assert await policy() is None
+
+
 async def test_changes_of_others_are_undone_by_the_next_apply(bench: OnCluster) -> None:
     spec = version_spec("v1")
     await bench.workloads.apply(spec, 1)

@@ -10,16 +10,17 @@ from .layout import LOOPBACK, NODE_ADDRESS
 from .polling import wait_until
 
 SECONDS_TO_START = 90.0
+GATEWAY_NAME = f"{istio.NAMESPACE}/klever-gateway"
+"""What a VirtualService binds to."""
 HTTP_GATEWAY = {
     "apiVersion": "networking.istio.io/v1",
     "kind": "Gateway",
-    "metadata": {"name": "klever-gateway", "namespace": istio.NAMESPACE},
+    "metadata": {"name": GATEWAY_NAME.rpartition("/")[2], "namespace": istio.NAMESPACE},
     "spec": {
         "selector": istio.GATEWAY_LABELS,
         "servers": [{"port": {"number": istio.GATEWAY_PORT, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}],
     },
 }
-"""A VirtualService binds to it as `istio-system/klever-gateway`."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,17 @@ def install_istio(cluster: Cluster) -> None:
     """
     programs.build_istio()
     cluster.kubectl("apply", "--server-side", f"--filename={programs.istio_crds()}")
-    cluster.apply(*istio.objects())
+    if not _is_installed(cluster):
+        cluster.apply(*istio.objects())  # istiod changes the webhook afterwards
     cluster.start("istiod")
     if not wait_until(lambda: _validates(cluster), SECONDS_TO_START):
         raise TimeoutError(f"istiod is not ready:\n{(cluster.layout.logs / 'istiod.log').read_text()[-3000:]}")
     cluster.apply(HTTP_GATEWAY)
+
+
+def _is_installed(cluster: Cluster) -> bool:
+    name = cluster.kubectl("get", "validatingwebhookconfiguration", "istio-validator", "--ignore-not-found")
+    return bool(name)
 
 
 def _validates(cluster: Cluster) -> bool:

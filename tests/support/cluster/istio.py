@@ -14,6 +14,15 @@ GATEWAY_LABELS = {"istio": "ingressgateway"}
 """The selector of Istio's Gateway resources."""
 DISCOVERY_PORT, WEBHOOK_PORT, READY_PORT, MONITORING_PORT = 15010, 15017, 15080, 15014
 GATEWAY_PORT, ENVOY_ADMIN_PORT = 18080, 15000
+STATISTICS = {
+    "use_all_default_tags": False,
+    "stats_tags": [
+        {"tag_name": "cluster_name", "regex": r"^cluster(\.(.+);)"},
+        {"tag_name": "response_code", "regex": r"_rq(_(\d{3}))$"},
+        {"tag_name": "response_code_class", "regex": r"_rq(_(\dxx))$"},
+    ],
+}
+"""The labels of Envoy's metrics, as in the bootstrap of Istio's own Envoy."""
 VERSION = "1.30.0"
 _PLAIN_ENVOY = {
     "PILOT_ENABLE_METADATA_EXCHANGE": "false",
@@ -21,6 +30,9 @@ _PLAIN_ENVOY = {
     "PILOT_DISABLE_MX_ALPN": "true",
 }
 """Leaves out the filters that only Istio's own build of Envoy has."""
+
+RUNTIME = {"re2.max_program_size.error_level": 32768}
+"""What the bootstrap of Istio's proxies sets, too: a regular expression of a route may be this large."""
 
 
 def components(layout: Layout) -> list[Component]:
@@ -92,6 +104,8 @@ def _envoy_bootstrap() -> dict[str, Any]:
     return {
         "node": _envoy_node(),
         "admin": {"address": _address(ENVOY_ADMIN_PORT)},
+        "layered_runtime": {"layers": [{"name": "istio", "static_layer": RUNTIME}]},
+        "stats_config": STATISTICS,
         "dynamic_resources": {
             "lds_config": discovered,
             "cds_config": discovered,

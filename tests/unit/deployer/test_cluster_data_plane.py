@@ -1,6 +1,6 @@
 """Routes on a cluster: which objects are applied, in which order, and which are deleted."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +10,10 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 
 from klever_deployer.adapters.kubernetes.data_plane import ClusterDataPlane
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
+from klever_deployer.adapters.kubernetes.route_probes import Settle
 from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.errors import DataPlaneError, RefusedByProxyError
+from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import DESTINATION_RULES, VIRTUAL_SERVICES
@@ -61,6 +63,10 @@ def _object(kind: str, name: str) -> dict[str, Any]:
     return {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": name, "namespace": "default"}}
 
 
+async def immediately(_objects: Sequence[Manifest]) -> None:
+    """Proxies receive each change at once."""
+
+
 def route(*keys: Any) -> ServingRoute:
     return ServingRoute(IRIS, tuple(map(RoutedVersion, keys)), tuple(Share(key, 1) for key in keys))
 
@@ -71,21 +77,30 @@ def cluster() -> Cluster:
 
 
 @pytest.fixture
-async def data_plane(cluster: Cluster) -> AsyncIterator[ClusterDataPlane]:
+async def client(cluster: Cluster) -> AsyncIterator[ApiClient]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", cluster.handle)
     async with TestServer(app) as server, ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
-        kinds = (DESTINATION_RULES, VIRTUAL_SERVICES)
-        plane = ClusterDataPlane(
-            KubernetesApi(client, refused=RefusedServingError),
-            ClusterOptions(),
-            render,
-            lambda route: [f"{route.serving} is refused", "always"],
-            kinds,
-            settle_seconds=0,
-        )
-        await plane.load()
-        yield plane
+        yield client
+
+
+@pytest.fixture
+async def data_plane(client: ApiClient) -> ClusterDataPlane:
+    return await loaded(client, immediately)
+
+
+async def loaded(client: ApiClient, settle: Settle) -> ClusterDataPlane:
+    kinds = (DESTINATION_RULES, VIRTUAL_SERVICES)
+    plane = ClusterDataPlane(
+        KubernetesApi(client, refused=RefusedServingError),
+        ClusterOptions(),
+        render,
+        lambda route: [f"{route.serving} is refused", "always"],
+        kinds,
+        settle,
+    )
+    await plane.load()
+    return plane
 
 
 async def test_rules_are_applied_before_the_route_and_deleted_after_it(
@@ -163,3 +178,23 @@ async def test_errors_say_whether_a_retry_helps(
 
 def test_a_refusal_has_all_reasons(data_plane: ClusterDataPlane) -> None:
     assert data_plane.refusal(route(V1)) == "default/iris is refused; always"
+
+
+async def test_change_that_proxies_have_not_received_is_waited_for_again(client: ApiClient) -> None:
+    received = False
+    waits = 0
+
+    async def settle(_objects: Sequence[Manifest]) -> None:
+        nonlocal waits
+        waits += 1
+        if not received:
+            raise DataPlaneError("the gateway has not received the route")
+
+    data_plane = await loaded(client, settle)
+    for _ in range(2):
+        with pytest.raises(DataPlaneError):
+            await data_plane.apply(route(V1))
+    received = True
+    for _ in range(2):
+        await data_plane.apply(route(V1))
+    assert waits == 3

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from klever_deployer.settings import DeployerSettings
 
@@ -37,3 +38,24 @@ def test_the_service_exits_with_a_sentence_for_each_wrong_setting(tmp_path: Path
         "KLEVER_DEPLOYER_INGRESS_PORT",
         "KLEVER_DEPLOYER_GRACE_SECONDS",
     ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("prometheus_url", "prometheus:9090"),
+        ("prometheus_url", "https://user:password@prometheus"),
+        ("cluster_sticky_extension", "Session/klever"),
+        ("prometheus_window_seconds", 301),
+    ],
+)
+def test_a_wrong_setting_of_a_cluster_is_refused(setting: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=setting):
+        DeployerSettings.model_validate({setting: value})
+
+
+def test_scaling_by_requests_needs_their_counters() -> None:
+    with pytest.raises(ValidationError, match="needs prometheus_url"):
+        DeployerSettings(cluster_scaling="requests")
+    settings = DeployerSettings(cluster_scaling="requests", prometheus_url="https://prometheus:9090/prefix")
+    assert settings.cluster_scaling == "requests"

@@ -41,12 +41,16 @@ def test_other_registries_keep_their_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "port"),
-    [("http://10.0.0.1:5001", 5001), ("http://registry.example.com", 80), ("https://registry.example.com", 443)],
+    ("address", "ports"),
+    [
+        ("http://10.0.0.1:5001", {5001}),
+        ("http://registry.example.com", {53, 80}),
+        ("https://registry.example.com", {53, 443}),
+    ],
 )
-def test_policy_without_network_opens_the_port_of_the_registry_for_pods(address: str, port: int) -> None:
+def test_policy_without_network_opens_the_port_of_the_registry_for_pods(address: str, ports: set[int]) -> None:
     policy = render(served(registry=LAPTOP), ClusterOptions(registries={LAPTOP: address}))[0]
-    assert {each["port"] for each in policy["spec"]["egress"][0]["ports"]} == {53, port}
+    assert {each["port"] for each in policy["spec"]["egress"][0]["ports"]} == ports
 
 
 def test_recorded_version_keeps_the_registry_of_the_catalogue() -> None:

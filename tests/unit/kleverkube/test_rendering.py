@@ -116,16 +116,45 @@ def test_a_number_of_replicas_can_be_given() -> None:
     assert [each["spec"]["replicas"] for each in deployments] == [2, 0, 5]
 
 
+DNS = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+
+
+def tcp(port: int) -> list[dict[str, Any]]:
+    return [{"protocol": "TCP", "port": port}]
+
+
+def namespace(name: str) -> list[dict[str, Any]]:
+    return [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}]
+
+
 @pytest.mark.parametrize(
-    ("registry", "plain_http", "port"),
-    [("registry.example.com", False, 443), ("registry.example.com", True, 80), ("10.0.0.7:5000", False, 5000)],
+    ("registry", "plain_http", "egress"),
+    [
+        ("registry.example.com", False, [{"ports": [*DNS, *tcp(443)]}]),
+        ("registry.example.com", True, [{"ports": [*DNS, *tcp(80)]}]),
+        ("10.0.0.7:5000", False, [{"to": [{"ipBlock": {"cidr": "10.0.0.7/32"}}], "ports": tcp(5000)}]),
+        ("[fd00::7]:5000", False, [{"to": [{"ipBlock": {"cidr": "fd00::7/128"}}], "ports": tcp(5000)}]),
+        ("harbor.registry.svc.cluster.local:80", True, [{"ports": DNS}, {"to": namespace("registry")}]),
+        ("harbor.registry.svc", False, [{"ports": DNS}, {"to": namespace("registry")}]),
+    ],
 )
-def test_without_network_only_name_servers_and_the_registry_are_reachable(
-    registry: str, port: int, *, plain_http: bool
+def test_without_network_only_the_registry_is_reachable_and_name_servers_if_it_has_a_name(
+    registry: str, egress: list[dict[str, Any]], *, plain_http: bool
 ) -> None:
     policy = rendered(served(registry=registry), "NetworkPolicy", ClusterOptions(plain_http=plain_http))
-    [rule] = policy["spec"]["egress"]
-    assert sorted({each["port"] for each in rule["ports"]}) == sorted({53, port})
+    assert policy["spec"]["policyTypes"] == ["Egress"]
+    assert policy["spec"]["egress"] == egress
+
+
+@pytest.mark.parametrize("network", Network)
+def test_only_pods_of_the_given_namespaces_can_connect_to_model_servers(network: Network) -> None:
+    options = ClusterOptions(client_namespaces={"kubernetes.io/metadata.name": "istio-system"})
+    policy = rendered(served(network=network), "NetworkPolicy", options)["spec"]
+    assert policy["ingress"] == [{"from": namespace("istio-system")}]
+    types = ["Ingress", "Egress"] if network is Network.NONE else ["Ingress"]
+    assert (policy["policyTypes"], "egress" in policy) == (types, network is Network.NONE)
+    pods = rendered(served(network=network), "Deployment", options)["spec"]["selector"]
+    assert policy["podSelector"] == pods
 
 
 def test_with_network_there_is_no_policy() -> None:

@@ -1,31 +1,80 @@
-"""The NetworkPolicy of a version without network access."""
+"""The NetworkPolicy of a version: who may connect to its pods, and where they may connect to."""
+
+import re
+from ipaddress import ip_address
 
 from kleverproto.variants import Network
 
 from .labels import metadata, selector
 from .manifest import Manifest
 from .options import ClusterOptions
-from .registries import pod_registry
+from .registries import PodRegistry, pod_registry
 from .version import ServedVersion
 
 DNS_PORTS = tuple({"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP"))
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+"""Label that every namespace has."""
+SERVICE_HOST = re.compile(r"^[-a-z0-9]+\.(?P<namespace>[-a-z0-9]+)\.svc(\.[-a-z0-9.]+)?$")
+Rules = list[Manifest]
 
 
 def network_policy(version: ServedVersion, options: ClusterOptions) -> Manifest | None:
-    """Render the NetworkPolicy; None for a version with network access.
+    """Render the NetworkPolicy; None if neither connections from pods nor connections to pods are restricted.
 
-    A policy holds for whole pods, and the init container fetches the model: name servers and the port of the registry
-    stay reachable. The cluster's network plug-in must enforce policies.
+    The kubelet can always connect, for probes. The cluster's network plug-in must enforce policies.
     """
-    if version.variant.network is not Network.NONE:
+    rules = {**_ingress(options), **_egress(version, options)}
+    if not rules:
         return None
+    types = [name.capitalize() for name in rules]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": metadata(version, options),
-        "spec": {
-            "podSelector": {"matchLabels": selector(version)},
-            "policyTypes": ["Egress"],
-            "egress": [{"ports": [*DNS_PORTS, {"protocol": "TCP", "port": pod_registry(version, options).port}]}],
-        },
+        "spec": {"podSelector": {"matchLabels": selector(version)}, "policyTypes": types, **rules},
     }
+
+
+def _ingress(options: ClusterOptions) -> dict[str, Rules]:
+    """No port is named: within a mesh, requests may arrive at the port of a proxy."""
+    if not options.client_namespaces:
+        return {}
+    return {"ingress": [{"from": [_namespaces(dict(options.client_namespaces))]}]}
+
+
+def _egress(version: ServedVersion, options: ClusterOptions) -> dict[str, Rules]:
+    """A policy holds for whole pods, so the init container's way to the registry stays open."""
+    if version.variant.network is not Network.NONE:
+        return {}
+    registry = pod_registry(version, options)
+    return {"egress": _to_address(registry) or _to_service(registry) or _to_name(registry)}
+
+
+def _to_address(registry: PodRegistry) -> Rules:
+    """To an IP address, for which no name server is needed."""
+    try:
+        address = ip_address(registry.host)
+    except ValueError:
+        return []
+    block = {"cidr": f"{address}/{address.max_prefixlen}"}
+    return [{"to": [{"ipBlock": block}], "ports": [_port("TCP", registry.port)]}]
+
+
+def _to_service(registry: PodRegistry) -> Rules:
+    """To the namespace of a Service. Policies apply to the ports of its pods, which are not known."""
+    if (match := SERVICE_HOST.match(registry.host)) is None:
+        return []
+    return [{"ports": list(DNS_PORTS)}, {"to": [_namespaces({NAMESPACE_NAME: match["namespace"]})]}]
+
+
+def _to_name(registry: PodRegistry) -> Rules:
+    """To any host, because policies know no names."""
+    return [{"ports": [*DNS_PORTS, _port("TCP", registry.port)]}]
+
+
+def _namespaces(labels: dict[str, str]) -> Manifest:
+    return {"namespaceSelector": {"matchLabels": labels}}
+
+
+def _port(protocol: str, number: int) -> Manifest:
+    return {"protocol": protocol, "port": number}

@@ -47,6 +47,8 @@ class ClusterOptions:
     """Time that proxies need to learn that a replica is stopping."""
     max_request_bytes: int = MAX_REQUEST_BYTES
     """Largest body of an inference request."""
+    client_namespaces: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the namespaces whose pods may connect to model servers, such as the gateway's; all if empty."""
     autoscalers: bool = True
     """Whether HorizontalPodAutoscalers scale versions with autoscaling, by CPU; else the deployer, by requests."""
     kserve_mode: KServeMode = "Standard"

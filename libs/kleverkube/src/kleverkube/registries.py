@@ -20,6 +20,12 @@ class PodRegistry:
     plain_http: bool
 
     @property
+    def host(self) -> str:
+        """The host name or IP address, without brackets."""
+        host, colon, port = self.address.rpartition(":")
+        return (host if colon and port.isdigit() else self.address).strip("[]")
+
+    @property
     def port(self) -> int:
         """The port to which pods connect."""
         _, colon, port = self.address.rpartition(":")

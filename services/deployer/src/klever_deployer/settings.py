@@ -13,6 +13,7 @@ from kleverkube.registries import REGISTRY_PATTERN
 from kleverproto.references import DNS_LABEL_PATTERN
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
+EXTENSION_PATTERN = r"^[-a-z0-9.]+/[A-Za-z0-9]+/[-a-z0-9.]+$"
 PROMETHEUS_PATTERN = r"^https?://[^\s@]+$"
 GATEWAY_PATTERN = r"^[-a-z0-9]+/[-a-z0-9.]+$"
 
@@ -76,6 +77,14 @@ class DeployerSettings(PullingServiceSettings):
     `http://host:port` for a registry without TLS."""
     cluster_images: dict[str, str] = Field(default_factory=dict)
     """Image repositories to images that replace them, as JSON."""
+    cluster_client_namespaces: dict[str, str] = Field(default_factory=dict)
+    """Labels of the namespaces whose pods may connect to model servers, as JSON, for example
+    `{"kubernetes.io/metadata.name": "istio-system"}` for those of the gateway; all pods of the cluster by default."""
+    cluster_sticky_extension: Annotated[str, Field(pattern=EXTENSION_PATTERN)] | None = None
+    """Filter of the gateway, `group/kind/name`, that keeps clients of servings with `traffic.sticky` at a version. Only
+    for the Gateway API; the filter is in the namespace of the serving."""
+    cluster_retries_extension: Annotated[str, Field(pattern=EXTENSION_PATTERN)] | None = None
+    """Filter of the gateway, `group/kind/name`, that retries requests of all servings. Only for the Gateway API."""
     cluster_scaling: Literal["cpu", "requests"] = "cpu"
     """What `autoscaling` follows on a cluster: `cpu` by a HorizontalPodAutoscaler, or `requests` in flight
     (`targetInFlight`) by the deployer, which needs `KLEVER_DEPLOYER_PROMETHEUS_URL`."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Self
 
 from klever_deployer.adapters.request_scaling import RequestScaling
+from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
@@ -30,10 +31,12 @@ from .metrics.gateway import GatewayMetrics
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .refusals import RefusedServingError
+from .route_probes import RouteProbe, settle_by_time
 from .routes.gateway_api import gateway_objects, gateway_refusals
-from .routes.http_routes import GatewayIngress
+from .routes.http_routes import ExtensionRef, GatewayIngress
 from .routes.istio import istio_objects, istio_refusals
-from .routes.services import VersionService
+from .routes.probes import with_probe
+from .routes.services import Services, VersionService
 from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
 from .seldon.workloads import SeldonWorkloads
@@ -126,11 +129,13 @@ class ClusterBackend:
         make = partial(ClusterDataPlane, self._api, self._options)
         if settings.cluster_routes == "istio":
             istio = IstioIngress(gateways=(settings.cluster_gateway,))
-            render = partial(istio_objects, ingress=istio, services=self._service)
+            render = partial(_probed_istio_objects, ingress=istio, services=self._service)
             refusals = partial(istio_refusals, services=self._planned_service)
-            return make(render, refusals, (DESTINATION_RULES, VIRTUAL_SERVICES))
+            settle = RouteProbe(settings.ingress_url) if settings.ingress_public_url else settle_by_time
+            return make(render, refusals, (DESTINATION_RULES, VIRTUAL_SERVICES), settle)
         namespace, _, name = settings.cluster_gateway.partition("/")
-        gateway = GatewayIngress(name=name, namespace=namespace)
+        sticky, retries = map(_extension, (settings.cluster_sticky_extension, settings.cluster_retries_extension))
+        gateway = GatewayIngress(name=name, namespace=namespace, sticky=sticky, retries=retries)
         render = partial(gateway_objects, ingress=gateway, services=self._service)
         refusals = partial(gateway_refusals, ingress=gateway, services=self._planned_service)
         return make(render, refusals, (HTTP_ROUTES,))
@@ -149,6 +154,15 @@ class ClusterBackend:
         return VersionService(name_of(key), key.serving.namespace, HTTP_SERVICE_PORT, grpc)
 
 
+def _probed_istio_objects(route: ServingRoute, ingress: IstioIngress, services: Services) -> list[Manifest]:
+    return with_probe(istio_objects(route, ingress, services), route.serving)
+
+
+def _extension(setting: str | None) -> ExtensionRef | None:
+    """The filter that a setting names: group, kind and name."""
+    return ExtensionRef(*setting.split("/")) if setting is not None else None
+
+
 def _options(settings: DeployerSettings) -> ClusterOptions:
     return ClusterOptions(
         platform=settings.cluster_platform,
@@ -156,6 +170,7 @@ def _options(settings: DeployerSettings) -> ClusterOptions:
         plain_http=settings.cluster_plain_http,
         registries=settings.cluster_registries,
         images=settings.cluster_images,
+        client_namespaces=settings.cluster_client_namespaces,
         autoscalers=settings.cluster_scaling == "cpu",
         ready_seconds=settings.ready_timeout_seconds,
         grace_seconds=settings.grace_seconds,

@@ -1,6 +1,5 @@
 """Routes of servings as objects of a data plane of the cluster: Istio, or the Gateway API."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from klever_deployer.domain.routing import ServingRoute
@@ -16,9 +15,7 @@ from kleverkubeclient.resources import Resource, resource_of
 from kleverkubeclient.watched import ObjectName, Watched, object_name
 
 from .applying import Applier
-
-SETTLE_SECONDS = 1.0
-"""Time in which proxies receive a change; a weight was live within 0.31 s in an idle mesh."""
+from .route_probes import SETTLE_SECONDS, Settle, settle_by_time
 
 
 class ClusterDataPlane:
@@ -30,7 +27,7 @@ class ClusterDataPlane:
         render: the objects of a route; raises RefusedByProxyError.
         refusals: why a route cannot be rendered, as sentences; its versions need not run.
         resources: the kinds of these objects; each served serving has one of the last kind.
-        settle_seconds: see SETTLE_SECONDS.
+        settle: waits until the proxies have received a change.
     """
 
     def __init__(
@@ -40,24 +37,26 @@ class ClusterDataPlane:
         render: Callable[[ServingRoute], list[Manifest]],
         refusals: Callable[[ServingRoute], list[str]],
         resources: Sequence[Resource],
-        settle_seconds: float = SETTLE_SECONDS,
+        settle: Settle = settle_by_time,
     ) -> None:
         self._api = api
         self._options = options
         self._render = render
         self._refusals = refusals
-        self._settle_seconds = settle_seconds
+        self._settle = settle
         selector = owned_by(options)
         self.on_change: Callable[[ServingName], None] = lambda _serving: None
         """Called with each serving whose objects have changed."""
         self.watched = {each: Watched(api, each, selector, self._changed) for each in resources}
         self._applier = Applier(api, self.watched)
         self._main = resources[-1]
+        self._unsettled: set[ServingName] = set()
+        """Servings whose present objects the proxies may not have received."""
 
     @property
     def drain_seconds(self) -> float:
         """See `DataPlane`. Pods complete requests in flight themselves while they terminate."""
-        return self._settle_seconds
+        return SETTLE_SECONDS
 
     async def load(self) -> None:
         """Read the routes that the cluster has. Raises TransientError, ServingError."""
@@ -69,9 +68,12 @@ class ClusterDataPlane:
         """See `DataPlane`."""
         objects = [self._owned(each, route.serving) for each in self._render(route)]
         try:
-            changes = [await self._apply(each) for each in objects]
-            if any(changes):
-                await asyncio.sleep(self._settle_seconds)
+            for each in objects:
+                if await self._apply(each):
+                    self._unsettled.add(route.serving)
+            if route.serving in self._unsettled:
+                await self._settle(objects)
+                self._unsettled.discard(route.serving)
             await self._delete_others(route.serving, {(each["kind"], object_name(each)) for each in objects})
         except RefusedByClusterError as error:
             raise RefusedByProxyError(str(error)) from error
@@ -82,7 +84,7 @@ class ClusterDataPlane:
         """See `DataPlane`."""
         try:
             if await self._delete_others(serving, set()):
-                await asyncio.sleep(self._settle_seconds)
+                await self._settle(())
         except (RefusedByClusterError, TransientError) as error:
             raise DataPlaneError(str(error)) from error
 

@@ -88,6 +88,8 @@ class ClusterWorkloads:
             await self._delete_autoscaler(spec.key, present)
         elif not self._kind.owns_deployment:
             await self._numbers.hand_over(present, manifests, replicas)
+        if not any(manifest["kind"] == NETWORK_POLICIES.kind for manifest in manifests):
+            await self._delete_policy(spec.key)
         for manifest in sorted(manifests, key=_applied_later):
             await self._apply(manifest)
 
@@ -149,6 +151,16 @@ class ClusterWorkloads:
         """An autoscaler of the version's earlier settings would change the number of replicas."""
         if present is not None and self._kind.is_autoscaled(present):
             await self._api.delete(AUTOSCALERS, key.serving.namespace, name_of(key))
+
+    async def _delete_policy(self, key: VersionKey) -> None:
+        """A policy of the version's earlier settings would still isolate its pods."""
+        name = (key.serving.namespace, name_of(key))
+        present = self.policies.objects.get(name)
+        if present is not None or self.policies.problem is not None:
+            await self._api.delete(NETWORK_POLICIES, *name)
+            self._applier.forget(NETWORK_POLICIES, name)
+        if present is not None:
+            self.policies.forget(present)
 
     async def _is_gone(self, version: VersionKey) -> bool:
         """Whether neither its objects nor a pod of it is left, read from the server."""

@@ -1,0 +1,45 @@
+"""Models that scenarios serve; each is pushed once."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from support.places.custom_server import custom_server
+from support.places.place import Place
+from support.small_models import adder
+
+Push = Callable[[Callable[[Path], Path], str], Awaitable[None]]
+
+
+@pytest.fixture(scope="session")
+def pushed() -> set[str]:
+    """References of the models that were pushed."""
+    return set()
+
+
+@pytest.fixture
+def push_once(place: Place, pushed: set[str], tmp_path: Path) -> Push:
+    """Pushes a model, which a function makes in a directory, unless it was pushed before."""
+
+    async def push(make: Callable[[Path], Path], ref: str) -> None:
+        if ref not in pushed:
+            await place.push(make(tmp_path / f"model-{len(pushed)}"), ref)
+            pushed.add(ref)
+
+    return push
+
+
+@pytest.fixture
+async def adders(push_once: Push) -> str:
+    """A model in the versions v1 and v2, which add 1 and 2; returns `project/model`."""
+    await push_once(lambda directory: adder(directory, 1), "library/adder:v1")
+    await push_once(lambda directory: adder(directory, 2), "library/adder:v2")
+    return "library/adder"
+
+
+@pytest.fixture
+async def own_server(push_once: Push) -> str:
+    """A model that brings its own server; returns its reference."""
+    await push_once(custom_server, "library/own:v1")
+    return "library/own:v1"

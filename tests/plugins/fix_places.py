@@ -1,0 +1,37 @@
+"""The place of the scenarios in tests/everywhere: this machine, or with `--place cluster` a Kubernetes cluster."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.cluster.cluster import Cluster
+from support.cluster.gateway import Gateway
+from support.places.place import Place
+from support.places.running import running_on_cluster, running_on_laptop
+
+
+@pytest.fixture(scope="session")
+def place(request: pytest.FixtureRequest) -> Place:
+    """A running platform, and where it serves."""
+    chosen: Place = request.getfixturevalue(f"place_{request.config.getoption('--place')}")
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def place_laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A platform that serves on this machine."""
+    with running_on_laptop(tmp_path_factory.mktemp("laptop")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def place_cluster(
+    own_cluster: Cluster,
+    istio_gateway: Gateway,
+    platform_images: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Place]:
+    """A platform on this machine that serves on the cluster, through istiod and its Envoy."""
+    directory = tmp_path_factory.mktemp("cluster")
+    with running_on_cluster(own_cluster, istio_gateway, platform_images, directory) as running:
+        yield running
