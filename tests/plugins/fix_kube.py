@@ -12,8 +12,8 @@ from support.kube_api_server import kube_api_server
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The kubeconfig of an API server with controllers and without nodes; skips if its programs are missing."""
-    with kube_api_server(tmp_path_factory.mktemp("kube")) as path:
-        yield path
+    with kube_api_server(tmp_path_factory.mktemp("kube")) as server:
+        yield server.kubeconfig
 
 
 @pytest.fixture(scope="session")

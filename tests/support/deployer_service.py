@@ -86,17 +86,17 @@ class Surroundings:
         events = [parse(message.headers or {}, message.data or b"") for message in messages]
         return [event for event in events if event.causation_id == cause.id]
 
-    async def document(self, name: str = "iris") -> ServingDocument:
-        stored = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).get(serving_key("default", name))
+    async def document(self, name: str = "iris", namespace: str = "default") -> ServingDocument:
+        stored = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).get(serving_key(namespace, name))
         assert stored is not None
         return stored.document
 
-    async def is_buried(self, name: str = "iris") -> bool:
+    async def is_buried(self, name: str = "iris", namespace: str = "default") -> bool:
         """Return whether a tombstone exists and its event is published."""
 
         async def is_announced() -> bool:
             stored = await NatsDocuments(self._source(), SERVINGS_BUCKET, ServingDocument).find(
-                serving_key("default", name)
+                serving_key(namespace, name)
             )
             return isinstance(stored, Buried) and stored.tombstone.announced
 
@@ -119,14 +119,27 @@ def model_servers() -> list[psutil.Process]:
 
 
 @asynccontextmanager
+async def without_deployer(nats_url: str, directory: Path) -> AsyncIterator[Surroundings]:
+    """Run what a deployer depends on, which allows unsafe models; the deployer handles requests."""
+    async with (
+        running_registry(directory / "registry", nats_url) as registry,
+        await nats.connect(nats_url) as client,
+        aiohttp.ClientSession() as session,
+    ):
+        world = Surroundings(client, session, registry.address, DeployerSettings(work_dir=directory / "deployer"))
+        await world.allow_unsafe()
+        yield world
+
+
+@asynccontextmanager
 async def surroundings(nats_url: str, directory: Path, **more: Any) -> AsyncIterator[Surroundings]:
     """Run a deployer with all dependencies until it is ready, with additional settings if given."""
+    places: dict[str, Any] = {"ingress_port": free_port(), "work_dir": directory / "deployer"}
     settings = DeployerSettings(
         nats_url=nats_url,
         port=free_port(),
-        work_dir=directory / "deployer",
         grace_seconds=5.0,
-        **{"ingress_port": free_port()} | more,
+        **places | more,
     )
     async with (
         running_registry(directory / "registry", nats_url) as registry,

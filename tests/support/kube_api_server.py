@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,18 @@ CONTROLLERS = ",".join(
     )
 )
 START_SECONDS = 90.0
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
+}
+"""Records the requests of ServiceAccounts, as the authorizer sees them; see `support.cluster_account`."""
+
+
+def audit_log(kubeconfig: Path) -> Path:
+    """The file with the requests of ServiceAccounts to the server of a kubeconfig."""
+    return kubeconfig.parent / "audit.log"
 
 
 def cached_program(name: str) -> Path | None:
@@ -33,9 +46,22 @@ def cached_program(name: str) -> Path | None:
     return program if program.exists() else None
 
 
+@dataclass(frozen=True)
+class KubeApiServer:
+    """A running API server.
+
+    Attributes:
+        kubeconfig: of an administrator.
+        process: tests can kill it, and start it again.
+    """
+
+    kubeconfig: Path
+    process: ServerProcess
+
+
 @contextmanager
-def kube_api_server(directory: Path) -> Iterator[Path]:
-    """Runs the servers; yields a kubeconfig of an administrator. Skips if a program is missing."""
+def kube_api_server(directory: Path) -> Iterator[KubeApiServer]:
+    """Runs the servers. Skips if a program is missing."""
     missing = [name for name in PROGRAMS if cached_program(name) is None]
     missing += [] if shutil.which("etcd") else ["etcd (Debian's etcd-server)"]
     if missing:
@@ -44,9 +70,9 @@ def kube_api_server(directory: Path) -> Iterator[Path]:
         )
     with ExitStack() as servers:
         etcd_url = _start_etcd(directory, servers)
-        kubeconfig = _start_api_server(directory, etcd_url, servers)
-        _start_controllers(directory, kubeconfig, servers)
-        yield kubeconfig
+        server = _start_api_server(directory, etcd_url, servers)
+        _start_controllers(directory, server.kubeconfig, servers)
+        yield server
 
 
 def _start_etcd(directory: Path, servers: ExitStack) -> str:
@@ -66,11 +92,14 @@ def _start_etcd(directory: Path, servers: ExitStack) -> str:
     return url
 
 
-def _start_api_server(directory: Path, etcd_url: str, servers: ExitStack) -> Path:
+def _start_api_server(directory: Path, etcd_url: str, servers: ExitStack) -> KubeApiServer:
     port, key = free_port(), directory / "accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     tokens = directory / "tokens.csv"
     tokens.write_text(f'{TOKEN},administrator,administrator,"system:masters"\n')
+    policy = directory / "audit-policy.yaml"
+    policy.write_text(yaml.safe_dump(AUDIT_POLICY))
+    kubeconfig = directory / "kubeconfig"
     command = [
         *(
             str(cached_program("kube-apiserver")),
@@ -82,13 +111,13 @@ def _start_api_server(directory: Path, etcd_url: str, servers: ExitStack) -> Pat
         *("--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={key}"),
         *(f"--service-account-signing-key-file={key}", "--min-request-timeout=60"),
         *("--disable-admission-plugins=ServiceAccount", "--kubelet-preferred-address-types=InternalIP"),
+        *(f"--audit-policy-file={policy}", f"--audit-log-path={audit_log(kubeconfig)}"),
     ]
     server = ServerProcess(command, directory / "api-server.log", lambda: _is_ready(port))
     servers.callback(server.stop)
     server.start(within=START_SECONDS)
-    kubeconfig = directory / "kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(_kubeconfig(port)))
-    return kubeconfig
+    return KubeApiServer(kubeconfig, server)
 
 
 def _start_controllers(directory: Path, kubeconfig: Path, servers: ExitStack) -> None:

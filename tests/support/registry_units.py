@@ -33,7 +33,7 @@ from klever_registry.service.records import Records
 from klever_registry.service.restorer import Restorer
 from klever_registry.service.signatures import Signatures
 from kleverkit.errors import TransientError
-from kleverkit.incarnations import RememberedBucket
+from kleverkit.incarnations import FileMemory, RememberedBucket
 from kleverkit.leases import NotLeaderError
 from kleverkit.memory_documents import InMemoryDocuments
 from kleverkit.metrics import counter, histogram
@@ -191,7 +191,7 @@ class RegistryUnits:
         policies = Policies(self.projects, self.publisher, events, self.clock, InMemoryCopies(), InMemoryLocks())
         restorer = Restorer(
             records=self.records,
-            models=RememberedBucket(self.home / "models.json", self.documents),
+            models=RememberedBucket(FileMemory(self.home / "models.json"), self.documents),
             policies=policies,
             scanners=[],
         )

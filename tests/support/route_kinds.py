@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kubernetes_asyncio.client import ApiClient, ApiException, ApiextensionsV1Api, CustomObjectsApi
+from kubernetes_asyncio.client import ApiClient, ApiException, CustomObjectsApi
 
+from support import custom_definitions
 from support.waiting import eventually
-
-CONFLICT = 409
 
 
 @dataclass(frozen=True)
@@ -44,29 +43,19 @@ GATEWAY_API = (RouteKind("gateway.networking.k8s.io", "HTTPRoute", "httproutes")
 async def install(client: ApiClient, *kinds: RouteKind) -> None:
     """Define the kinds, and return when the API server serves them."""
     for each in kinds:
-        try:
-            await ApiextensionsV1Api(client).create_custom_resource_definition(each.definition())
-        except ApiException as error:
-            if error.status != CONFLICT:
-                raise
-    for each in kinds:
-        await eventually(partial(_is_served, client, each), within=30)
+        await custom_definitions.install(client, each.definition())
 
 
 async def uninstall(client: ApiClient, *kinds: RouteKind) -> None:
     """Delete the definitions with all objects, and return when the API server does not serve them any more."""
     for each in kinds:
-        await ApiextensionsV1Api(client).delete_custom_resource_definition(each.name)
-        await eventually(partial(_is_not_served, client, each), within=60)
+        await custom_definitions.uninstall(client, each.definition())
+        await eventually(partial(_is_gone, client, each), within=60)
 
 
-async def _is_served(client: ApiClient, kind: RouteKind) -> bool:
+async def _is_gone(client: ApiClient, kind: RouteKind) -> bool:
     try:
-        resources = (await CustomObjectsApi(client).get_api_resources(kind.group, "v1")).resources
-    except ApiException:
-        return False
-    return any(each.name == kind.plural for each in resources)
-
-
-async def _is_not_served(client: ApiClient, kind: RouteKind) -> bool:
-    return not await _is_served(client, kind)
+        await CustomObjectsApi(client).list_cluster_custom_object(kind.group, "v1", kind.plural)
+    except ApiException as error:
+        return bool(error.status == custom_definitions.NOT_FOUND)
+    return False

@@ -22,9 +22,12 @@ from klever_deployer.adapters.local.workloads import LocalWorkloads
 from klever_deployer.adapters.memory import InMemoryWorkloads
 from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.ports import Workloads
+from kleverkube.labels import MANAGER
+from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
+from kleverkubeclient.failures import RefusedByClusterError
 from kleverproto.variants import Custom, Gpu, Resources
 from support.custom_definitions import install, stored_definition
 from support.kserve import MODE
@@ -121,6 +124,20 @@ class OnThisMachine(WorkloadsBench):
         process.kill()
 
 
+class RecordingApi(KubernetesApi):
+    """Records the kinds of the objects that are applied."""
+
+    def __init__(self, client: ApiClient, *, refused: type[RefusedByClusterError]) -> None:
+        super().__init__(client, refused=refused)
+        self.applied: list[str] = []
+
+    async def apply(
+        self, manifest: Manifest, *, manager: str = MANAGER, force: bool = True, subresource: str = ""
+    ) -> Manifest:
+        self.applied.append(manifest["kind"])
+        return await super().apply(manifest, manager=manager, force=force, subresource=subresource)
+
+
 class OnCluster(WorkloadsBench):
     """A real API server with the controllers of Deployments; the nodes are played."""
 
@@ -130,7 +147,7 @@ class OnCluster(WorkloadsBench):
         self.client = client
         self._kind = kind
         self.options = ClusterOptions(kserve_mode=MODE)
-        self.api = KubernetesApi(client, refused=RefusedServingError)
+        self.api = RecordingApi(client, refused=RefusedServingError)
         self.kubelet = PlayedKubelet(client, BROKEN)
         self.workloads: ClusterWorkloads | SeldonWorkloads = self._make()
         self._tasks: list[asyncio.Task[None]] = []

@@ -18,6 +18,7 @@ ALLOWED_LONG_FILES: dict[str, str] = {}
 SLEEP = re.compile(r"\b(?:asyncio|time)\.sleep\(")
 PATCH = re.compile(r"\b(?:monkeypatch\.setattr|mock\.patch|patch\.object|MagicMock|AsyncMock)\b")
 SLEEPS_ALLOWED = {
+    "tests/bench/cluster_scale.py",
     "tests/bench/model_parsing.py",
     "tests/bench/sandbox_cost.py",
     "tests/bench/serving_figures.py",

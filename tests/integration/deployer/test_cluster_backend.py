@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kubernetes_asyncio.client import ApiClient
@@ -21,29 +20,20 @@ from support.custom_definitions import install, stored_definition
 from support.deployer import IRIS, version_spec
 from support.kserve import MODE
 from support.played_kubelet import PlayedKubelet
+from support.route_kinds import ISTIO
 from support.seldon_operator import SeldonOperator
 from support.waiting import eventually
 
 pytestmark = pytest.mark.api_server
-
-GROUP = "networking.istio.io"
-KINDS = {"VirtualService": "virtualservices", "DestinationRule": "destinationrules"}
-
-
-def definition(kind: str, plural: str) -> Any:
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"kind": kind, "plural": plural, "singular": kind.lower()}
-    spec = {"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version]}
-    return {"metadata": {"name": f"{plural}.{GROUP}"}, "spec": spec}
 
 
 @pytest.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
     """Of a cluster with the kinds of objects of Istio and Seldon Core."""
     async with connected(kubeconfig) as client:
-        for each in (stored_definition("seldondeployments"), *(definition(*names) for names in KINDS.items())):
-            await install(client, each)
+        await install(client, stored_definition("seldondeployments"))
+        for kind in ISTIO:
+            await install(client, kind.definition())
         yield client
 
 

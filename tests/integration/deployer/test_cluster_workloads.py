@@ -1,5 +1,6 @@
 """Deployments on a real API server: who determines replicas, what is repaired, and what the cluster refuses."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
 from klever_deployer.adapters.kubernetes.kinds import name_of
-from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec
+from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import ServingError
 from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
@@ -141,7 +142,7 @@ async def test_a_deployment_that_was_deleted_is_applied_again(bench: OnCluster) 
     await bench.api.delete(DEPLOYMENTS, "default", name_of(spec.key))
 
     async def is_noticed() -> bool:
-        return bench.state(spec) is None
+        return bench.state(spec) == VersionState(spec.key)
 
     await eventually(is_noticed, within=30)
     await bench.workloads.apply(spec, 1)
@@ -191,3 +192,52 @@ async def test_a_quota_that_is_exceeded_is_the_problem_of_the_version(bench: OnC
         assert "exceeded quota: small" in problem
     finally:
         await core.delete_namespaced_resource_quota(name, "default")
+
+
+async def test_what_a_deployer_has_left_of_a_version_is_known_and_removed(bench: OnCluster) -> None:
+    spec = version_spec("v1", network=Network.NONE)
+    await bench.workloads.apply(spec, 1)
+    await bench.api.delete(DEPLOYMENTS, "default", name_of(spec.key), owned_first=True)
+    await bench.hand_over()
+
+    async def has_leftovers() -> bool:
+        return bench.workloads.states() == [VersionState(spec.key)]
+
+    await eventually(has_leftovers, within=30)
+    await bench.workloads.remove(spec.key)
+    for resource in (DEPLOYMENTS, SERVICES, NETWORK_POLICIES):
+        assert await bench.api.read(resource, "default", name_of(spec.key)) is None
+    assert bench.workloads.states() == []
+
+
+async def test_a_version_whose_removal_was_interrupted_can_be_applied_again(bench: OnCluster) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    apps, name = AppsV1Api(bench.client), name_of(spec.key)
+    await apps.patch_namespaced_deployment(name, "default", {"metadata": {"finalizers": ["klever.test/hold"]}})
+    await bench.api.delete(DEPLOYMENTS, "default", name, owned_first=True)
+    applied = asyncio.create_task(bench.workloads.apply(spec, 1))
+
+    async def is_terminating() -> bool:
+        present = bench.workloads.deployments.objects.get(("default", name), {}).get("metadata", {})
+        return "deletionTimestamp" in present
+
+    await eventually(is_terminating, within=30)
+    await apps.patch_namespaced_deployment(name, "default", {"metadata": {"finalizers": None}})
+    await applied
+    await bench.until(spec, ready=1)
+
+
+async def test_nothing_is_applied_while_nothing_differs(bench: OnCluster) -> None:
+    spec = version_spec("v1")
+    await bench.workloads.apply(spec, 1)
+    await bench.until(spec, ready=1)
+
+    async def applies_nothing() -> bool:
+        bench.api.applied.clear()
+        await bench.workloads.apply(spec, 1)
+        return not bench.api.applied
+
+    await eventually(applies_nothing, within=30)
+    await bench.workloads.apply(spec, 2)
+    assert bench.api.applied == ["Deployment"]

@@ -13,7 +13,7 @@ from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
 from klever_deployer.service.restorer import Restorer
-from kleverkit.incarnations import RememberedBucket
+from kleverkit.incarnations import FileMemory, RememberedBucket
 from kleverkit.nats_calls import ClientSource
 from kleverkit.nats_documents import NatsDocuments, NatsStream
 from kleverkit.provisioning import provision
@@ -60,8 +60,8 @@ class Keeper:
         records = Records(self.documents, RecordingPublisher(), EventSource("deployer"), utc_now, copies)
         self.records, self.intents = records, Intents(records)
         requests = NatsStream(source, SERVINGS.name)
-        bucket = RememberedBucket(home / "bucket.json", self.documents)
-        stream = RememberedBucket(home / "stream.json", requests)
+        bucket = RememberedBucket(FileMemory(home / "bucket.json"), self.documents)
+        stream = RememberedBucket(FileMemory(home / "stream.json"), requests)
         self.restorer = Restorer(records, bucket, stream, requests.incarnation)
 
     async def is_complete(self) -> bool:

@@ -17,6 +17,10 @@ from support.waiting import eventually
 EXPIRED = json.dumps({"kind": "Status", "code": 410, "message": "too old resource version"})
 
 
+TOO_NEW = json.dumps({"kind": "Status", "code": 504, "message": "Timeout: Too large resource version: 9, current: 5"})
+NOT_SERVED = "404 page not found\n"
+
+
 class Copy:
     """A copy of the pods, and what was announced of them."""
 
@@ -112,7 +116,9 @@ async def test_the_pause_that_the_server_requests_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "expired", [events(event("ERROR", json.loads(EXPIRED))), status(410, EXPIRED)], ids=["event", "response"]
+    "expired",
+    [events(event("ERROR", json.loads(EXPIRED))), status(410, EXPIRED), status(504, TOO_NEW), status(404, NOT_SERVED)],
+    ids=["event", "response", "restored server", "kind that was installed again"],
 )
 async def test_an_expired_version_is_replaced_by_a_list(expired: Answer) -> None:
     async with following(expired, pods=("a", "b")) as copy:
@@ -150,6 +156,33 @@ async def test_an_object_that_is_known_to_be_deleted_does_not_return_with_an_old
         copy.watched.forget(pod("a", 1))
         copy.cluster.answers = [events(event("MODIFIED", pod("a", 2)), event("ADDED", pod("b", 3)))]
         await copy.until("b")
+
+
+async def test_a_refused_watch_is_a_problem_until_it_is_permitted() -> None:
+    refused = json.dumps({"kind": "Status", "message": 'pods is forbidden: User "x" cannot watch resource "pods"'})
+    async with following(status(403, refused), status(400, "no"), events(event("ADDED", pod("b", 2)))) as copy:
+        await copy.until("a", "b")
+        await copy.until_watched(4)
+        assert copy.watched.problem is None
+
+
+async def test_what_the_server_has_returned_does_not_replace_what_the_watch_has_reported_since() -> None:
+    async with following(events(event("MODIFIED", pod("a", 5)), event("ADDED", pod("b", 6)))) as copy:
+        await copy.until("a", "b")
+        for returned in (pod("a", 4), pod("deleted", 3)):
+            copy.watched.put(returned)
+        assert copy.names() == {"a", "b"}
+        assert copy.watched.objects["default", "a"]["metadata"]["resourceVersion"] == "5"
+        copy.watched.put(pod("c", 7))
+        assert copy.names() == {"a", "b", "c"}
+
+
+async def test_who_manages_the_fields_of_a_pod_is_not_kept() -> None:
+    managed = pod("b", 2)
+    managed["metadata"]["managedFields"] = [{"manager": "kubelet"}]
+    async with following(events(event("ADDED", managed))) as copy:
+        await copy.until("a", "b")
+        assert "managedFields" not in copy.watched.objects["default", "b"]["metadata"]
 
 
 async def test_object_that_is_larger_than_a_buffer_is_read() -> None:

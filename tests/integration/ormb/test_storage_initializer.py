@@ -85,6 +85,29 @@ async def test_a_failed_fetch_is_a_sentence_and_an_exit_code(tmp_path: Path, uri
     assert "library/adder" in output or "127.0.0.1:1" in output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [(("127.0.0.1:1/library/adder:v1", "volume"), "127.0.0.1:1"), (("library/adder:v1", "volume"), "library/adder:v1")],
+    ids=["no registry", "wrong reference"],
+)
+async def test_the_reason_of_a_failure_is_the_termination_message(
+    tmp_path: Path, arguments: tuple[str, ...], reason: str
+) -> None:
+    message = tmp_path / "termination-log"
+    message.touch()
+    code, output = await initialize(*arguments, ORMB_TERMINATION_LOG=str(message))
+    assert code != 0
+    assert reason in message.read_text()
+    assert message.read_text() in output
+
+
+async def test_no_termination_message_is_written_outside_of_kubernetes(tmp_path: Path) -> None:
+    absent = tmp_path / "termination-log"
+    code, _ = await initialize("127.0.0.1:1/library/adder:v1", "volume", ORMB_TERMINATION_LOG=str(absent))
+    assert code != 0
+    assert not absent.exists()
+
+
 async def test_a_registry_of_a_private_authority_is_trusted_by_option_or_environment(tmp_path: Path) -> None:
     name = "registry.corp.example"
     reference = Reference(name, "team/adder", "v1")

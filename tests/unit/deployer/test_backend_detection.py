@@ -13,7 +13,7 @@ from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
 from kleverkit.errors import TransientError
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.failures import RefusedByClusterError
+from kleverkubeclient.failures import DeniedError
 
 DEPLOYMENTS, SELDON = "/apis/apps/v1/deployments", "/apis/machinelearning.seldon.io/v1/seldondeployments"
 Answer = Callable[[], web.Response]
@@ -64,7 +64,7 @@ async def test_the_backend_is_that_of_the_servings_or_of_the_cluster(
 async def test_a_backend_is_not_guessed() -> None:
     forbidden = refused(403, "seldondeployments is forbidden: User cannot list resource")
     async with cluster(deployments=listing(), seldon=forbidden) as api:
-        with pytest.raises(RefusedByClusterError, match=r"Grant this to the service's account \(RBAC\)"):
+        with pytest.raises(DeniedError, match=r"Grant this to the service's account \(RBAC\)"):
             await detected_backend(api, ClusterOptions())
     async with cluster(deployments=listing(), seldon=refused(503, "etcd has no leader")) as api:
         with pytest.raises(TransientError, match="etcd has no leader"):

@@ -39,13 +39,13 @@ class Cluster:
         if request.method == "GET":
             plural = path.rsplit("/", 1)[1]
             items = [each for name, each in self.objects.items() if f"/{plural}/" in name]
-            return web.json_response({"metadata": {"resourceVersion": "1"}, "items": items})
+            return web.json_response({"metadata": {"resourceVersion": str(self.version)}, "items": items})
         self.requests.append(f"{request.method} {kind} {path.rsplit('/', 1)[1]}")
         if request.method == "DELETE":
             return web.json_response(self.objects.pop(path, {}))
         applied = await request.json()
         present = self.objects.get(path)
-        if present is None or {**present["metadata"]}.items() < applied["metadata"].items():
+        if present is None or present.get("spec") != applied.get("spec"):
             self.version += 1
             metadata = {**applied["metadata"], "uid": path, "resourceVersion": str(self.version)}
             self.objects[path] = {**applied, "metadata": metadata}
@@ -55,7 +55,8 @@ class Cluster:
 def render(route: ServingRoute) -> list[dict[str, Any]]:
     """A rule for each version, then the route."""
     rules = [_object("DestinationRule", version.key.variant) for version in route.versions]
-    return [*rules, _object("VirtualService", route.serving.name)]
+    spec = {"versions": [version.key.variant for version in route.versions]}
+    return [*rules, {**_object("VirtualService", route.serving.name), "spec": spec}]
 
 
 def _object(kind: str, name: str) -> dict[str, Any]:
@@ -111,6 +112,28 @@ async def test_rules_are_applied_before_the_route_and_deleted_after_it(
     cluster.requests.clear()
     await data_plane.apply(route(V2))
     assert cluster.requests == ["PATCH destinationrules v2", "PATCH virtualservices iris", "DELETE destinationrules v1"]
+
+
+async def test_a_route_that_is_as_it_was_applied_makes_no_request(
+    cluster: Cluster, data_plane: ClusterDataPlane
+) -> None:
+    await data_plane.apply(route(V1))
+    cluster.requests.clear()
+    await data_plane.apply(route(V1))
+    assert cluster.requests == []
+
+
+async def test_a_route_that_others_have_changed_is_applied_again(
+    cluster: Cluster, data_plane: ClusterDataPlane
+) -> None:
+    await data_plane.apply(route(V1))
+    cluster.requests.clear()
+    changed = next(each for name, each in cluster.objects.items() if name.endswith("/iris"))
+    data_plane.watched[VIRTUAL_SERVICES].put(
+        {**changed, "metadata": {**changed["metadata"], "resourceVersion": str(cluster.version + 1)}}
+    )
+    await data_plane.apply(route(V1))
+    assert cluster.requests == ["PATCH virtualservices iris"]
 
 
 async def test_a_removed_route_is_deleted_before_its_rules(cluster: Cluster, data_plane: ClusterDataPlane) -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from kleverkubeclient.failures import (
     ApiUnavailableError,
+    DeniedError,
     ExpiredError,
+    MissingKindError,
     RefusedByClusterError,
     failure,
 )
@@ -45,6 +47,24 @@ def test_the_pause_of_the_server_is_kept(header: str | None, seconds: float | No
     assert str(error) == "GET /x: Too many requests, please try again later."
 
 
-def test_missing_permissions_name_the_remedy() -> None:
+def test_a_missing_permission_names_the_remedy_and_may_be_granted_later() -> None:
     message = 'deployments.apps is forbidden: User "klever" cannot patch resource "deployments"'
+    assert isinstance(failure(403, status(message), "PATCH /x"), DeniedError)
     assert str(failure(403, status(message), "PATCH /x")).endswith("Grant this to the service's account (RBAC)")
+
+
+@pytest.mark.parametrize("message", ['pods "a" is forbidden: exceeded quota: small', 'admission webhook "x" denied'])
+def test_quotas_and_admission_are_refusals_although_permissions_have_the_same_status(message: str) -> None:
+    assert isinstance(failure(403, status(message), "PATCH /x"), RefusedByClusterError)
+
+
+def test_a_kind_that_is_not_installed_may_be_installed_later() -> None:
+    error = failure(404, "404 page not found\n", "GET /apis/networking.istio.io/v1/virtualservices")
+    assert isinstance(error, MissingKindError)
+    assert str(error).endswith("The cluster lacks this kind: install its CustomResourceDefinition")
+    assert isinstance(failure(404, status('virtualservices "a" not found'), "GET /x"), RefusedByClusterError)
+
+
+def test_a_version_that_a_restored_server_has_never_had_is_expired() -> None:
+    message = "Timeout: Too large resource version: 500, current: 50"
+    assert isinstance(failure(504, status(message), "watch pods"), ExpiredError)

@@ -44,22 +44,62 @@ class Incarnate(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """Stores the state of a bucket, beside the copies of its entries."""
+
+    async def read(self) -> bytes | None:
+        """What was written last; None if nothing was. Raises TransientError."""
+        ...
+
+    async def write(self, content: bytes) -> None:
+        """Replace what was written last. Raises OSError."""
+        ...
+
+
+class FileMemory:
+    """See `Memory`: a file.
+
+    Args:
+        path: in the service's home.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def read(self) -> bytes | None:
+        """See `Memory`."""
+        return self._path.read_bytes() if self._path.exists() else None
+
+    async def write(self, content: bytes) -> None:
+        """See `Memory`."""
+        await asyncio.to_thread(self._write, content)
+
+    def _write(self, content: bytes) -> None:
+        make_directory(self._path.parent)
+        replace_file(self._path, content)
+
+
 class RememberedBucket:
     """Compares a bucket with its state before, across restarts.
 
     Args:
-        path: the file that stores the state, in the service's home.
+        memory: stores the state.
         documents: the bucket, or a stream.
     """
 
-    def __init__(self, path: Path, documents: Incarnate) -> None:
-        self._path = path
+    def __init__(self, memory: Memory, documents: Incarnate) -> None:
+        self._memory = memory
         self._documents = documents
-        self._remembered = self._written = _read(path)
+        self._remembered: Incarnation | None = None
+        self._written: Incarnation | None = None
+        self._is_read = False
         self._seen: Incarnation | None = None
 
     async def look(self) -> Verdict:
         """Compare the bucket with its remembered state, without changing that. Raises TransientError."""
+        if not self._is_read:
+            self._remembered = self._written = _parsed(await self._memory.read())
+            self._is_read = True
         self._seen = await self._documents.incarnation()
         return compare(self._remembered, self._seen)
 
@@ -74,17 +114,13 @@ class RememberedBucket:
             await self.look()
         self._remembered = self._seen
         if self._remembered is not None and self._remembered != self._written:
-            await asyncio.to_thread(self._write, self._remembered)
+            await self._memory.write(_Memory(incarnation=self._remembered).model_dump_json().encode())
             self._written = self._remembered
 
-    def _write(self, incarnation: Incarnation) -> None:
-        make_directory(self._path.parent)
-        replace_file(self._path, _Memory(incarnation=incarnation).model_dump_json().encode())
 
-
-def _read(path: Path) -> Incarnation | None:
-    """Read the remembered state; None if there is no valid file."""
+def _parsed(content: bytes | None) -> Incarnation | None:
+    """The remembered state; None if there is none that is valid."""
     try:
-        return _Memory.model_validate_json(path.read_bytes()).incarnation
-    except (FileNotFoundError, ValidationError):
+        return _Memory.model_validate_json(content).incarnation if content is not None else None
+    except ValidationError:
         return None

@@ -1,5 +1,7 @@
 """Labels and annotations that mark the objects of a version."""
 
+from functools import lru_cache
+
 from pydantic import ValidationError
 
 from .manifest import Manifest
@@ -49,7 +51,13 @@ def metadata(version: ServedVersion, options: ClusterOptions, **annotations: str
 def recorded(annotations: dict[str, str] | None) -> ServedVersion | None:
     """The version that the annotations of an object hold; None if they hold none, or one that is not valid."""
     text = (annotations or {}).get(VERSION)
+    return _parsed(text) if text else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> ServedVersion | None:
+    """Cached, because every look at a version reads its annotation."""
     try:
-        return ServedVersion.model_validate_json(text) if text else None
+        return ServedVersion.model_validate_json(text)
     except ValidationError:
         return None

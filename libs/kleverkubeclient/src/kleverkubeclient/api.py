@@ -12,9 +12,20 @@ from kubernetes_asyncio.client import ApiClient
 from kleverkube.labels import MANAGER
 from kleverkube.manifest import Manifest
 
-from .failures import NOT_FOUND, ApiUnavailableError, RefusedByClusterError, failure
+from .credentials import RenewableClient, authorize
+from .denials import Denials
+from .failures import (
+    NOT_AUTHENTICATED,
+    NOT_FOUND,
+    ApiUnavailableError,
+    DeniedError,
+    MissingKindError,
+    RefusedByClusterError,
+    failure,
+)
 from .lines import lines_of
 from .resources import PODS, Resource, resource_of
+from .streams import abort, event_of
 
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
@@ -52,6 +63,8 @@ class KubernetesApi:
     ) -> None:
         self._client = client
         self._refused = refused
+        self.denials = Denials()
+        """Requests that the service's account may not make."""
 
     def use(self, client: ApiClient | None) -> None:
         """Make all requests by this client."""
@@ -106,6 +119,8 @@ class KubernetesApi:
         """Read one object; None if it does not exist."""
         try:
             return await self._json("GET", resource.path(namespace, name))
+        except MissingKindError:
+            return None
         except RefusedByClusterError as error:
             if error.status == NOT_FOUND:
                 return None
@@ -143,6 +158,8 @@ class KubernetesApi:
             options["preconditions"] = {"uid": uid}
         try:
             await self._json("DELETE", resource.path(namespace, name), body=options)
+        except MissingKindError:
+            return
         except RefusedByClusterError as error:
             if error.status != NOT_FOUND:
                 raise
@@ -179,7 +196,7 @@ class KubernetesApi:
         }
         async with self._response("GET", resource.path(namespace), query, silence=silence) as response:
             async for line in lines_of(response.content):
-                yield _event(line, f"watch {resource.plural}")
+                yield event_of(line, f"watch {resource.plural}")
 
     async def log_lines(
         self, namespace: str, pod: str, container: str, *, since: str | None, silence: float
@@ -233,15 +250,27 @@ class KubernetesApi:
             response = await self._request(method, path, query, body, limits, headers)
             async with response:
                 if response.status not in SUCCESS:
-                    text = await response.text(errors="replace")
-                    raise failure(response.status, text, what, response.headers.get("Retry-After"), self._refused)
+                    raise await self._failure(response, what)
+                self.denials.forget(what)
                 try:
                     yield response
                 finally:
                     if silence is not None:
-                        _abort(response)
+                        abort(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ApiUnavailableError(f"{what}: the API server does not respond ({_cause(error)})") from error
+
+    async def _failure(
+        self, response: aiohttp.ClientResponse, what: str
+    ) -> ApiUnavailableError | RefusedByClusterError:
+        """The error for a response. Expired credentials are read again, for the next request."""
+        text = await response.text(errors="replace")
+        error = failure(response.status, text, what, response.headers.get("Retry-After"), self._refused)
+        if isinstance(error, DeniedError):
+            self.denials.note(what, str(error))
+        if response.status == NOT_AUTHENTICATED and isinstance(self._client, RenewableClient):
+            await self._client.renew()
+        return error
 
     async def _request(
         self,
@@ -255,7 +284,7 @@ class KubernetesApi:
         headers: dict[str, Any] = dict(extra or (APPLY if method == "PATCH" else {}))
         if self._client is None:
             raise ApiUnavailableError("this service is not connected to a cluster")
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"])
+        await authorize(self._client, headers)
         response: aiohttp.ClientResponse = await self._client.rest_client.request(
             method,
             f"{self._client.configuration.host}{path}",
@@ -266,25 +295,6 @@ class KubernetesApi:
             _request_timeout=limits,
         )
         return response
-
-
-def _event(line: bytes, what: str) -> Manifest:
-    """An event of a watch. Raises the error that an event of type ERROR is."""
-    try:
-        event: Manifest = json.loads(line)
-        kind, changed = event["type"], event["object"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ApiUnavailableError(f"{what}: an event is not valid") from error
-    if kind == "ERROR":
-        raise failure(int(changed.get("code", 0)) or 500, json.dumps(changed), what)
-    return event
-
-
-def _abort(response: aiohttp.ClientResponse) -> None:
-    """Close the connection of a stream that has not ended; TLS would wait for the server in the background."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
 
 
 def _cause(error: Exception) -> str:

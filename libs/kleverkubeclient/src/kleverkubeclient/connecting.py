@@ -1,17 +1,16 @@
 """Connections to a cluster, with the credentials of a pod or of a kubeconfig."""
 
-import os
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from kubernetes_asyncio.client import ApiClient, Configuration
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
 
-from .failures import ApiUnavailableError
+from .credentials import RenewableClient, load
 
-IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
-"""Environment variable that every pod has."""
+MAX_CONNECTIONS = 100_000
+"""Each followed log and each watch takes one, so the usual 100 would block all other requests."""
 
 
 @asynccontextmanager
@@ -25,14 +24,8 @@ async def connected(kubeconfig: Path | None = None) -> AsyncIterator[ApiClient]:
         ApiUnavailableError: there are no credentials.
     """
     configuration = Configuration()
-    try:
-        if kubeconfig is None and IN_CLUSTER in os.environ:
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            await load_kube_config(
-                config_file=str(kubeconfig) if kubeconfig else None, client_configuration=configuration
-            )
-    except (ConfigException, OSError) as error:
-        raise ApiUnavailableError(f"there are no credentials for a cluster: {error}. Set KUBECONFIG") from error
-    async with ApiClient(configuration) as client:
+    await load(configuration, kubeconfig)
+    configuration.connection_pool_maxsize = MAX_CONNECTIONS
+    async with RenewableClient(configuration, kubeconfig) as client:
         yield client
+    await asyncio.sleep(0)  # idle connections are closed by the loop

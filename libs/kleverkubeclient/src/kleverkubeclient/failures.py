@@ -12,6 +12,10 @@ RETRIED = frozenset({NOT_AUTHENTICATED, TOO_MANY_REQUESTS})
 """Statuses after which the same request may succeed."""
 NOT_TYPED = "failed to create typed patch object"
 """Part of the message of a server-side apply with a wrong field, whose status is 500."""
+NOT_SERVED = frozenset({"404 page not found", "the server could not find the requested resource"})
+"""Messages for a kind of objects that the cluster does not have; for an object, they name it."""
+TOO_NEW = "Too large resource version"
+"""Part of the message for a version that the server has never had: it was restored from a backup."""
 
 
 class ApiUnavailableError(TransientError):
@@ -31,7 +35,15 @@ class ConflictError(ApiUnavailableError):
 
 
 class ExpiredError(ApiUnavailableError):
-    """The version from which a watch should continue is gone: list again."""
+    """The version from which a watch should continue is gone, or was never there: list again."""
+
+
+class DeniedError(ApiUnavailableError):
+    """The service's account lacks a permission; the request succeeds when it is granted."""
+
+
+class MissingKindError(ApiUnavailableError):
+    """The cluster does not have this kind of objects; the request succeeds when its definition is installed."""
 
 
 class RefusedByClusterError(PermanentError):
@@ -65,8 +77,12 @@ def failure(
         refused: the error for a refusal.
     """
     message = f"{what}: {_message(body) or f'status {status}'}"
-    if status == GONE:
+    if status == GONE or TOO_NEW in message:
         return ExpiredError(message)
+    if status == FORBIDDEN and _is_denied(message):
+        return DeniedError(f"{message}. Grant this to the service's account (RBAC)")
+    if status == NOT_FOUND and _message(body) in NOT_SERVED:
+        return MissingKindError(f"{message}. The cluster lacks this kind: install its CustomResourceDefinition")
     if status == CONFLICT:
         return ConflictError(message)
     if (status in RETRIED or status >= SERVER_ERROR) and NOT_TYPED not in message:
@@ -86,9 +102,12 @@ def _message(body: str) -> str:
 def _remedy(status: int, body: str) -> str:
     if status == NOT_FOUND and "namespaces" in _message(body):
         return ". Create it with `kubectl create namespace`"
-    if status == FORBIDDEN and "cannot" in _message(body):
-        return ". Grant this to the service's account (RBAC)"
     return ""
+
+
+def _is_denied(message: str) -> bool:
+    """Whether the authorizer has refused a request; admission and quotas use the same status."""
+    return " is forbidden: User " in message and " cannot " in message
 
 
 def _seconds(text: str | None) -> float | None:

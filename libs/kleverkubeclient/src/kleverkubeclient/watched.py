@@ -10,8 +10,8 @@ from kleverkit.errors import TransientError
 from kleverkube.manifest import Manifest
 
 from .api import KubernetesApi
-from .failures import ApiUnavailableError, ExpiredError
-from .resources import Resource
+from .failures import ApiUnavailableError, ExpiredError, MissingKindError, RefusedByClusterError
+from .resources import DEPLOYMENTS, Resource
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +21,9 @@ SILENCE_SECONDS = 70.0
 """A watch that neither says anything nor ends is on a connection that is lost."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 """Seconds between two tries; they double, and are spread so that many deployers do not return at once."""
+
+LISTED_AGAIN = (ExpiredError, MissingKindError)
+"""Errors after which a watch cannot continue; also after refusals."""
 
 ObjectName = tuple[str, str]
 """Namespace and name."""
@@ -70,7 +73,7 @@ class Watched:
         """Replace the copy by what the cluster has. Raises ApiUnavailableError, RefusedByClusterError."""
         listing = await self._api.list(self._resource, self._selector, self._namespace)
         self._deleted.clear()
-        before, self.objects = self.objects, {object_name(each): each for each in listing.items}
+        before, self.objects = self.objects, {object_name(each): self._kept(each) for each in listing.items}
         self._version = listing.version
         for name in before.keys() | self.objects.keys():
             old, new = before.get(name), self.objects.get(name)
@@ -83,10 +86,10 @@ class Watched:
         while True:
             try:
                 await self._follow()
-            except TransientError as error:
+            except (TransientError, RefusedByClusterError) as error:
                 self.problem = str(error)
                 log.warning("watch interrupted, resuming", resource=self._resource.plural, error=str(error))
-                if isinstance(error, ExpiredError):
+                if not isinstance(error, ApiUnavailableError) or isinstance(error, LISTED_AGAIN):
                     self._version = ""
                 asked = error.retry_after if isinstance(error, ApiUnavailableError) else None
                 await asyncio.sleep(max(asked or 0.0, random.uniform(pause / 2, pause)))  # noqa: S311 - no secret
@@ -96,8 +99,10 @@ class Watched:
                 await asyncio.sleep(FIRST_PAUSE)  # a server that ends watches at once is not flooded
 
     def put(self, changed: Manifest) -> None:
-        """Take over an object that the server has returned, before the watch reports it."""
-        self.objects[object_name(changed)] = changed
+        """Take over an object that the server has returned, unless the watch has passed it: it knows better."""
+        if _number(changed["metadata"]["resourceVersion"]) <= _number(self._version):
+            return
+        self.objects[object_name(changed)] = self._kept(changed)
         self._on_change(changed)
 
     def forget(self, deleted: Manifest) -> None:
@@ -106,6 +111,7 @@ class Watched:
         present = self.objects.get(object_name(deleted))
         if present is not None and present["metadata"]["uid"] == deleted["metadata"]["uid"]:
             del self.objects[object_name(deleted)]
+            self._on_change(deleted)
 
     async def _follow(self) -> None:
         """One watch, after a list if there is no version to continue from."""
@@ -134,8 +140,20 @@ class Watched:
             if present is not None and present["metadata"]["uid"] == uid:
                 del self.objects[name]
         elif uid not in self._deleted:
-            self.objects[name] = changed
+            self.objects[name] = self._kept(changed)
         self._on_change(changed)
+
+    def _kept(self, changed: Manifest) -> Manifest:
+        """What is kept of an object: who manages its fields is half of its size, and matters for Deployments only."""
+        if self._resource == DEPLOYMENTS:
+            return changed
+        kept = {name: each for name, each in changed["metadata"].items() if name != "managedFields"}
+        return {**changed, "metadata": kept}
+
+
+def _number(version: str) -> int:
+    """The place of a version in the order of all changes; 0 for that of an empty copy."""
+    return int(version) if version.isdecimal() else 0
 
 
 def object_name(manifest: Manifest) -> ObjectName:

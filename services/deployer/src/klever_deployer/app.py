@@ -5,9 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
-from kleverkit.incarnations import RememberedBucket
+from kleverkit.incarnations import FileMemory, Memory, RememberedBucket
 from kleverkit.leadership import Leadership
 from kleverkit.lease_state import LeaseRecord, LeaseStatus
 from kleverkit.leases import Lease
@@ -58,11 +57,13 @@ class Place:
     Attributes:
         backend: runs them.
         copies: stores their copies.
+        memory: stores the state of the bucket or stream with this name, beside the copies.
         choose: chooses their runtimes.
     """
 
     backend: Backend
     copies: CopyStore
+    memory: Callable[[str], Memory]
     choose: ChooseRuntime
 
 
@@ -77,7 +78,7 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
         local = LocalBackend(settings, OrmbClient(default_root(), own=own))
         runtime.web.add_routes([ingress_metrics(local.requests.metrics)])
         runtime.on_stop.append(partial(_stop_if_last, runtime, settings, home, local))
-        place = Place(local, FileCopies(settings.work_dir.resolve() / "servings"), choose)
+        place = Place(local, FileCopies(settings.work_dir.resolve() / "servings"), partial(_memory, settings), choose)
     else:
         place = _cluster(settings)
     lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
@@ -87,11 +88,15 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     return runtime
 
 
+def _memory(settings: DeployerSettings, name: str) -> Memory:
+    return FileMemory(settings.work_dir.resolve() / "remembered" / f"{name}.json")
+
+
 def _cluster(settings: DeployerSettings) -> Place:
     from .adapters.kubernetes.backend import ClusterBackend  # noqa: PLC0415 - its client takes seconds to import
 
     backend = ClusterBackend(settings)
-    return Place(backend, backend.copies, choose_on_cluster)
+    return Place(backend, backend.copies, backend.memory, choose_on_cluster)
 
 
 @asynccontextmanager
@@ -124,11 +129,11 @@ def _assemble(
     registries: ModelRegistries,
 ) -> None:
     """Adds the use cases of the leader to the runtime."""
-    work_dir, backend = settings.work_dir.resolve(), place.backend
+    backend = place.backend
     servings = NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument)
     copies = Copies(place.copies)
     records = Records(servings, runtime.publisher, runtime.events, clock, copies)
-    restorer = _restorer(runtime, records, servings, work_dir)
+    restorer = _restorer(runtime, records, servings, place.memory)
     catalogue = DocumentCatalogue(NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument))
     models = _models(runtime, catalogue, registries, place)
     servers = Servers(backend, settings.ingress_url, settings.ready_timeout_seconds, settings.allow_commands)
@@ -154,10 +159,12 @@ def _assemble(
     add_metrics(runtime.metrics, restorer, reconciler)
 
 
-def _restorer(runtime: Runtime, records: Records, servings: NatsDocuments[ServingDocument], work_dir: Path) -> Restorer:
+def _restorer(
+    runtime: Runtime, records: Records, servings: NatsDocuments[ServingDocument], memory: Callable[[str], Memory]
+) -> Restorer:
     requests = NatsStream(runtime.client, SERVINGS.name)
-    bucket = RememberedBucket(work_dir / "remembered" / "servings.json", servings)
-    stream = RememberedBucket(work_dir / "remembered" / "requests.json", requests)
+    bucket = RememberedBucket(memory("servings"), servings)
+    stream = RememberedBucket(memory("requests"), requests)
     return Restorer(records, bucket, stream, requests.incarnation)
 
 

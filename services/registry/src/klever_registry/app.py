@@ -10,7 +10,7 @@ from aiohttp import web
 from prometheus_client import Counter
 
 from kleverkit.health import Check
-from kleverkit.incarnations import RememberedBucket
+from kleverkit.incarnations import FileMemory, RememberedBucket
 from kleverkit.leadership import run_together, while_leading
 from kleverkit.lease_state import LeaseRecord
 from kleverkit.leases import Lease
@@ -191,7 +191,9 @@ def _policies(
     policies = Policies(documents, runtime.publisher, runtime.events, records.clock, stores.policies, stores.locks)
     return policies, Restorer(
         records=records,
-        models=RememberedBucket(settings.data_dir / "buckets" / f"{MODELS_BUCKET.name}.json", records.documents),
+        models=RememberedBucket(
+            FileMemory(settings.data_dir / "buckets" / f"{MODELS_BUCKET.name}.json"), records.documents
+        ),
         policies=policies,
         scanners=scanners,
     )

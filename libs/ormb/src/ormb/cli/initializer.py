@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from modelformats.threads import in_thread
 from ormb.cli.app import CA_FILE, ReferenceType, errors_as_lines
 from ormb.client import OrmbClient
 from ormb.errors import NotFoundError, OrmbError
+from ormb.initializer import termination
 from ormb.initializer.server_layout import described, is_laid_out, lay_out
 from ormb.initializer.targets import ServedModel
 from ormb.reference import Reference
@@ -173,8 +175,19 @@ async def _run(
 
 
 def main() -> None:
-    """Run the command line."""
-    cli(prog_name="ormb-storage-initializer")
+    """Run the command line. An error is also the termination message of the container."""
+    try:
+        code = cli(prog_name="ormb-storage-initializer", standalone_mode=False)
+    except click.ClickException as error:
+        termination.report(error.format_message())
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
+    except Exception as error:
+        termination.report(f"{type(error).__name__}: {error}")
+        raise
+    sys.exit(code)
 
 
 if __name__ == "__main__":

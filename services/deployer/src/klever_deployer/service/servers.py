@@ -15,7 +15,9 @@ from kleverproto.commands import command_refusal
 from kleverproto.documents import Problem
 from kleverproto.servings import VariantStatus
 
-POLL_SECONDS = 0.02
+POLL_SECONDS, LONGEST_POLL_SECONDS = 0.02, 0.5
+POLL_SHARE = 0.05
+"""The pause between two looks grows with the time that a start takes, so that many slow starts are not a load."""
 ADOPTION_SECONDS = 2.0
 """Longest wait for the first probe of model servers that an earlier deployer has started."""
 
@@ -142,10 +144,12 @@ class Servers:
 
     async def wait_until_ready(self, serving: ServingName, wanted: Sequence[Deployment]) -> None:
         """Wait until every replica is ready. Raises ServingError if one fails or the time is exceeded."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             async with asyncio.timeout(self.ready_timeout):
                 while not self.are_ready(serving, wanted):  # noqa: ASYNC110 - only the reconciler hears of changes
-                    await asyncio.sleep(POLL_SECONDS)
+                    await asyncio.sleep(pause_after(loop.time() - began))
         except TimeoutError as error:
             message = f"a model server of {serving} was not ready after {self.ready_timeout:g} s"
             raise ServingError(message, code=MODEL_SERVER_FAILED) from error
@@ -187,3 +191,8 @@ class Servers:
     def url(self, serving: ServingName) -> str:
         """The URL for inference requests."""
         return paths.infer_url(self.ingress_url, serving)
+
+
+def pause_after(waited: float) -> float:
+    """Seconds until the next look at replicas, after this time since their start."""
+    return min(LONGEST_POLL_SECONDS, POLL_SECONDS + POLL_SHARE * waited)

@@ -8,7 +8,7 @@ from typing import Self
 
 from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import VersionKey
+from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
 from kleverkit.loops import BackgroundLoop, loops_check
@@ -26,6 +26,7 @@ from .data_plane import ClusterDataPlane
 from .detection import detected_backend
 from .kinds import PLAIN, name_of
 from .kserve import KSERVE
+from .memory import ClusterMemory
 from .metrics.gateway import GatewayMetrics
 from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
@@ -64,7 +65,9 @@ class ClusterBackend:
         self._on_change = by_cpu.on_change
         self.workloads = self._workloads("plain" if settings.backend in {"local", "cluster"} else settings.backend)
         self.data_plane = self._data_plane(settings)
+        self.data_plane.on_change = self._notice
         self.copies = ClusterCopies(self._api, settings.cluster_namespace, self._options)
+        self.memory = partial(ClusterMemory, self._api, settings.cluster_namespace, self._options)
         positions = settings.work_dir.resolve() / "cluster-logs.json"
         self.logs = PodLogs(self._api, self._pods, positions)
         self._background = (self.logs.run, by_requests.run)
@@ -101,7 +104,9 @@ class ClusterBackend:
 
     async def problem(self) -> str | None:
         """See `Backend`."""
-        problems = [each.problem for each in self._watched if each.problem is not None]
+        problems = [
+            each for each in (*(watched.problem for watched in self._watched), self._api.denials.problem()) if each
+        ]
         return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
 
     def _workloads(self, backend: str) -> ClusterWorkloads | SeldonWorkloads:
@@ -114,23 +119,26 @@ class ClusterBackend:
     def _served(self) -> Iterable[ServedVersion]:
         return self.workloads.served()
 
+    def _notice(self, serving: ServingName) -> None:
+        self.workloads.notice(serving)
+
     def _number(self, version: VersionKey) -> int | None:
         return self.workloads.number(version)
 
     def _data_plane(self, settings: DeployerSettings) -> ClusterDataPlane:
+        make = partial(ClusterDataPlane, self._api, self._options)
         if settings.cluster_routes == "istio":
             istio = IstioIngress(gateways=(settings.cluster_gateway,))
             render = partial(_probed_istio_objects, ingress=istio, services=self._service)
             refusals = partial(istio_refusals, services=self._planned_service)
             settle = RouteProbe(settings.ingress_url) if settings.ingress_public_url else settle_by_time
-            kinds = (DESTINATION_RULES, VIRTUAL_SERVICES)
-            return ClusterDataPlane(self._api, self._options, render, refusals, kinds, settle)
+            return make(render, refusals, (DESTINATION_RULES, VIRTUAL_SERVICES), settle)
         namespace, _, name = settings.cluster_gateway.partition("/")
         sticky, retries = map(_extension, (settings.cluster_sticky_extension, settings.cluster_retries_extension))
         gateway = GatewayIngress(name=name, namespace=namespace, sticky=sticky, retries=retries)
         render = partial(gateway_objects, ingress=gateway, services=self._service)
         refusals = partial(gateway_refusals, ingress=gateway, services=self._planned_service)
-        return ClusterDataPlane(self._api, self._options, render, refusals, (HTTP_ROUTES,))
+        return make(render, refusals, (HTTP_ROUTES,))
 
     def _service(self, key: VersionKey) -> VersionService:
         """The Service of a version. Raises DataPlaneError if it was not applied."""

@@ -14,6 +14,7 @@ from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.resources import Resource, resource_of
 from kleverkubeclient.watched import ObjectName, Watched, object_name
 
+from .applying import Applier
 from .route_probes import SETTLE_SECONDS, Settle, settle_by_time
 
 
@@ -44,7 +45,10 @@ class ClusterDataPlane:
         self._refusals = refusals
         self._settle = settle
         selector = owned_by(options)
-        self.watched = {each: Watched(api, each, selector, lambda _changed: None) for each in resources}
+        self.on_change: Callable[[ServingName], None] = lambda _serving: None
+        """Called with each serving whose objects have changed."""
+        self.watched = {each: Watched(api, each, selector, self._changed) for each in resources}
+        self._applier = Applier(api, self.watched)
         self._main = resources[-1]
         self._unsettled: set[ServingName] = set()
         """Servings whose present objects the proxies may not have received."""
@@ -56,6 +60,7 @@ class ClusterDataPlane:
 
     async def load(self) -> None:
         """Read the routes that the cluster has. Raises TransientError, ServingError."""
+        self._applier.reset()
         for watched in self.watched.values():
             await watched.load()
 
@@ -63,9 +68,10 @@ class ClusterDataPlane:
         """See `DataPlane`."""
         objects = [self._owned(each, route.serving) for each in self._render(route)]
         try:
-            changes = [await self._apply(each) for each in objects]
-            if any(changes) or route.serving in self._unsettled:
-                self._unsettled.add(route.serving)
+            for each in objects:
+                if await self._apply(each):
+                    self._unsettled.add(route.serving)
+            if route.serving in self._unsettled:
                 await self._settle(objects)
                 self._unsettled.discard(route.serving)
             await self._delete_others(route.serving, {(each["kind"], object_name(each)) for each in objects})
@@ -87,8 +93,8 @@ class ClusterDataPlane:
         return "; ".join(self._refusals(route)) or None
 
     def is_up(self) -> bool:
-        """See `DataPlane`."""
-        return all(watched.problem is None for watched in self.watched.values())
+        """See `DataPlane`. Proxies keep their routes while the API server is away; the backend reports that."""
+        return True
 
     def served(self) -> set[ServingName]:
         """See `DataPlane`."""
@@ -96,10 +102,10 @@ class ClusterDataPlane:
 
     async def _apply(self, manifest: Manifest) -> bool:
         """Apply an object; whether that has changed it."""
-        watched = self.watched[resource_of(manifest)]
-        before = watched.objects.get(object_name(manifest))
-        stored = await self._api.apply(manifest)
-        watched.put(stored)
+        before = self.watched[resource_of(manifest)].objects.get(object_name(manifest))
+        stored = await self._applier.apply(manifest)
+        if stored is None:
+            return False
         return before is None or before["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]
 
     async def _delete_others(self, serving: ServingName, kept: set[tuple[str, ObjectName]]) -> bool:
@@ -110,9 +116,14 @@ class ClusterDataPlane:
             for name, manifest in list(watched.objects.items()):
                 if _serving(manifest) == serving and (resource.kind, name) not in kept:
                     await self._api.delete(resource, *name)
+                    self._applier.forget(resource, name)
                     watched.forget(manifest)
                     deleted = True
         return deleted
+
+    def _changed(self, changed: Manifest) -> None:
+        if (serving := _serving(changed)) is not None:
+            self.on_change(serving)
 
     def _owned(self, manifest: Manifest, serving: ServingName) -> Manifest:
         labels = {MANAGED_BY: MANAGER, PLATFORM: self._options.platform, SERVING: serving.name}

@@ -7,7 +7,7 @@ import structlog
 from kleverkube.labels import owned_by
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.failures import NOT_FOUND, RefusedByClusterError
+from kleverkubeclient.failures import MissingKindError
 from kleverkubeclient.resources import DEPLOYMENTS, SELDON_DEPLOYMENTS
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ async def detected_backend(api: KubernetesApi, options: ClusterOptions) -> Detec
 
     Raises:
         ApiUnavailableError: the server does not respond.
-        RefusedByClusterError: the deployer's account may not list these objects.
+        DeniedError: the deployer's account may not list these objects.
     """
     backend = await _detected_backend(api, owned_by(options))
     log.info("backend of the cluster detected", backend=backend)
@@ -39,8 +39,6 @@ async def _detected_backend(api: KubernetesApi, selector: str) -> DetectedBacken
         return "plain"
     try:
         await api.list(SELDON_DEPLOYMENTS, selector)
-    except RefusedByClusterError as error:
-        if error.status != NOT_FOUND:
-            raise
+    except MissingKindError:
         return "plain"
     return "seldon"

@@ -1,16 +1,20 @@
-"""The Deployments and pods of versions, as the cluster has them."""
+"""The objects of versions, as the cluster has them."""
 
-from collections import defaultdict
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 
 from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverkit.notices import Notices
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.resources import DEPLOYMENTS, PODS
-from kleverkubeclient.watched import Watched
+from kleverkubeclient.resources import DEPLOYMENTS, PODS, Resource
+from kleverkubeclient.watched import Watched, object_name
 
+from .by_version import ObjectsByVersion
 from .states import version_key
+
+CHANGE_SECONDS = 0.25
+"""Shortest time between two passes; also limits a conflict with a controller that changes the same fields."""
 
 
 class ObservedVersions:
@@ -18,43 +22,55 @@ class ObservedVersions:
 
     Args:
         api: the cluster.
-        selector: the labels of the Deployments and pods.
-        on_change: called with each version whose Deployment or pods have changed.
+        selector: the labels of the objects.
+        on_change: called with each version whose objects have changed.
     """
 
     def __init__(self, api: KubernetesApi, selector: str, on_change: Callable[[VersionKey], None]) -> None:
+        self._api = api
+        self._selector = selector
         self._report = on_change
         self._changed: Notices[ServingName] = Notices()
-        self.deployments = Watched(api, DEPLOYMENTS, selector, self.take)
-        self.pods = Watched(api, PODS, selector, self.take)
+        self._by_version: dict[Resource, ObjectsByVersion] = {}
+        self.deployments = self.watch(DEPLOYMENTS)
+        self.pods = self.watch(PODS)
 
     async def load(self) -> None:
-        """Read what the cluster has. Raises TransientError, ServingError."""
+        """Read the Deployments and pods that the cluster has. Raises TransientError, ServingError."""
         await self.deployments.load()
         await self.pods.load()
 
+    def watch(self, resource: Resource) -> Watched:
+        """Observe objects of a kind, too; the copy has to be loaded and run."""
+        by_version = self._by_version[resource] = ObjectsByVersion()
+
+        def on_change(changed: Manifest) -> None:
+            name = object_name(changed)
+            by_version.update(name, watched.objects.get(name))
+            if (key := version_key(changed)) is not None:
+                self.announce(key.serving)
+                self._report(key)
+
+        watched = Watched(self._api, resource, self._selector, on_change)
+        return watched
+
     async def changed(self) -> set[ServingName]:
-        """Wait until something changes, and return the servings concerned."""
-        return await self._changed.take()
+        """Wait until something changes, and return the servings concerned.
+
+        Several changes within a short time are one: a start of a version has a dozen.
+        """
+        changed = await self._changed.take()
+        await asyncio.sleep(CHANGE_SECONDS)
+        return changed
 
     def announce(self, serving: ServingName) -> None:
         """Let `changed` return a serving."""
         self._changed.add(serving)
 
-    def deployments_by_version(self) -> dict[VersionKey, Manifest]:
-        """The Deployment of each version that has one."""
-        keyed = ((version_key(each), each) for each in self.deployments.objects.values())
-        return {key: each for key, each in keyed if key is not None}
+    def versions(self, resource: Resource, serving: ServingName | None = None) -> Iterable[VersionKey]:
+        """The versions of a serving, or of all servings, that have objects of a kind."""
+        return self._by_version[resource].versions(serving)
 
-    def pods_by_version(self) -> defaultdict[VersionKey | None, list[Manifest]]:
-        """The pods of each version."""
-        pods: defaultdict[VersionKey | None, list[Manifest]] = defaultdict(list)
-        for pod in self.pods.objects.values():
-            pods[version_key(pod)].append(pod)
-        return pods
-
-    def take(self, changed: Manifest) -> None:
-        """Announce the version that an object belongs to."""
-        if (key := version_key(changed)) is not None:
-            self.announce(key.serving)
-            self._report(key)
+    def objects(self, resource: Resource, version: VersionKey) -> list[Manifest]:
+        """The objects of a version of a kind."""
+        return self._by_version[resource].of(version)

@@ -26,7 +26,8 @@ LONGEST_LINE = 2000
 BUFFERED_LINES = 1000
 """Lines of a pod that wait to be acknowledged; then its log is read no further."""
 LOOK_SECONDS = 0.5
-RETRY_SECONDS = 1.0
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 30.0
+"""Pause before a log is read again; it doubles while that fails, so that many pods without logs are not a load."""
 SILENCE_SECONDS = 300.0
 """A server that writes nothing for so long is asked again."""
 
@@ -56,13 +57,18 @@ class PodLog:
 
     async def follow(self) -> None:
         """Read the log until the pod is gone."""
+        pause = RETRY_SECONDS
         while not self.ended:
             try:
                 await self._read()
             except (RefusedByClusterError, TransientError) as error:
                 self.ended = isinstance(error, RefusedByClusterError) and error.status == NOT_FOUND
                 log.info("log of a pod interrupted", pod=self._pod["name"], ended=self.ended, error=str(error))
-            await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_RETRY_SECONDS)
+            else:
+                pause = RETRY_SECONDS
+                await asyncio.sleep(pause)
 
     def part(self) -> LogPart | None:
         """The next part: the same one until it is acknowledged."""

@@ -7,25 +7,26 @@ from datetime import datetime
 from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
 from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
 from kleverkube.errors import UnsupportedOnClusterError
-from kleverkube.labels import owned_by, recorded
+from kleverkube.labels import REVISION, SERVING, VARIANT, owned_by, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.version import ServedVersion
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
-from kleverkubeclient.watched import Watched
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
 
+from .applying import Applier
 from .kinds import PLAIN, VersionKind, name_of
 from .observed import ObservedVersions
 from .replica_numbers import ReplicaNumbers
 from .served import served_version
-from .states import version_key, version_state
+from .states import version_state
 
 POLL_SECONDS = 0.1
-AFTER_PODS = (SERVICES, NETWORK_POLICIES)
-"""What is deleted when no pod is left."""
+AFTER_PODS = (NETWORK_POLICIES, SERVICES)
+"""What is deleted when no pod is left. The Service is applied first and deleted last: while anything of a version is
+left, so is its Service."""
 
 
 class ClusterWorkloads:
@@ -55,15 +56,19 @@ class ClusterWorkloads:
         self._clock = clock
         self._kind = kind
         self._numbers = ReplicaNumbers(api)
-        selector = owned_by(options)
-        self._observed = observed = ObservedVersions(api, selector, on_change)
+        self._observed = observed = ObservedVersions(api, owned_by(options), on_change)
         self.deployments, self.pods = observed.deployments, observed.pods
-        self.roots = Watched(api, kind.root, selector, observed.take) if kind.owns_deployment else self.deployments
-        self.watched = list(dict.fromkeys((self.roots, self.deployments, self.pods)))
+        self.services = observed.watch(SERVICES)
+        self.policies = observed.watch(NETWORK_POLICIES)
+        self.roots = observed.watch(kind.root) if kind.owns_deployment else self.deployments
+        self.watched = list(dict.fromkeys((self.services, self.policies, self.roots, self.deployments, self.pods)))
         """All copies of objects; their `run` must run."""
+        known = {SERVICES: self.services, NETWORK_POLICIES: self.policies, kind.root: self.roots}
+        self._applier = Applier(api, known)
 
     async def load(self) -> None:
         """Read what the cluster has. Raises TransientError, ServingError."""
+        self._applier.reset()
         for each in self.watched:
             await each.load()
 
@@ -84,11 +89,9 @@ class ClusterWorkloads:
         elif not self._kind.owns_deployment:
             await self._numbers.hand_over(present, manifests, replicas)
         if not any(manifest["kind"] == NETWORK_POLICIES.kind for manifest in manifests):
-            await self._api.delete(NETWORK_POLICIES, spec.key.serving.namespace, name_of(spec.key))
-        for manifest in manifests:
-            stored = await self._api.apply(manifest)
-            if manifest["kind"] == self._kind.root.kind:
-                self.roots.put(stored)
+            await self._delete_policy(spec.key)
+        for manifest in sorted(manifests, key=_applied_later):
+            await self._apply(manifest)
 
     async def remove(self, version: VersionKey) -> None:
         """See `Workloads`."""
@@ -99,19 +102,30 @@ class ClusterWorkloads:
             await asyncio.sleep(POLL_SECONDS)
         for resource in AFTER_PODS:
             await self._api.delete(resource, namespace, name)
-        for watched, present in ((self.roots, self._root(version)), (self.deployments, self._deployment(version))):
-            if present is not None:
+        for resource, watched, left in (
+            (SERVICES, self.services, name),
+            (NETWORK_POLICIES, self.policies, name),
+            (self._kind.root, self.roots, self._kind.name(version)),
+            (DEPLOYMENTS, self.deployments, self._kind.deployment_name(version)),
+        ):
+            self._applier.forget(resource, (namespace, left))
+            if (present := watched.objects.get((namespace, left))) is not None:
                 watched.forget(present)
 
     def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`."""
-        pods, now = self._observed.pods_by_version(), self._clock()
-        keys = {version_key(each): None for watched in self.watched[:-1] for each in watched.objects.values()}
-        return [self._state(key, pods[key], now) for key in keys if key is not None and serving in {None, key.serving}]
+        now = self._clock()
+        kinds = dict.fromkeys((self._kind.root, DEPLOYMENTS, SERVICES))
+        keys = dict.fromkeys(key for each in kinds for key in self._observed.versions(each, serving))
+        return [self._state(key, now) for key in keys]
 
     async def changed(self) -> set[ServingName]:
         """See `Workloads`."""
         return await self._observed.changed()
+
+    def notice(self, serving: ServingName) -> None:
+        """Let `changed` return a serving of which other objects have changed."""
+        self._observed.announce(serving)
 
     def number(self, version: VersionKey) -> int | None:
         """The number of replicas in the Deployment of a version; None if there is no Deployment."""
@@ -138,6 +152,16 @@ class ClusterWorkloads:
         if present is not None and self._kind.is_autoscaled(present):
             await self._api.delete(AUTOSCALERS, key.serving.namespace, name_of(key))
 
+    async def _delete_policy(self, key: VersionKey) -> None:
+        """A policy of the version's earlier settings would still isolate its pods."""
+        name = (key.serving.namespace, name_of(key))
+        present = self.policies.objects.get(name)
+        if present is not None or self.policies.problem is not None:
+            await self._api.delete(NETWORK_POLICIES, *name)
+            self._applier.forget(NETWORK_POLICIES, name)
+        if present is not None:
+            self.policies.forget(present)
+
     async def _is_gone(self, version: VersionKey) -> bool:
         """Whether neither its objects nor a pod of it is left, read from the server."""
         namespace = version.serving.namespace
@@ -145,14 +169,17 @@ class ClusterWorkloads:
         for resource, name in names.items():
             if await self._api.read(resource, namespace, name) is not None:
                 return False
-        listing = await self._api.list(PODS, owned_by(self._options), namespace)
-        return all(version_key(pod) != version for pod in listing.items)
+        listing = await self._api.list(PODS, pods_of(version, self._options), namespace)
+        return not listing.items
 
-    def _state(self, key: VersionKey, pods: list[Manifest], now: datetime) -> VersionState:
+    def _state(self, key: VersionKey, now: datetime) -> VersionState:
+        """A version of which only a Service is left has no desired replicas."""
         root, deployment = self._root(key), self._deployment(key)
+        if root is None and deployment is None:
+            return VersionState(key)
         desired = self._kind.desired(root) if root is not None else None
         if deployment is not None:
-            return version_state(key, deployment, pods, now, desired)
+            return version_state(key, deployment, self._observed.objects(PODS, key), now, desired)
         problem = self._kind.waiting(root, now) if root is not None else None
         return VersionState(key, desired=1 if desired is None else desired, problem=problem)
 
@@ -161,3 +188,20 @@ class ClusterWorkloads:
 
     def _deployment(self, key: VersionKey) -> Manifest | None:
         return self.deployments.objects.get((key.serving.namespace, self._kind.deployment_name(key)))
+
+    async def _apply(self, manifest: Manifest) -> None:
+        """Apply an object; one that an interrupted `remove` has begun to delete is applied again when it is gone."""
+        while (stored := await self._applier.apply(manifest)) is not None:
+            if "deletionTimestamp" not in stored["metadata"]:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def pods_of(version: VersionKey, options: ClusterOptions) -> str:
+    """The label selector of the pods of a version."""
+    labels = {SERVING: version.serving.name, VARIANT: version.variant, REVISION: version.revision}
+    return ",".join([owned_by(options), *(f"{label}={value}" for label, value in labels.items())])
+
+
+def _applied_later(manifest: Manifest) -> bool:
+    return bool(manifest["kind"] != SERVICES.kind)

@@ -14,7 +14,7 @@ from kleverkit.tasks import cancel
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
-from kleverkubeclient.failures import NOT_FOUND, RefusedByClusterError
+from kleverkubeclient.failures import NOT_FOUND, MissingKindError, RefusedByClusterError
 from kleverkubeclient.resources import MODEL_JOBS, SERVING_RESOURCES
 from kleverkubeclient.watched import Watched
 from kleverproto.base import WireModel
@@ -67,9 +67,7 @@ class ClusterResources:
         for kind, copy in self._copies.items():
             try:
                 await copy.load()
-            except RefusedByClusterError as error:
-                if error.status != NOT_FOUND:
-                    raise
+            except MissingKindError as error:
                 raise TransientError(
                     f"the cluster has no definition of {kind} resources: install both with "
                     "`kubectl apply -f deploy/kubernetes/crds`"

@@ -12,7 +12,7 @@ from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.seldon.seldon_deployments import Predictor, predictors_of, seldon_deployment
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.failures import NOT_FOUND, ConflictError, RefusedByClusterError
+from kleverkubeclient.failures import ConflictError, MissingKindError
 from kleverkubeclient.resources import SELDON_DEPLOYMENTS
 from kleverkubeclient.watched import Watched
 
@@ -47,13 +47,10 @@ class SeldonObjects:
         """Read what the cluster has. Raises TransientError, ServingError."""
         try:
             await self.watched.load()
-        except RefusedByClusterError as error:
-            if error.status == NOT_FOUND:
-                raise TransientError(
-                    "the cluster has no SeldonDeployments: install Seldon Core 1.17, or set "
-                    "KLEVER_DEPLOYER_BACKEND=plain"
-                ) from error
-            raise
+        except MissingKindError as error:
+            raise TransientError(
+                "the cluster has no SeldonDeployments: install Seldon Core 1.17, or set KLEVER_DEPLOYER_BACKEND=plain"
+            ) from error
 
     def predictors(self, serving: ServingName | None = None) -> Iterator[tuple[Manifest, Predictor]]:
         """The predictors of a serving, or of all servings, each with its SeldonDeployment."""

@@ -110,20 +110,24 @@ class SeldonWorkloads:
 
     def states(self, serving: ServingName | None = None) -> list[VersionState]:
         """See `Workloads`. Versions whose predictor was removed are included while they have a Deployment."""
-        deployments = self._observed.deployments_by_version()
-        pods, now = self._observed.pods_by_version(), self._clock()
+        deployments = {key: self._deployment(key) for key in self._observed.versions(DEPLOYMENTS, serving)}
+        now = self._clock()
         states = []
         for stored, predictor in self._objects.predictors(serving):
             key = _key(stored, predictor)
             deployment = deployments.pop(key, None)
-            state = predictor_state(key, predictor, deployment, pods[key], now)
+            state = predictor_state(key, predictor, deployment, self._pods(key), now)
             states.append(without_deployment(state, stored, self._time_without(key, deployment, now)))
-        removed = [each for each in deployments.items() if serving in {None, each[0].serving}]
-        return [*states, *(version_state(key, each, pods[key], now) for key, each in removed)]
+        removed = [(key, each) for key, each in deployments.items() if each is not None]
+        return [*states, *(version_state(key, each, self._pods(key), now) for key, each in removed)]
 
     async def changed(self) -> set[ServingName]:
         """See `Workloads`."""
         return await self._observed.changed()
+
+    def notice(self, serving: ServingName) -> None:
+        """Let `changed` return a serving of which other objects have changed."""
+        self._observed.announce(serving)
 
     def number(self, version: VersionKey) -> int | None:
         """The number of replicas in the Deployment of a version; None if there is no Deployment."""
@@ -176,7 +180,10 @@ class SeldonWorkloads:
         return ",".join([SELDON_ID, *(f"{name}={value}" for name, value in labels.items())])
 
     def _deployment(self, key: VersionKey) -> Manifest | None:
-        return self._observed.deployments_by_version().get(key)
+        return next(iter(self._observed.objects(DEPLOYMENTS, key)), None)
+
+    def _pods(self, key: VersionKey) -> list[Manifest]:
+        return self._observed.objects(PODS, key)
 
 
 def _key(stored: Manifest, predictor: Predictor) -> VersionKey:

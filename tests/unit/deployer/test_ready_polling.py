@@ -1,0 +1,14 @@
+"""How often starts are looked at: short ones often, so that they take no longer, and long ones rarely."""
+
+from klever_deployer.service.servers import LONGEST_POLL_SECONDS, POLL_SECONDS, pause_after
+
+
+def test_a_start_is_noticed_within_a_small_share_of_its_time() -> None:
+    assert pause_after(0.0) == POLL_SECONDS
+    assert pause_after(1.0) <= 0.1
+    assert pause_after(3600.0) == LONGEST_POLL_SECONDS
+
+
+def test_a_hundred_slow_starts_are_no_load() -> None:
+    """At a fixed pause of 20 ms they would be looked at 5000 times per second."""
+    assert 100 / pause_after(10.0) <= 200
