@@ -68,6 +68,10 @@ COMMANDS = {
         "`1` lets `ormb-storage-initializer` and `python -m klever_jobrunner.run` speak http to the registry.",
     ),
     "ORMB_INSECURE": ("", "`1` keeps `ormb-storage-initializer` from verifying the registry's certificate."),
+    "ORMB_TERMINATION_LOG": (
+        "`/dev/termination-log`",
+        "File for the reason of a failure of `ormb-storage-initializer`: the container's `terminationMessagePath`.",
+    ),
     "ROOTPATH": ("`~/.ormb`", "As `ORMB_ROOTPATH`, for `ormb-storage-initializer`: the name that the Go ormb gave it."),
     "DOCKER_CONFIG": ("`~/.docker`", "Directory of Docker's config.json, whose credentials `ormb` and services use."),
     "HTTP_PROXY": ("", "Proxy for registries that speak http, for `ormb` and services; lower case counts first."),
