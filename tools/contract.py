@@ -11,6 +11,8 @@ from typing import Any
 import custom_resource_definitions
 import formats_page
 import kserve_objects
+import metrics_page
+import observability_files
 import problems_page
 import settings_page
 import yaml
@@ -67,11 +69,13 @@ def files() -> dict[Path, str]:
     schemas = {SCHEMAS / event.schema_file: _schema(event) for event in EVENT_TYPES}
     return {
         **schemas,
+        **observability_files.files(),
         **custom_resource_definitions.files(),
         **kserve_objects.files(),
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
         Path("docs/formats.md"): formats_page.page(),
+        Path("docs/metrics.md"): metrics_page.page(),
         Path("docs/openapi.json"): openapi.text(OPERATIONS),
         Path("docs/problems.md"): problems_page.page(),
         Path("docs/settings.md"): settings_page.page(),

@@ -71,6 +71,10 @@ COMMANDS = {
     "HTTPS_PROXY": ("", "The same for registries that speak https."),
     "ALL_PROXY": ("", "The same for registries of both kinds, where the variable of their own is not set."),
     "NO_PROXY": ("", "Hosts that are reached without a proxy; this machine always is. See [ormb.md](ormb.md)."),
+    "TRACEPARENT": (
+        "a new trace",
+        "Trace that the requests of `ormb` and `klever` continue (W3C Trace Context), such as that of a CI job.",
+    ),
     "UV": ("`uv`", "The uv with which services make toolchains; `uv run` sets it."),
     "JAVA_HOME": ("", "The Java that serves PMML models."),
 }

@@ -100,7 +100,7 @@ async def test_model_is_converted_by_a_pod_and_pushed(
                 cluster_registries={registry.address: f"http://{address}"},
                 cluster_images=job_images,
                 cluster_memory="2Gi",
-                cluster_cpu="100m",
+                cluster_cpu="1",
             ),
             OrmbClient(tmp_path / "ormb") as client,
         ):

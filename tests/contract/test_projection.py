@@ -164,6 +164,17 @@ async def test_rows_with_equal_sort_keys_keep_a_stable_order(projection: Project
     assert [body for page in pages for body in page] == [row.body for row in rows]
 
 
+async def test_documents_are_counted_by_columns_without_tombstones(projection: Projection) -> None:
+    ready, failed = serving("a"), serving("b", phase=ServingPhase.FAILED)
+    await projection.replace(SERVINGS, [ready, failed, serving("c"), tombstone()], BUCKET)
+    assert await projection.counts(SERVINGS, "phase") == {("Ready",): 2, ("Failed",): 1}
+    assert await projection.counts(SERVINGS, "namespace", "phase") == {
+        ("default", "Ready"): 2,
+        ("default", "Failed"): 1,
+    }
+    assert await projection.counts(MODELS, "extraction") == {}
+
+
 async def test_projects_and_models_are_counted(projection: Projection) -> None:
     refs = ("a/x:v1", "a/x:v2", "a/y:v1", "b/x:v1")
     await projection.replace(MODELS, [version(ref, n) for n, ref in enumerate(refs, 1)], BUCKET)

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from klever_deployer.adapters.catalogue import DocumentCatalogue, DocumentPolicies
 from klever_deployer.adapters.local.preparation import LocalPreparation
 from klever_deployer.adapters.local.replica_specs import LocalModel, ReplicaKey, replica_key
@@ -43,10 +45,12 @@ from kleverkit.documents import NEVER, Buried, Incarnation, Listing, Stored
 from kleverkit.errors import TransientError
 from kleverkit.incarnations import Verdict, compare
 from kleverkit.memory_documents import InMemoryDocuments
+from kleverkit.metrics import histogram
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.conversions import Conversion, ConversionRecord, ConvertedModel, Verification
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource
+from kleverproto.metrics import RECONCILE_DURATION
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelMetadata, ModelSpec, ModelStatus, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.references import ModelRef
@@ -525,6 +529,7 @@ class World:
             backend=self.backend,
             clock=lambda: self.now,
             resync_seconds=resync_seconds,
+            duration=histogram(RECONCILE_DURATION, CollectorRegistry()),
         )
         return reconciler, rollout.servers
 

@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from klever_jobrunner.domain.requests import Request
 from klever_jobrunner.ports import FetchedModel, Operation
 from klever_jobrunner.service.adoption import Adoption
 from klever_jobrunner.service.attempts import Attempts
 from klever_jobrunner.service.claims import Claims
 from klever_jobrunner.service.deletions import Deletions
+from klever_jobrunner.service.durations import JobDurations
 from klever_jobrunner.service.extraction import Extraction
 from klever_jobrunner.service.jobs import Jobs
 from klever_jobrunner.service.ledger import Ledger
@@ -161,12 +164,13 @@ class Runner:
         self.directory = directory
         self.shortage: str | None = None
         self.now = NOW
+        self.metrics = CollectorRegistry()
         ledger = Ledger(self.documents, self.publisher, EventSource("jobrunner"), lambda: self.now)
         self.monitor = JobMonitor(self.documents)
         claims = Claims(ledger, self.monitor, renew_seconds=renew_seconds, lapse_seconds=lapse_seconds)
         extraction = Extraction(self.source, self.executor)
         done = {JobKind.EXTRACT: extraction} if operations is None else operations
-        attempts = Attempts(ledger, claims, done, directory)
+        attempts = Attempts(ledger, claims, done, directory, JobDurations(self.metrics))
         heavy: dict[JobKind, FairSlots] = {}
         if slots is not None:
             heavy[JobKind.EXTRACT] = FairSlots(slots, lambda: self.monitor.running(JobKind.EXTRACT, except_by=name))

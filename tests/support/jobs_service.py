@@ -16,6 +16,7 @@ from klever_jobrunner.ports import Operation
 from klever_jobrunner.service.adoption import Adoption
 from klever_jobrunner.service.attempts import Attempts
 from klever_jobrunner.service.claims import Claims
+from klever_jobrunner.service.durations import JobDurations
 from klever_jobrunner.service.jobs import Jobs
 from klever_jobrunner.service.ledger import Ledger
 from klever_jobrunner.service.monitor import JobMonitor
@@ -111,7 +112,7 @@ async def running_jobrunner(
     ledger = Ledger(documents, runtime.publisher, runtime.events, utc_now)
     monitor = JobMonitor(documents)
     claims = Claims(ledger, monitor, renew_seconds=0.2, lapse_seconds=lapse_seconds)
-    attempts = Attempts(ledger, claims, operations, directory)
+    attempts = Attempts(ledger, claims, operations, directory, JobDurations(runtime.metrics))
     slots = {JobKind.CONVERT: FairSlots(1, lambda: monitor.running(JobKind.CONVERT, except_by=name))}
     jobs = Jobs(name, ledger, claims, attempts, NatsWithdrawals(runtime.client), shortage, slots)
     runtime.loops += [monitor.run, Adoption(jobs, claims, slots, pause=0.2).run]

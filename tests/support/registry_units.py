@@ -36,8 +36,10 @@ from kleverkit.errors import TransientError
 from kleverkit.incarnations import RememberedBucket
 from kleverkit.leases import NotLeaderError
 from kleverkit.memory_documents import InMemoryDocuments
+from kleverkit.metrics import counter, histogram
 from kleverkit.publisher import RecordingPublisher
 from kleverproto.envelope import Event, EventSource
+from kleverproto.metrics import PUSH_TO_SERVABLE, REGISTRY_TRANSFER
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.references import ModelRef
@@ -168,6 +170,9 @@ class RegistryUnits:
         self.projects = InMemoryDocuments[ProjectDocument]()
         self.copies = InMemoryCopies[ModelDocument]()
         self.served = FixedUsage()
+        self.metrics = CollectorRegistry()
+        self.push_to_servable = histogram(PUSH_TO_SERVABLE, self.metrics)
+        self.transfers = counter(REGISTRY_TRANSFER, self.metrics)
         self.alarms = Alarms(CollectorRegistry())
         self.home = home
         self.is_leader = True
@@ -207,6 +212,7 @@ class RegistryUnits:
                 manifests=self.manifests,
                 admission=unlimited(),
                 locks=InMemoryLocks(),
+                transfers=self.transfers,
             ),
             manifests=self.manifests,
             observer=self.announcer,

@@ -60,6 +60,8 @@ class Platform:
     is_away: bool = False
     loses_answers: bool = False
     handles_jobs: bool = True
+    deletions_may_pass: asyncio.Event | None = None
+    """If set, requests for deletions of jobs are stored once this is set."""
 
     async def store(self, event: Event[Any]) -> int:
         """See `klever_gateway.ports.Requests`."""
@@ -76,6 +78,8 @@ class Platform:
         return False
 
     async def _store_job(self, event: Event[Any]) -> int:
+        if isinstance(event.data, JobDeleteRequested) and self.deletions_may_pass is not None:
+            await self.deletions_may_pass.wait()
         ids = [known.id for known in self.requests]
         if event.id in ids:
             return ids.index(event.id) + 1

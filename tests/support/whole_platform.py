@@ -200,17 +200,18 @@ def _quietly(call: Any) -> Any:
 
 
 @asynccontextmanager
-async def running_platform(home: Path, **settings: str) -> AsyncIterator[Platform]:
+async def running_platform(home: Path, *flags: str, **settings: str) -> AsyncIterator[Platform]:
     """Run `klever up` on free ports with its own home. Afterwards none of its processes may be left.
 
     Args:
         home: an existing directory.
+        flags: further options of `klever up`.
         settings: environment variables.
     """
     log = home / "up.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "klever.cli", "up", "--ports", "auto"),
+            *(sys.executable, "-m", "klever.cli", "up", "--ports", "auto", *flags),
             env=os.environ | {"KLEVER_HOME": str(home), "ORMB_ROOTPATH": str(home / "ormb")} | settings,
             stdout=output,
             stderr=output,

@@ -10,6 +10,7 @@ import pytest
 from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.adapters.kubernetes.kserve import KSERVE
 from klever_deployer.domain.versions import VersionKey, VersionSpec
+from kleverkube.kserve.rendering import render_for_kserve
 from kleverkube.manifest import Manifest
 from kleverkubeclient.failures import ApiUnavailableError
 from kleverkubeclient.resources import (
@@ -21,7 +22,8 @@ from kleverkubeclient.resources import (
 )
 from kleverproto.variants import Autoscaling, Resources
 from support.deployer import version_spec
-from support.kserve import KServe
+from support.kserve import MODE, KServe
+from support.served_versions import GOLDEN
 from support.waiting import eventually
 from support.workload_benches import OnCluster, on_cluster
 
@@ -144,3 +146,14 @@ async def test_a_version_is_applied_once_kserve_responds(kserve: KServe, bench: 
         kserve.server.start(within=90)
     await bench.workloads.apply(spec, 1)
     await bench.until(spec, ready=1)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+async def test_kserve_accepts_every_rendered_version(bench: OnCluster, name: str) -> None:
+    version, options = GOLDEN[name]
+    manifests = render_for_kserve(version, replace(options, kserve_mode=MODE))
+    service = next(each for each in manifests if each["kind"] == INFERENCE_SERVICES.kind)
+    stored = await bench.api.apply(service)
+    again = await bench.api.apply(service)
+    await bench.api.delete(INFERENCE_SERVICES, "default", service["metadata"]["name"])
+    assert again["metadata"]["generation"] == stored["metadata"]["generation"]

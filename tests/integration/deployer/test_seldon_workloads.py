@@ -130,11 +130,15 @@ async def test_two_deployers_lose_no_version_of_each_other(bench: OnSeldon) -> N
     former = SeldonWorkloads(bench.api, bench.options, lambda _digest: "example.com")
     await former.load()
     specs = [spec_with(f"v{number}") for number in range(6)]
+    bench.operator.pause()
     await asyncio.gather(
         *((former if number % 2 else bench.workloads).apply(each, 1) for number, each in enumerate(specs))
     )
-    predictors = (await stored(bench))["spec"]["predictors"]
+    created = await stored(bench)
+    predictors = created["spec"]["predictors"]
     assert sorted(each["labels"]["klever.dev/variant"] for each in predictors) == [each.key.variant for each in specs]
+    assert len(created["metadata"]["annotations"]) == len(specs)
+    bench.operator.resume()
     for spec in specs:
         await bench.until(spec, ready=1)
 
@@ -315,6 +319,7 @@ async def test_nothing_of_a_removed_version_is_left(bench: OnSeldon) -> None:
         await bench.workloads.apply(spec, 1)
         await bench.until(spec, ready=1)
     await bench.workloads.remove(removed.key)
+    assert len((await stored(bench))["metadata"]["annotations"]) == 1
 
     async def has_cleaned_up() -> bool:
         services = [await bench.api.read(SERVICES, "default", name) for name in names(removed)[1:]]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from klever_registry.adapters.local import Layout, LocalBlobs, LocalInventory, LocalLocks, LocalManifests, LocalUploads
 from klever_registry.domain.clocks import SteadyClock
@@ -18,7 +19,9 @@ from klever_registry.service.blobs import Blobs
 from klever_registry.service.collector import Collector
 from klever_registry.service.distribution import Distribution
 from kleverkit.leases import NotLeaderError
+from kleverkit.metrics import counter
 from kleverproto.envelope import utc_now
+from kleverproto.metrics import REGISTRY_TRANSFER
 from support import oci_artifacts as oci
 from support.registry_service import running_registry
 from support.registry_units import FixedUsage, unlimited
@@ -54,6 +57,7 @@ class Disk:
                 manifests=self.manifests,
                 admission=unlimited(),
                 locks=LocalLocks(root / "locks" / "repositories"),
+                transfers=counter(REGISTRY_TRANSFER, CollectorRegistry()),
             ),
             manifests=self.manifests,
             observer=Silent(),

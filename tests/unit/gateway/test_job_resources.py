@@ -1,5 +1,6 @@
 """ModelJobs of a cluster: requests, statuses, shared jobs, jobs of other clients, deletions and restarts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from kleverproto.jobs import JobDeleteRequested, JobDocument, JobKind, JobPhase,
 from kleverproto.references import ModelRef
 from support.gateway import NOW, digest, version_document
 from support.resource_bench import EXTRACTION, JOB, Bench
+from support.waiting import others
 
 OTHER = ResourceName(ResourceKind.MODEL_JOB, "default", "other")
 CONVERSION: dict[str, Any] = {"model": "library/iris:v1", "desiredTag": "library/iris:new"}
@@ -115,6 +117,23 @@ async def test_two_resources_for_the_same_work_have_one_job_which_the_last_one_d
         bench.store.remove(OTHER)
         await bench.until_gone(OTHER)
     assert len(requests(bench, JobDeleteRequested)) == 1
+
+
+async def test_job_is_not_deleted_from_a_resource_that_requests_it_meanwhile(bench: Bench) -> None:
+    bench.platform.deletions_may_pass = asyncio.Event()
+    async with bench.controller():
+        bench.store.apply(JOB, EXTRACTION)
+        await bench.until(JOB, Synced="Accepted")
+        bench.store.remove(JOB)
+        await others(100)
+        bench.store.apply(OTHER, EXTRACTION)
+        await others(100)
+        bench.platform.deletions_may_pass.set()
+        await bench.until_gone(JOB)
+        await bench.until(OTHER, Synced="Accepted", Ready="Pending")
+        await others(100)
+    (stored,) = (await bench.platform.jobs.listing()).documents
+    assert (stored.document.id, bench.resource(OTHER).status["phase"]) == (bench.resource(OTHER).job, "Pending")
 
 
 async def test_deletion_while_nats_is_down_is_carried_out_later(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, Counter
 
+from kleverkit.errors import TransientError
 from kleverkit.health import Health, add_health_routes, holds
 
 
@@ -30,6 +31,25 @@ async def test_readiness_requires_every_check_and_names_the_failing_one() -> Non
         state["pool"] = True
         assert (await client.get("/readyz")).status == 200
         assert (await client.get("/healthz")).status == 200
+
+
+async def test_the_checks_of_readiness_are_metrics_and_a_failed_refresh_hides_nothing_else() -> None:
+    registry, health = CollectorRegistry(), Health()
+    health.add("pool", holds(_never, "no worker is ready"))
+
+    async def refresh() -> None:
+        raise TransientError("the documents cannot be read")
+
+    app = web.Application()
+    add_health_routes(app, health, registry, [refresh])
+    async with TestClient(TestServer(app)) as client:
+        response = await client.get("/metrics")
+        assert response.status == 200
+        assert 'klever_health_check{check="pool"} 0.0' in await response.text()
+
+
+async def _never() -> bool:
+    return False
 
 
 async def test_metrics_are_in_the_prometheus_text_format() -> None:

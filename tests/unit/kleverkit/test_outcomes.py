@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 import nats.errors
 from faststream.nats.message import NatsMessage
 from nats.aio.msg import Msg
+from prometheus_client import CollectorRegistry
 
 from kleverkit.errors import PermanentError
+from kleverkit.event_metrics import EventMetrics
 from kleverkit.heartbeat import Heartbeat
 from kleverkit.outcomes import Outcomes, RetryPolicy
 from kleverproto.deadletters import DeadLettered
@@ -59,7 +61,9 @@ def outcomes() -> tuple[Outcomes, list[DeadLettered]]:
     async def dead_letter(letter: DeadLettered) -> None:
         letters.append(letter)
 
-    return Outcomes(retry=RetryPolicy(), max_deliveries={"test": 2}.__getitem__, dead_letter=dead_letter), letters
+    metrics = EventMetrics(CollectorRegistry())
+    limits = {"test": 2}.__getitem__
+    return Outcomes(retry=RetryPolicy(), max_deliveries=limits, dead_letter=dead_letter, metrics=metrics), letters
 
 
 async def test_a_failed_acknowledgement_does_not_cause_a_retry_after_success() -> None:

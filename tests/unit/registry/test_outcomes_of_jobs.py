@@ -39,7 +39,8 @@ class World:
 
     def over(self, signatures: type[Signatures]) -> Extractions:
         store = signatures(blobs=self.units.blobs, manifests=self.units.manifests)
-        return Extractions(records=self.units.records, signatures=store, external={})
+        push_to_servable = self.units.push_to_servable
+        return Extractions(records=self.units.records, signatures=store, external={}, push_to_servable=push_to_servable)
 
     async def completed(self, sequence: int) -> ModelStatus:
         data = JobCompleted(id="job", spec=SPEC, result=JobResult(signature=SIGNATURE))
@@ -87,3 +88,14 @@ async def test_a_signature_is_in_the_catalogue_even_if_the_disk_is_full(world: W
     assert (status.extraction, status.signature) == (ExtractionPhase.SUCCEEDED, SIGNATURE)
     assert status.signature_digest is None
     assert world.units.publisher.names() == ["ModelPushed", "ModelUpdated"]
+
+
+async def test_the_time_from_push_to_servable_is_measured_once_for_each_push(world: World) -> None:
+    def measured(result: str) -> float | None:
+        return world.units.metrics.get_sample_value("klever_push_to_servable_seconds_count", {"result": result})
+
+    await world.completed(1)
+    await world.completed(1)  # redelivered
+    await world.completed(2)
+    assert measured("succeeded") == 1
+    assert measured("failed") is None

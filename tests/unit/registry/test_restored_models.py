@@ -51,7 +51,12 @@ async def scanned(registry: RegistryUnits, sequence: int = 7) -> None:
     spec = JobSpec(kind=JobKind.SCAN, ref=REF, digest=MODEL.digest, registry=ADDRESS, format="ONNX")
     data = JobCompleted(id="job-1", spec=spec, result=JobResult(scan=SCAN))
     event = EventSource("jobrunner", registry.clock).event(data, event_id="completed-1")
-    extractions = Extractions(records=registry.records, signatures=registry.signatures, external={})
+    extractions = Extractions(
+        records=registry.records,
+        signatures=registry.signatures,
+        external={},
+        push_to_servable=registry.push_to_servable,
+    )
     await extractions.record_result(event, Intent(sequence=sequence, event_id=event.id, correlation_id=event.id))
 
 

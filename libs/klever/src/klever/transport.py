@@ -12,6 +12,7 @@ from yarl import URL
 
 from kleverproto.codes import HTTP_ERROR
 from kleverproto.envelope import Event, parse
+from ormb.tracing import trace_headers
 
 from .answers import STRUCTURED, invalid_response
 from .errors import ApiError, UnreachableError
@@ -64,7 +65,7 @@ class Transport:
     @asynccontextmanager
     async def response(self, method: str, url: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """Yield a successful response, to be read in the block. Raises the errors of `json`."""
-        headers = {**self.login(url), **options.pop("headers", {})}
+        headers = {**trace_headers(), **self.login(url), **options.pop("headers", {})}
         try:
             async with self._session.request(method, url, headers=headers, **options) as response:
                 if not response.ok:

@@ -7,15 +7,15 @@ from faststream import AckPolicy
 from faststream.message import StreamMessage
 from faststream.nats import JStream, NatsBroker, NatsRouter, PullSub
 from faststream.nats.opentelemetry import NatsTelemetryMiddleware
-from faststream.nats.prometheus import NatsPrometheusMiddleware
 from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from kleverproto.deadletters import DeadLettered
 from kleverproto.envelope import Event, EventSource, derive_id, parse
-from kleverproto.streams import ConsumerSpec
+from kleverproto.streams import CONSUMERS, ConsumerSpec
 
 from .connection import Broker, Connection
+from .event_metrics import EventMetrics
 from .nats_calls import ClientSource
 from .outcomes import Outcomes, RetryPolicy
 from .publisher import NatsEventPublisher
@@ -64,8 +64,12 @@ def make_broker(
         description="Klever's event bus",
     )
     broker.add_middleware(NatsTelemetryMiddleware(tracer_provider=tracer_provider))
-    broker.add_middleware(NatsPrometheusMiddleware(registry=metrics, app_name=service))
-    broker.add_middleware(_outcomes(service, settings, broker))
+    event_metrics = EventMetrics(metrics)
+    for consumer in CONSUMERS:
+        if consumer.service == service:
+            event_metrics.prepare(consumer.durable)
+    broker.add_middleware(event_metrics)
+    broker.add_middleware(_outcomes(service, settings, broker, event_metrics))
     return broker
 
 
@@ -94,7 +98,7 @@ def include_routers(broker: NatsBroker, routers: Iterable[NatsRouter]) -> None:
         broker.include_router(router)
 
 
-def _outcomes(service: str, settings: ServiceSettings, broker: NatsBroker) -> Outcomes:
+def _outcomes(service: str, settings: ServiceSettings, broker: NatsBroker, metrics: EventMetrics) -> Outcomes:
     publisher = NatsEventPublisher(broker)
     source = EventSource(service)
 
@@ -109,4 +113,5 @@ def _outcomes(service: str, settings: ServiceSettings, broker: NatsBroker) -> Ou
         retry=RetryPolicy(settings.retry_delay_seconds, settings.retry_delay_cap_seconds),
         max_deliveries=max_deliveries,
         dead_letter=dead_letter,
+        metrics=metrics,
     )

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import nats.errors
 import structlog
 from faststream.nats import NatsBroker
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
+
+from kleverproto.metrics import NATS_CONNECTED, NATS_VIOLATIONS
 
 from .credentials import CredentialsError, read_seed
 from .errors import TransientError
+from .metrics import counter, gauge
 from .nats_calls import ClientSource
 from .repeats import Repeats
 
@@ -55,9 +58,8 @@ class Connection:
         self._error = ""
         self._repeats = Repeats()
         self._sleep = sleep
-        self._refused = Counter(
-            "klever_nats_permission_violations", "Requests that NATS refused to this service.", registry=metrics
-        )
+        self._refused = counter(NATS_VIOLATIONS, metrics)
+        gauge(NATS_CONNECTED, metrics).set_function(lambda: self._client.is_connected)
 
     async def on_error(self, error: Exception) -> None:
         """Handle the failure of a connection or of an attempt to connect; the client retries unless it is closed.

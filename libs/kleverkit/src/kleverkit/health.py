@@ -1,14 +1,21 @@
 """`/healthz`, `/readyz` and `/metrics`, the same on every service."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
+from kleverproto.metrics import HEALTH_CHECK
+
+from .errors import TransientError
+from .metrics import gauge, replace_samples
 from .tokens import Token
+
+log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns a description of the problem, as a sentence for people, or None."""
@@ -54,8 +61,15 @@ def metrics_guard(token: Token) -> Middleware:
     return guarded
 
 
-def add_health_routes(app: web.Application, health: Health, metrics: CollectorRegistry) -> None:
-    """Add the three routes."""
+Refresh = Callable[[], Awaitable[None]]
+"""Updates metrics that are read when they are exported. Raises TransientError; the metrics are removed before."""
+
+
+def add_health_routes(
+    app: web.Application, health: Health, metrics: CollectorRegistry, refreshes: Iterable[Refresh] = ()
+) -> None:
+    """Add the three routes; the refreshes are called before each export of metrics."""
+    checks = gauge(HEALTH_CHECK, metrics)
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -70,8 +84,16 @@ def add_health_routes(app: web.Application, health: Health, metrics: CollectorRe
         }
         return web.json_response(body, status=503 if problems else 200)
 
-    async def prometheus(_request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def prometheus(request: web.Request) -> web.Response:
+        problems = await health.problems()
+        replace_samples(checks, {(name,): problem is None for name, problem in problems.items()})
+        for refresh in refreshes:
+            try:
+                await refresh()
+            except TransientError as error:
+                log.debug("metrics not refreshed", error=str(error))
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(metrics), headers={"Content-Type": content_type})
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

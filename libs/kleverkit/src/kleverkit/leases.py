@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
+
+from kleverproto.metrics import LEASE_HELD
 
 from .documents import Documents
 from .errors import ConflictError, TransientError
 from .lease_state import DEFAULT_TIMING, LeaseRecord, LeaseState, LeaseStatus, Timing
+from .metrics import gauge
 from .processes import ProcessReference, has_exited, this_process
 from .repeats import Repeats
 from .tasks import cancel
@@ -69,9 +72,7 @@ class Lease:
         self._answered_at = clock()
         self._repeats = Repeats()
         self._keeping: list[asyncio.Task[None]] = []
-        about = "1 if this replica holds the lease, 0 in a standby."
-        held = Gauge("klever_lease_held", about, ["name"], registry=metrics)
-        held.labels(name).set_function(lambda: self.status is LeaseStatus.HELD)
+        gauge(LEASE_HELD, metrics).labels(name).set_function(lambda: self.status is LeaseStatus.HELD)
 
     @property
     def status(self) -> LeaseStatus:

@@ -21,6 +21,7 @@ from kleverproto.deadletters import DeadLettered
 from kleverproto.envelope import InvalidEventError
 
 from .errors import PermanentError
+from .event_metrics import EventMetrics, Outcome
 
 REMEMBERED = 10_000
 """Number of concluded messages that are recognized when they are redelivered."""
@@ -115,6 +116,7 @@ class Outcomes:
         retry: pauses between deliveries.
         max_deliveries: returns the limit of deliveries of a consumer, by its name.
         dead_letter: publishes to the dead-letter stream; idempotent by stream, sequence and consumer.
+        metrics: measures handlers and counts outcomes.
     """
 
     def __init__(
@@ -123,10 +125,12 @@ class Outcomes:
         retry: RetryPolicy,
         max_deliveries: Callable[[str], int],
         dead_letter: DeadLetterPublisher,
+        metrics: EventMetrics,
     ) -> None:
         self._retry = retry
         self._max_deliveries = max_deliveries
         self._dead_letter = dead_letter
+        self._metrics = metrics
         self._in_progress: set[tuple[str, str, int, datetime]] = set()
         self._concluded: dict[tuple[str, str, int, datetime], None] = {}
 
@@ -154,12 +158,14 @@ class Outcomes:
                 # All earlier deliveries ended without a reply: the handler crashes the process. Do not retry.
                 await self._give_up(msg, delivery, "exhausted", "every earlier delivery ended without a response")
                 return
-            await handle(msg)
+            with self._metrics.handling(delivery.consumer):
+                await handle(msg)
         except POISON as error:
             await self._give_up(msg, delivery, "poison", _describe(error))
         except Exception as error:  # noqa: BLE001 - the only place that handles errors of handlers
             await self._retry_or_give_up(msg, delivery, error)
         else:
+            self._metrics.concluded(delivery.consumer, Outcome.ACKNOWLEDGED)
             await self._end(msg.ack, delivery)
 
     def _is_exhausted(self, delivery: Delivery, *, counting_this: bool) -> bool:
@@ -179,11 +185,13 @@ class Outcomes:
             error=_describe(error),
             exc_info=error,
         )
+        self._metrics.concluded(delivery.consumer, Outcome.REDELIVERED)
         await _send(partial(msg.nack, delay=pause), delivery)
 
     async def _give_up(self, msg: NatsMessage, delivery: Delivery, reason: str, error: str) -> None:
         log.error("message dead-lettered", subject=delivery.subject, reason=reason, error=error)
         await self._dead_letter(delivery.dead_letter(reason, error))
+        self._metrics.concluded(delivery.consumer, Outcome.DEAD_LETTERED)
         await self._end(msg.reject, delivery)
 
     async def _end(self, send: Callable[[], Awaitable[None]], delivery: Delivery) -> None:

@@ -14,12 +14,12 @@ import structlog
 from aiohttp import web
 from faststream.nats import NatsBroker, NatsRouter
 from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from pydantic import ValidationError
 
 from kleverproto import permissions
 from kleverproto.envelope import EventSource
-from kleverproto.streams import CONSUMERS, TOPOLOGY
+from kleverproto.streams import CONSUMERS, STREAMS, TOPOLOGY
 from kleverserve.http_server import Refusal, Runner, json_refusal
 
 from .broker import include_routers, make_broker
@@ -27,7 +27,9 @@ from .connection import Connection, close_broker
 from .consumption import Consumption
 from .credentials import CredentialsError
 from .errors import PermanentError
-from .health import Health, add_health_routes, metrics_guard
+from .health import Health, Refresh, add_health_routes, metrics_guard
+from .http_telemetry import measured, traced
+from .lag import LagMonitor
 from .leadership import Leadership
 from .leases import Lease
 from .logging import configure_logging
@@ -66,10 +68,13 @@ class Runtime:
     web: web.Application
     token: Token | None
     """The token of the platform, if one is configured."""
+    lag: LagMonitor
     loops: list[Loop] = field(default_factory=list)
     """Background loops; started once NATS is connected, restarted after a pause if they fail."""
     refusal: Refusal = json_refusal
     """Creates responses to requests that reach no handler, such as those with too large headers."""
+    refreshes: list[Refresh] = field(default_factory=list)
+    """Called before each export of metrics."""
     lease: Lease | None = None
     """A lease for which the service competes while it runs; see `kleverkit.leadership.while_leading`."""
     leadership: Leadership | None = None
@@ -96,6 +101,8 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     If NATS requires credentials, only the service TOPOLOGY may create streams, buckets and consumers.
     """
     metrics = CollectorRegistry()
+    ProcessCollector(registry=metrics)
+    refreshes: list[Refresh] = []
     tracer_provider = make_tracer_provider(name, settings.otlp_endpoint)
     client, health = ClientSource(), Health()
     connection = Connection(client, settings.nats_credentials, metrics)
@@ -105,7 +112,7 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
     health.add("nats", connection.check)
     health.add("streams", topology.streams_problem)
     token = Token.read(settings.token_file) if settings.token_file is not None else None
-    add_health_routes(app, health, metrics)
+    add_health_routes(app, health, metrics, refreshes)
     runtime = Runtime(
         name=name,
         settings=settings,
@@ -120,11 +127,23 @@ def make_runtime(name: str, settings: ServiceSettings, *, application: web.Appli
         health=health,
         web=app,
         token=token,
+        lag=_lag_monitor(name, client, metrics),
+        refreshes=refreshes,
     )
     setting = f"{settings.model_config.get('env_prefix', '')}NAMES"
     guards = [names_guard(settings.own_names, setting, lambda: runtime.refusal)]
-    app.middlewares[:0] = [*guards, metrics_guard(token)] if token is not None else guards
+    telemetry = [measured(metrics), traced(tracer_provider.get_tracer(__name__))]
+    app.middlewares[:0] = [*telemetry, *guards, *([metrics_guard(token)] if token is not None else [])]
     return runtime
+
+
+def _lag_monitor(name: str, client: ClientSource, metrics: CollectorRegistry) -> LagMonitor:
+    """The lag of the service's consumers; TOPOLOGY exports that of all, also while a service is not running."""
+    is_topology = name == TOPOLOGY
+    consumers = CONSUMERS if is_topology else [each for each in CONSUMERS if each.service == name]
+    buckets = permissions.buckets_of(TOPOLOGY)
+    streams = [*(stream.name for stream in STREAMS), *(bucket.stream for bucket in buckets)] if is_topology else []
+    return LagMonitor(client, consumers, metrics, reads_events=not is_topology, streams=streams)
 
 
 def _needs(name: str, settings: ServiceSettings) -> Needs:
@@ -200,6 +219,7 @@ async def _serve_messages(runtime: Runtime, stack: AsyncExitStack) -> None:
     await _connect(runtime)
     _start(stack, [keeping])
     await runtime.topology.complete()
+    _start(stack, [BackgroundLoop(runtime.lag.run)])
     if runtime.lease is not None:
         runtime.lease.start()
         stack.push_async_callback(runtime.lease.stop)

@@ -73,6 +73,19 @@ class KubernetesApi:
         query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
         return await self._json("PATCH", path, query, manifest)
 
+    async def create(self, manifest: Manifest, *, manager: str) -> Manifest:
+        """Create an object, with strict validation of its fields; the object as it is stored.
+
+        Args:
+            manifest: the object.
+            manager: field manager, another one than that of `apply`, which could remove none of these fields.
+
+        Raises:
+            ConflictError: it exists.
+        """
+        path = resource_of(manifest).path(manifest["metadata"]["namespace"])
+        return await self._json("POST", path, {"fieldManager": manager, "fieldValidation": "Strict"}, manifest)
+
     async def merge(self, resource: Resource, namespace: str, name: str, patch: Manifest) -> Manifest | None:
         """Change fields of an object by a JSON merge patch; None if it does not exist.
 

@@ -1,8 +1,8 @@
 """Prometheus metrics of inference requests; other requests are not counted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector, generate_latest
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -55,6 +55,10 @@ class Metrics:
     def observe_rows(self, rows: int) -> None:
         """Record one run of the model."""
         self._rows.observe(rows)
+
+    def families(self) -> Iterable[Metric]:
+        """Return all metrics with their samples."""
+        return self._registry.collect()
 
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

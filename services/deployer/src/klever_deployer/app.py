@@ -31,7 +31,7 @@ from .adapters.local.home_lock import HomeLock
 from .adapters.model_registries import OciRegistries
 from .domain.runtimes import ChooseRuntime, choose, choose_on_cluster
 from .handlers import build_router
-from .metrics import add_metrics
+from .metrics import add_metrics, reconcile_duration
 from .ports import Backend, CopyStore, ModelCatalogue, ModelRegistries
 from .routes import ingress_metrics
 from .service.copies import Copies
@@ -141,6 +141,7 @@ def _assemble(
         backend=backend,
         clock=clock,
         resync_seconds=settings.resync_seconds,
+        duration=reconcile_duration(runtime.metrics),
     )
     intents, followers = Intents(records, servers.problem), Followers(servings, copies)
     runtime.serve([build_router(intents, Updater(catalogue, intents, followers), reconciler, restorer)])

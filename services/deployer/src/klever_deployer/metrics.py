@@ -1,22 +1,23 @@
 """The deployer's own metrics, for alerts."""
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Histogram
+
+from kleverkit.metrics import gauge, histogram
+from kleverproto.metrics import RECONCILE_DURATION, SERVINGS_RESTORED, SERVINGS_UNEXPLAINED
 
 from .service.reconciler import Reconciler
 from .service.restorer import Restorer
 
 
+def reconcile_duration(registry: CollectorRegistry) -> Histogram:
+    """Create the histogram of reconciliations; each result is exported as 0, so that the first one is an increase."""
+    duration = histogram(RECONCILE_DURATION, registry)
+    for result in ("success", "superseded", "error"):
+        duration.labels(result)
+    return duration
+
+
 def add_metrics(registry: CollectorRegistry, restorer: Restorer, reconciler: Reconciler) -> None:
     """Add the gauges that are zero in normal operation."""
-    restored = Gauge(
-        "klever_deployer_restored_servings",
-        "Servings that were lost from their bucket and restored since the deployer started",
-        registry=registry,
-    )
-    restored.set_function(lambda: restorer.restored)
-    unexplained = Gauge(
-        "klever_deployer_unexplained_servings",
-        "Servings that run without a document or a tombstone; they are not changed",
-        registry=registry,
-    )
-    unexplained.set_function(lambda: len(reconciler.unexplained))
+    gauge(SERVINGS_RESTORED, registry).set_function(lambda: restorer.restored)
+    gauge(SERVINGS_UNEXPLAINED, registry).set_function(lambda: len(reconciler.unexplained))

@@ -10,10 +10,12 @@ from aiohttp import web
 from kleverkit.leadership import run_together, while_leading
 from kleverkit.lease_state import LeaseRecord
 from kleverkit.leases import Lease
+from kleverkit.metrics import gauge
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument
+from kleverproto.metrics import EVENT_STREAMS
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectDocument
 from kleverproto.servings import ServingDocument
@@ -24,6 +26,7 @@ from .adapters.nats_requests import NatsRequests
 from .adapters.sqlite import SqliteProjection
 from .domain.resources.resource import ResourceKind
 from .domain.rows import REQUEST_STREAMS, RESTORED, Collection, DocT, RowOf, job_row, model_row, policy_row, serving_row
+from .metrics import StateMetrics
 from .ports import Projection, Requests
 from .routes.common import keys
 from .routes.common.access import Access, add_browser_rules
@@ -66,13 +69,13 @@ def build(settings: GatewaySettings) -> Runtime:
     application = web.Application()
     runtime = make_runtime("gateway", settings, application=application)
     runtime.refusal = refusal
-    tracer = runtime.tracer_provider.get_tracer("klever_gateway")
     application[keys.SESSIONS] = sessions = Sessions()
     access = Access(runtime.token, sessions) if runtime.token is not None else None
-    application.middlewares.extend(make_middlewares(tracer, runtime.metrics, access))
+    application.middlewares.extend(make_middlewares(access))
     application.on_response_prepare.append(add_browser_rules)
     projection, arrivals = SqliteProjection(settings.data_dir / PROJECTION_FILE), Arrivals()
     runtime.on_stop.append(projection.close)
+    runtime.refreshes.append(StateMetrics(runtime.metrics, projection).refresh)
     requests = NatsRequests(runtime.publisher, runtime.client)
     _add_use_cases(runtime, settings, projection, requests, arrivals)
     checks = _add_loops(runtime, settings, projection, requests, arrivals)
@@ -112,7 +115,8 @@ def _add_use_cases(
     runtime.web[keys.SERVING_CHANGES] = ServingChanges(servings, serving_requests)
     runtime.web[keys.JOBS] = Jobs(submitter, versions, reader)
     runtime.web[keys.POLICIES] = policies
-    runtime.web[keys.LIVE_EVENTS] = LiveEvents(event_log)
+    runtime.web[keys.LIVE_EVENTS] = live_events = LiveEvents(event_log)
+    gauge(EVENT_STREAMS, runtime.metrics).set_function(lambda: live_events.clients)
     runtime.web[keys.OPENAPI] = openapi.text(OPERATIONS)
     runtime.web[keys.PLATFORM] = keys.Platform(
         version=version("klever-gateway"),

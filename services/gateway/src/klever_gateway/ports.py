@@ -81,6 +81,10 @@ class Projection(Protocol):
         """Return the documents that match, without tombstones."""
         ...
 
+    async def counts(self, collection: Collection, *columns: str) -> dict[tuple[str, ...], int]:
+        """Return the number of documents by the values of these columns, without tombstones."""
+        ...
+
     async def projects(self, *, start: int, limit: int) -> tuple[int, list[ProjectSummary]]:
         """Return the number of projects, and one page of them, sorted by name."""
         ...

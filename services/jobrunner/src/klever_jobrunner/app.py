@@ -35,13 +35,14 @@ from .adapters.ormb_models import OrmbModels
 from .adapters.registry_results import RegistryResults
 from .adapters.worker_pool import WorkerPool
 from .handlers import build_router
-from .metrics import add_metrics
+from .metrics import JobMetrics
 from .ports import Backlog, Operation, RemoteRuns, Trusted, TrustedNames
 from .service.adoption import Adoption
 from .service.attempts import Attempts
 from .service.claims import Claims
 from .service.conversions import Conversions
 from .service.deletions import Deletions
+from .service.durations import JobDurations
 from .service.extraction import Extraction, Scanning
 from .service.jobs import Jobs
 from .service.ledger import Ledger
@@ -72,7 +73,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
         home.name,
         ledger,
         claims,
-        Attempts(ledger, claims, operations, home.scratch),
+        Attempts(ledger, claims, operations, home.scratch, JobDurations(runtime.metrics)),
         NatsWithdrawals(runtime.client),
         disk.shortage,
         slots={JobKind.CONVERT: slots},
@@ -80,7 +81,7 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     runtime.serve([build_router(jobs, _policies(runtime))])
     runtime.web.cleanup_ctx.append(_resources(home.scratch, client, pool))
     deletions = Deletions(ledger)
-    add_metrics(runtime.metrics, deletions)
+    runtime.refreshes.append(JobMetrics(runtime.metrics, deletions, monitor).refresh)
     adoption = Adoption(jobs, claims, {JobKind.CONVERT})
     runtime.loops += [monitor.run, adoption.run, _recovery_loop(jobs, NatsBacklog(runtime.client)), deletions.run]
     runtime.health.add("workers", holds(pool.is_ready, "no worker process is ready yet"))

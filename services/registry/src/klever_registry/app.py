@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from aiohttp import web
+from prometheus_client import Counter
 
 from kleverkit.health import Check
 from kleverkit.incarnations import RememberedBucket
@@ -41,7 +42,9 @@ from .adapters.nats_announcements import NatsAnnouncements
 from .adapters.remote import RemoteConnection, RemoteManifests, RemoteSignatures
 from .domain.clocks import SteadyClock
 from .domain.logins import LoginLimits
+from .domain.storage import Storage
 from .handlers import build_router
+from .metrics import RegistryMetrics
 from .ports import (
     AccountSource,
     BlobStore,
@@ -87,6 +90,7 @@ class Stores:
     manifests: ManifestStore
     inventory: Inventory
     space: Space
+    storage: Callable[[], Awaitable[Storage]]
     models: Copies[ModelDocument]
     policies: Copies[ProjectDocument]
     locks: Locks
@@ -104,6 +108,7 @@ def local_stores(settings: RegistrySettings, clock: Callable[[], datetime]) -> S
         manifests=LocalManifests(layout),
         inventory=inventory,
         space=inventory,
+        storage=inventory.storage,
         models=LocalCopies(layout.disk, settings.data_dir / "catalogue", ModelDocument, _key_of_model),
         policies=LocalCopies(layout.disk, settings.data_dir / "projects", ProjectDocument, _key_of_project),
         locks=LocalLocks(settings.data_dir / "locks" / "repositories"),
@@ -125,7 +130,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     runtime = _runtime(settings, accounts)
     steady = SteadyClock(clock)
     stores = local_stores(settings, steady)
-    alarms = Alarms(runtime.metrics)
+    alarms, metrics = Alarms(runtime.metrics), RegistryMetrics(runtime.metrics)
     signatures = Signatures(blobs=stores.blobs, manifests=stores.manifests)
     documents = NatsDocuments(runtime.client, MODELS_BUCKET, ModelDocument)
     copies = ModelCopies(documents, stores.models, stores.locks)
@@ -147,13 +152,15 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     )
     served = ServedModels(NatsDocuments(runtime.client, SERVINGS_BUCKET, ServingDocument))
     admission = Admission(_limits(settings), stores.space, accounts, time.monotonic)
-    distribution = _distribution(stores, announcer, served, admission)
+    distribution = _distribution(stores, announcer, served, admission, metrics.transfers)
     add_routes(runtime.web, distribution, max_manifest_bytes=settings.max_manifest_bytes)
     add_catalogue(runtime.web, reconciler)
-    extractions = Extractions(records=records, signatures=signatures, external=external)
+    extractions = Extractions(
+        records=records, signatures=signatures, external=external, push_to_servable=metrics.push_to_servable
+    )
     deletions = Deletions(distribution, records, settings.address)
     runtime.serve([build_router(extractions, policies, deletions)])
-    runtime.loops += [served.run, *[announcer.run] * ANNOUNCERS]
+    runtime.loops += [served.run, partial(metrics.measure, stores.storage), *[announcer.run] * ANNOUNCERS]
     compare = partial(reconciler.run, settings.reconcile_seconds)
     leading: list[Loop] = [compare, *scans, *_sweepers(settings, stores, steady, runtime.compete(lease))]
     runtime.loops.append(partial(while_leading, lease, partial(run_together, leading)))
@@ -190,13 +197,16 @@ def _policies(
     )
 
 
-def _distribution(stores: Stores, announcer: Announcer, served: ServedModels, admission: Admission) -> Distribution:
+def _distribution(
+    stores: Stores, announcer: Announcer, served: ServedModels, admission: Admission, transfers: Counter
+) -> Distribution:
     blobs = Blobs(
         store=stores.blobs,
         uploads=stores.uploads,
         manifests=stores.manifests,
         admission=admission,
         locks=stores.locks,
+        transfers=transfers,
     )
     return Distribution(blobs=blobs, manifests=stores.manifests, observer=announcer, usage=served)
 

@@ -1,5 +1,7 @@
 """Entry point of the `klever` command, also as `python -m klever.cli`."""
 
+import os
+
 from klever.cli.app import cli
 from klever.cli.commands import (
     convert,
@@ -20,6 +22,7 @@ from klever.cli.commands import (
     toolchains,
     traffic,
 )
+from ormb.tracing import begin_trace
 
 __all__ = [
     "cli",
@@ -46,6 +49,7 @@ __all__ = [
 
 def main() -> None:
     """Run the command line."""
+    begin_trace(os.environ)
     cli(prog_name="klever")
 
 

@@ -75,6 +75,10 @@ class Lines:
         for name, url in (("API", f"{urls.api}/docs"), ("registry", urls.registry), ("ingress", urls.ingress)):
             click.echo(f"    {name:{NAME_WIDTH}} {url}", err=True)
 
+    def dashboards(self, url: str) -> None:
+        """Print the address of the dashboards."""
+        click.echo(f"    {'dashboards':{NAME_WIDTH}} {url} (user klever, the token as password)", err=True)
+
     def login_link(self, url: str) -> None:
         """Print the link that logs a browser in."""
         click.echo(f"    {'browser':{NAME_WIDTH}} {url} (valid once, for 5 minutes)", err=True)

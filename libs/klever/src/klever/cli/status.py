@@ -8,7 +8,7 @@ import psutil
 
 from klever.cli.sandbox_output import described
 from klever.platform.home import Home
-from klever.platform.plan import ALLOW_UNSANDBOXED, DEPLOYER
+from klever.platform.plan import ALLOW_UNSANDBOXED, DEPLOYER, NATS, PROMETHEUS
 from klever.platform.state import PlatformState, Running, processes_of, read_state
 from kleversandbox.support import find_support
 
@@ -42,12 +42,14 @@ async def _answers(state: PlatformState) -> dict[str, bool]:
     timeout = aiohttp.ClientTimeout(total=3)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         names = list(state.parts)
-        return dict(zip(names, await asyncio.gather(*(_answer(session, state.parts[n]) for n in names)), strict=True))
+        return dict(
+            zip(names, await asyncio.gather(*(_answer(session, n, state.parts[n]) for n in names)), strict=True)
+        )
 
 
-async def _answer(session: aiohttp.ClientSession, part: Running) -> bool:
-    """Return the readiness of a process. NATS serves no HTTP here, so that only its process is checked."""
-    if not part.url.startswith("http"):
+async def _answer(session: aiohttp.ClientSession, name: str, part: Running) -> bool:
+    """Return the readiness of a process. Of programs without `/readyz`, only the process is checked."""
+    if name in {NATS, PROMETHEUS}:
         return part.process() is not None
     try:
         async with session.get(f"{part.url}/readyz") as response:

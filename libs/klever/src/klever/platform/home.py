@@ -34,6 +34,33 @@ class NatsFiles:
 
 
 @dataclass(frozen=True)
+class PrometheusFiles:
+    """The directory of a Prometheus that scrapes the platform."""
+
+    directory: Path
+
+    @property
+    def config(self) -> Path:
+        """The targets and rule files."""
+        return self.directory / "prometheus.yml"
+
+    @property
+    def web_config(self) -> Path:
+        """The login of its HTTP API."""
+        return self.directory / "web.yml"
+
+    @property
+    def rules(self) -> Path:
+        """The recording rules and alerts."""
+        return self.directory / "klever.rules.yml"
+
+    @property
+    def consoles(self) -> Path:
+        """The dashboards as pages."""
+        return self.directory / "consoles"
+
+
+@dataclass(frozen=True)
 class Home:
     """The directory with the state of one platform."""
 
@@ -71,6 +98,11 @@ class Home:
     def nats_files(self) -> NatsFiles:
         """The NATS credentials. They are not in the directory of NATS's store, which can be lost."""
         return NatsFiles(self.path / "credentials" / "nats")
+
+    @property
+    def prometheus_files(self) -> PrometheusFiles:
+        """The files of Prometheus."""
+        return PrometheusFiles(self.path / "prometheus")
 
     @property
     def secrets(self) -> Path:

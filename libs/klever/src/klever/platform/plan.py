@@ -20,6 +20,7 @@ MARKER = "KLEVER_PLATFORM"
 
 HERE = ServingPlace()
 NATS, REGISTRY, JOBRUNNER, DEPLOYER, GATEWAY = "nats", "registry", "jobrunner", "deployer", "gateway"
+PROMETHEUS = "prometheus"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Ports:
     topology: int = 0
     jobrunner: int = 0
     deployer: int = 0
+    prometheus: int = 0
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -149,6 +151,30 @@ def parts(
             **commands,
         ),
     )
+
+
+def service_addresses(ports: Ports) -> dict[str, str]:
+    """Return host:port of each service with metrics."""
+    names = (TOPOLOGY, REGISTRY, JOBRUNNER, DEPLOYER, GATEWAY)
+    return {name: f"{HOST}:{getattr(ports, name)}" for name in names}
+
+
+def prometheus_part(home: Home, ports: Ports, program: str) -> Part:
+    """Return the process of Prometheus, which depends on no other."""
+    files = home.prometheus_files
+    command = (
+        program,
+        f"--config.file={files.config}",
+        f"--web.config.file={files.web_config}",
+        f"--web.listen-address={HOST}:{ports.prometheus}",
+        f"--web.console.templates={files.consoles}",
+        f"--web.console.libraries={files.consoles}",
+        f"--storage.tsdb.path={files.directory / 'data'}",
+        "--enable-feature=exemplar-storage",
+    )
+    url = f"http://{HOST}:{ports.prometheus}"
+    title = f"metrics and alerts; user klever, password in {home.token}"
+    return Part(PROMETHEUS, title, command, "tcp", ports.prometheus, url, _marked(home))
 
 
 def _registry(home: Home, ports: Ports, links: Urls, settings: dict[str, str]) -> Part:

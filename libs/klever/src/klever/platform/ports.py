@@ -12,7 +12,7 @@ from klever.errors import PlatformError
 from .plan import HOST, Ports
 
 MAX_PORT = 65535
-PUBLIC = ("gateway", "registry", "ingress", "nats")
+PUBLIC = ("gateway", "registry", "ingress", "nats", "prometheus")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import aiohttp
 from yarl import URL
 
 from ormb.errors import ForeignHostError, ProxyError, RegistryError, RegistryUnavailableError
+from ormb.tracing import trace_headers
 
 from .answers import requested_pause
 from .origins import exact, is_same_origin
@@ -106,7 +107,7 @@ class Transport:
             async with session.request(
                 request.method,
                 request.url,
-                headers=request.headers,
+                headers={**request.headers, **trace_headers()},
                 data=request.body,
                 allow_redirects=False,
                 proxy=proxy.url if proxy else None,

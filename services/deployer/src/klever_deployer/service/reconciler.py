@@ -1,12 +1,16 @@
 """One worker per serving: converges when woken, restarts on a newer intent, and retries after failures."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
+from opentelemetry import trace
+from opentelemetry.context import Context, get_current
+from prometheus_client import Histogram
 
 from klever_deployer.domain.availability import is_applied
 from klever_deployer.domain.intents import Known
@@ -14,6 +18,7 @@ from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import Backend
 from kleverkit.documents import Buried
 from kleverkit.errors import TransientError
+from kleverkit.metrics import observe
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import SERVINGS
 
@@ -22,6 +27,7 @@ from .restorer import Restorer
 from .rollout import Rollout
 
 log = structlog.get_logger(__name__)
+tracer = trace.get_tracer(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 
@@ -33,6 +39,8 @@ class _Worker:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     intent: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a newer intent may supersede the current work."""
+    trace: Context | None = None
+    """The trace of the last intent, until it is applied."""
     task: asyncio.Task[None] | None = None
 
 
@@ -46,9 +54,10 @@ class Reconciler:
         backend: reports changed servings; unused models are removed from it.
         clock: the present.
         resync_seconds: interval at which all servings are reconciled.
+        duration: measures the reconciliations of one serving.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its collaborators
         self,
         *,
         records: Records,
@@ -57,6 +66,7 @@ class Reconciler:
         backend: Backend,
         clock: Callable[[], datetime],
         resync_seconds: float,
+        duration: Histogram,
     ) -> None:
         self._records = records
         self._restorer = restorer
@@ -64,6 +74,7 @@ class Reconciler:
         self._backend = backend
         self._clock = clock
         self._resync_seconds = resync_seconds
+        self._duration = duration
         self._is_running = False
         self._workers: dict[ServingName, _Worker] = {}
         self.unexplained: set[ServingName] = set()
@@ -76,6 +87,7 @@ class Reconciler:
         """
         if self._is_running:
             worker = self._worker(serving)
+            worker.trace = get_current()
             worker.intent.set()
             worker.wake.set()
 
@@ -141,7 +153,8 @@ class Reconciler:
             worker.wake.clear()
             worker.intent.clear()
             try:
-                present = await self._converge_or_drop(serving, worker)
+                with self._measured(), _traced(serving, worker):
+                    present = await self._converge_or_drop(serving, worker)
                 pause = FIRST_PAUSE
                 if not isinstance(present, ServingDocument) and not worker.wake.is_set():
                     self._workers.pop(serving, None)
@@ -156,6 +169,20 @@ class Reconciler:
                 await _wait_at_most(worker.wake, pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 worker.wake.set()
+
+    @contextmanager
+    def _measured(self) -> Iterator[None]:
+        """Measures a reconciliation, which is the block. One that ends with the reconciler does not count."""
+        began = time.perf_counter()
+        try:
+            yield
+        except SupersededError:
+            observe(self._duration.labels("superseded"), time.perf_counter() - began)
+            raise
+        except Exception:
+            observe(self._duration.labels("error"), time.perf_counter() - began)
+            raise
+        observe(self._duration.labels("success"), time.perf_counter() - began)
 
     async def _converge_or_drop(self, serving: ServingName, worker: _Worker) -> Known:
         """Converges and returns what was stored. Raises SupersededError if a newer intent is recorded meanwhile."""
@@ -179,6 +206,19 @@ class Reconciler:
         elif serving not in self.unexplained:
             log.error("a serving runs without document or tombstone; it is not changed", serving=str(serving))
             self.unexplained.add(serving)
+
+
+@contextmanager
+def _traced(serving: ServingName, worker: _Worker) -> Iterator[None]:
+    """Continues the trace of the last intent while it is applied; work without an intent has no trace."""
+    intent = worker.trace
+    if intent is None:
+        yield
+        return
+    with tracer.start_as_current_span("reconcile serving", intent, attributes={"klever.serving": str(serving)}):
+        yield
+    if worker.trace is intent:
+        worker.trace = None
 
 
 def _digests(document: ServingDocument) -> set[str]:

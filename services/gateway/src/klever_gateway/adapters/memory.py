@@ -1,5 +1,6 @@
 """An in-memory projection, for tests and as a readable reference for the queries."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -91,6 +92,11 @@ class InMemoryProjection:
         rows.sort(key=lambda row: _sortable(row.columns[query.sort]), reverse=query.descending)
         shown = rows[query.start : query.start + query.limit]
         return Page(len(rows), tuple(row.body for row in shown))
+
+    async def counts(self, collection: Collection, *columns: str) -> dict[tuple[str, ...], int]:
+        """See `Projection`."""
+        shown = [row for row in self._rows[collection].values() if not row.hidden]
+        return dict(Counter(tuple(str(row.columns[name]) for name in columns) for row in shown))
 
     async def projects(self, *, start: int, limit: int) -> tuple[int, list[ProjectSummary]]:
         """See `Projection`."""

@@ -19,7 +19,7 @@ from klever_gateway.domain.rows import Collection, Row, is_settled, takes_over
 from kleverkit.documents import Incarnation
 from kleverkit.errors import TransientError
 
-from .sqlite_schema import condition, connect, open_database, row_of, select, upsert, values
+from .sqlite_schema import checked, condition, connect, open_database, row_of, select, upsert, values
 
 ResultT = TypeVar("ResultT")
 
@@ -133,6 +133,13 @@ class SqliteProjection:
             return Page(total, tuple(body for (body,) in stored))
 
         return await self._list(page)
+
+    async def counts(self, collection: Collection, *columns: str) -> dict[tuple[str, ...], int]:
+        """See `Projection`."""
+        names = ", ".join(checked(collection, *columns))
+        query = f"SELECT COUNT(*), {names} FROM {collection} WHERE NOT hidden GROUP BY {names}"  # noqa: S608 - checked
+        rows = await self._list(lambda database: database.execute(query).fetchall())
+        return {tuple(str(value) for value in values): count for count, *values in rows}
 
     async def projects(self, *, start: int, limit: int) -> tuple[int, list[ProjectSummary]]:
         """See `Projection`."""

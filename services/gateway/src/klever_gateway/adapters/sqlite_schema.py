@@ -71,11 +71,17 @@ def select(collection: Collection) -> str:
     return f"SELECT {', '.join((*FIXED, *COLUMNS[collection]))} FROM {collection}"  # noqa: S608 - our names
 
 
-def condition(collection: Collection, query: Query) -> tuple[str, list[Value]]:
-    """Return the WHERE clause of a query and its parameters."""
-    unknown = (set(query.where) | {query.sort}) - set(COLUMNS[collection])
+def checked(collection: Collection, *columns: str) -> tuple[str, ...]:
+    """Return the columns. Raises ValueError if the collection does not have one of them."""
+    unknown = set(columns) - set(COLUMNS[collection])
     if unknown:
         raise ValueError(f"{collection} has no columns {unknown}")
+    return columns
+
+
+def condition(collection: Collection, query: Query) -> tuple[str, list[Value]]:
+    """Return the WHERE clause of a query and its parameters."""
+    checked(collection, *query.where, query.sort)
     parts = ["NOT hidden", *(f"{name} = ?" for name in query.where)]
     parameters = list(query.where.values())
     for bound, comparison in ((query.since, ">="), (query.until, "<")):

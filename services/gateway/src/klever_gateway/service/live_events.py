@@ -1,6 +1,7 @@
 """Live event streams of clients."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from klever_gateway.domain.positions import Interest, Position
 from klever_gateway.errors import InvalidRequestError
@@ -12,6 +13,8 @@ class LiveEvents:
 
     def __init__(self, event_log: EventLog) -> None:
         self._event_log = event_log
+        self.clients = 0
+        """The number of open streams."""
 
     async def start(self, last_event_id: str | None) -> Position:
         """Return the position at which a client starts: after the last event that it has received, or the present end.
@@ -28,6 +31,12 @@ class LiveEvents:
         end = await self._event_log.end()
         return position or end
 
-    def follow(self, after: Position, interest: Interest) -> AbstractAsyncContextManager[NextStep]:
+    @asynccontextmanager
+    async def follow(self, after: Position, interest: Interest) -> AsyncIterator[NextStep]:
         """Read the events after a position."""
-        return self._event_log.follow(after, interest)
+        self.clients += 1
+        try:
+            async with self._event_log.follow(after, interest) as next_step:
+                yield next_step
+        finally:
+            self.clients -= 1

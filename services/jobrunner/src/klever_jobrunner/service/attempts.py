@@ -18,6 +18,7 @@ from kleverproto.jobs import JobDocument, JobKind, JobResult, JobStarted
 from modelformats.threads import in_thread
 
 from .claims import Claims
+from .durations import JobDurations
 from .ledger import Ledger, Recorded
 from .logbook import Logbook
 
@@ -32,13 +33,22 @@ class Attempts:
         claims: renews the claim during an attempt.
         operations: run the jobs of each kind.
         scratch: a directory for models during an attempt.
+        durations: measures queues and attempts.
     """
 
-    def __init__(self, ledger: Ledger, claims: Claims, operations: Mapping[JobKind, Operation], scratch: Path) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        claims: Claims,
+        operations: Mapping[JobKind, Operation],
+        scratch: Path,
+        durations: JobDurations,
+    ) -> None:
         self._ledger = ledger
         self._claims = claims
         self._operations = operations
         self._scratch = scratch
+        self._durations = durations
         self._logbook = Logbook(ledger.publisher, ledger.events)
 
     async def make(self, request: Request, job: JobDocument, lost: Callable[[], None]) -> JobDocument:
@@ -52,9 +62,11 @@ class Attempts:
             return await self._end(job, JobError(ended, code=WORKER_DIED))
         async with self._claims.renewed(job, lost):
             try:
+                self._durations.started(job)
                 started = JobStarted(id=job.id, spec=life.with_requested_tag(job, request.spec).spec)
                 await self._ledger.publish(request.intent, started)
-                outcome: JobResult | JobError = await self._run(request.intent, job)
+                with self._durations.running(job):
+                    outcome: JobResult | JobError = await self._run(request.intent, job)
             except JobError as error:
                 outcome = error
             except Exception as error:

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
+
+from kleverkit.metrics import gauge
+from kleverproto.metrics import REGISTRY_ALARM
 
 log = structlog.get_logger(__name__)
 
@@ -21,12 +24,7 @@ class Alarms:
     """Problems of raised alarms by name, each as a sentence with a remedy."""
 
     def __post_init__(self) -> None:
-        self._gauge = Gauge(
-            "klever_registry_alarm",
-            "1 while the alarm is raised; the log has the problem",
-            ["name"],
-            registry=self.registry,
-        )
+        self._gauge = gauge(REGISTRY_ALARM, self.registry)
 
     def set(self, name: str, problem: str | None) -> None:
         """Raise an alarm, or clear it if there is no problem."""

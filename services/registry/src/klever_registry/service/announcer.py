@@ -1,6 +1,7 @@
 """Announces changes of tags in the catalogue and in the event stream."""
 
 import structlog
+from opentelemetry import trace
 
 from klever_registry.domain import catalogue
 from klever_registry.domain.manifests import Manifest
@@ -18,6 +19,7 @@ from .recognizer import Recognizer
 from .records import Records
 
 log = structlog.get_logger(__name__)
+tracer = trace.get_tracer(__name__)
 
 EARLY_READS = 5
 """Number of reads of a tag, over about three seconds, until it names the digest in an external notification."""
@@ -70,7 +72,8 @@ class Announcer:
         while True:
             observed = await self.pending.take()
             try:
-                await self._announce(observed)
+                with tracer.start_as_current_span("announce tag", observed.trace, attributes=_attributes(observed)):
+                    await self._announce(observed)
             except TransientError as error:
                 pause = self.pending.failed(observed, str(error))
                 log.warning("announcement will be tried again", ref=str(observed.ref), error=str(error), pause=pause)
@@ -173,3 +176,7 @@ def model_ref(repository: str, tag: str) -> ModelRef | None:
     except ValueError:
         log.warning("not announced: the name is too long for a model", repository=repository, tag=tag)
         return None
+
+
+def _attributes(observed: Observed) -> dict[str, str]:
+    return {"klever.model": str(observed.ref), "oci.digest": observed.digest or ""}

@@ -1,8 +1,10 @@
 """Uploads, mounts, downloads and deletions of blobs. OCI distribution-spec 1.1."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+
+from prometheus_client import Counter
 
 from klever_registry.domain.index import RepositoryIndex
 from klever_registry.errors import (
@@ -38,11 +40,20 @@ class Blobs:
         manifests: the manifests, which refer to blobs.
         admission: limits on uploads.
         locks: locks that all replicas share.
+        transfers: counts the bytes that are received and sent.
     """
 
     def __init__(
-        self, *, store: BlobStore, uploads: Uploads, manifests: ManifestStore, admission: Admission, locks: Locks
+        self,
+        *,
+        store: BlobStore,
+        uploads: Uploads,
+        manifests: ManifestStore,
+        admission: Admission,
+        locks: Locks,
+        transfers: Counter,
     ) -> None:
+        self._received, self._sent = transfers.labels("received"), transfers.labels("sent")
         self.uploads = uploads
         self._store = store
         self._manifests = manifests
@@ -61,9 +72,13 @@ class Blobs:
         """Return those of the blobs that the repository does not have."""
         return [digest for digest in digests if await self._store.size(repository, digest) is None]
 
-    def read(self, repository: str, digest: str, selected: range) -> AsyncGenerator[bytes, None]:
+    async def read(self, repository: str, digest: str, selected: range) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a blob in chunks. Raises BlobUnknownError."""
-        return self._store.read(repository, digest, start=selected.start, stop=selected.stop)
+        stored = self._store.read(repository, digest, start=selected.start, stop=selected.stop)
+        async with aclosing(stored) as pieces:
+            async for piece in pieces:
+                self._sent.inc(len(piece))
+                yield piece
 
     async def size(self, repository: str, digest: str) -> int:
         """Return the size of a blob in bytes. Raises BlobUnknownError."""
@@ -122,7 +137,12 @@ class Blobs:
 
     async def _bounded(self, repository: str, upload: str, body: Body) -> AsyncIterator[bytes]:
         offset = await self.uploads.offset(repository, upload)
-        return self._admission.bounded(repository, body.chunks, offset=offset, announced=body.announced)
+        return self._admission.bounded(repository, self._counted(body.chunks), offset=offset, announced=body.announced)
+
+    async def _counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            self._received.inc(len(chunk))
+            yield chunk
 
     @asynccontextmanager
     async def _cancelled_beyond_limits(self, repository: str, upload: str) -> AsyncIterator[None]:
@@ -137,7 +157,7 @@ class Blobs:
     async def upload_whole(self, repository: str, digest: str, body: Body) -> None:
         """Store a blob from a single request, or nothing. Raises DigestInvalidError, and as `append`."""
         upload = await self.begin_upload(repository)
-        chunks = self._admission.bounded(repository, body.chunks, announced=body.announced)
+        chunks = self._admission.bounded(repository, self._counted(body.chunks), announced=body.announced)
         try:
             await self.uploads.commit(repository, upload, digest, chunks)
         except BaseException:

@@ -5,16 +5,18 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from prometheus_client import Histogram
 
 from klever_registry.domain import catalogue
 from klever_registry.domain.catalogue import AttachedSignature, Extraction
 from klever_registry.errors import StorageFullError
 from klever_registry.ports import SignatureStore
 from kleverkit.documents import Stored
+from kleverkit.metrics import observe
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event
 from kleverproto.jobs import JobCompleted, JobFailed, JobKind, JobSpec
-from kleverproto.models import ModelDocument, ModelUpdated
+from kleverproto.models import ExtractionPhase, ModelDocument, ModelUpdated
 from kleverproto.references import ModelRef
 from kleverproto.scans import Scan
 from kleverproto.signatures import Signature
@@ -45,10 +47,19 @@ class Extractions:
         records: the catalogue and its events.
         signatures: signatures of the embedded registry, also for jobs with its earlier addresses.
         external: signatures of external registries, by host.
+        push_to_servable: measures the time from the push of a version to the result of its parsing.
     """
 
-    def __init__(self, *, records: Records, signatures: SignatureStore, external: Mapping[str, SignatureStore]) -> None:
+    def __init__(
+        self,
+        *,
+        records: Records,
+        signatures: SignatureStore,
+        external: Mapping[str, SignatureStore],
+        push_to_servable: Histogram,
+    ) -> None:
         self._records = records
+        self._push_to_servable = push_to_servable
         self._embedded = signatures
         self._external = external
 
@@ -96,13 +107,26 @@ class Extractions:
 
     async def _set(self, ref: ModelRef, digest: str, change: Change) -> ModelDocument | None:
         """Change a version of the catalogue and return it; None if it has another digest."""
-        now = self._records.clock()
+        now, before = self._records.clock(), ExtractionPhase.PENDING
 
         def decide(known: ModelDocument | Tombstone[ModelDocument] | None) -> ModelDocument | None:
-            return change(None if isinstance(known, Tombstone) else known, now)
+            nonlocal before
+            present = None if isinstance(known, Tombstone) else known
+            before = present.status.extraction if present else ExtractionPhase.PENDING
+            return change(present, now)
 
         stored = await self._records.change(ref.key, decide)
-        return stored.document if isinstance(stored, Stored) and stored.document.spec.digest == digest else None
+        if not isinstance(stored, Stored) or stored.document.spec.digest != digest:
+            return None
+        if before is ExtractionPhase.PENDING:  # a redelivered outcome changes nothing
+            self._measure(stored.document, now)
+        return stored.document
+
+    def _measure(self, document: ModelDocument, now: datetime) -> None:
+        status = document.status
+        if status.extraction is not ExtractionPhase.PENDING and status.history:
+            seconds = (now - status.history[-1].pushed_at).total_seconds()
+            observe(self._push_to_servable.labels(status.extraction.lower()), max(0.0, seconds))
 
     def _updated(self, cause: Event[Any], document: ModelDocument) -> Event[ModelUpdated]:
         spec, status = document.spec, document.status

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from opentelemetry.context import Context, get_current
 
 from kleverproto.references import ModelRef
 
@@ -23,6 +25,8 @@ class Observed:
     """The pushed digest; None to read the tag from the registry."""
     from_scratch: bool = False
     """True to rebuild the document without its present content."""
+    trace: Context = field(default_factory=get_current, compare=False)
+    """The trace of the request that changed the tag."""
 
 
 class PendingTags:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -24,9 +25,11 @@ from klever.cli.startup import (
     wanted_ports,
 )
 from klever.errors import PlatformError
+from klever.observability.boards import DASHBOARDS
 from klever.platform.home import ACCOUNTS_SETTING, Home
-from klever.platform.plan import ALLOW_UNSANDBOXED, Part, Ports, parts, urls
+from klever.platform.plan import ALLOW_UNSANDBOXED, HOST, Part, Ports, parts, prometheus_part, urls
 from klever.platform.ports import reserved
+from klever.platform.prometheus_setup import find_prometheus, write_files
 from klever.platform.serving_place import ServingPlace
 from ormb.console.printing import print_json, print_table
 
@@ -48,6 +51,7 @@ def _allow_unsandboxed(_context: click.Context, _option: click.Parameter, is_all
     envvar="KLEVER_ALLOW_COMMANDS",
     help="Let users who can deploy run programs on this machine (custom.command). Also $KLEVER_ALLOW_COMMANDS.",
 )
+@click.option("--observe", is_flag=True, help="Also run Prometheus, with Klever's dashboards and alerts.")
 @click.option("--background", is_flag=True, hidden=True, help="Used by --detach, which shows the link itself.")
 @click.option(
     "--allow-unsandboxed",
@@ -60,10 +64,11 @@ def _allow_unsandboxed(_context: click.Context, _option: click.Parameter, is_all
 @place_options
 @PORT
 @PORTS
-def up(
+def up(  # noqa: PLR0913 - its options
     *,
     detach: bool,
     allow_commands: bool,
+    observe: bool,
     background: bool,
     place: ServingPlace,
     single: tuple[str, ...],
@@ -75,21 +80,40 @@ def up(
     klever up
     klever up --port registry=5001 --detach
     klever up --allow-commands
+    klever up --observe
     klever up --backend plain --ingress-url https://models.example.com
     """
     keep_private()
     with errors_as_lines():
         if detach:
-            more = [*(["--allow-commands"] if allow_commands else []), *command_line(place)]
+            flags = {"--allow-commands": allow_commands, "--observe": observe}
+            more = [*(flag for flag, is_set in flags.items() if is_set), *command_line(place)]
             _detach(Home.default(), [*(f"--port={text}" for text in single), f"--ports={ports}", *more])
         else:
             requested = wanted_ports(single, ports)
-            run_until_stopped(
-                _run(Home.default(), requested, place, allow_commands=allow_commands, background=background)
-            )
+            prometheus = find_prometheus() if observe else None
+            options = Options(place, allow_commands=allow_commands, background=background, prometheus=prometheus)
+            run_until_stopped(_run(Home.default(), requested, options))
 
 
-def _parts(home: Home, ports: Ports, place: ServingPlace, *, allow_commands: bool) -> tuple[Part, ...]:
+@dataclass(frozen=True)
+class Options:
+    """Options of `klever up`.
+
+    Attributes:
+        place: where servings run.
+        allow_commands: whether servings may run programs of users who deploy.
+        background: whether the process runs for `--detach`.
+        prometheus: path of the Prometheus program, to run it as well.
+    """
+
+    place: ServingPlace
+    allow_commands: bool
+    background: bool
+    prometheus: str | None
+
+
+def _parts(home: Home, ports: Ports, options: Options) -> tuple[Part, ...]:
     path = os.environ.get(ACCOUNTS_SETTING)
     accounts = Path(path) if path else None
     if accounts is not None and not accounts.exists():
@@ -97,7 +121,18 @@ def _parts(home: Home, ports: Ports, place: ServingPlace, *, allow_commands: boo
             f"{ACCOUNTS_SETTING} names {accounts}, which does not exist. Create it with `klever registry account add`, "
             "or unset the variable"
         )
-    return parts(home, ports, find_nats_server(), accounts=accounts, allow_commands=allow_commands, place=place)
+    platform = parts(
+        home,
+        ports,
+        find_nats_server(),
+        accounts=accounts,
+        allow_commands=options.allow_commands,
+        place=options.place,
+    )
+    if options.prometheus is None:
+        return platform
+    write_files(home, ports)
+    return (*platform, prometheus_part(home, ports, options.prometheus))
 
 
 @cli.command()
@@ -168,7 +203,7 @@ def status(*, as_json: bool) -> None:
     sys.exit(0 if state["ready"] else 1)
 
 
-async def _run(home: Home, requested: Ports, place: ServingPlace, *, allow_commands: bool, background: bool) -> None:
+async def _run(home: Home, requested: Ports, options: Options) -> None:
     from klever.cli.output_lines import Lines  # noqa: PLC0415 - loads HTTP
     from klever.platform.state import read_running  # noqa: PLC0415
     from klever.platform.supervisor import Supervisor, already_running, stop_earlier  # noqa: PLC0415
@@ -178,15 +213,19 @@ async def _run(home: Home, requested: Ports, place: ServingPlace, *, allow_comma
     await stop_earlier(home)
     lines = Lines()
     with reserved(requested) as (ports, _):
-        addresses = urls(ports, place)
+        addresses = urls(ports, options.place)
         lines.heading(f"Klever, state in {home.path}")
-        planned = _parts(home, ports, place, allow_commands=allow_commands)
-        supervisor = Supervisor(home, planned, addresses, lines, allow_commands=allow_commands)
+        planned = _parts(home, ports, options)
+        supervisor = Supervisor(home, planned, addresses, lines, allow_commands=options.allow_commands)
         async with running(supervisor, home, ports, lines):
             lines.heading("Ready")
             lines.urls(addresses)
+            if options.prometheus is not None:
+                lines.dashboards(f"http://{HOST}:{ports.prometheus}/consoles/{DASHBOARDS[0].name}.html")
             try:
-                await wait_for_interrupt(home, addresses, lines, show_link=not background, show_hint=sys.stdin.isatty())
+                await wait_for_interrupt(
+                    home, addresses, lines, show_link=not options.background, show_hint=sys.stdin.isatty()
+                )
             finally:
                 lines.heading("Stopping")
 

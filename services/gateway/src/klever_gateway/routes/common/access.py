@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from klever_gateway.errors import UnauthorizedError
 from klever_gateway.service.sessions import Session, Sessions, has_page_key
+from kleverkit.http_telemetry import route_of
 from kleverkit.tokens import Token
 
 PAGE_KEY = "X-Klever-Page-Key"
@@ -60,12 +61,6 @@ def make_access(access: Access) -> Middleware:
         return await handler(request)
 
     return authorized
-
-
-def route_of(request: web.Request) -> str:
-    """Return the router's template of the path."""
-    resource = request.match_info.route.resource
-    return resource.canonical if resource is not None else "unmatched"
 
 
 def cookie_name(request: web.Request) -> str:

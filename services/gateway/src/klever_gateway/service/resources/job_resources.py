@@ -1,6 +1,8 @@
 """Reconciles ModelJobs of a cluster with the platform's jobs."""
 
+import asyncio
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from klever_gateway.domain.invalid import checked, invalid_field
 from klever_gateway.domain.preconditions import request_id
@@ -51,6 +53,7 @@ class JobResources:
     jobs: Jobs
     projection: Projection
     deletions: PendingDeletions = field(default_factory=PendingDeletions)
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def reconcile(self, name: ResourceName) -> float | None:
         """Reconcile a resource. Return the number of seconds after which to reconcile it again, or None.
@@ -78,7 +81,8 @@ class JobResources:
         except TransientError as error:
             await self._write(resource, unavailable(error), is_observed=False)
             raise
-        await self._request(await self._prepare(resource, spec), spec)
+        async with self._lock(job_id(spec)):
+            await self._request(await self._prepare(resource, spec), spec)
         return None
 
     async def _specify(self, resource: Resource) -> JobSpec:
@@ -142,7 +146,9 @@ class JobResources:
         """Delete the job of a deleted resource, unless others need it; then let the cluster remove the resource."""
         if not resource.is_held:
             return None
-        if await self._owns_job(resource) and not await self._withdraw(resource):
+        async with self._lock(resource.job):
+            is_gone = not await self._owns_job(resource) or await self._withdraw(resource)
+        if not is_gone:
             await self._write(resource, waiting("waiting until the jobrunner has deleted the job"))
             return AGAIN_SECONDS
         await self.store.release(resource)
@@ -171,6 +177,10 @@ class JobResources:
             await self._write(resource, unavailable(error))
             raise
         return is_deleted(await self._row(resource), sequence)
+
+    def _lock(self, job: str) -> asyncio.Lock:
+        """Return the lock of a job: no resource may begin to need it between the check and the request to delete it."""
+        return self._locks.setdefault(job, asyncio.Lock())
 
     async def _write(
         self, resource: Resource, state: State, *, is_accepted: bool = False, is_observed: bool = True

@@ -52,6 +52,14 @@ class Disk:
                 "then push again"
             ) from error
 
+    async def free_bytes(self) -> int:
+        """Return the free space. Raises StorageLostError."""
+        return await self.read(self._free_bytes)
+
+    def _free_bytes(self) -> int:
+        space = os.statvfs(self._root)
+        return space.f_bavail * space.f_frsize
+
     async def problem(self, min_free_bytes: int) -> str | None:
         """Return a sentence with the problem while nothing can be pushed, or None.
 

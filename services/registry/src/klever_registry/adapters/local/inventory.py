@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from klever_registry.domain.storage import Storage
+
 from .layout import Layout
 
 
@@ -24,6 +26,10 @@ class LocalInventory:
     async def collect(self, repository: str, digest: str, *, before: datetime) -> bool:
         """See `Inventory`."""
         return await self._layout.disk.write(self._layout.remove_unused, repository, digest, before=before)
+
+    async def storage(self) -> Storage:
+        """Measure the disk of the whole registry."""
+        return Storage(await self._layout.disk.read(self._layout.used, ""), await self._layout.disk.free_bytes())
 
     async def used(self, project: str) -> int:
         """See `Space`."""

@@ -18,6 +18,9 @@ from kleverkubeclient.watched import Watched
 
 TRIES = 5
 """Of a change: each status that the operator reports is a new version of the object."""
+CREATOR = "klever-creation"
+"""Field manager. An object is created before it is applied, because applying would replace one that somebody else has
+created in the meantime."""
 
 Edit = Callable[[list[Predictor]], list[Predictor]]
 
@@ -118,6 +121,7 @@ class SeldonObjects:
             )
         if wanted:
             manifest = seldon_deployment(serving.namespace, serving.name, wanted, self._options)
+            stored = stored or await self._api.create(_without_annotations(manifest), manager=CREATOR)
             self.watched.put(await self._api.apply(_based_on(stored, manifest)))
         elif stored is not None:
             await self._api.delete(SELDON_DEPLOYMENTS, serving.namespace, serving.name, owned_first=True)
@@ -130,10 +134,14 @@ class SeldonObjects:
         return labels.get(MANAGED_BY) == MANAGER and labels.get(PLATFORM) == self._options.platform
 
 
-def _based_on(stored: Manifest | None, manifest: Manifest) -> Manifest:
+def _without_annotations(manifest: Manifest) -> Manifest:
+    """Those that were created could not be removed by applying the object without them."""
+    metadata = {name: value for name, value in manifest["metadata"].items() if name != "annotations"}
+    return {**manifest, "metadata": metadata}
+
+
+def _based_on(stored: Manifest, manifest: Manifest) -> Manifest:
     """A change that the server refuses if the object is no longer the stored one."""
-    if stored is None:
-        return manifest
     version = stored["metadata"]["resourceVersion"]
     return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
 

@@ -1,0 +1,249 @@
+"""A real Prometheus scrapes the running platform, which is used and which fails: each panel and alert has data."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from klever.demo import iris
+from klever.observability.alerts import ALERTS, Severity
+from klever.observability.boards import DASHBOARDS
+from klever.observability.panels import Query
+from kleverproto.metrics import METRICS, MetricKind
+from kleverproto.models import ExtractionPhase
+from kleverproto.references import ModelRef
+from support.platform_prometheus import Prometheus
+from support.waiting import eventually
+from support.whole_platform import Platform, running_platform
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("topology", "registry", "jobrunner", "deployer", "gateway")
+VARIABLES = {"namespace": "default", "serving": "iris"}
+WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+BODY = {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [6.3, 3.3, 6.0, 2.5]}]}
+INITIALLY_ABSENT = {"klever_serving_rollout_step"}
+"""Exported with the first rollout by steps."""
+HEALTHY = ("no ", "every", "all ")
+"""Panels that are empty for these reasons are empty on a healthy platform, even with traffic."""
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed here"),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(300),
+]
+
+
+@dataclass
+class Observed:
+    platform: Platform
+    prometheus: Prometheus
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def observed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Observed]:
+    """A platform that serves a model, with predictions, live events, a failed parse and a dead letter."""
+    home = tmp_path_factory.mktemp("home")
+    async with running_platform(home, "--observe") as platform, Prometheus.session(platform) as session:
+        prometheus = Prometheus(platform, session)
+
+        async def is_scraped() -> bool:
+            return set((await prometheus.health()).values()) == {"up"}
+
+        await eventually(is_scraped, within=60)
+        async with _following_events(platform):
+            await _use(platform, tmp_path_factory.mktemp("models"))
+            await _fail(platform, tmp_path_factory.mktemp("broken"))
+            traffic = asyncio.create_task(_predict(platform))
+            try:
+                yield Observed(platform, prometheus)
+            finally:
+                traffic.cancel()
+
+
+@asynccontextmanager
+async def _following_events(platform: Platform) -> AsyncIterator[None]:
+    headers = {"Authorization": f"Bearer {platform.token}"}
+    url = f"{platform.urls['api']}/api/v1alpha1/events"
+    async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as response:
+        assert response.status == 200
+        yield
+
+
+async def _use(platform: Platform, directory: Path) -> None:
+    """Push a version and serve it."""
+    iris.write_model(iris.V1, directory)
+    await platform.push(directory, "demo/iris:v1")
+    await platform.parsed("demo/iris:v1")
+    async with platform.client() as client:
+        await client.deploy("demo/iris:v1", name="iris")
+
+
+async def _fail(platform: Platform, directory: Path) -> None:
+    """Push a version that cannot be parsed, and publish an event that no handler accepts."""
+    (directory / "model").mkdir()
+    (directory / "model" / "model.onnx").write_bytes(b"no protobuf")
+    (directory / "ormbfile.yaml").write_text("format: ONNX\n")
+    await platform.push(directory, "demo/broken:v1")
+    async with platform.client() as client:
+
+        async def has_failed() -> bool:
+            version = await client.model(ModelRef.parse("demo/broken:v1"))
+            return version.status.extraction is ExtractionPhase.FAILED
+
+        await eventually(has_failed, within=60)
+    async with platform.jetstream() as js:
+        await js.publish("klever.model.pushed.demo.poison.v1", b"not an event")
+
+
+async def _predict(platform: Platform) -> None:
+    """Predict until cancelled."""
+    url = f"{platform.urls['ingress']}/seldon/default/iris/v2/models/iris/infer"
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.post(url, json=BODY) as response:
+                await response.read()
+
+
+def queries() -> list[tuple[str, Query]]:
+    return [
+        (f"{board.title}: {panel.title}", query)
+        for board in DASHBOARDS
+        for panel in board.panels()
+        for query in panel.queries
+    ]
+
+
+async def test_every_panel_has_data(observed: Observed) -> None:
+    needed = [(title, query) for title, query in queries() if not query.empty_because.startswith(HEALTHY)]
+    assert len(needed) > 60
+
+    async def without_data() -> list[str]:
+        return [
+            f"{title}: {query.expression}"
+            for title, query in needed
+            if not await observed.prometheus.query(query.filled(VARIABLES))
+        ]
+
+    async def complete() -> bool:
+        return not await without_data()
+
+    try:
+        await eventually(complete, within=90, every=1)
+    except AssertionError:
+        pytest.fail("\n".join(await without_data()))
+
+
+async def test_every_panel_that_may_be_empty_is_valid_and_the_rest_of_it_is_known(observed: Observed) -> None:
+    for _, query in queries():
+        await observed.prometheus.query(query.filled(VARIABLES))
+
+
+async def test_every_metric_of_the_table_is_exported_and_no_other(observed: Observed) -> None:
+    expected = {
+        spec.name + ("_count" if spec.kind is MetricKind.HISTOGRAM else "")
+        for spec in METRICS
+        if spec.producers != ("kleverserve",)
+    }
+    own = {name for name in await observed.prometheus.names() if name.startswith(("klever_", "http_", "messaging_"))}
+    families = {re.sub(r"_(bucket|sum)$", "_count", name) for name in own}
+    assert expected - families <= INITIALLY_ABSENT
+    assert families <= expected
+
+
+async def test_names_that_users_choose_are_labels_of_servings_only(observed: Observed) -> None:
+    for name in ("demo", "broken", "poison"):
+        for label in await observed.prometheus.get("labels"):
+            if label != "__name__":
+                assert name not in await observed.prometheus.get(f"label/{label}/values"), label
+
+
+async def test_the_exported_text_passes_promtool(observed: Observed) -> None:
+    headers = {"Authorization": f"Bearer {observed.platform.token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        for service in SERVICES:
+            url = observed.platform.state["parts"][service]["url"]
+            async with session.get(f"{url}/metrics") as response:
+                text = await response.read()
+            assert await _promtool("check", "metrics", given=text) == (0, ""), service
+
+
+async def test_a_dead_letter_fires_its_alert_and_nothing_pages(observed: Observed) -> None:
+    async def fires() -> bool:
+        alerts = (await observed.prometheus.get("alerts"))["alerts"]
+        return any(alert["labels"]["alertname"] == "KleverDeadLetters" for alert in alerts)
+
+    await eventually(fires, within=60, every=1)
+    pages = {alert.name for alerts in ALERTS.values() for alert in alerts if alert.severity is Severity.PAGE}
+    alerts = (await observed.prometheus.get("alerts"))["alerts"]
+    assert {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"} & pages == set()
+
+
+async def test_every_metric_in_an_alert_is_known(observed: Observed) -> None:
+    names = await observed.prometheus.names()
+    for alerts in ALERTS.values():
+        for alert in alerts:
+            await observed.prometheus.query(alert.expression)
+            text = re.sub(r'"[^"]*"|\{[^{}]*\}|by \([^()]*\)', "", alert.expression)
+            metrics = {word for word in WORDS.findall(text) if word.startswith(("klever", "http_", "up", "envoy"))}
+            assert metrics, alert.name
+            assert metrics <= names, alert.name
+
+
+async def test_pages_show_the_figures_and_require_the_login(observed: Observed) -> None:
+    async def shows() -> bool:
+        return "namespace=default" in await observed.prometheus.text("consoles/klever-servings.html")
+
+    await eventually(shows, within=60, every=1)
+    for dashboard in DASHBOARDS:
+        assert "error executing template" not in await observed.prometheus.text(f"consoles/{dashboard.name}.html")
+    url = f"{observed.prometheus.url}/api/v1/query?query=up"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 401
+
+
+async def test_requests_have_their_traces_as_exemplars(observed: Observed) -> None:
+    async def has_exemplars() -> bool:
+        found = await observed.prometheus.get(
+            "query_exemplars", query="messaging_process_duration_seconds_bucket", start="0", end="4000000000"
+        )
+        return any("trace_id" in each["labels"] for series in found for each in series["exemplars"])
+
+    await eventually(has_exemplars, within=30, every=1)
+
+
+async def test_a_stopped_service_is_reported(observed: Observed) -> None:
+    supervised = observed.platform.pid("jobrunner")
+    observed.platform.kill("jobrunner")
+
+    async def restarted() -> bool:
+        return observed.platform.pid("jobrunner") != supervised
+
+    await eventually(restarted, within=60)
+    down = 'count_over_time((up{job="klever-jobrunner"} == 0)[5m:1s])'
+
+    async def was_down() -> bool:
+        return bool(await observed.prometheus.query(down))
+
+    await eventually(was_down, within=60, every=1)
+
+
+async def test_the_rules_pass_promtool() -> None:
+    rules = ROOT / "deploy/observability/prometheus/klever.rules.yml"
+    cases = Path(__file__).with_name("klever.rules.test.yml")
+    assert await _promtool("check", "rules", "--lint-fatal", str(rules)) == (0, "")
+    assert await _promtool("test", "rules", str(cases)) == (0, "")
+
+
+async def _promtool(*arguments: str, given: bytes = b"") -> tuple[int | None, str]:
+    """The exit code, and what it complains about."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec("promtool", *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
+    output, errors = await process.communicate(given)
+    return process.returncode, (output + errors).decode() if process.returncode else errors.decode()
