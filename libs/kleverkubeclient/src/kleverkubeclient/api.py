@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -24,6 +23,7 @@ from .failures import (
     failure,
 )
 from .lines import lines_of
+from .listings import Listing
 from .resources import PODS, Resource, resource_of
 from .streams import abort, event_of
 
@@ -34,15 +34,6 @@ PAGE = 500
 SUCCESS = range(200, 300)
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 MERGE = {"Content-Type": "application/merge-patch+json"}
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All objects at one moment."""
-
-    items: list[Manifest]
-    version: str
-    """From which a watch continues."""
 
 
 class KubernetesApi:
