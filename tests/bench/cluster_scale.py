@@ -1,6 +1,6 @@
 """200 servings on simulated nodes: time until all are ready, requests, memory, and a change of weights.
 
-`uv run task bench:cluster`; needs what `task test:cluster` builds. Everything is measured in one run. The audit log of
+`uv run task bench:cluster-scale`; needs what `task test:cluster` builds. Everything is measured in one run. The audit log of
 the API server counts the requests of the deployer's account.
 """
 
@@ -190,7 +190,7 @@ async def main() -> None:
                         figures = await measure(bench, model_directory(look_up(), work / "model"))
                     finally:
                         deployer.stop()
-    report.write("cluster", "uv run task bench:cluster", figures)
+    report.write("cluster", "uv run task bench:cluster-scale", figures)
 
 
 if __name__ == "__main__":
