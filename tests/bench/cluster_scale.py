@@ -1,7 +1,7 @@
 """200 servings on simulated nodes: time until all are ready, requests, memory, and a change of weights.
 
-`uv run task bench:cluster-scale`; needs what `task test:cluster` builds. Everything is measured in one run. The audit log of
-the API server counts the requests of the deployer's account.
+`uv run task bench:cluster-scale`; needs what `task test:cluster` builds. Everything is measured in one run. The audit
+log of the API server counts the requests of the deployer's account.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ PROGRAMS: dict[str, click.Group] = {"klever": klever, "ormb": ormb}
 WITHOUT_DATA = {
     "ormb": {"completion", "login", "logout", "remove", "tag", "version"},
     "klever": {
-        *("completion", "down", "example", "up", "undeploy", "toolchain remove"),
+        *("completion", "diff", "down", "example", "up", "undeploy", "toolchain remove"),
         *(
             "jobs cancel",
             "jobs delete",

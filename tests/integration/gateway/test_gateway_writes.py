@@ -414,7 +414,8 @@ async def test_requests_are_measured_by_route_and_carry_the_callers_id(gateway: 
     answer = await gateway.get("/projects/a/models/b/versions/c", headers={"X-Request-Id": "mine-1"})
     assert answer.headers["X-Request-Id"] == "mine-1"
     metrics = (await gateway.get("/metrics")).text
-    assert 'route="/api/v1alpha1/projects/{project}/models/{model}/versions/{version}",status="404"' in metrics
+    route = "/api/v1alpha1/projects/{project}/models/{model}/versions/{version}"
+    assert f'http_response_status_code="404",http_route="{route}"' in metrics
 
 
 async def test_the_answered_generation_is_the_requested_one(gateway: Gateway, owner: Owner) -> None:
