@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from klever_jobrunner.errors import JobError
+from kleverkube.job_containers import RUN
 from kleverkube.jobs import job_name
 from kleverkubeclient.failures import DeniedError
 from support.cluster_account import JOBRUNNER, NAMESPACE, Account, Permission, grant
@@ -17,6 +18,7 @@ from support.waiting import eventually
 pytestmark = pytest.mark.api_server
 
 CREATE, DELETE = Permission("batch", "jobs", "create"), Permission("batch", "jobs", "delete")
+POD_LISTS = Permission("", "pods", "list")
 JOB_LISTS, POD_WATCHES = Permission("batch", "jobs", "list"), Permission("", "pods", "watch")
 POLICIES = Permission("networking.k8s.io", "networkpolicies", "patch")
 LOGS = Permission("", "pods/log", "get")
@@ -75,7 +77,9 @@ async def test_the_account_has_the_permissions_that_are_used_and_no_others(accou
     assert account.used() == account.granted()
 
 
-@pytest.mark.parametrize("permission", [CREATE, POLICIES, LOGS], ids=lambda each: f"{each.verb} {each.resource}")
+@pytest.mark.parametrize(
+    "permission", [CREATE, POLICIES, LOGS, POD_LISTS], ids=lambda each: f"{each.verb} {each.resource}"
+)
 async def test_a_job_waits_for_a_missing_permission_and_its_log_names_it(
     account: Account, tmp_path: Path, permission: Permission
 ) -> None:
@@ -85,7 +89,7 @@ async def test_a_job_waits_for_a_missing_permission_and_its_log_names_it(
         return any(denial(permission) in line for line in lines)
 
     await take_away(account, permission)
-    async with running(account) as bench:
+    async with running(account, patience=0.5) as bench:
         bench.outcomes += [RESULT]
         attempt = asyncio.create_task(bench.operation.run_job(job(), tmp_path, lines.append))
         assert "Grant this to the service's account (RBAC)" in await report_of(bench, permission)
@@ -93,6 +97,20 @@ async def test_a_job_waits_for_a_missing_permission_and_its_log_names_it(
         account.restore()
         assert await attempt == RESULT
         assert await bench.cluster.problem() is None
+
+
+async def test_a_finished_job_is_kept_until_its_pod_can_be_listed(account: Account, tmp_path: Path) -> None:
+    document = job()
+    async with running(account) as bench:
+        bench.outcomes += [RESULT]
+        await bench.operation.run_job(document, tmp_path, print)
+        await take_away(account, POD_LISTS)
+        await bench.restart()
+        attempt = asyncio.create_task(bench.operation.run_job(document, tmp_path, print))
+        await report_of(bench, POD_LISTS)
+        account.restore()
+        assert await attempt == RESULT
+        assert bench.played.played.count(RUN) == 1
 
 
 async def test_a_job_that_may_not_be_deleted_is_reported(account: Account) -> None:
