@@ -19,8 +19,9 @@ from klever.observability.panels import Query
 from kleverproto.metrics import METRICS, MetricKind
 from kleverproto.models import ExtractionPhase
 from kleverproto.references import ModelRef
+from ormb.reference import Reference
 from support.platform_prometheus import Prometheus
-from support.waiting import eventually
+from support.waiting import eventually, pause
 from support.whole_platform import Platform, running_platform
 
 ROOT = Path(__file__).parents[2]
@@ -60,11 +61,12 @@ async def observed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ob
         async with _following_events(platform):
             await _use(platform, tmp_path_factory.mktemp("models"))
             await _fail(platform, tmp_path_factory.mktemp("broken"))
-            traffic = asyncio.create_task(_predict(platform))
+            traffic = [asyncio.create_task(use(platform)) for use in (_predict, _list)]
             try:
                 yield Observed(platform, prometheus)
             finally:
-                traffic.cancel()
+                for each in traffic:
+                    each.cancel()
 
 
 @asynccontextmanager
@@ -109,6 +111,16 @@ async def _predict(platform: Platform) -> None:
         while True:
             async with session.post(url, json=BODY) as response:
                 await response.read()
+
+
+async def _list(platform: Platform) -> None:
+    """Use the API and the registry until cancelled: rates need requests in each interval."""
+    reference = Reference(platform.registry_host, "demo/iris", "v1")
+    async with platform.client() as client, platform.ormb() as ormb:
+        while True:
+            await client.models()
+            await ormb.discover(reference)
+            await pause(0.2)
 
 
 def queries() -> list[tuple[str, Query]]:
