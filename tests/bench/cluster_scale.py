@@ -29,7 +29,7 @@ from kleverproto.servings import ServingDocument, ServingPhase, ServingRequested
 from kleverproto.streams import SERVINGS_BUCKET
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
-from support.cluster_account import ACCOUNT, Account, grant
+from support.cluster_account import DEPLOYER, Account, grant
 from support.deployer_service import Surroundings, without_deployer
 from support.kube_api_server import audit_log, kube_api_server
 from support.kwok_nodes import kwok_nodes
@@ -71,7 +71,7 @@ class Bench:
         for line in audit_log(self.account.administrator).read_text().splitlines():
             event = json.loads(line)
             named = event.get("objectRef", {})
-            if ACCOUNT in event["user"]["username"] and named.get("subresource") != "log" and event["verb"] != "watch":
+            if DEPLOYER in event["user"]["username"] and named.get("subresource") != "log" and event["verb"] != "watch":
                 counted[event["verb"]] += 1
         return counted
 
@@ -177,7 +177,7 @@ async def main() -> None:
         work = Path(text)
         nats = NatsServer(work)
         with kube_api_server(work) as server, kwok_nodes(server.kubeconfig, NODES), nats:
-            account = grant(server.kubeconfig)
+            account = grant(server.kubeconfig, DEPLOYER)
             settings = {"nats_url": nats.url, "backend": "plain", "kubeconfig": account.kubeconfig}
             more = {"work_dir": work / "deployer", "resync_seconds": RESYNC_SECONDS, "ready_timeout_seconds": 600}
             deployer = ReplicaProcess("deployer", 1, work, settings | more)

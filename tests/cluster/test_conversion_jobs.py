@@ -31,7 +31,7 @@ from support.processes import free_port
 from support.registry_service import running_registry
 from support.waiting import eventually
 
-WITHIN = 120.0
+WITHIN = 300.0
 
 
 @pytest.fixture(scope="session")

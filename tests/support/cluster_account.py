@@ -1,4 +1,4 @@
-"""The deployer's account on a cluster, as `deploy/kubernetes/rbac` defines it, and the requests that it makes."""
+"""Accounts of services on a cluster, as `deploy/kubernetes/rbac` defines them, and the requests that they make."""
 
 import json
 import subprocess
@@ -12,7 +12,9 @@ import yaml
 from support.kube_api_server import audit_log, cached_program
 
 RBAC = Path(__file__).parents[2] / "deploy/kubernetes/rbac"
-NAMESPACE, ACCOUNT = "klever", "klever-deployer"
+NAMESPACE = "klever"
+DEPLOYER, JOBRUNNER = "klever-deployer", "klever-jobrunner"
+"""Names of accounts."""
 CREATED = 201
 """Status of a server-side apply that has created an object, for which `patch` is not sufficient."""
 
@@ -28,27 +30,53 @@ class Permission:
 
 @dataclass(frozen=True)
 class Account:
-    """The account on a cluster.
+    """The account of a service on a cluster.
 
     Attributes:
+        name: of the ServiceAccount.
         administrator: a kubeconfig of someone who may grant permissions.
         kubeconfig: of the account.
     """
 
+    name: str
     administrator: Path
     kubeconfig: Path
 
     def used(self) -> set[Permission]:
         """The permissions that the account's requests needed so far, and had."""
-        return {each for line in audit_log(self.administrator).read_text().splitlines() for each in _needed(line)}
+        lines = audit_log(self.administrator).read_text().splitlines()
+        return {each for line in lines for each in _needed(line, self.name)}
+
+    def granted(self) -> set[Permission]:
+        """What the files grant to the account."""
+        return {
+            Permission(group, resource, verb)
+            for role in _roles_of(self.name)
+            for rule in role["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Runs kubectl as the administrator, and returns its output."""
         return _kubectl(self.administrator, *arguments, stdin=stdin)
 
+    def has(self, permission: Permission) -> bool:
+        """Whether the API server grants a permission in the namespace of the platform."""
+        resource, _, subresource = permission.resource.partition("/")
+        asked = {"group": permission.group, "resource": resource, "subresource": subresource, "verb": permission.verb}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": _user(self.name), "resourceAttributes": {**asked, "namespace": NAMESPACE}},
+        }
+        response = self.kubectl("create", "--filename=-", "--output=json", stdin=json.dumps(review))
+        return bool(json.loads(response)["status"]["allowed"])
+
     def without(self, permission: Permission) -> None:
         """Take a permission away from the account."""
-        for role in _roles():
+        for role in _roles_of(self.name):
             rules = [rule for each in role["rules"] for rule in _rules_without(each, permission)]
             self.kubectl("apply", "--filename=-", "--server-side", "--force-conflicts", stdin=_json(role, rules))
 
@@ -57,36 +85,32 @@ class Account:
         _apply_files(self.administrator)
 
 
-def grant(administrator: Path) -> Account:
-    """Define the account with its permissions.
+def grant(administrator: Path, name: str) -> Account:
+    """Define an account with its permissions.
 
     Args:
         administrator: a kubeconfig.
+        name: of the account.
     """
     _apply_files(administrator)
-    token = _kubectl(administrator, "create", "token", ACCOUNT, "--namespace", NAMESPACE).strip()
+    token = _kubectl(administrator, "create", "token", name, "--namespace", NAMESPACE).strip()
     document = yaml.safe_load(administrator.read_text())
     document["users"] = [{"name": "administrator", "user": {"token": token}}]
-    kubeconfig = administrator.parent / "kubeconfig-of-the-deployer"
+    kubeconfig = administrator.parent / f"kubeconfig-of-{name}"
     kubeconfig.write_text(yaml.safe_dump(document))
-    return Account(administrator, kubeconfig)
+    return Account(name, administrator, kubeconfig)
 
 
-def granted() -> set[Permission]:
-    """What the files grant."""
-    return {
-        Permission(group, resource, verb)
-        for role in _roles()
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
+def _user(account: str) -> str:
+    return f"system:serviceaccount:{NAMESPACE}:{account}"
 
 
-def _roles() -> Iterator[dict[str, Any]]:
-    for file in sorted(RBAC.glob("*.yaml")):
-        yield from (each for each in yaml.safe_load_all(file.read_text()) if "rules" in each)
+def _roles_of(account: str) -> Iterator[dict[str, Any]]:
+    """The roles that the files bind to an account."""
+    documents = [each for file in sorted(RBAC.glob("*.yaml")) for each in yaml.safe_load_all(file.read_text())]
+    bound = [each["roleRef"] for each in documents if account in (one["name"] for one in each.get("subjects", ()))]
+    names = {(each["kind"], each["name"]) for each in bound}
+    yield from (each for each in documents if "rules" in each and (each["kind"], each["metadata"]["name"]) in names)
 
 
 def _rules_without(rule: dict[str, Any], permission: Permission) -> Iterator[dict[str, Any]]:
@@ -103,9 +127,9 @@ def _json(role: dict[str, Any], rules: list[dict[str, Any]]) -> str:
     return json.dumps({**role, "rules": [each for each in rules if each["verbs"]]})
 
 
-def _needed(line: str) -> Iterator[Permission]:
+def _needed(line: str, account: str) -> Iterator[Permission]:
     event = json.loads(line)
-    if event["user"]["username"] != f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}":
+    if event["user"]["username"] != _user(account):
         return
     if event.get("annotations", {}).get("authorization.k8s.io/decision") != "allow" or "objectRef" not in event:
         return

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
+
+from kubernetes_asyncio.client import ApiClient, CoreV1Api, V1ObjectMeta, V1ResourceQuota, V1ResourceQuotaSpec
 
 from klever_jobrunner.adapters.kubernetes.cluster import JobCluster
 from klever_jobrunner.adapters.kubernetes.pod_jobs import PodJobs
@@ -26,9 +28,7 @@ from kleverproto.documents import Problem
 from kleverproto.jobs import JobDocument, JobKind, JobResult, JobSpec, JobStatus
 from support.jobs import NOW, SCAN, SIGNATURE, GatedExecutor, request
 from support.played_jobs import Ending, PlayedJobs, playing
-
-if TYPE_CHECKING:
-    from kubernetes_asyncio.client import ApiClient
+from support.waiting import eventually
 
 RESULT = JobResult(signature=SIGNATURE, scan=SCAN)
 Outcome = JobResult | JobError | TransientError
@@ -82,9 +82,18 @@ class _Source:
 
 
 class OnCluster(JobsBench):
-    """A real API server with the controller of Jobs; the node is played."""
+    """A real API server with the controller of Jobs; the node is played.
 
-    def __init__(self, kubeconfig: Path, *, patience: float = 60.0, **options: Any) -> None:
+    Args:
+        kubeconfig: of an administrator, who plays the node.
+        patience: see `PodJobs`.
+        account: the kubeconfig of the jobrunner's account; the administrator's by default.
+        options: of the jobs.
+    """
+
+    def __init__(
+        self, kubeconfig: Path, *, patience: float = 60.0, account: Path | None = None, **options: Any
+    ) -> None:
         super().__init__()
         self.client: ApiClient
         self.played: PlayedJobs
@@ -92,6 +101,7 @@ class OnCluster(JobsBench):
         self.patience = patience
         self._options = JobOptions(**{"cluster": ClusterOptions(), "namespace": "default", **options})
         self._kubeconfig = kubeconfig
+        self._account = account or kubeconfig
         self._following: list[asyncio.Task[None]] = []
 
     @asynccontextmanager
@@ -118,7 +128,7 @@ class OnCluster(JobsBench):
         return ending_of(outcome)
 
     async def _start(self) -> None:
-        self.cluster = JobCluster(self._options, self._kubeconfig)
+        self.cluster = JobCluster(self._options, self._account)
         await self.cluster.__aenter__()
         self._following = [asyncio.create_task(self.cluster.run())]
         self.operation = PodJobs(self.cluster, nobody_trusted, self.patience)
@@ -162,6 +172,23 @@ async def on_this_machine(_kubeconfig: Callable[[], Path]) -> AsyncIterator[Jobs
 async def on_cluster(kubeconfig: Callable[[], Path]) -> AsyncIterator[JobsBench]:
     async with OnCluster(kubeconfig()).running() as bench:
         yield bench
+
+
+@asynccontextmanager
+async def without_pods(client: ApiClient, namespace: str) -> AsyncIterator[None]:
+    """A namespace whose quota permits no pod."""
+    core, name = CoreV1Api(client), "none"
+    quota = V1ResourceQuota(metadata=V1ObjectMeta(name=name), spec=V1ResourceQuotaSpec(hard={"pods": "0"}))
+    await core.create_namespaced_resource_quota(namespace, quota)
+
+    async def is_enforced() -> bool:
+        return bool((await core.read_namespaced_resource_quota_status(name, namespace)).status.hard)
+
+    await eventually(is_enforced, within=20)
+    try:
+        yield
+    finally:
+        await core.delete_namespaced_resource_quota(name, namespace)
 
 
 OPERATIONS: dict[str, Callable[[Callable[[], Path]], AbstractAsyncContextManager[JobsBench]]] = {

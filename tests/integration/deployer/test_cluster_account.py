@@ -20,7 +20,7 @@ from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument
 from kleverproto.variants import Autoscaling, Network, Resources
 from support import custom_definitions
-from support.cluster_account import Account, Permission, grant, granted
+from support.cluster_account import DEPLOYER, Account, Permission, grant
 from support.deployer import IRIS, version_spec
 from support.golden_events import NOW
 from support.kserve import MODE
@@ -47,7 +47,7 @@ async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
 
 @pytest.fixture
 def account(kubeconfig: Path) -> Iterator[Account]:
-    account = grant(kubeconfig)
+    account = grant(kubeconfig, DEPLOYER)
     yield account
     account.restore()
 
@@ -120,7 +120,7 @@ async def test_the_account_has_the_permissions_that_are_used_and_no_others(
             assert await backend.problem() is None
 
     await eventually(lambda: _has_used_logs(account), within=30)
-    assert account.used() == granted()
+    assert account.used() == account.granted()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from kubernetes_asyncio.client import CoreV1Api, V1Namespace, V1ObjectMeta, V1ResourceQuota, V1ResourceQuotaSpec
+from kubernetes_asyncio.client import CoreV1Api, V1Namespace, V1ObjectMeta
 
 from klever_jobrunner.errors import NOT_STARTED, OUT_OF_MEMORY, TIMED_OUT, UNSUPPORTED_HERE, WORKER_DIED, JobError
 from klever_jobrunner.service.ledger import Ledger
@@ -21,7 +21,7 @@ from kleverkube.manifest import Manifest
 from kleverkubeclient.resources import NETWORK_POLICIES
 from kleverproto.envelope import EventSource
 from kleverproto.jobs import JobDocument, JobPhase
-from support.job_benches import RESULT, OnCluster, job
+from support.job_benches import RESULT, OnCluster, job, without_pods
 from support.jobs import NOW, Runner, request
 from support.played_jobs import Ending
 from support.waiting import eventually
@@ -196,16 +196,9 @@ async def test_pod_that_a_quota_refuses_is_a_failure_with_the_reason(kubeconfig:
     async with OnCluster(kubeconfig, patience=0.5, namespace="limited").running() as bench:
         core = CoreV1Api(bench.client)
         await core.create_namespace(V1Namespace(metadata=V1ObjectMeta(name="limited")))
-        quota = V1ResourceQuota(metadata=V1ObjectMeta(name="none"), spec=V1ResourceQuotaSpec(hard={"pods": "0"}))
-        await core.create_namespaced_resource_quota("limited", quota)
-
-        async def is_enforced() -> bool:
-            read = await core.read_namespaced_resource_quota_status("none", "limited")
-            return bool(read.status.hard)
-
-        await eventually(is_enforced, within=20)
-        with pytest.raises(JobError, match=r"has created no pod: .*exceeded quota: none"):
-            await bench.operation.run_job(job(), tmp_path, print)
+        async with without_pods(bench.client, "limited"):
+            with pytest.raises(JobError, match=r"has created no pod: .*exceeded quota: none"):
+                await bench.operation.run_job(job(), tmp_path, print)
 
 
 async def test_namespace_that_does_not_exist_is_a_failure_with_the_remedy(kubeconfig: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ EXPIRED = json.dumps({"kind": "Status", "code": 410, "message": "too old resourc
 
 
 TOO_NEW = json.dumps({"kind": "Status", "code": 504, "message": "Timeout: Too large resource version: 9, current: 5"})
+DENIED = json.dumps({"kind": "Status", "message": 'pods is forbidden: User "x" cannot watch resource "pods"'})
 NOT_SERVED = "404 page not found\n"
 
 
@@ -117,8 +118,11 @@ async def test_the_pause_that_the_server_requests_is_kept() -> None:
 
 @pytest.mark.parametrize(
     "expired",
-    [events(event("ERROR", json.loads(EXPIRED))), status(410, EXPIRED), status(504, TOO_NEW), status(404, NOT_SERVED)],
-    ids=["event", "response", "restored server", "kind that was installed again"],
+    [
+        events(event("ERROR", json.loads(EXPIRED))),
+        *(status(410, EXPIRED), status(504, TOO_NEW), status(404, NOT_SERVED), status(403, DENIED)),
+    ],
+    ids=["event", "response", "restored server", "kind that was installed again", "watch that is denied"],
 )
 async def test_an_expired_version_is_replaced_by_a_list(expired: Answer) -> None:
     async with following(expired, pods=("a", "b")) as copy:
@@ -159,8 +163,7 @@ async def test_an_object_that_is_known_to_be_deleted_does_not_return_with_an_old
 
 
 async def test_a_refused_watch_is_a_problem_until_it_is_permitted() -> None:
-    refused = json.dumps({"kind": "Status", "message": 'pods is forbidden: User "x" cannot watch resource "pods"'})
-    async with following(status(403, refused), status(400, "no"), events(event("ADDED", pod("b", 2)))) as copy:
+    async with following(status(403, DENIED), status(400, "no"), events(event("ADDED", pod("b", 2)))) as copy:
         await copy.until("a", "b")
         await copy.until_watched(4)
         assert copy.watched.problem is None

@@ -10,7 +10,7 @@ from kleverkit.errors import TransientError
 from kleverkube.manifest import Manifest
 
 from .api import KubernetesApi
-from .failures import ApiUnavailableError, ExpiredError, MissingKindError, RefusedByClusterError
+from .failures import ApiUnavailableError, DeniedError, ExpiredError, MissingKindError, RefusedByClusterError
 from .resources import DEPLOYMENTS, Resource
 
 log = structlog.get_logger(__name__)
@@ -22,8 +22,8 @@ SILENCE_SECONDS = 70.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 """Seconds between two tries; they double, and are spread so that many deployers do not return at once."""
 
-LISTED_AGAIN = (ExpiredError, MissingKindError)
-"""Errors after which a watch cannot continue; also after refusals."""
+LISTED_AGAIN = (ExpiredError, MissingKindError, DeniedError)
+"""Errors after which a watch cannot continue; also after refusals. If only watches are denied, lists replace them."""
 
 ObjectName = tuple[str, str]
 """Namespace and name."""
@@ -68,6 +68,11 @@ class Watched:
         self._version = ""
         self._deleted: set[str] = set()
         """Uids of objects that are known to be deleted before the watch has reported it."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether an object that the copy lacks does not exist, or was created a moment ago."""
+        return self._version != "" and self.problem is None
 
     async def load(self) -> None:
         """Replace the copy by what the cluster has. Raises ApiUnavailableError, RefusedByClusterError."""

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
 
+import structlog
+
 from klever_jobrunner.errors import UNSUPPORTED_HERE, JobError
 from klever_jobrunner.ports import RemoteRun
 from kleverkit.loops import BackgroundLoop, loops_check
@@ -15,11 +17,13 @@ from kleverkube.jobs import GENERATION, JOB, job_name, job_network_policy, jobs_
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
-from kleverkubeclient.failures import RefusedByClusterError
+from kleverkubeclient.failures import DeniedError, RefusedByClusterError
 from kleverkubeclient.resources import EVENTS, JOBS, PODS
 from kleverkubeclient.watched import Watched
 
 from .outcomes import is_finished
+
+log = structlog.get_logger(__name__)
 
 
 class JobCluster:
@@ -32,6 +36,8 @@ class JobCluster:
 
     def __init__(self, options: JobOptions, kubeconfig: Path | None = None) -> None:
         self.api = KubernetesApi()
+        self._optional = KubernetesApi()
+        """Requests without which jobs run, so that their denials are no problem."""
         self.options = options
         self._kubeconfig = kubeconfig
         self._changed: set[asyncio.Event] = set()
@@ -43,7 +49,9 @@ class JobCluster:
 
     async def __aenter__(self) -> Self:
         """Connect. Raises TransientError if there are no credentials."""
-        self.api.use(await self._connection.enter_async_context(connected(self._kubeconfig)))
+        client = await self._connection.enter_async_context(connected(self._kubeconfig))
+        self.api.use(client)
+        self._optional.use(client)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -57,8 +65,9 @@ class JobCluster:
                 group.create_task(loop.forever())
 
     async def problem(self) -> str | None:
-        """The reason why the cluster cannot be followed; None if it can."""
-        problems = [each.problem for each in (self.jobs, self.pods) if each.problem is not None]
+        """What the jobrunner cannot follow, or is not permitted to request; None if there is no such problem."""
+        reasons = (self.jobs.problem, self.pods.problem, self.api.denials.problem())
+        problems = [each for each in reasons if each is not None]
         return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
 
     async def start(self, job: ModelJob) -> tuple[Manifest, bool]:
@@ -99,8 +108,9 @@ class JobCluster:
         """The events of a Job; none if the jobrunner may not list them. Raises ApiUnavailableError."""
         fields = f"involvedObject.uid={job['metadata']['uid']}"
         try:
-            return (await self.api.list(EVENTS, "", self.options.namespace, fields=fields)).items
-        except RefusedByClusterError:
+            return (await self._optional.list(EVENTS, "", self.options.namespace, fields=fields)).items
+        except (DeniedError, RefusedByClusterError) as error:
+            log.info("events of a Job not listed", job=job["metadata"]["name"], error=str(error))
             return []
 
     async def delete(self, name: str) -> None:

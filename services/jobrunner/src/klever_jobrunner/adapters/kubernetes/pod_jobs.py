@@ -87,7 +87,7 @@ class PodJobs:
         """Follow a Job to its end. Raises as `run_job`."""
         progress = Progress(self, job, on_line)
         try:
-            while not is_finished(progress.job):
+            while not is_finished(progress.job) or progress.is_blind:
                 await progress.look()
                 await self.cluster.wait_for_change(LOOK_SECONDS)
             progress.note_pod()
@@ -122,6 +122,7 @@ class Progress:
         self._on_line = on_line
         self._start = StartWatch(jobs.patience)
         self._node = ""
+        self._is_blindness_reported = False
         self._began = asyncio.get_running_loop().time()
         self.pod: Manifest | None = None
         """The pod, as last seen."""
@@ -138,6 +139,11 @@ class Progress:
     def present_pod(self) -> Manifest | None:
         """The pod, if it exists."""
         return self._cluster.pod_of(self._created)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether a pod may exist that the jobrunner does not see."""
+        return self.pod is None and not self._cluster.pods.is_current
 
     def note_pod(self) -> None:
         """Remember the pod, and announce its node."""
@@ -174,10 +180,18 @@ class Progress:
 
     async def _obstacle(self) -> str | None:
         pod = self.present_pod()
+        if self.is_blind:
+            self._note_blindness(self._cluster.pods.problem)
+            return None
         if pod is None and (self.pod is not None or not self._expects_pod()):
             return None  # it has gone, and the conditions of the Job follow; or it is about to be created
         events = [] if pod is not None else await _patiently(self._events, self._on_line)
         return obstacle(pod, events, self._clock())
+
+    def _note_blindness(self, problem: str | None) -> None:
+        if problem is not None and not self._is_blindness_reported:
+            self._is_blindness_reported = True
+            self._on_line(f"waiting for the list of pods: {problem}")
 
     def _expects_pod(self) -> bool:
         return asyncio.get_running_loop().time() - self._began >= NO_POD_SECONDS

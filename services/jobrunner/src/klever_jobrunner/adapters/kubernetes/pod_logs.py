@@ -9,7 +9,7 @@ import structlog
 from kleverkit.tasks import cancel
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.failures import ApiUnavailableError, RefusedByClusterError
+from kleverkubeclient.failures import ApiUnavailableError, DeniedError, RefusedByClusterError
 from kleverkubeclient.log_cursor import LogCursor
 
 from .lines import outcome_in
@@ -42,6 +42,8 @@ class PodLogs:
         self._pod = pod
         self._on_line = on_line
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._denied: set[str] = set()
+        """Containers whose logs the jobrunner's account may not read."""
 
     def look(self) -> None:
         """Begin to follow containers that have started."""
@@ -54,10 +56,18 @@ class PodLogs:
                 self._tasks[key] = asyncio.create_task(self._follow(pod["metadata"], container))
 
     async def finish(self, within: float) -> None:
-        """Wait until the logs of containers that have exited are read, at most this number of seconds."""
+        """Wait until the logs of containers that have exited are read.
+
+        Args:
+            within: seconds after which it returns, unless the account may not read a log: a new attempt would run the
+                job once more, and read nothing either. The pod is deleted with its Job in the end.
+        """
         self.look()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=within)
+        pending = set(self._tasks.values())
+        while pending:
+            _, pending = await asyncio.wait(pending, timeout=within)
+            if not self._denied:
+                return
 
     async def close(self) -> None:
         """Follow no log any more."""
@@ -66,16 +76,19 @@ class PodLogs:
     async def _follow(self, metadata: Manifest, container: str) -> None:
         cursor = LogCursor()
         while True:
+            has_ended = self._has_exited(container)
             try:
-                has_ended = self._has_exited(container)
                 await self._read(metadata, container, cursor)
-                if has_ended:
-                    return
             except RefusedByClusterError as error:
                 log.info("log of a job ends", pod=metadata["name"], container=container, error=str(error))
-                return
+                has_ended = True
             except ApiUnavailableError as error:
                 log.info("log of a job interrupted, resuming", pod=metadata["name"], error=str(error))
+                self._note_denial(container, error)
+                has_ended = False
+            if has_ended:
+                self._denied.discard(container)
+                return
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self, metadata: Manifest, container: str, cursor: LogCursor) -> None:
@@ -87,6 +100,13 @@ class PodLogs:
             text = cursor.take(line)
             if text is not None and (outcome := outcome_in(text, self._on_line)) is not None:
                 self.outcomes[container] = outcome
+
+    def _note_denial(self, container: str, error: ApiUnavailableError) -> None:
+        if not isinstance(error, DeniedError):
+            self._denied.discard(container)
+        elif container not in self._denied:
+            self._denied.add(container)
+            self._on_line(f"waiting for the log of {container}: {error}")
 
     def _has_exited(self, container: str) -> bool:
         """Whether a log that is read from now on is complete."""
