@@ -24,6 +24,7 @@ from support.istio_gateway import LOOPBACK, IstioGateway, istiod_program, runnin
 from support.played_kubelet import PlayedKubelet
 from support.prometheus import Prometheus, running_prometheus
 from support.route_kinds import ISTIO, install
+from support.waiting import eventually
 
 SELECTOR = f"{MANAGED_BY}={MANAGER}"
 ANSWER = "ANSWER"
@@ -80,11 +81,12 @@ class PlayedCluster:
             while await changed.wait():
                 changed.clear()
                 deployments, *routes = ([*each.objects.values()] for each in watched)
-                self._place(deployments)
+                await self._place(deployments)
                 self._route([each for objects in routes for each in objects])
 
-    def _place(self, deployments: list[Manifest]) -> None:
-        replicas = {}
+    async def _place(self, deployments: list[Manifest]) -> None:
+        """Let istiod know the Services before their routes: a Service is older than the first ready pod."""
+        replicas: dict[VersionService, tuple[int, ...]] = {}
         for deployment in deployments:
             version = recorded(deployment["metadata"]["annotations"])
             answer = version.variant.env.get(ANSWER) if version is not None else None
@@ -93,6 +95,12 @@ class PlayedCluster:
                 replicas[service] = (self.servers[answer].endpoint.port,)
         if self._is_new("services", replicas):
             self.gateway.place(replicas)
+            names = {("ServiceEntry", each.namespace, each.name) for each in replicas}
+
+            async def are_known() -> bool:
+                return names <= await self.gateway.accepted()
+
+            await eventually(are_known, within=30)
 
     def _route(self, stored: list[Manifest]) -> None:
         objects = [
