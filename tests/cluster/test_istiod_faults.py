@@ -21,7 +21,7 @@ from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DESTINATION_RULES, VIRTUAL_SERVICES
 from support.cluster.cluster import Cluster
 from support.cluster.gateway import Gateway
-from support.cluster.workloads import busybox_version, load_played_initializer, running_workloads
+from support.cluster.workloads import busybox_version, running_workloads
 from support.waiting import eventually
 
 WITHIN = 180.0
@@ -39,17 +39,18 @@ def route(spec: VersionSpec) -> ServingRoute:
 
 
 async def test_a_route_that_cannot_be_validated_is_applied_later(
-    own_cluster: Cluster, cluster_namespace: str, istio_gateway: Gateway
+    cluster_with_initializer: Cluster, cluster_namespace: str, istio_gateway: Gateway
 ) -> None:
-    load_played_initializer(own_cluster)
     serving = ServingName(cluster_namespace, "iris")
-    first, second = (busybox_version(own_cluster, serving, name, ANSWER.format(name)) for name in ("first", "second"))
+    first, second = (
+        busybox_version(cluster_with_initializer, serving, name, ANSWER.format(name)) for name in ("first", "second")
+    )
     render = partial(
         istio_objects, ingress=IstioIngress(gateways=("istio-system/klever-gateway",)), services=service_of
     )
     async with (
-        running_workloads(own_cluster) as workloads,
-        connected(own_cluster.kubeconfig) as client,
+        running_workloads(cluster_with_initializer) as workloads,
+        connected(cluster_with_initializer.kubeconfig) as client,
         aiohttp.ClientSession(istio_gateway.url) as session,
     ):
         api = KubernetesApi(client, refused=RefusedServingError)
@@ -69,12 +70,12 @@ async def test_a_route_that_cannot_be_validated_is_applied_later(
         await eventually(are_ready, within=WITHIN, every=0.2)
         await data_plane.apply(route(first))
         await eventually(lambda: answers("first"), within=WITHIN, every=0.1)
-        own_cluster.stop("istiod")
+        cluster_with_initializer.stop("istiod")
         try:
             await eventually(lambda: is_refused(data_plane, route(second)), within=WITHIN, every=0.2)
             assert await answers("first")
         finally:
-            own_cluster.start("istiod")
+            cluster_with_initializer.start("istiod")
         await eventually(lambda: is_applied(data_plane, route(second)), within=WITHIN, every=0.5)
         await eventually(lambda: answers("second"), within=WITHIN, every=0.1)
         await data_plane.remove(serving)

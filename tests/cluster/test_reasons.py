@@ -11,7 +11,7 @@ from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
 from klever_deployer.domain.versions import ServingName, VersionSpec, VersionState
 from kleverproto.variants import Resources
 from support.cluster.cluster import Cluster
-from support.cluster.workloads import busybox_version, load_played_initializer, running_workloads
+from support.cluster.workloads import busybox_version, running_workloads
 from support.waiting import eventually
 
 WITHIN = 240.0
@@ -37,23 +37,17 @@ REASONS: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
-@pytest.fixture(scope="session")
-def with_initializer(own_cluster: Cluster) -> Cluster:
-    load_played_initializer(own_cluster)
-    return own_cluster
-
-
 def state_of(workloads: ClusterWorkloads, spec: VersionSpec) -> VersionState:
     return next(each for each in workloads.states() if each.key == spec.key)
 
 
-async def test_the_reason_of_each_failure_is_named(with_initializer: Cluster, cluster_namespace: str) -> None:
+async def test_the_reason_of_each_failure_is_named(cluster_with_initializer: Cluster, cluster_namespace: str) -> None:
     serving = ServingName(cluster_namespace, "iris")
     specs = {
-        name: busybox_version(with_initializer, serving, name, script, **changes)
+        name: busybox_version(cluster_with_initializer, serving, name, script, **changes)
         for name, (script, changes, _) in REASONS.items()
     }
-    async with running_workloads(with_initializer) as workloads:
+    async with running_workloads(cluster_with_initializer) as workloads:
         for spec in specs.values():
             await workloads.apply(spec, 1)
 
@@ -89,11 +83,17 @@ async def test_the_message_of_the_initializer_is_the_reason(
     ids=["quota", "admission"],
 )
 async def test_pods_that_the_cluster_refuses_are_named(
-    with_initializer: Cluster, cluster_namespace: str, limit: dict[str, Any], resources: Resources, expected: str
+    cluster_with_initializer: Cluster,
+    cluster_namespace: str,
+    limit: dict[str, Any],
+    resources: Resources,
+    expected: str,
 ) -> None:
-    with_initializer.apply({**limit, "metadata": {"name": "limit", "namespace": cluster_namespace}})
-    spec = busybox_version(with_initializer, ServingName(cluster_namespace, "iris"), "main", WEB, resources=resources)
-    async with running_workloads(with_initializer) as workloads:
+    cluster_with_initializer.apply({**limit, "metadata": {"name": "limit", "namespace": cluster_namespace}})
+    spec = busybox_version(
+        cluster_with_initializer, ServingName(cluster_namespace, "iris"), "main", WEB, resources=resources
+    )
+    async with running_workloads(cluster_with_initializer) as workloads:
         await workloads.apply(spec, 1)
 
         async def problem() -> str | None:
@@ -104,12 +104,14 @@ async def test_pods_that_the_cluster_refuses_are_named(
         assert expected in reason
 
 
-async def test_a_deployment_without_progress_is_named(with_initializer: Cluster, cluster_namespace: str) -> None:
-    spec = busybox_version(with_initializer, ServingName(cluster_namespace, "iris"), "main", "sleep 1000")
-    async with running_workloads(with_initializer) as workloads:
+async def test_a_deployment_without_progress_is_named(
+    cluster_with_initializer: Cluster, cluster_namespace: str
+) -> None:
+    spec = busybox_version(cluster_with_initializer, ServingName(cluster_namespace, "iris"), "main", "sleep 1000")
+    async with running_workloads(cluster_with_initializer) as workloads:
         await workloads.apply(spec, 1)
         patch = json.dumps({"spec": {"progressDeadlineSeconds": 5}})
-        with_initializer.kubectl(
+        cluster_with_initializer.kubectl(
             "patch", "deployment", name_of(spec.key), "-n", cluster_namespace, "--type=merge", f"--patch={patch}"
         )
 
@@ -120,9 +122,11 @@ async def test_a_deployment_without_progress_is_named(with_initializer: Cluster,
         assert reason.startswith("the Deployment makes no progress: ")
 
 
-async def test_pods_that_are_killed_or_evicted_are_replaced(with_initializer: Cluster, cluster_namespace: str) -> None:
-    spec = busybox_version(with_initializer, ServingName(cluster_namespace, "iris"), "main", WEB)
-    async with running_workloads(with_initializer) as workloads:
+async def test_pods_that_are_killed_or_evicted_are_replaced(
+    cluster_with_initializer: Cluster, cluster_namespace: str
+) -> None:
+    spec = busybox_version(cluster_with_initializer, ServingName(cluster_namespace, "iris"), "main", WEB)
+    async with running_workloads(cluster_with_initializer) as workloads:
         await workloads.apply(spec, 2)
 
         async def pods_are_ready(*without: str) -> list[str] | None:
@@ -132,11 +136,13 @@ async def test_pods_that_are_killed_or_evicted_are_replaced(with_initializer: Cl
             return names if is_complete and len(names) == 2 and not set(without) & set(names) else None
 
         killed, evicted = await eventually(pods_are_ready, within=WITHIN, every=0.2) or []
-        with_initializer.kubectl("delete", "pod", killed, "-n", cluster_namespace, "--grace-period=0", "--force")
+        cluster_with_initializer.kubectl(
+            "delete", "pod", killed, "-n", cluster_namespace, "--grace-period=0", "--force"
+        )
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction"}
         content = json.dumps({**eviction, "metadata": {"name": evicted, "namespace": cluster_namespace}})
         path = f"/api/v1/namespaces/{cluster_namespace}/pods/{evicted}/eviction"
-        with_initializer.kubectl("create", "--raw", path, "--filename=-", stdin=content)
+        cluster_with_initializer.kubectl("create", "--raw", path, "--filename=-", stdin=content)
         await eventually(lambda: pods_are_ready(killed, evicted), within=WITHIN, every=0.2)
 
 

@@ -10,6 +10,7 @@ from support.cluster.cluster import Cluster, named_by_environment
 from support.cluster.gateway import Gateway, running_gateway
 from support.cluster.layout import Layout
 from support.cluster.running import running
+from support.cluster.workloads import load_played_initializer
 from support.container_images import platform_images as platform_images_of
 
 
@@ -56,6 +57,13 @@ def cluster_namespace(cluster: Cluster) -> Iterator[str]:
 def platform_images(own_cluster: Cluster) -> dict[str, str]:
     """The deployer's setting `cluster_images`: images of this checkout, which the node has."""
     return platform_images_of.load(own_cluster)
+
+
+@pytest.fixture(scope="session")
+def cluster_with_initializer(own_cluster: Cluster) -> Cluster:
+    """A cluster whose node has an init container that fetches nothing."""
+    load_played_initializer(own_cluster)
+    return own_cluster
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from .layout import BUSYBOX_IMAGE, LOOPBACK, NODE_ADDRESS, Layout, clusters
 from .polling import wait_until
 
 SECONDS_FOR_ACCOUNT = 60.0
+SECONDS_TO_STOP = 30.0
 FOREIGN_BUSYBOX_IMAGE = "busybox:1.36"
 
 
@@ -111,8 +112,10 @@ class Cluster:
         (self.layout.wanted / component).touch()
 
     def stop(self, component: str) -> None:
-        """Kills a component, which stays stopped."""
+        """Kills a component, which stays stopped, and waits until it has exited. Raises TimeoutError."""
         (self.layout.wanted / component).unlink()
+        if not wait_until(lambda: not (self.layout.process_ids / component).exists(), SECONDS_TO_STOP):
+            raise TimeoutError(f"{component} was killed and has not exited")
 
     def send_signal(self, component: str, number: signal.Signals) -> None:
         """Sends a signal to a component. The supervisor restarts a component that exits."""
