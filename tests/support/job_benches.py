@@ -143,7 +143,7 @@ async def nobody_trusted(_project: str) -> TrustedNames:
 
 
 def ending_of(outcome: Outcome) -> Ending:
-    """How the command exits with an outcome."""
+    """Return the exit of the command with an outcome."""
     if isinstance(outcome, JobResult):
         return Ending(ExitCode.DONE, _lines(RunOutcome(result=outcome)))
     if isinstance(outcome, JobError):

@@ -50,7 +50,7 @@ async def take_away(account: Account, permission: Permission) -> None:
 
 
 def denial(permission: Permission) -> str:
-    """What the API server responds without a permission."""
+    """Return the message of the API server for a missing permission."""
     return f'cannot {permission.verb} resource "{permission.resource}"'
 
 

@@ -32,7 +32,7 @@ _PLAIN_ENVOY = {
 """Leaves out the filters that only Istio's own build of Envoy has."""
 
 RUNTIME = {"re2.max_program_size.error_level": 32768}
-"""What the bootstrap of Istio's proxies sets, too: a regular expression of a route may be this large."""
+"""Limit of the size of regular expressions in routes, as in the bootstrap of Istio's proxies."""
 
 
 def components(layout: Layout) -> list[Component]:

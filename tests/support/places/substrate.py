@@ -1,4 +1,4 @@
-"""What scenarios need of a place besides the commands of users."""
+"""Operations on a place that scenarios need besides the commands of users."""
 
 from typing import Any, Protocol
 

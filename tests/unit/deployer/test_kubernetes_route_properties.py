@@ -163,7 +163,7 @@ def expected_services(route: ServingRoute, request: dict[str, str]) -> set[str]:
 
 
 def is_match(match: Json, request: dict[str, str]) -> bool:
-    """Whether a match of an HTTPRoute fits the headers of a request."""
+    """Return whether a match of an HTTPRoute fits the headers of a request."""
     for header in match.get("headers", []):
         kind = "regex" if header.get("type") == "RegularExpression" else "exact"
         if header["name"] not in request or not is_value({kind: header["value"]}, request[header["name"]]):

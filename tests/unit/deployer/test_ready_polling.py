@@ -1,4 +1,4 @@
-"""How often starts are looked at: short ones often, so that they take no longer, and long ones rarely."""
+"""Polling intervals of starts: short at first, to delay no fast start, and longer later."""
 
 from klever_deployer.service.servers import LONGEST_POLL_SECONDS, POLL_SECONDS, pause_after
 

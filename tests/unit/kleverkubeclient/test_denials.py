@@ -1,4 +1,4 @@
-"""Which denied requests are reported."""
+"""Reports of denied requests."""
 
 from kleverkubeclient.denials import REPEATED_SECONDS, Denials
 

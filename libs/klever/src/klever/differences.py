@@ -9,7 +9,7 @@ import yaml
 from kleverproto.servings import ServingDocument
 
 NOTHING = "/dev/null"
-"""What diffs call the side that does not exist."""
+"""Name of the absent side in a diff."""
 WIDTH = 120
 
 

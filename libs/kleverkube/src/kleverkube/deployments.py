@@ -47,7 +47,7 @@ def progress_deadline(options: ClusterOptions) -> int:
 
 
 def rolling_update(version: ServedVersion) -> Manifest:
-    """How replicas are replaced. A replica with a GPU is replaced in its place: there may be no second GPU."""
+    """Return the update strategy. A replica with a GPU stops before the next one starts: no second GPU may exist."""
     if version.variant.resources.gpu is not None:
         return {"maxSurge": 0, "maxUnavailable": 1}
     return {"maxSurge": 1, "maxUnavailable": 0}

@@ -30,5 +30,5 @@ def version_name(serving: str, variant: str, revision: str, length: int = NAME_L
 
 
 def is_label_value(text: str) -> bool:
-    """Whether a label of a node can have this value."""
+    """Return whether a label of a node can have this value."""
     return LABEL_VALUE.match(text) is not None

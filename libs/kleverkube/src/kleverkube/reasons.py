@@ -1,4 +1,4 @@
-"""Why the pods of a version do not start, in words; pure."""
+"""Reasons why the pods of a version do not start, as sentences; pure."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ CREATION_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerErro
 
 
 def problem(deployment: Manifest, pods: Iterable[Manifest], now: datetime) -> str | None:
-    """Why a version does not start, as a sentence; None if nothing is known to prevent it."""
+    """Return the reason why a version does not start, as a sentence; None if no obstacle is known."""
     refused = _condition(deployment, "ReplicaFailure")
     if refused.get("status") == "True":
         return f"the cluster refuses its pods: {_text(refused)}"
@@ -32,7 +32,7 @@ def problem(deployment: Manifest, pods: Iterable[Manifest], now: datetime) -> st
 
 
 def pod_problem(pod: Manifest, now: datetime) -> str | None:
-    """Why a pod does not get ready, as a sentence; None if nothing is known to prevent it."""
+    """Return the reason why a pod does not become ready, as a sentence; None if no obstacle is known."""
     if "deletionTimestamp" in pod["metadata"]:
         return None
     if reason := _unschedulable(pod, now):

@@ -37,7 +37,7 @@ def render(version: ServedVersion, options: ClusterOptions, replicas: int | None
 
 
 def refusal(variant: Variant, options: ClusterOptions) -> str | None:
-    """Why a variant cannot run on this cluster, for people; None if it can, as far as its model is not concerned."""
+    """Return the reason why a variant cannot run on this cluster, as a sentence; None if it can. Ignores its model."""
     try:
         gpu_pool(variant, options)
         check_autoscaling(variant, options)

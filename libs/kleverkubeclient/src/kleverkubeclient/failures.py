@@ -106,7 +106,7 @@ def _remedy(status: int, body: str) -> str:
 
 
 def _is_denied(message: str) -> bool:
-    """Whether the authorizer has refused a request; admission and quotas use the same status."""
+    """Return whether the authorizer has refused a request; admission and quotas use the same status."""
     return " is forbidden: User " in message and " cannot " in message
 
 

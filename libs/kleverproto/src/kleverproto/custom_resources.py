@@ -188,7 +188,7 @@ class ModelJobResult(WireModel):
     ref: str
     digest: Digest
     verified: bool
-    """Whether the result was compared with its source."""
+    """True if the result was compared with its source."""
 
 
 class ModelJobStatus(ResourceStatus):

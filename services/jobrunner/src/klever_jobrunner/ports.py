@@ -216,7 +216,7 @@ class RemoteRun:
     generation: int
     """Generation of the job's document: all attempts of a generation are one run."""
     is_active: bool = True
-    """Whether it has not ended."""
+    """True if it has not ended."""
 
 
 class RemoteRuns(Protocol):

@@ -26,7 +26,7 @@ YAML_WIDTH = 120
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOutput:
-    """How objects of a cluster are rendered.
+    """Options for rendering the objects of a cluster.
 
     Attributes:
         backend: how the cluster runs versions.

@@ -7,7 +7,7 @@ from .slos import AVAILABILITY, LATENCY, PUSH, Objective
 
 
 class Severity(StrEnum):
-    """What a person has to do."""
+    """Urgency of an alert."""
 
     PAGE = "page"
     """Act now: users are affected, or will be soon."""

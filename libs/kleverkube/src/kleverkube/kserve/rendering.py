@@ -41,7 +41,7 @@ def render_for_kserve(version: ServedVersion, options: ClusterOptions, replicas:
 
 
 def kserve_refusal(namespace: str, variant: Variant, options: ClusterOptions) -> str | None:
-    """Why KServe cannot run a variant in a namespace, for people; None if it can."""
+    """Return the reason why KServe cannot run a variant in a namespace, as a sentence; None if it can."""
     try:
         check_environment(variant)
         inference_service_name(namespace, "a", variant.name, "")

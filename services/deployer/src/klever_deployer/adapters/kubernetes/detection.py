@@ -1,4 +1,4 @@
-"""Which backend a cluster supports."""
+"""Detection of the backend that a cluster supports."""
 
 from typing import Literal
 

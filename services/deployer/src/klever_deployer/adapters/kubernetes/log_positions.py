@@ -1,4 +1,4 @@
-"""How far the logs of pods were read, on the deployer's own disk."""
+"""Positions in the logs of pods, on the deployer's own disk."""
 
 import json
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class Position:
     time: str | None = None
     """The time of the line as the API writes it; None if none was acknowledged."""
     lines: int = 0
-    """How many acknowledged lines have this time."""
+    """Number of acknowledged lines with this time."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What model servers write, followed through the API."""
+"""Logs of model servers, followed through the API."""
 
 import asyncio
 from collections import deque
@@ -53,7 +53,7 @@ class PodLog:
         self._room = asyncio.Event()
         self._pending = 0
         self.ended = False
-        """Whether the pod is gone, so that nothing follows."""
+        """True if the pod is gone, so that nothing follows."""
 
     async def follow(self) -> None:
         """Read the log until the pod is gone."""
@@ -188,7 +188,7 @@ def _containers(pod: Manifest) -> Iterable[str]:
 
 
 def has_started(pod: Manifest) -> bool:
-    """Whether the server of a pod runs, or has run."""
+    """Return whether the server of a pod runs, or has run."""
     statuses = pod.get("status", {}).get("containerStatuses", ())
     states = [each.get("state", {}) | each.get("lastState", {}) for each in statuses if each["name"] in SERVERS]
     return any("running" in state or "terminated" in state for state in states)

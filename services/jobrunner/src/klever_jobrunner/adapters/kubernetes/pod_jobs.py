@@ -107,7 +107,7 @@ class PodJobs:
 
 
 class Progress:
-    """What is known of a running Job.
+    """Progress of a running Job.
 
     Args:
         jobs: runs it.
@@ -142,7 +142,7 @@ class Progress:
 
     @property
     def is_blind(self) -> bool:
-        """Whether a pod may exist that the jobrunner does not see."""
+        """True if a pod may exist that the jobrunner does not see."""
         return self.pod is None and not self._cluster.pods.is_current
 
     def note_pod(self) -> None:

@@ -109,6 +109,6 @@ class PodLogs:
             self._on_line(f"waiting for the log of {container}: {error}")
 
     def _has_exited(self, container: str) -> bool:
-        """Whether a log that is read from now on is complete."""
+        """Return whether a log that is read from now on is complete."""
         pod = self._pod()
         return pod is None or has_exited(pod, container)

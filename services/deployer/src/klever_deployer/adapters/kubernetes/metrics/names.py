@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Part(Enum):
-    """What a counter counts."""
+    """Meaning of a counter."""
 
     REQUESTS = "requests"
     ERRORS = "errors"
@@ -42,7 +42,7 @@ class MetricNames:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def part(self, labels: Mapping[str, str]) -> list[Part]:
-        """What a series counts; Istio counts requests and errors in one metric."""
+        """Return the meanings of a series; Istio counts requests and errors in one metric."""
         name = labels.get("__name__")
         if name == f"{self.latencies}_bucket":
             return [Part.LATENCIES]

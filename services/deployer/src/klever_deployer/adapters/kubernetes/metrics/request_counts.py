@@ -17,7 +17,7 @@ from .prometheus import Series
 from .tallies import Tally
 
 HISTORY_SECONDS = 3600
-"""How far back counters are looked up when a version is read first: a replica may not be scraped at the moment."""
+"""Age up to which counters are used when a version is read first: a replica may not be scraped at the moment."""
 
 
 class Collector(Protocol):
@@ -35,7 +35,7 @@ class Collector(Protocol):
 
 @dataclass(frozen=True)
 class MetricsOptions:
-    """How metrics are selected.
+    """Selection of metrics.
 
     Attributes:
         names: of the metrics.
@@ -55,7 +55,7 @@ class MetricsOptions:
 
 @dataclass
 class _Read:
-    """What was read of a version."""
+    """Counters that were read of a version."""
 
     tally: Tally
     at: float

@@ -50,7 +50,7 @@ def gateway_refusals(route: ServingRoute, ingress: GatewayIngress, services: Ser
 
 
 def _without_cookie_rules(route: ServingRoute) -> ServingRoute:
-    """Who keeps clients at a version also sets and reads the cookie."""
+    """Remove rules on the cookie: the extension that keeps clients at a version sets and reads it itself."""
     own = cookie_rules(route.sticky, route.shares)
     return replace(route, rules=tuple(rule for rule in route.rules if rule not in own))
 

@@ -37,7 +37,7 @@ class OpenPaths:
 
     @property
     def is_grpc(self) -> bool:
-        """Whether these are gRPC calls."""
+        """True if these are gRPC calls."""
         return self.serving is not None
 
     def paths(self) -> list[Json]:

@@ -87,7 +87,7 @@ class SeldonObjects:
             await self._change(serving, stored, lambda present: [each for each in present if each.key != key])
 
     async def has_settled(self, serving: ServingName) -> bool:
-        """Whether no deletion of the SeldonDeployment is in progress, read from the server."""
+        """Return whether no deletion of the SeldonDeployment is in progress, read from the server."""
         stored = await self._read(serving)
         if stored is None:
             for each in [each for each in self.watched.objects.values() if _serving(each) == serving]:

@@ -57,7 +57,7 @@ def without_deployment(state: VersionState, stored: Manifest, missing: timedelta
 
 
 def _least_replicas(predictor: Manifest) -> int:
-    """What a version has at least once its Deployment exists."""
+    """Return the minimum number of replicas of a version whose Deployment exists."""
     scaling = predictor["componentSpecs"][0].get("hpaSpec", {})
     number: int = predictor.get("replicas", scaling.get("minReplicas", 1))
     return number
