@@ -33,9 +33,9 @@ class Account:
     """The account of a service on a cluster.
 
     Attributes:
-        name: of the ServiceAccount.
+        name: name of the ServiceAccount.
         administrator: a kubeconfig of someone who may grant permissions.
-        kubeconfig: of the account.
+        kubeconfig: kubeconfig file of the account.
     """
 
     name: str
@@ -90,7 +90,7 @@ def grant(administrator: Path, name: str) -> Account:
 
     Args:
         administrator: a kubeconfig.
-        name: of the account.
+        name: name of the account.
     """
     _apply_files(administrator)
     token = _kubectl(administrator, "create", "token", name, "--namespace", NAMESPACE).strip()

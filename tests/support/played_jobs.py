@@ -59,7 +59,7 @@ class PlayedJobs:
     """Runs the pods of Jobs.
 
     Args:
-        client: of the cluster.
+        client: client of the cluster.
         script: runs the containers.
     """
 

@@ -22,7 +22,7 @@ class Components:
     """Objects that the operator creates for a SeldonDeployment."""
 
     deployments: list[Manifest]
-    """Without `replicas` if an autoscaler determines them."""
+    """Deployments, without `replicas` if an autoscaler determines the number."""
     services: list[Manifest]
     autoscalers: list[Manifest]
 

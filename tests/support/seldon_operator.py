@@ -30,7 +30,7 @@ class SeldonOperator:
     """Reconciles all SeldonDeployments of a cluster.
 
     Args:
-        client: of the cluster.
+        client: client of the cluster.
     """
 
     def __init__(self, client: ApiClient) -> None:

@@ -93,7 +93,7 @@ async def scale(bench: OnSeldon, spec: VersionSpec, number: int) -> None:
 
 @pytest.mark.parametrize("name", GOLDEN)
 async def test_objects_of_every_kind_of_serving_are_valid(bench: OnSeldon, name: str) -> None:
-    """The API server validates them strictly, by the definition, and what the operator makes of them as well."""
+    """The API server validates them, and the objects that the operator creates for them, strictly by the definition."""
     bench.operator.pause()
     version, options = GOLDEN[name]
     *own, rendered = render([version], options)

@@ -55,7 +55,7 @@ def denial(permission: Permission) -> str:
 
 
 async def report_of(bench: OnCluster, permission: Permission) -> str:
-    """Wait until readiness names a missing permission, and return what it reports."""
+    """Wait until readiness names a missing permission, and return its report."""
 
     async def report() -> str | None:
         problem = await bench.cluster.problem() or ""

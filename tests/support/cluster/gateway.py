@@ -29,7 +29,7 @@ class Gateway:
 
     Attributes:
         url: on the host.
-        admin_url: of Envoy's admin interface, on the host.
+        admin_url: URL of Envoy's admin interface, on the host.
     """
 
     url: str

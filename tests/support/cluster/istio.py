@@ -121,7 +121,7 @@ def _envoy_bootstrap() -> dict[str, Any]:
 
 
 def _mesh() -> dict[str, Any]:
-    """Without automatic mTLS: an Envoy without Istio's agent never receives the certificates."""
+    """Return the configuration without automatic mTLS: an Envoy without Istio's agent never receives certificates."""
     return {
         "enableAutoMtls": False,
         "enablePrometheusMerge": False,

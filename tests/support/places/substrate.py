@@ -29,7 +29,7 @@ def model_servers(name: str, directory: str) -> list[psutil.Process]:
     """The processes of this machine, those of containers included, that serve under a name.
 
     Args:
-        name: of the serving.
+        name: name of the serving.
         directory: part of the command line that distinguishes the place.
     """
     words = f"--name {name} "

@@ -1,4 +1,4 @@
-"""Differences between a serving and what a change would make of it, as unified diffs; pure."""
+"""Differences between a serving before and after a change, as unified diffs; pure."""
 
 from collections.abc import Iterable, Mapping
 from difflib import unified_diff

@@ -13,7 +13,7 @@ STARTS = 2
 LONGEST = 1500
 """Characters of a message."""
 IMAGE_REASONS = frozenset({"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
-"""Not ErrImagePull: the kubelet tries again after the first failure."""
+"""Reasons of failed pulls. ErrImagePull is not one: the kubelet retries after the first failure."""
 CREATION_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
 
@@ -65,7 +65,7 @@ def _container_problem(status: Manifest, pod: Manifest) -> str | None:
 
 
 def _exit_problem(status: Manifest, pod: Manifest) -> str:
-    """The last exit: its message is what the container has written last."""
+    """Return the last exit as a sentence; its message is the last output of the container."""
     ended = status.get("lastState", {}).get("terminated", {})
     if ended.get("reason") == "OOMKilled":
         limit = _memory_limit(pod, status["name"])

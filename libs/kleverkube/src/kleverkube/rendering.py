@@ -18,8 +18,8 @@ def render(version: ServedVersion, options: ClusterOptions, replicas: int | None
     """Render the objects of a version in the order in which they are applied.
 
     Args:
-        version: what is served.
-        options: of the cluster.
+        version: version to render.
+        options: options of the cluster.
         replicas: the number of replicas; by default the variant's. A HorizontalPodAutoscaler decides itself.
 
     Raises:

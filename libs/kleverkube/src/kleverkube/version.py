@@ -11,7 +11,7 @@ CUSTOM = "custom"
 class ServedVersion(WireModel):
     """A variant of a serving in one revision, and the model that it serves.
 
-    An annotation of its Deployment holds it, so that a deployer learns from the cluster alone what is served.
+    An annotation of its Deployment holds it, so that a deployer learns the served versions from the cluster alone.
     """
 
     namespace: DnsLabel

@@ -39,7 +39,7 @@ class Watched:
         resource: the kind of objects.
         selector: their labels.
         on_change: called with each object that was added, changed or deleted.
-        namespace: of the objects; all namespaces if None.
+        namespace: namespace of the objects; all namespaces if None.
         watch_seconds: see WATCH_SECONDS.
         silence: see SILENCE_SECONDS.
     """
@@ -75,7 +75,7 @@ class Watched:
         return self._version != "" and self.problem is None
 
     async def load(self) -> None:
-        """Replace the copy by what the cluster has. Raises ApiUnavailableError, RefusedByClusterError."""
+        """Replace the copy by a new list. Raises ApiUnavailableError, RefusedByClusterError."""
         listing = await self._api.list(self._resource, self._selector, self._namespace)
         self._deleted.clear()
         before, self.objects = self.objects, {object_name(each): self._kept(each) for each in listing.items}

@@ -227,5 +227,5 @@ class RemoteRuns(Protocol):
         ...
 
     async def remove(self, run: RemoteRun) -> None:
-        """End a run, and remove what is left of it. No effect if it does not exist. Raises TransientError."""
+        """End a run, and remove its objects. No effect if it does not exist. Raises TransientError."""
         ...

@@ -29,7 +29,7 @@ class ClusterOutput:
     """Options for rendering the objects of a cluster.
 
     Attributes:
-        backend: how the cluster runs versions.
+        backend: kind of objects that run versions on the cluster.
         plain_http: whether pods pull models by http.
         registry_secret: name of the Secret with the credentials of the registry.
     """

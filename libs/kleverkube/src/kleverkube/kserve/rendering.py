@@ -21,8 +21,8 @@ def render_for_kserve(version: ServedVersion, options: ClusterOptions, replicas:
     and its autoscaler has no window for scaling down.
 
     Args:
-        version: what is served.
-        options: of the cluster.
+        version: version to render.
+        options: options of the cluster.
         replicas: the number of replicas; by default the variant's. A HorizontalPodAutoscaler decides itself.
 
     Raises:

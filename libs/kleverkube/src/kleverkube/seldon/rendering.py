@@ -21,7 +21,7 @@ def render(versions: Sequence[ServedVersion], options: ClusterOptions) -> list[M
 
     Args:
         versions: all versions of the serving, at least one.
-        options: of the cluster.
+        options: options of the cluster.
 
     Raises:
         UnsupportedOnClusterError: a version cannot run on a cluster; the error names the setting to change.

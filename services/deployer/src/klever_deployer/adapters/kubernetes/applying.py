@@ -1,4 +1,4 @@
-"""Applies objects that differ from what was applied last, so that a pass over unchanged servings makes no request."""
+"""Applies only objects that differ from the last applied ones: a pass over unchanged servings makes no request."""
 
 from collections.abc import Mapping
 

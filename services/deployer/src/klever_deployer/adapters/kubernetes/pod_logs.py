@@ -29,7 +29,7 @@ LOOK_SECONDS = 0.5
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 30.0
 """Pause before a log is read again; it doubles while that fails, so that many pods without logs are not a load."""
 SILENCE_SECONDS = 300.0
-"""A server that writes nothing for so long is asked again."""
+"""Time without output after which the log is requested again."""
 
 
 class PodLog:
@@ -37,9 +37,9 @@ class PodLog:
 
     Args:
         api: the cluster.
-        version: of the pod.
+        version: version of the pod.
         pod: whose server has started.
-        position: how far it was read; moved by `acknowledge`.
+        position: position of the last acknowledged line; moved by `acknowledge`.
     """
 
     def __init__(self, api: KubernetesApi, version: VersionKey, pod: Manifest, position: Position) -> None:
@@ -135,7 +135,7 @@ class PodLogs:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def load(self) -> None:
-        """Continue after what the last deployer has acknowledged."""
+        """Continue after the lines that the last deployer acknowledged."""
         self._positions.load()
 
     async def run(self) -> None:

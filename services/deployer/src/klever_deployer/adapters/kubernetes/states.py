@@ -27,7 +27,7 @@ def version_state(
     """The state of a version.
 
     Args:
-        key: of the version.
+        key: key of the version.
         deployment: its Deployment.
         pods: its pods.
         now: the present time.

@@ -34,11 +34,11 @@ class ClusterWorkloads:
 
     Args:
         api: the cluster.
-        options: of the cluster.
+        options: options of the cluster.
         registry: the registry of a model by its digest; None if it is not known.
         on_change: called with each version whose objects or pods have changed.
         clock: the present time.
-        kind: how the cluster runs versions.
+        kind: kind of objects that run versions.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ClusterWorkloads:
         self._applier = Applier(api, known)
 
     async def load(self) -> None:
-        """Read what the cluster has. Raises TransientError, ServingError."""
+        """Read the objects of the cluster. Raises TransientError, ServingError."""
         self._applier.reset()
         for each in self.watched:
             await each.load()

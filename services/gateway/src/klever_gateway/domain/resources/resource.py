@@ -78,7 +78,7 @@ class Resource:
         return f"kubernetes/{self.uid}/deletion"
 
     def read_status(self, model: type[StatusT]) -> StatusT:
-        """Return the status; an empty one if it is not valid, because it is derived anew."""
+        """Return the status; an empty one if it is not valid, because it is derived again."""
         try:
             return model.model_validate(self.status)
         except ValidationError:

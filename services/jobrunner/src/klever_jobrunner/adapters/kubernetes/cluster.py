@@ -30,7 +30,7 @@ class JobCluster:
     """See `ports.RemoteRuns`: batch/v1 Jobs in one namespace.
 
     Args:
-        options: of the jobs.
+        options: options of the jobs.
         kubeconfig: credentials; see `kleverkubeclient.connecting`.
     """
 

@@ -33,7 +33,7 @@ class FetchExit(IntEnum):
 
 
 class CommandFailedError(Exception):
-    """The command has failed by an error of its own; it is retried like an error of the jobrunner."""
+    """The command has failed by an internal error; it is retried like an error of the jobrunner."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def result_of(job: Manifest, pod: Manifest | None, outcomes: dict[str, RunOutcom
     Args:
         job: the Job.
         pod: its pod, as last seen; None if it is not known.
-        outcomes: what the command has reported, by container.
+        outcomes: reported outcomes of the command, by container.
         last: the container whose result is that of the job.
 
     Raises:

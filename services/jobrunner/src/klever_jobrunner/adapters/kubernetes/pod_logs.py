@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 0.5
 SILENCE_SECONDS = 60.0
-"""A container that writes nothing for so long is asked again."""
+"""Time without output after which the log is requested again."""
 PodSource = Callable[[], Manifest | None]
 
 

@@ -37,7 +37,7 @@ def obstacle(pod: Manifest | None, events: Iterable[Manifest], now: datetime) ->
 
     Args:
         pod: its pod; None if there is none.
-        events: of the Job, if there is no pod.
+        events: events of the Job, if there is no pod.
         now: the present time.
     """
     if pod is not None:

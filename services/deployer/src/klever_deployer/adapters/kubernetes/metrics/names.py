@@ -26,9 +26,9 @@ class MetricNames:
         server_errors: regular expression of the statuses that are errors.
         latencies: histogram of milliseconds.
         destination: label with the Service that a request was sent to.
-        destination_format: of the values of this label; `{host}` and `{port}` are replaced.
+        destination_format: format of the values of this label; `{host}` and `{port}` are replaced.
         in_flight: expression for the requests in flight; `{selector}` and `{window}` are replaced.
-        labels: of all these metrics.
+        labels: labels of all these metrics.
     """
 
     requests: str

@@ -25,7 +25,7 @@ class Collector(Protocol):
 
     @property
     def url(self) -> str:
-        """For messages."""
+        """The URL, for messages."""
         ...
 
     async def query(self, expression: str) -> list[Series]:
@@ -38,8 +38,8 @@ class MetricsOptions:
     """Selection of metrics.
 
     Attributes:
-        names: of the metrics.
-        labels: of the series that belong to this cluster.
+        names: names of the metrics.
+        labels: labels of the series that belong to this cluster.
         window_seconds: older counters are not used, and requests in flight are averaged over this time.
     """
 

@@ -13,11 +13,11 @@ from .services import Json, Services
 from .splits import Split, grpc_header_refusals, grpc_splits, header_names, http_splits, idle_refusals
 
 MAX_RULES = 16
-"""Of an HTTPRoute; more routes would not help, because the rules of two routes have no order."""
+"""Limit of an HTTPRoute; more routes would not help, because the rules of two routes have no order."""
 MAX_MATCHES = 128
-"""Of all rules of an HTTPRoute."""
+"""Limit of all rules of an HTTPRoute together."""
 MAX_CALL_RULES = MAX_MATCHES // len(CALLS)
-"""Each rule matches each call."""
+"""Limit of rules with gRPC: each rule matches each call."""
 
 
 def gateway_objects(route: ServingRoute, ingress: GatewayIngress, services: Services) -> list[Json]:

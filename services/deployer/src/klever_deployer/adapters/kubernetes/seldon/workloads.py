@@ -37,7 +37,7 @@ class SeldonWorkloads:
 
     Args:
         api: the cluster.
-        options: of the cluster.
+        options: options of the cluster.
         registry: the registry of a model by its digest; None if it is not known.
         on_change: called with each version whose Deployment or pods have changed.
         clock: the present time.
@@ -66,7 +66,7 @@ class SeldonWorkloads:
         self.watched = (self._objects.watched, self.deployments, self.pods)
 
     async def load(self) -> None:
-        """Read what the cluster has. Raises TransientError, ServingError."""
+        """Read the objects of the cluster. Raises TransientError, ServingError."""
         await self._objects.load()
         await self._observed.load()
 
