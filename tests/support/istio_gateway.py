@@ -128,7 +128,7 @@ async def running_gateway(istiod: Path, directory: Path) -> AsyncIterator[IstioG
 
     Args:
         istiod: the program.
-        directory: for files and logs.
+        directory: directory for files and logs.
     """
     gateway = IstioGateway(directory, free_port(), free_port(), free_port(), free_port())
     async with _empty_api_server() as url:

@@ -35,7 +35,7 @@ class PlayedCluster:
     """The cluster, and its client.
 
     Attributes:
-        kubeconfig: of the API server.
+        kubeconfig: kubeconfig file of the API server.
         gateway: by which requests enter.
         prometheus: scrapes the gateway.
         servers: respond for the pods of the variants that name them.
@@ -53,7 +53,7 @@ class PlayedCluster:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Of a deployer that serves here."""
+        """Settings of a deployer that serves here."""
         return {
             "backend": "plain",
             "kubeconfig": self.kubeconfig,

@@ -30,7 +30,7 @@ class JobCluster:
     """See `ports.RemoteRuns`: batch/v1 Jobs in one namespace.
 
     Args:
-        options: of the jobs.
+        options: options of the jobs.
         kubeconfig: credentials; see `kleverkubeclient.connecting`.
     """
 
@@ -62,7 +62,7 @@ class JobCluster:
                 group.create_task(loop.forever())
 
     async def problem(self) -> str | None:
-        """What the jobrunner cannot follow, or is not permitted to request; None if there is no such problem."""
+        """Return failed watches and missing permissions as a sentence; None if there are none."""
         reasons = (self.jobs.problem, self.pods.problem, self.api.denials.problem())
         problems = [each for each in reasons if each is not None]
         return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
