@@ -20,7 +20,7 @@ from .observed import ObservedVersions
 POLL_SECONDS = 0.1
 OWN = (NETWORK_POLICIES, SERVICES)
 """Kinds of the objects that a version has with every backend, in the order in which they are deleted. The Service is
-applied first and deleted last: while anything of a version is left, so is its Service."""
+applied first and deleted last: while any object of a version exists, its Service exists."""
 
 
 class VersionWorkloads(ABC):
@@ -60,7 +60,7 @@ class VersionWorkloads(ABC):
         """The Deployment of a version; None if there is none."""
 
     async def load(self) -> None:
-        """Read what the cluster has. Raises TransientError, ServingError."""
+        """Read the objects of the cluster. Raises TransientError, ServingError."""
         self._applier.reset()
         for each in self.watched:
             await each.load()
@@ -101,7 +101,7 @@ class VersionWorkloads(ABC):
             await self._delete_own(resource, key)
 
     def _may_have(self, resource: Resource, key: VersionKey) -> bool:
-        """Whether the cluster has an object, as far as it is known: a watch may be interrupted."""
+        """Return whether the cluster may have an object: all may exist while a watch is interrupted."""
         watched = self._own[resource]
         return watched.problem is not None or (key.serving.namespace, name_of(key)) in watched.objects
 

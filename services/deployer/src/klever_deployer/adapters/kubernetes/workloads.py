@@ -28,11 +28,11 @@ class ClusterWorkloads(VersionWorkloads):
 
     Args:
         api: the cluster.
-        options: of the cluster.
+        options: options of the cluster.
         registry: the registry of a model by its digest; None if it is not known.
         on_change: called with each version whose objects or pods have changed.
         clock: the present time.
-        kind: how the cluster runs versions.
+        kind: kind of objects that run versions.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class ClusterWorkloads(VersionWorkloads):
         return [self._state(key, now) for key in keys]
 
     def find(self, version: VersionKey) -> ServedVersion | None:
-        """What the objects of a version describe; None if there are none."""
+        """Return the version that objects describe; None if there are none."""
         root = self._root(version)
         return recorded(root["metadata"].get("annotations")) if root is not None else None
 
@@ -107,7 +107,7 @@ class ClusterWorkloads(VersionWorkloads):
             await self._api.delete(AUTOSCALERS, key.serving.namespace, name_of(key))
 
     async def _is_gone(self, version: VersionKey) -> bool:
-        """Whether neither its objects nor a pod of it is left, read from the server."""
+        """Return whether neither its objects nor a pod of it is left, read from the server."""
         namespace = version.serving.namespace
         names = {self._kind.root: self._kind.name(version), DEPLOYMENTS: self._kind.deployment_name(version)}
         for resource, name in names.items():

@@ -38,7 +38,7 @@ class SeldonWorkloads(VersionWorkloads):
 
     Args:
         api: the cluster.
-        options: of the cluster.
+        options: options of the cluster.
         registry: the registry of a model by its digest; None if it is not known.
         on_change: called with each version whose Deployment or pods have changed.
         clock: the present time.
@@ -121,7 +121,7 @@ class SeldonWorkloads(VersionWorkloads):
         return [self._state(key, predictors.get(key), now) for key in keys]
 
     def find(self, version: VersionKey) -> ServedVersion | None:
-        """What the predictor of a version describes; None if there is no predictor."""
+        """Return the version that a predictor describes; None if there is no predictor."""
         described = (
             each for stored, each in self._objects.predictors(version.serving) if _key(stored, each) == version
         )
@@ -143,7 +143,7 @@ class SeldonWorkloads(VersionWorkloads):
         return version_state(key, deployment, pods, now) if deployment is not None else VersionState(key)
 
     def _time_without(self, key: VersionKey, deployment: Manifest | None, now: datetime) -> timedelta:
-        """For how long a predictor is known to have no Deployment: while no watch was interrupted."""
+        """Return the time for which a predictor is known to have no Deployment, while no watch was interrupted."""
         if deployment is not None or self.deployments.problem is not None:
             self._missing.pop(key, None)
             return timedelta(0)
@@ -155,7 +155,7 @@ class SeldonWorkloads(VersionWorkloads):
             del self._missing[key]
 
     async def _is_gone(self, version: VersionKey, *, is_late: bool) -> bool:
-        """Whether neither a Deployment nor a pod is left, read from the server; deletes Deployments if it is late."""
+        """Return whether no Deployment and no pod is left on the server; deletes Deployments after a time."""
         namespace, selector = version.serving.namespace, self._observed.selector(version)
         deployments = (await self._api.list(DEPLOYMENTS, selector, namespace)).items
         remaining = [each["metadata"] for each in deployments if "deletionTimestamp" not in each["metadata"]]
