@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
@@ -59,7 +58,7 @@ async def load(configuration: Configuration, kubeconfig: Path | None) -> None:
         raise ApiUnavailableError(f"there are no credentials for a cluster: {error}. Set KUBECONFIG") from error
 
 
-async def authorize(client: ApiClient, headers: dict[str, Any]) -> None:
+async def authorize(client: ApiClient, headers: dict[str, str]) -> None:
     """Add the present token. Raises ApiUnavailableError if its file cannot be read now."""
     try:
         await client.update_params_for_auth(headers, [], ["BearerToken"])

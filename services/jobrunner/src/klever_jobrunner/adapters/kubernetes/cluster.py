@@ -36,8 +36,6 @@ class JobCluster:
 
     def __init__(self, options: JobOptions, kubeconfig: Path | None = None) -> None:
         self.api = KubernetesApi()
-        self._optional = KubernetesApi()
-        """Requests without which jobs run, so that their denials are no problem."""
         self.options = options
         self._kubeconfig = kubeconfig
         self._changed: set[asyncio.Event] = set()
@@ -51,7 +49,6 @@ class JobCluster:
         """Connect. Raises TransientError if there are no credentials."""
         client = await self._connection.enter_async_context(connected(self._kubeconfig))
         self.api.use(client)
-        self._optional.use(client)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -108,10 +105,11 @@ class JobCluster:
         """The events of a Job; none if the jobrunner may not list them. Raises ApiUnavailableError."""
         fields = f"involvedObject.uid={job['metadata']['uid']}"
         try:
-            return (await self._optional.list(EVENTS, "", self.options.namespace, fields=fields)).items
+            events = await self.api.list(EVENTS, "", self.options.namespace, fields=fields, is_optional=True)
         except (DeniedError, RefusedByClusterError) as error:
             log.info("events of a Job not listed", job=job["metadata"]["name"], error=str(error))
             return []
+        return events.items
 
     async def delete(self, name: str) -> None:
         """Delete a Job with its pod. No effect if it does not exist. Raises ApiUnavailableError."""
