@@ -25,17 +25,20 @@ def rules() -> str:
     return NOTE + _yaml({"groups": groups})
 
 
-def configuration(targets: Mapping[str, str], token_file: Path, rule_file: Path, *, interval: str = "5s") -> str:
+def configuration(
+    targets: Mapping[str, str], token_file: Path, rule_file: Path, *, has_ingress: bool, interval: str = "5s"
+) -> str:
     """The configuration of a Prometheus that scrapes the services at fixed addresses.
 
     Args:
         targets: host:port of each service by its name.
         token_file: file with the token that metrics require.
         rule_file: file with rules.
+        has_ingress: whether the deployer runs Envoy, and passes on its metrics.
         interval: interval of scrapes and evaluations.
     """
     paths = {f"klever-{name}": (address, "/metrics") for name, address in targets.items()}
-    if "deployer" in targets:
+    if has_ingress:
         paths[INGRESS] = (targets["deployer"], "/metrics/ingress")
     jobs = [
         {
