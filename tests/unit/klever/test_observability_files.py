@@ -102,12 +102,12 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
     titles = re.findall(r"^## (Klever\w+)$", (ROOT / "docs/runbooks.md").read_text(), re.MULTILINE)
     assert sorted(titles) == sorted(names)
     links = {
-        rule["annotations"]["runbook_url"].partition("#")[2]
+        rule["annotations"]["runbook"]
         for group in yaml.safe_load(prometheus.rules())["groups"]
         for rule in group["rules"]
         if "alert" in rule
     }
-    assert links == {name.lower() for name in names}
+    assert links == {f"docs/runbooks.md#{name.lower()}" for name in names}
 
 
 def test_every_alert_has_a_case_in_the_tests_of_the_rules() -> None:

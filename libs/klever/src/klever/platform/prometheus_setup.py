@@ -31,14 +31,13 @@ def find_prometheus() -> str:
     return program
 
 
-def write_files(home: Home, ports: Ports, place: ServingPlace, *, interval: str = "5s") -> None:
+def write_files(home: Home, ports: Ports, place: ServingPlace) -> None:
     """Write the configuration, the login, the rules and the pages of Prometheus.
 
     Args:
         home: the home of the platform.
         ports: its ports; none is 0.
         place: where servings run; on a cluster, the deployer runs no Envoy.
-        interval: interval of scrapes.
 
     Raises:
         PlatformError: the file with the token can be read by others.
@@ -48,10 +47,8 @@ def write_files(home: Home, ports: Ports, place: ServingPlace, *, interval: str 
     files = home.prometheus_files
     files.consoles.mkdir(parents=True, exist_ok=True)
     targets = service_addresses(ports)
-    configuration = prometheus.configuration(
-        targets, home.token, files.rules, has_ingress=place.backend == LOCAL, interval=interval
-    )
-    files.config.write_text(configuration)
+    has_ingress = place.backend == LOCAL
+    files.config.write_text(prometheus.configuration(targets, home.token, files.rules, has_ingress=has_ingress))
     files.rules.write_text(prometheus.rules())
     password = bcrypt.hashpw(home.token.read_text().strip().encode(), bcrypt.gensalt(BCRYPT_ROUNDS)).decode()
     files.web_config.write_text(yaml.safe_dump({"basic_auth_users": {USER: password}}))
