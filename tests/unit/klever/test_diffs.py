@@ -1,4 +1,4 @@
-"""`klever diff`: what a change would make of a serving, and its exit code."""
+"""`klever diff`: the difference that a change makes, and the exit code."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -24,7 +24,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def documents(model_format: str) -> dict[str, Any]:
-    """What a gateway answers for library/iris:v1 of a format, and for its deployment."""
+    """Return a gateway's responses for library/iris:v1 of a format, and for its deployment."""
     spec = ModelSpec(
         ref=ModelRef.parse("library/iris:v1"),
         digest=DIGEST,
