@@ -82,8 +82,8 @@ STATE = Row(
                     "{{strategy}}",
                 ),
             ),
-            "Time from the deployment of a version until it is Ready, by strategy. Model servers that start slowly, and "
-            "steps of a canary, increase it.",
+            "Time from the beginning of a rollout until the version is Ready, by strategy. Model servers that start "
+            "slowly, and steps of a canary, increase it.",
             Unit.SECONDS,
         ),
         Panel(
