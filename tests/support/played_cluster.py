@@ -10,7 +10,6 @@ from typing import Any
 from kubernetes_asyncio.client import ApiClient
 
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
-from klever_deployer.adapters.kubernetes.routes.services import VersionService
 from kleverkube.labels import recorded
 from kleverkube.manifest import Manifest
 from kleverkube.services import HTTP_SERVICE_PORT
@@ -18,6 +17,7 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DEPLOYMENTS
 from kleverkubeclient.watched import Watched
+from kleverroutes.kubernetes.services import VersionService
 from support.data_plane_benches import HttpClient
 from support.data_planes import Upstream
 from support.istio_gateway import LOOPBACK, IstioGateway, istiod_program, running_gateway

@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from klever_deployer.domain.versions import VersionKey
 from kleverkube.labels import REVISION, SERVING, VARIANT
+from kleverroutes.versions import VersionKey
 
 SECOND = "2026-01-01T00:00:00"
 LINES_OF_A_TIME = 2

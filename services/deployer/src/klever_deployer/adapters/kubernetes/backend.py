@@ -7,8 +7,6 @@ from functools import partial
 from typing import Self
 
 from klever_deployer.adapters.request_scaling import RequestScaling
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
 from kleverkit.loops import BackgroundLoop, loops_check
@@ -20,6 +18,14 @@ from kleverkube.version import ServedVersion
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
+from kleverroutes.kubernetes.gateway_api import gateway_objects, gateway_refusals
+from kleverroutes.kubernetes.http_routes import ExtensionRef, GatewayIngress
+from kleverroutes.kubernetes.istio import istio_objects, istio_refusals
+from kleverroutes.kubernetes.probes import with_probe
+from kleverroutes.kubernetes.services import Services, VersionService
+from kleverroutes.kubernetes.virtual_services import IstioIngress
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import ServingName, VersionKey
 
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
@@ -32,12 +38,6 @@ from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .refusals import RefusedServingError
 from .route_probes import RouteProbe, settle_by_time
-from .routes.gateway_api import gateway_objects, gateway_refusals
-from .routes.http_routes import ExtensionRef, GatewayIngress
-from .routes.istio import istio_objects, istio_refusals
-from .routes.probes import with_probe
-from .routes.services import Services, VersionService
-from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
 from .seldon.workloads import SeldonWorkloads
 from .workloads import ClusterWorkloads

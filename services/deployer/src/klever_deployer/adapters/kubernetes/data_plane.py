@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkit.errors import TransientError
 from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, SERVING, owned_by
@@ -13,6 +11,9 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.resources import Resource, resource_of
 from kleverkubeclient.watched import ObjectName, Watched, object_name
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import ServingName
 
 from .applying import Applier
 from .route_probes import SETTLE_SECONDS, Settle, settle_by_time
@@ -24,7 +25,7 @@ class ClusterDataPlane:
     Args:
         api: the cluster.
         options: options of the cluster.
-        render: the objects of a route; raises RefusedByProxyError.
+        render: the objects of a route; raises UnsupportedRouteError.
         refusals: returns the reasons why a route cannot be rendered, as sentences; its versions need not run.
         resources: the kinds of these objects; each served serving has one of the last kind.
         settle: waits until the proxies have received a change.
@@ -66,7 +67,7 @@ class ClusterDataPlane:
 
     async def apply(self, route: ServingRoute) -> None:
         """See `DataPlane`."""
-        objects = [self._owned(each, route.serving) for each in self._render(route)]
+        objects = self._objects(route)
         try:
             for each in objects:
                 if await self._apply(each):
@@ -99,6 +100,12 @@ class ClusterDataPlane:
     def served(self) -> set[ServingName]:
         """See `DataPlane`."""
         return {serving for each in self.watched[self._main].objects.values() if (serving := _serving(each))}
+
+    def _objects(self, route: ServingRoute) -> list[Manifest]:
+        try:
+            return [self._owned(each, route.serving) for each in self._render(route)]
+        except UnsupportedRouteError as error:
+            raise RefusedByProxyError(str(error)) from error
 
     async def _apply(self, manifest: Manifest) -> bool:
         """Apply an object; whether that has changed it."""
