@@ -7,9 +7,10 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from kleverkit.leadership import run_together, while_leading
+from kleverkit.leadership import while_leading
 from kleverkit.lease_state import LeaseRecord
 from kleverkit.leases import Lease
+from kleverkit.loops import BackgroundLoops
 from kleverkit.metrics import gauge
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
@@ -172,8 +173,8 @@ def _add_resources(
         checks=checks,
     )
     lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
-    leading = partial(run_together, [controller.run])
-    runtime.loops.append(partial(while_leading, runtime.compete(lease), leading))
+    leading = BackgroundLoops([controller.run])
+    runtime.loops.append(partial(while_leading, runtime.compete(lease), leading.run))
 
 
 def _add_routes(application: web.Application, operations: Sequence[Operation]) -> None:

@@ -10,7 +10,6 @@ import structlog
 
 from klever_jobrunner.errors import UNSUPPORTED_HERE, JobError
 from klever_jobrunner.ports import RemoteRun
-from kleverkit.loops import BackgroundLoop, loops_check
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.job_options import JobOptions, ModelJob
 from kleverkube.jobs import GENERATION, JOB, job_name, job_network_policy, jobs_of, render_job
@@ -20,6 +19,7 @@ from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import DeniedError, RefusedByClusterError
 from kleverkubeclient.resources import EVENTS, JOBS, PODS
 from kleverkubeclient.watched import Watched
+from kleverkubeclient.watches import Watches
 
 from .outcomes import is_finished
 
@@ -42,7 +42,7 @@ class JobCluster:
         selector, namespace = jobs_of(options.cluster), options.namespace
         self.jobs = Watched(self.api, JOBS, selector, self._on_change, namespace=namespace)
         self.pods = Watched(self.api, PODS, selector, self._on_change, namespace=namespace)
-        self._loops = [BackgroundLoop(each.run) for each in (self.jobs, self.pods)]
+        self._watches = Watches(self.api, (self.jobs, self.pods))
         self._connection = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -57,15 +57,11 @@ class JobCluster:
 
     async def run(self) -> None:
         """Follow Jobs and pods until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for loop in self._loops:
-                group.create_task(loop.forever())
+        await self._watches.run()
 
     async def problem(self) -> str | None:
         """What the jobrunner cannot follow, or is not permitted to request; None if there is no such problem."""
-        reasons = (self.jobs.problem, self.pods.problem, self.api.denials.problem())
-        problems = [each for each in reasons if each is not None]
-        return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
+        return await self._watches.problem()
 
     async def start(self, job: ModelJob) -> tuple[Manifest, bool]:
         """Create a Job, or find the one that an earlier attempt has created.
