@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -156,12 +157,8 @@ def _extension(setting: str | None) -> ExtensionRef | None:
 
 
 def _options(settings: DeployerSettings) -> ClusterOptions:
-    return ClusterOptions(
-        platform=settings.cluster_platform,
-        registry_secret=settings.cluster_registry_secret,
-        plain_http=settings.cluster_plain_http,
-        registries=settings.cluster_registries,
-        images=settings.cluster_images,
+    return replace(
+        settings.cluster_options(),
         client_namespaces=settings.cluster_client_namespaces,
         autoscalers=settings.cluster_scaling == "cpu",
         ready_seconds=settings.ready_timeout_seconds,
