@@ -18,7 +18,7 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import DeniedError, RefusedByClusterError
 from kleverkubeclient.resources import EVENTS, JOBS, PODS
-from kleverkubeclient.watched import Watched
+from kleverkubeclient.watched import Watched, object_name
 from kleverkubeclient.watches import Watches
 
 from .outcomes import is_finished
@@ -88,9 +88,13 @@ class JobCluster:
         """Read a Job from the API server; None if it does not exist. Raises ApiUnavailableError."""
         return await self.api.read(JOBS, self.options.namespace, name)
 
-    def find(self, name: str) -> Manifest | None:
+    async def read_again(self, job: Manifest) -> Manifest | None:
+        """Read a Job; None if it does not exist, also if another one has its name. Raises ApiUnavailableError."""
+        return _same(job, await self.read(job["metadata"]["name"]))
+
+    def find(self, job: Manifest) -> Manifest | None:
         """A Job as the watch has reported it; None if it has not."""
-        return self.jobs.objects.get((self.options.namespace, name))
+        return _same(job, self.jobs.objects.get(object_name(job)))
 
     def pod_of(self, job: Manifest) -> Manifest | None:
         """The pod of a Job."""
@@ -107,9 +111,13 @@ class JobCluster:
             return []
         return events.items
 
-    async def delete(self, name: str) -> None:
-        """Delete a Job with its pod. No effect if it does not exist. Raises ApiUnavailableError."""
-        await self.api.delete(JOBS, self.options.namespace, name)
+    async def delete(self, name: str, *, uid: str | None = None) -> None:
+        """Delete a Job with its pod. No effect if it does not exist.
+
+        Raises:
+            ApiUnavailableError: the cluster does not respond; ConflictError if the Job has another uid.
+        """
+        await self.api.delete(JOBS, self.options.namespace, name, uid=uid)
 
     def runs(self) -> Collection[RemoteRun]:
         """See `RemoteRuns`."""
@@ -135,6 +143,11 @@ class JobCluster:
             each.set()
 
 
+def _same(job: Manifest, present: Manifest | None) -> Manifest | None:
+    """The object with the name of a Job, if it is the same one; None if it is another one."""
+    return present if present is not None and present["metadata"]["uid"] == job["metadata"]["uid"] else None
+
+
 def _is_owned(pod: Manifest, uid: str) -> bool:
     return any(owner.get("uid") == uid for owner in pod["metadata"].get("ownerReferences", ()))
 
@@ -143,6 +156,6 @@ def _run_of(job: Manifest) -> RemoteRun | None:
     """The run that a Job is; None if it is deleted or has no labels of one."""
     labels = job["metadata"].get("labels", {})
     generation = labels.get(GENERATION, "")
-    if "deletionTimestamp" in job["metadata"] or JOB not in labels or not generation.isdecimal():
+    if "deletionTimestamp" in job["metadata"] or not labels.get(JOB) or not generation.isdecimal():
         return None
     return RemoteRun(labels[JOB], int(generation), is_active=not is_finished(job))
