@@ -1,4 +1,4 @@
-"""Which denied requests are reported."""
+"""Reports of denied requests."""
 
 import json
 

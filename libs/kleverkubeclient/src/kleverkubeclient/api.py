@@ -92,8 +92,8 @@ class KubernetesApi:
 
         Args:
             resource: its kind.
-            namespace: of the object.
-            name: of the object.
+            namespace: namespace of the object.
+            name: name of the object.
             patch: the fields; with `metadata.resourceVersion`, ApiUnavailableError if the object has changed since.
         """
         try:
@@ -150,10 +150,10 @@ class KubernetesApi:
 
         Args:
             resource: its kind.
-            namespace: of the object.
-            name: of the object.
+            namespace: namespace of the object.
+            name: name of the object.
             owned_first: whether the object stays until the objects that it owns are deleted.
-            uid: of the object, if another one with the same name must not be deleted.
+            uid: uid of the object, if another one with the same name must not be deleted.
         """
         policy = "Foreground" if owned_first else "Background"
         options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
@@ -185,7 +185,7 @@ class KubernetesApi:
             version: from a listing or an event.
             seconds: after which the server ends the watch.
             silence: seconds without a byte after which the connection is treated as lost.
-            namespace: of the objects; all namespaces if None.
+            namespace: namespace of the objects; all namespaces if None.
 
         Raises:
             ExpiredError: the version is too old.
@@ -207,7 +207,7 @@ class KubernetesApi:
         """Yield the lines of a container, each with its time, until it exits.
 
         Args:
-            namespace: of the pod.
+            namespace: namespace of the pod.
             pod: its name.
             container: its name in the pod.
             since: RFC 3339; from the beginning if None.

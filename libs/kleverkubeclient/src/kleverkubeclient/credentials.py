@@ -22,7 +22,7 @@ class RenewableClient(ApiClient):
     plug-in provides a new one. A renewed client certificate requires a new client.
 
     Args:
-        configuration: of the client.
+        configuration: configuration of the client.
         kubeconfig: see `load`.
     """
 
@@ -42,7 +42,7 @@ async def load(configuration: Configuration, kubeconfig: Path | None) -> None:
     """Read credentials into a configuration.
 
     Args:
-        configuration: of a client.
+        configuration: configuration of a client.
         kubeconfig: a file; if None, the ServiceAccount of this pod, or else `$KUBECONFIG` or `~/.kube/config`.
 
     Raises:

@@ -53,8 +53,8 @@ class DeployerSettings(ClusterSettings, PullingServiceSettings):
     """Environments of model servers, created on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 
     backend: Literal["local", "plain", "seldon", "kserve", "cluster"] = "local"
-    """Where servings run: `local` processes of this machine, or on a Kubernetes cluster as `plain` Deployments, as
-    SeldonDeployments of `seldon`, or as InferenceServices of `kserve`. `cluster` is `seldon` where Seldon Core is
+    """Backend for servings: `local` processes of this machine, or on a Kubernetes cluster `plain` Deployments,
+    SeldonDeployments of `seldon`, or InferenceServices of `kserve`. `cluster` is `seldon` where Seldon Core is
     installed, and else `plain`."""
     cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
     """Namespace with a copy of each serving, from which servings are restored. It must exist."""
@@ -63,7 +63,7 @@ class DeployerSettings(ClusterSettings, PullingServiceSettings):
     cluster_gateway: Annotated[str, Field(pattern=GATEWAY_PATTERN)] = "istio-system/kleveross-gateway"
     """Namespace and name of the Gateway object by which requests enter the cluster."""
     cluster_kserve_mode: KServeMode = "Standard"
-    """How KServe runs InferenceServices without Knative: `RawDeployment` before KServe 0.16."""
+    """Mode of InferenceServices without Knative: `RawDeployment` before KServe 0.16."""
     cluster_client_namespaces: dict[str, str] = Field(default_factory=dict)
     """Labels of the namespaces whose pods may connect to model servers, as JSON, for example
     `{"kubernetes.io/metadata.name": "istio-system"}` for those of the gateway; all pods of the cluster by default."""
@@ -73,7 +73,7 @@ class DeployerSettings(ClusterSettings, PullingServiceSettings):
     cluster_retries_extension: Annotated[str, Field(pattern=EXTENSION_PATTERN)] | None = None
     """Filter of the gateway, `group/kind/name`, that retries requests of all servings. Only for the Gateway API."""
     cluster_scaling: Literal["cpu", "requests"] = "cpu"
-    """What `autoscaling` follows on a cluster: `cpu` by a HorizontalPodAutoscaler, or `requests` in flight
+    """Metric for `autoscaling` on a cluster: `cpu` by a HorizontalPodAutoscaler, or `requests` in flight
     (`targetInFlight`) by the deployer, which needs `KLEVER_DEPLOYER_PROMETHEUS_URL`."""
 
     prometheus_url: Annotated[str, Field(pattern=PROMETHEUS_PATTERN)] | None = None

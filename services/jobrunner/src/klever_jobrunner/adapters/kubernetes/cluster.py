@@ -30,7 +30,7 @@ class JobCluster:
     """See `ports.RemoteRuns`: batch/v1 Jobs in one namespace.
 
     Args:
-        options: of the jobs.
+        options: options of the jobs.
         kubeconfig: credentials; see `kleverkubeclient.connecting`.
     """
 
@@ -60,7 +60,7 @@ class JobCluster:
         await self._watches.run()
 
     async def problem(self) -> str | None:
-        """What the jobrunner cannot follow, or is not permitted to request; None if there is no such problem."""
+        """Return failed watches and missing permissions as a sentence; None if there are none."""
         return await self._watches.problem()
 
     async def start(self, job: ModelJob) -> tuple[Manifest, bool]:

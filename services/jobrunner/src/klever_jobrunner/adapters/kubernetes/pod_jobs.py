@@ -113,7 +113,7 @@ class PodJobs:
 
 
 class Progress:
-    """What is known of a running Job.
+    """Progress of a running Job.
 
     Args:
         jobs: runs it.
@@ -146,7 +146,7 @@ class Progress:
 
     @property
     def is_blind(self) -> bool:
-        """Whether a pod may exist that the jobrunner does not see."""
+        """True if a pod may exist that the jobrunner does not see."""
         return self.pod is None and not self._cluster.pods.is_current
 
     def note_pod(self) -> None:
@@ -171,7 +171,7 @@ class Progress:
             raise JobError(f"the Job does not run: {self._start.reason}", code=NOT_STARTED)
 
     async def _check_exists(self) -> None:
-        """A Job is deleted only if the API server says so: the watch may be late."""
+        """Raise an error if the Job is deleted, read from the API server: the watch may be late."""
         job: Manifest | None = self.job
         if self._cluster.find(self._created) is None and not is_finished(self._created):
             job = await _patiently(lambda: self._cluster.read_again(self._created), self._on_line)
@@ -218,7 +218,7 @@ def model_job(job: JobDocument, request: RunRequest) -> ModelJob:
 
 
 def deleted_error(name: str) -> JobError:
-    """The error for a Job that somebody has deleted."""
+    """Return the error for a Job that was deleted on the cluster."""
     return JobError(
         f"the Job {name} was deleted on the cluster before it finished. Run it again with `klever jobs retry`",
         code=WORKER_DIED,
