@@ -20,8 +20,10 @@ from klever_gateway.service.projector import Projector
 from klever_gateway.service.reader import Reader
 from klever_gateway.service.resources.controller import ResourceController
 from klever_gateway.service.resources.job_mirror import JobMirror
-from klever_gateway.service.resources.job_resources import JobResources
-from klever_gateway.service.resources.serving_resources import ServingResources
+from klever_gateway.service.resources.reconciler import Reconciler
+from klever_gateway.service.resources.requested_jobs import RequestedJobs
+from klever_gateway.service.resources.requested_servings import RequestedServings
+from klever_gateway.service.resources.shown_jobs import ShownJobs
 from klever_gateway.service.resources.statuses import Statuses
 from klever_gateway.service.serving_requests import ServingRequests
 from klever_gateway.service.servings import Servings
@@ -205,12 +207,15 @@ class Bench:
         decisions = Decisions(OneLog(), wait_seconds=0)
         requests = ServingRequests(submitter=submitter, decisions=decisions, arrivals=self.arrivals)
         statuses = Statuses(self.store, lambda: NOW)
-        servings = ServingResources(self.store, statuses, Servings(requests, versions), self.projection)
-        jobs = Jobs(submitter, versions, Reader(self.projection, OneLog()))
-        job_resources = JobResources(self.store, statuses, jobs, self.projection)
+        servings = RequestedServings(Servings(requests, versions), self.projection)
+        jobs = RequestedJobs(self.store, Jobs(submitter, versions, Reader(self.projection, OneLog())), self.projection)
+        model_jobs = ShownJobs(self.store, self.projection, Reconciler(self.store, statuses, jobs))
         return ResourceController(
             store=self.store,
-            reconcilers={ResourceKind.SERVING: servings.reconcile, ResourceKind.MODEL_JOB: job_resources.reconcile},
+            reconcilers={
+                ResourceKind.SERVING: Reconciler(self.store, statuses, servings).reconcile,
+                ResourceKind.MODEL_JOB: model_jobs.reconcile,
+            },
             mirror=JobMirror(self.store, self.projection) if mirrors else None,
             projection=self.projection,
             arrivals=self.arrivals,
