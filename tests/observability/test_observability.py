@@ -269,7 +269,7 @@ async def test_the_rules_pass_promtool() -> None:
 
 
 async def _promtool(*arguments: str, given: bytes = b"") -> tuple[int | None, str]:
-    """The exit code, and what it complains about."""
+    """Return the exit code and the message."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec("promtool", *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
     output, errors = await process.communicate(given)

@@ -25,7 +25,7 @@ from support.route_kinds import ISTIO, install
 
 CONFLICT = 409
 NAMESPACE = "klever"
-"""Of the copies of servings."""
+"""Namespace of the copies of servings."""
 SERVING_KINDS = (DEPLOYMENTS, PODS, SERVICES, DESTINATION_RULES, VIRTUAL_SERVICES)
 OURS = "app.kubernetes.io/managed-by=klever"
 

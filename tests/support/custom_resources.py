@@ -22,7 +22,7 @@ def module_directory(path: str, module: str) -> Path:
     """The sources of a Go module in the module cache, which are downloaded if necessary. Skips where there is no Go.
 
     Args:
-        path: of the module.
+        path: path of the module.
         module: the directory below tools/go whose go.mod pins it.
     """
     if shutil.which("go") is None:

@@ -27,7 +27,7 @@ def built(package: str, module: str = "", *, name: str = "", flags: tuple[str, .
         module: the directory below tools/go whose go.mod pins it; programs that need different versions of the same
             library have separate modules.
         name: of the program; the last part of the package's path if none is given.
-        flags: of `go build`.
+        flags: flags of `go build`.
     """
     program = name or package.rsplit("/", 1)[1]
     _build({program: package}, module, flags)
@@ -75,7 +75,7 @@ def module_files(path: str, module: str) -> Path:
     """The source directory of a Go module, for the files beside its code, such as custom resource definitions.
 
     Args:
-        path: of the module.
+        path: path of the module.
         module: the directory below tools/go whose go.mod pins it.
     """
     command = ["go", "list", "-C", str(MODULES / module), "-m", "-f", "{{.Dir}}", path]

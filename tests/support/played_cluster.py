@@ -1,9 +1,9 @@
 """A cluster without nodes: pods are played, and real servers respond in their place behind a real Envoy of istiod."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from kubernetes_asyncio.client import ApiClient
 
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.routes.services import VersionService
-from kleverkube.labels import MANAGED_BY, MANAGER, recorded
+from kleverkube.labels import recorded
 from kleverkube.manifest import Manifest
 from kleverkube.services import HTTP_SERVICE_PORT
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
-from kleverkubeclient.resources import DEPLOYMENTS, DESTINATION_RULES, VIRTUAL_SERVICES
+from kleverkubeclient.resources import DEPLOYMENTS
 from kleverkubeclient.watched import Watched
 from support.data_plane_benches import HttpClient
 from support.data_planes import Upstream
@@ -24,9 +24,8 @@ from support.istio_gateway import LOOPBACK, IstioGateway, istiod_program, runnin
 from support.played_kubelet import PlayedKubelet
 from support.prometheus import Prometheus, running_prometheus
 from support.route_kinds import ISTIO, install
-from support.waiting import eventually
+from support.route_stream import OWNED, follow_routes
 
-SELECTOR = f"{MANAGED_BY}={MANAGER}"
 ANSWER = "ANSWER"
 """Variable of a variant: the name of the server that responds for its pods."""
 
@@ -36,7 +35,7 @@ class PlayedCluster:
     """The cluster, and its client.
 
     Attributes:
-        kubeconfig: of the API server.
+        kubeconfig: kubeconfig file of the API server.
         gateway: by which requests enter.
         prometheus: scrapes the gateway.
         servers: respond for the pods of the variants that name them.
@@ -46,7 +45,6 @@ class PlayedCluster:
     gateway: IstioGateway
     prometheus: Prometheus
     servers: Mapping[str, Upstream]
-    _written: dict[str, Any] = field(default_factory=dict)
 
     @property
     def client(self) -> HttpClient:
@@ -55,7 +53,7 @@ class PlayedCluster:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Of a deployer that serves here."""
+        """Settings of a deployer that serves here."""
         return {
             "backend": "plain",
             "kubeconfig": self.kubeconfig,
@@ -68,24 +66,23 @@ class PlayedCluster:
         }
 
     async def follow(self, api: KubernetesApi) -> None:
-        """Give istiod the Services and routes of the cluster, until cancelled."""
+        """Give istiod the Services of the cluster, until cancelled."""
         changed = asyncio.Event()
-        resources = (DEPLOYMENTS, DESTINATION_RULES, VIRTUAL_SERVICES)
-        watched = [Watched(api, each, SELECTOR, lambda _object: changed.set()) for each in resources]
-        for each in watched:
-            await each.load()
-        changed.set()
+        deployments = Watched(api, DEPLOYMENTS, OWNED, lambda _object: changed.set())
+        await deployments.load()
+        placed = None
         async with asyncio.TaskGroup() as group:
-            for each in watched:
-                group.create_task(each.run())
-            while await changed.wait():
+            group.create_task(deployments.run())
+            while True:
+                replicas = self._replicas(deployments.objects.values())
+                if replicas != placed:
+                    await self.gateway.place_known(replicas)
+                    placed = replicas
+                await changed.wait()
                 changed.clear()
-                deployments, *routes = ([*each.objects.values()] for each in watched)
-                await self._place(deployments)
-                self._route([each for objects in routes for each in objects])
 
-    async def _place(self, deployments: list[Manifest]) -> None:
-        """Let istiod know the Services before their routes: a Service is older than the first ready pod."""
+    def _replicas(self, deployments: Iterable[Manifest]) -> dict[VersionService, tuple[int, ...]]:
+        """The ports of the servers that respond for the pods of each Service."""
         replicas: dict[VersionService, tuple[int, ...]] = {}
         for deployment in deployments:
             version = recorded(deployment["metadata"]["annotations"])
@@ -93,25 +90,7 @@ class PlayedCluster:
             if version is not None and isinstance(answer, str):
                 service = VersionService(deployment["metadata"]["name"], version.namespace, HTTP_SERVICE_PORT)
                 replicas[service] = (self.servers[answer].endpoint.port,)
-        if self._is_new("services", replicas):
-            self.gateway.place(replicas)
-            names = {("ServiceEntry", each.namespace, each.name) for each in replicas}
-
-            async def are_known() -> bool:
-                return names <= await self.gateway.accepted()
-
-            await eventually(are_known, within=30)
-
-    def _route(self, stored: list[Manifest]) -> None:
-        objects = [
-            {**each, "metadata": {name: each["metadata"][name] for name in ("name", "namespace")}} for each in stored
-        ]
-        if self._is_new("routes", objects):
-            self.gateway.write("routes", objects)
-
-    def _is_new(self, name: str, content: Any) -> bool:
-        before, self._written[name] = self._written.get(name), content
-        return bool(before != content)
+        return replicas
 
 
 @asynccontextmanager
@@ -129,7 +108,8 @@ async def played_cluster(kubeconfig: Path, directory: Path, *servers: Upstream) 
 @asynccontextmanager
 async def _played(client: ApiClient, cluster: PlayedCluster) -> AsyncIterator[None]:
     api = KubernetesApi(client, refused=RefusedServingError)
-    tasks = [asyncio.create_task(loop) for loop in (PlayedKubelet(client, "broken").run(), cluster.follow(api))]
+    loops = (PlayedKubelet(client, "broken").run(), cluster.follow(api), follow_routes(api, cluster.gateway))
+    tasks = [asyncio.create_task(loop) for loop in loops]
     try:
         yield
     finally:

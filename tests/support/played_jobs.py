@@ -36,7 +36,7 @@ NODE = "played"
 
 @dataclass(frozen=True)
 class Ending:
-    """How a container exits."""
+    """Exit of a container."""
 
     code: int = 0
     lines: tuple[str, ...] = ()
@@ -59,16 +59,16 @@ class PlayedJobs:
     """Runs the pods of Jobs.
 
     Args:
-        client: of the cluster.
+        client: client of the cluster.
         script: runs the containers.
     """
 
     def __init__(self, client: ApiClient, script: Script) -> None:
         self.script = script
         self.is_schedulable = True
-        """Whether the node has room."""
+        """True if the node has room."""
         self.is_idle = False
-        """Whether new pods are left alone."""
+        """True if new pods are left alone."""
         self.played: list[str] = []
         """The containers that have started, in order."""
         self._core = CoreV1Api(client)

@@ -32,7 +32,7 @@ _PLAIN_ENVOY = {
 """Leaves out the filters that only Istio's own build of Envoy has."""
 
 RUNTIME = {"re2.max_program_size.error_level": 32768}
-"""What the bootstrap of Istio's proxies sets, too: a regular expression of a route may be this large."""
+"""Limit of the size of regular expressions in routes, as in the bootstrap of Istio's proxies."""
 
 
 def components(layout: Layout) -> list[Component]:
@@ -121,7 +121,7 @@ def _envoy_bootstrap() -> dict[str, Any]:
 
 
 def _mesh() -> dict[str, Any]:
-    """Without automatic mTLS: an Envoy without Istio's agent never receives the certificates."""
+    """Return the configuration without automatic mTLS: an Envoy without Istio's agent never receives certificates."""
     return {
         "enableAutoMtls": False,
         "enablePrometheusMerge": False,

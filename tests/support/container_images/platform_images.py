@@ -9,7 +9,7 @@ from modelfiles.runtimes import REPOSITORY
 from support.cluster.cluster import Cluster
 
 from .python_images import PythonImage, built
-from .requirements import requirements_of_member, requirements_of_toolchain
+from .requirements import requirements_of_member
 
 MODEL_SERVER_SOURCES = ("libs/kleverserve/src/kleverserve", "libs/modelfiles/src/modelfiles")
 IMAGES = (
@@ -22,13 +22,6 @@ IMAGES = (
         tuple(f"libs/{name}/src/{name}" for name in ("kleverproto", "modelfiles", "modelformats", "ormb")),
     ),
 )
-
-
-SKLEARN_IMAGE = PythonImage(
-    f"{REPOSITORY}/kleverserve-sklearn", partial(requirements_of_toolchain, "sklearn"), MODEL_SERVER_SOURCES
-)
-"""A gigabyte, so tests load it only where they need it."""
-
 
 JOBRUNNER_LIBRARIES = ("kleverkit", "kleverkube", "kleverproto", "kleversandbox", "kleverserve")
 MODEL_LIBRARIES = ("modelconversion", "modelfiles", "modelformats", "ormb")
