@@ -172,6 +172,23 @@ async def test_killed_controller_requests_the_bytes_that_it_had_recorded(bench: 
     assert (request.id, request.spec.digest) == (recorded, digest(1))
 
 
+async def test_job_that_a_killed_controller_has_requested_is_accepted_although_its_model_is_deleted(
+    bench: Bench,
+) -> None:
+    bench.platform.loses_answers = True
+    bench.platform.handles_jobs = False
+    async with bench.controller():
+        bench.store.apply(JOB, EXTRACTION)
+        await bench.until(JOB, Synced="Unavailable")
+    bench.platform.loses_answers = False
+    await bench.platform.handle_jobs()
+    await bench.push()
+    async with bench.controller():
+        status = await bench.until(JOB, Synced="Accepted")
+    assert status["phase"] == "Pending"
+    assert len(requests(bench, JobRequested)) == 1
+
+
 async def test_job_that_was_deleted_through_the_api_has_failed(bench: Bench) -> None:
     async with bench.controller():
         await bench.request(JOB, EXTRACTION)
