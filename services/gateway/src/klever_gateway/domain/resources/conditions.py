@@ -39,7 +39,7 @@ class State:
 
     @property
     def is_observed(self) -> bool:
-        """Whether the platform has accepted or refused the spec."""
+        """True if the platform has accepted or refused the spec."""
         return self.synced[0] != UNKNOWN
 
     @property
