@@ -50,8 +50,10 @@ from .service.projector import Projector
 from .service.reader import Reader
 from .service.resources.controller import Check, ResourceController
 from .service.resources.job_mirror import JobMirror
-from .service.resources.job_resources import JobResources
-from .service.resources.serving_resources import ServingResources
+from .service.resources.reconciler import Reconciler
+from .service.resources.requested_jobs import RequestedJobs
+from .service.resources.requested_servings import RequestedServings
+from .service.resources.shown_jobs import ShownJobs
 from .service.resources.statuses import Statuses
 from .service.serving_changes import ServingChanges
 from .service.serving_requests import ServingRequests
@@ -162,11 +164,12 @@ def _add_resources(
 
     store = ClusterResources(settings.kubeconfig, settings.custom_resource_namespaces)
     statuses = Statuses(store, utc_now)
-    servings = ServingResources(store, statuses, runtime.web[keys.SERVINGS], projection)
-    jobs = JobResources(store, statuses, runtime.web[keys.JOBS], projection)
+    servings = Reconciler(store, statuses, RequestedServings(runtime.web[keys.SERVINGS], projection))
+    jobs = Reconciler(store, statuses, RequestedJobs(store, runtime.web[keys.JOBS], projection))
+    model_jobs = ShownJobs(store, projection, jobs)
     controller = ResourceController(
         store=store,
-        reconcilers={ResourceKind.SERVING: servings.reconcile, ResourceKind.MODEL_JOB: jobs.reconcile},
+        reconcilers={ResourceKind.SERVING: servings.reconcile, ResourceKind.MODEL_JOB: model_jobs.reconcile},
         mirror=JobMirror(store, projection) if settings.mirror_jobs else None,
         projection=projection,
         arrivals=arrivals,
