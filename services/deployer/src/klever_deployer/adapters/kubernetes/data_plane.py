@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkit.errors import TransientError
-from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, SERVING, owned_by
+from kleverkube.labels import SERVING, owned_by, with_owner
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
@@ -103,7 +103,7 @@ class ClusterDataPlane:
 
     def _objects(self, route: ServingRoute) -> list[Manifest]:
         try:
-            return [self._owned(each, route.serving) for each in self._render(route)]
+            return [with_owner(each, route.serving.name, self._options) for each in self._render(route)]
         except UnsupportedRouteError as error:
             raise RefusedByProxyError(str(error)) from error
 
@@ -131,11 +131,6 @@ class ClusterDataPlane:
     def _changed(self, changed: Manifest) -> None:
         if (serving := _serving(changed)) is not None:
             self.on_change(serving)
-
-    def _owned(self, manifest: Manifest, serving: ServingName) -> Manifest:
-        labels = {MANAGED_BY: MANAGER, PLATFORM: self._options.platform, SERVING: serving.name}
-        metadata = manifest["metadata"]
-        return {**manifest, "metadata": {**metadata, "labels": {**metadata.get("labels", {}), **labels}}}
 
 
 def _serving(manifest: Manifest) -> ServingName | None:
