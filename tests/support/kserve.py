@@ -19,7 +19,7 @@ import yaml
 from kleverkube.options import KServeMode
 from support.cluster.polling import wait_until
 from support.cluster.programs import KSERVE_PROGRAM
-from support.go_tools import module_files
+from support.go_tools import module_directory
 from support.kube_api_server import cached_program
 from support.processes import ServerProcess, free_port
 
@@ -54,7 +54,7 @@ def running_kserve(kubeconfig: Path, directory: Path) -> Iterator[KServe]:
     program = cached_program(KSERVE_PROGRAM)
     if program is None:
         pytest.skip("the KServe backend is NOT TESTED here: `task test:cluster` builds KServe's controller")
-    config = module_files("github.com/kserve/kserve", "kserve") / "config"
+    config = module_directory("github.com/kserve/kserve", "kserve") / "config"
     authority, port = trustme.CA(), free_port()
     kubectl = partial(_kubectl, kubeconfig)
     kubectl("apply", "--server-side", "-k", str(config / "crd/full"))

@@ -20,7 +20,8 @@ from kleverkubeclient.resources import DEPLOYMENTS, DESTINATION_RULES, VIRTUAL_S
 from kleverkubeclient.watched import Watched
 from support.data_plane_benches import HttpClient
 from support.data_planes import Upstream
-from support.istio_gateway import LOOPBACK, IstioGateway, istiod_program, running_gateway
+from support.istio_gateway import IstioGateway, istiod_program, running_gateway
+from support.istio_proxy import LOOPBACK
 from support.played_kubelet import PlayedKubelet
 from support.prometheus import Prometheus, running_prometheus
 from support.route_kinds import ISTIO, install

@@ -14,7 +14,8 @@ from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
 from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.domain.versions import ServingName, VersionKey
 from support.data_plane_benches import DataPlaneBench, DirectClient, HttpClient, in_memory, on_this_machine
-from support.istio_gateway import INGRESS, LOOPBACK, IstioGateway, istiod_program, running_gateway
+from support.istio_gateway import INGRESS, IstioGateway, istiod_program, running_gateway
+from support.istio_proxy import LOOPBACK
 from support.kubernetes_routes import GRPC_PORT, HTTP_PORT, ServicesOf
 from support.processes import free_port
 from support.prometheus import Exporter, istio_metrics, running_exporter, running_prometheus
