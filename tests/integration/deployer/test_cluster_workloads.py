@@ -129,6 +129,11 @@ async def test_changes_of_others_are_undone_by_the_next_apply(bench: OnCluster) 
     container = {"name": "server", "image": "evil.example.com/x:1"}
     drift = {"spec": {"replicas": 0, "template": {"spec": {"containers": [container]}}}}
     await apps.patch_namespaced_deployment(name_of(spec.key), "default", drift)
+
+    async def is_noticed() -> bool:
+        return bench.workloads.number(spec.key) == 0
+
+    await eventually(is_noticed, within=30)
     await bench.workloads.apply(spec, 1)
     repaired = (await stored(bench, spec))["spec"]
     assert repaired["replicas"] == 1
