@@ -21,7 +21,7 @@ from kleverkubeclient.resources import (
 )
 from support.deployer_service import Surroundings, surroundings
 from support.played_kubelet import PlayedKubelet
-from support.route_kinds import ISTIO, install
+from support.custom_definitions import ISTIO, install
 
 CONFLICT = 409
 NAMESPACE = "klever"

@@ -24,7 +24,7 @@ from support.istio_gateway import IstioGateway, istiod_program, running_gateway
 from support.istio_proxy import LOOPBACK
 from support.played_kubelet import PlayedKubelet
 from support.prometheus import Prometheus, running_prometheus
-from support.route_kinds import ISTIO, install
+from support.custom_definitions import ISTIO, install
 from support.waiting import eventually
 
 SELECTOR = f"{MANAGED_BY}={MANAGER}"

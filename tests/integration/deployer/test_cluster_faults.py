@@ -16,7 +16,7 @@ from support.kube_api_server import KubeApiServer, kube_api_server
 from support.nats_server import NatsServer
 from support.onnx_models import look_up, model_directory
 from support.replicas import ReplicaProcess, leader_and_standby
-from support.route_kinds import ISTIO, install, uninstall
+from support.custom_definitions import ISTIO, install, uninstall
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.api_server, pytest.mark.timeout(300)]
