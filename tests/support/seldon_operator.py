@@ -19,10 +19,9 @@ from kleverkubeclient.resources import (
     Resource,
 )
 from kleverkubeclient.watched import Watched
+from support.played_pods import SUPERSEDED, unless_superseded
 from support.seldon_components import ID, Components, components, denials
 
-SUPERSEDED = (404, 409)
-"""Statuses for an object that has changed since; a watch reports it."""
 GROUP, VERSION, PLURAL = "machinelearning.seldon.io", "v1", "seldondeployments"
 
 
@@ -150,13 +149,10 @@ class SeldonOperator:
         if status == owner.get("status"):
             return
         metadata = owner["metadata"]
-        try:
+        with unless_superseded():
             await self._custom.replace_namespaced_custom_object_status(
                 GROUP, VERSION, metadata["namespace"], PLURAL, metadata["name"], {**owner, "status": status}
             )
-        except ApiException as error:
-            if error.status not in SUPERSEDED:
-                raise
 
 
 def _is_ready(deployment: Manifest) -> bool:
