@@ -136,7 +136,7 @@ def requested(number: int, weight: int) -> ServingRequested:
 
 
 def processor_seconds(process: psutil.Process) -> float:
-    """What a process has used."""
+    """Return the processor time that a process has used."""
     times = process.cpu_times()
     return float(times.user + times.system)
 

@@ -85,7 +85,7 @@ async def start_pod(session: aiohttp.ClientSession, pods: str, pod: dict[str, An
 
 
 def is_ready(pod: dict[str, Any]) -> bool:
-    """Whether a pod is ready."""
+    """Return whether a pod is ready."""
     conditions = pod.get("status", {}).get("conditions", [])
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 

@@ -1,4 +1,4 @@
-"""Why pods of a version do not start, as the kubelet of a real node and the controllers report it."""
+"""Reasons why pods of a version do not start, reported by the kubelet of a real node and the controllers."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""One suite for every data plane: the local one with a real Envoy, and memory."""
+"""One suite for every data plane: on one machine and on a cluster, each with a real Envoy, and in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,10 @@ from klever_deployer.domain import routing
 from klever_deployer.domain.analysis import measurement, total
 from klever_deployer.domain.routing import HeaderCondition, Mirroring, Rule, Share, Stage
 from klever_deployer.domain.versions import ServingName
+from klever_deployer.errors import RefusedByProxyError
 from kleverproto.traffic import Cookie, HeaderMatch, Sticky
+from support.adapters import adapters
+from support.cluster_data_plane import on_cluster
 from support.data_plane_benches import DATA_PLANES, DataPlaneBench
 from support.data_planes import Upstream, answered_by, upstreams, version_key
 from support.deployer import IRIS, deployment, key, spec
@@ -22,9 +25,13 @@ OTHER = ServingName("default", "abalone")
 DRAIN_SECONDS = 1.0
 
 
-@pytest.fixture(params=DATA_PLANES)
+@pytest.fixture(params=adapters([*DATA_PLANES, "kubernetes"]))
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[DataPlaneBench]:
-    async with DATA_PLANES[request.param](tmp_path, free_port(), DRAIN_SECONDS) as bench:
+    if request.param in DATA_PLANES:
+        opened = DATA_PLANES[request.param](tmp_path, free_port(), DRAIN_SECONDS)
+    else:
+        opened = on_cluster(tmp_path, request.getfixturevalue("kubeconfig"))
+    async with opened as bench:
         yield bench
 
 
@@ -170,7 +177,12 @@ async def test_mirrored_requests_reach_both_variants(bench: DataPlaneBench) -> N
 @pytest.mark.parametrize("share", [20, 80])
 async def test_requests_with_the_same_header_stay_with_one_variant(bench: DataPlaneBench, share: int) -> None:
     async with upstreams("v1", "v2") as (v1, v2):
-        await bench.apply((v1, share), (v2, 100 - share), sticky=Sticky(header="x-user"))
+        change = bench.apply((v1, share), (v2, 100 - share), sticky=Sticky(header="x-user"))
+        if not bench.shares_by_header:
+            with pytest.raises(RefusedByProxyError, match="header"):
+                await change
+            return
+        await change
         by_user = {user: {await bench.client.ask(x_user=f"user-{user}") for _ in range(5)} for user in range(40)}
         assert all(len(answers) == 1 for answers in by_user.values())
         assert {answer for answers in by_user.values() for answer in answers} == {"v1", "v2"}

@@ -7,18 +7,19 @@ import pytest
 
 from klever_deployer.domain.analysis import Counts, difference, measurement
 from klever_deployer.domain.versions import VersionKey
+from support.adapters import adapters
 from support.data_plane_benches import DataPlaneBench
 from support.data_planes import upstreams, version_key
-from support.request_count_benches import BENCHES, PARAMETERS
+from support.request_count_benches import BENCHES
 from support.waiting import eventually
 
 V1, V2, UNKNOWN = (version_key(name) for name in ("v1", "v2", "unknown"))
 WITHIN = 30
 
 
-@pytest.fixture(params=PARAMETERS)
+@pytest.fixture(params=adapters(BENCHES))
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[DataPlaneBench]:
-    async with BENCHES[request.param](tmp_path) as bench:
+    async with BENCHES[request.param](tmp_path, lambda: request.getfixturevalue("kubeconfig")) as bench:
         yield bench
 
 

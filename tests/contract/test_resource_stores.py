@@ -24,7 +24,7 @@ STATUS = ServingResourceStatus(observed_generation=1, requested_generation=1, ph
 
 
 class Users(Protocol):
-    """What users of the store do."""
+    """Actions of users of the store."""
 
     async def apply(self, name: ResourceName, spec: dict[str, Any]) -> None: ...
     async def remove(self, name: ResourceName) -> None: ...

@@ -33,9 +33,9 @@ class Account:
     """The account of a service on a cluster.
 
     Attributes:
-        name: of the ServiceAccount.
+        name: name of the ServiceAccount.
         administrator: a kubeconfig of someone who may grant permissions.
-        kubeconfig: of the account.
+        kubeconfig: kubeconfig file of the account.
         first_byte: the end of the audit log when the permissions were granted: earlier requests are of other tests.
     """
 
@@ -50,7 +50,7 @@ class Account:
         return {each for line in lines for each in _needed(line, self.name)}
 
     def granted(self) -> set[Permission]:
-        """What the files grant to the account."""
+        """Return the permissions that the files grant to the account."""
         return {
             Permission(group, resource, verb)
             for role in _roles_of(self.name)
@@ -65,7 +65,7 @@ class Account:
         return run_kubectl(self.administrator, *arguments, stdin=stdin)
 
     def has(self, permission: Permission) -> bool:
-        """Whether the API server grants a permission in the namespace of the platform."""
+        """Return whether the API server grants a permission in the namespace of the platform."""
         resource, _, subresource = permission.resource.partition("/")
         asked = {"group": permission.group, "resource": resource, "subresource": subresource, "verb": permission.verb}
         review = {
@@ -92,7 +92,7 @@ def grant(administrator: Path, name: str) -> Account:
 
     Args:
         administrator: a kubeconfig.
-        name: of the account.
+        name: name of the account.
     """
     _apply_files(administrator)
     token = run_kubectl(administrator, "create", "token", name, "--namespace", NAMESPACE).strip()

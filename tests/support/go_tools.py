@@ -29,7 +29,7 @@ def built(package: str, module: str = "", *, name: str = "", flags: tuple[str, .
         module: the directory below tools/go whose go.mod pins it; programs that need different versions of the same
             library have separate modules.
         name: of the program; the last part of the package's path if none is given.
-        flags: of `go build`.
+        flags: flags of `go build`.
     """
     program = name or package.rsplit("/", 1)[1]
     _build({program: package}, module, flags)
@@ -78,7 +78,7 @@ def module_directory(path: str, module: str) -> Path:
     """The sources of a Go module in the module cache, which are downloaded if necessary. Skips where there is no Go.
 
     Args:
-        path: of the module.
+        path: path of the module.
         module: the directory below tools/go whose go.mod pins it.
     """
     if shutil.which("go") is None:

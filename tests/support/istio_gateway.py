@@ -38,6 +38,7 @@ from support.istio_proxy import (
 )
 from support.kubernetes_routes import GRPC_PORT, HTTP_PORT, ServicesOf
 from support.processes import ServerProcess, answers, free_port
+from support.waiting import eventually
 
 Json = dict[str, Any]
 INGRESS = IstioIngress((f"{NAMESPACE}/klever-gateway",))
@@ -91,6 +92,18 @@ class IstioGateway:
         """Let Services have replicas at these ports, for HTTP and for gRPC."""
         self.write("services", [_service_entry(service, ports) for service, ports in replicas.items()])
 
+    async def place_known(self, replicas: Mapping[VersionService, tuple[int, ...]]) -> None:
+        """Place Services and wait until Envoy has them: on a cluster, they are older than the first ready pod."""
+        self.place(replicas)
+        url = f"http://{LOOPBACK}:{self.admin_port}/clusters"
+
+        async def are_known() -> bool:
+            async with aiohttp.ClientSession() as session, session.get(url) as response:
+                active = await response.text()
+            return all(f"||{service.host(INGRESS.domain)}::" in active for service in replicas)
+
+        await eventually(are_known, within=30)
+
     def apply(self, route: ServingRoute, services: ServicesOf | None = None) -> list[Json]:
         """Routes requests with the objects that the deployer applies; they take effect soon."""
         objects = with_probe(istio_objects(route, INGRESS, services or ServicesOf()), route.serving)
@@ -118,7 +131,7 @@ async def running_gateway(istiod: Path, directory: Path) -> AsyncIterator[IstioG
 
     Args:
         istiod: the program.
-        directory: for files and logs.
+        directory: directory for files and logs.
     """
     gateway = IstioGateway(directory, free_port(), free_port(), free_port(), free_port())
     async with _empty_api_server() as url:

@@ -26,11 +26,11 @@ _STATISTICS = {
 }
 """The labels of Envoy's metrics, as in the bootstrap of Istio's own Envoy."""
 _RUNTIME = {"re2.max_program_size.error_level": 32768}
-"""What that bootstrap sets, too: a regular expression of a route may be this large."""
+"""Limit of the size of regular expressions in routes, as in that bootstrap."""
 
 
 def mesh(discovery_port: int) -> dict[str, Any]:
-    """The configuration of the mesh, without automatic mTLS: this Envoy never receives the certificates."""
+    """Return the configuration of the mesh, without automatic mTLS: this Envoy never receives the certificates."""
     return {
         "enableAutoMtls": False,
         "enablePrometheusMerge": False,
@@ -50,10 +50,10 @@ def envoy_bootstrap(*, address: str, domain: str, discovery_port: int, admin_por
     """The configuration of an Envoy that receives all else from istiod, as a gateway with `GATEWAY_LABELS`.
 
     Args:
-        address: of the gateway.
-        domain: of the cluster.
-        discovery_port: of istiod, on the loopback address.
-        admin_port: of Envoy, on the loopback address.
+        address: address of the gateway.
+        domain: DNS domain of the cluster.
+        discovery_port: port of istiod on the loopback address.
+        admin_port: port of Envoy's admin interface on the loopback address.
     """
     discovered = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
     return {

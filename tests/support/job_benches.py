@@ -85,10 +85,10 @@ class OnCluster(JobsBench):
     """A real API server with the controller of Jobs; the node is played.
 
     Args:
-        kubeconfig: of an administrator, who plays the node.
+        kubeconfig: kubeconfig file of an administrator, who plays the node.
         patience: see `PodJobs`.
         account: the kubeconfig of the jobrunner's account; the administrator's by default.
-        options: of the jobs.
+        options: options of the jobs.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ async def nobody_trusted(_project: str) -> TrustedNames:
 
 
 def ending_of(outcome: Outcome) -> Ending:
-    """How the command exits with an outcome."""
+    """Return the exit of the command with an outcome."""
     if isinstance(outcome, JobResult):
         return Ending(ExitCode.DONE, _lines(RunOutcome(result=outcome)))
     if isinstance(outcome, JobError):

@@ -28,7 +28,7 @@ DEFINITION = "inferenceservices.serving.kserve.io"
 WEBHOOKS = "inferenceservice.serving.kserve.io"
 """The name of two configurations: what defaults InferenceServices and pods, and what validates InferenceServices."""
 MODE: KServeMode = "RawDeployment"
-"""Of the version of KServe that tools/go pins: the last one whose module can be built as it is."""
+"""Mode in the version of KServe that tools/go pins: the last one whose module can be built as it is."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class KServe:
     """The controller of a cluster.
 
     Attributes:
-        kubeconfig: of the cluster.
+        kubeconfig: kubeconfig file of the cluster.
         server: the process.
     """
 

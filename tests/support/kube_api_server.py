@@ -52,7 +52,7 @@ class KubeApiServer:
     """A running API server.
 
     Attributes:
-        kubeconfig: of an administrator.
+        kubeconfig: kubeconfig file of an administrator.
         process: tests can kill it, and start it again.
     """
 

@@ -50,7 +50,7 @@ def rule(variant: str, **headers: HeaderMatch) -> Rule:
 
 
 def cookie_route(*weighted: tuple[str, int], cookie: Cookie) -> ServingRoute:
-    """With the rules of a sticky cookie."""
+    """Return the route with the rules of a sticky cookie."""
     sticky = Sticky(cookie=cookie)
     route = v2_route(*weighted, sticky=sticky)
     return replace(route, rules=cookie_rules(sticky, route.shares))

@@ -44,4 +44,4 @@ GOLDEN: dict[str, tuple[ModelJob, JobOptions]] = {
     ),
     "extract": (model_job(publishes=False), job_options()),
 }
-"""Name of the golden file to what is rendered."""
+"""Name of the golden file to the rendered object."""

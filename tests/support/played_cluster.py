@@ -7,7 +7,8 @@ from typing import Any
 
 from kubernetes_asyncio.client import ApiClient, ApiException, CoreV1Api, V1Namespace, V1ObjectMeta
 
-from kleverkube.labels import MANAGED_BY, MANAGER
+from kleverkube.labels import owned_by
+from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DEPLOYMENTS, DESTINATION_RULES, PODS, SERVICES, VIRTUAL_SERVICES, Resource
@@ -18,9 +19,9 @@ from support.played_kubelet import PlayedKubelet
 
 CONFLICT = 409
 NAMESPACE = "klever"
-"""Of the copies of servings."""
+"""Namespace of the copies of servings."""
 SERVING_KINDS = (DEPLOYMENTS, PODS, SERVICES, DESTINATION_RULES, VIRTUAL_SERVICES)
-OURS = f"{MANAGED_BY}={MANAGER}"
+OWNED = owned_by(ClusterOptions())
 
 
 class PlayedCluster:
@@ -39,7 +40,7 @@ class PlayedCluster:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Of a deployer whose servings run here."""
+        """Settings of a deployer whose servings run here."""
         return {"backend": "plain", "kubeconfig": self.kubeconfig}
 
     async def objects(self, *resources: Resource) -> dict[str, str]:
@@ -47,7 +48,7 @@ class PlayedCluster:
         return {
             f"{resource.plural}/{each['metadata']['name']}": each["metadata"]["uid"]
             for resource in resources or SERVING_KINDS
-            for each in (await self.api.list(resource, OURS)).items
+            for each in (await self.api.list(resource, OWNED)).items
         }
 
     async def create_namespace(self, name: str) -> None:

@@ -32,7 +32,7 @@ NODE = "played"
 
 @dataclass(frozen=True)
 class Ending:
-    """How a container exits."""
+    """Exit of a container."""
 
     code: int = 0
     lines: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class PlayedJobs(PlayedPods):
     """Runs the pods of Jobs.
 
     Args:
-        client: of the cluster.
+        client: client of the cluster.
         script: runs the containers.
     """
 
@@ -63,9 +63,9 @@ class PlayedJobs(PlayedPods):
         super().__init__(client, f"{COMPONENT}={JOBS}")
         self.script = script
         self.is_schedulable = True
-        """Whether the node has room."""
+        """True if the node has room."""
         self.is_idle = False
-        """Whether new pods are left alone."""
+        """True if new pods are left alone."""
         self.played: list[str] = []
         """The containers that have started, in order."""
         self._lines: defaultdict[tuple[str, str], list[str]] = defaultdict(list)

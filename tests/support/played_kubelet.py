@@ -16,7 +16,7 @@ class PlayedKubelet(PlayedPods):
     """Starts every pod of Klever.
 
     Args:
-        client: of the cluster.
+        client: client of the cluster.
         broken: the tag of a model that no server loads.
     """
 

@@ -32,7 +32,7 @@ def running_prometheus(directory: Path, targets: Mapping[str, str]) -> Iterator[
     """Runs Prometheus. Skips if it is not installed.
 
     Args:
-        directory: for its files.
+        directory: directory for its files.
         targets: addresses (`host:port`) that it scrapes, and the paths of their metrics.
     """
     if (program := shutil.which("prometheus")) is None:

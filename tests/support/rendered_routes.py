@@ -37,7 +37,7 @@ def rendered(data_plane: str, feature: str) -> list[Json]:
 
 
 def is_rendered(data_plane: str, feature: str) -> bool:
-    """Whether the data plane supports the feature."""
+    """Return whether the data plane supports the feature."""
     try:
         rendered(data_plane, feature)
     except RefusedByProxyError:

@@ -1,8 +1,9 @@
 """A played cluster whose requests are answered: real servers stand in for pods, behind a real Envoy of istiod."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from kleverkube.labels import recorded
 from kleverkube.manifest import Manifest
 from kleverkube.services import HTTP_SERVICE_PORT
 from kleverkubeclient.connecting import connected
-from kleverkubeclient.resources import DEPLOYMENTS, DESTINATION_RULES, VIRTUAL_SERVICES
+from kleverkubeclient.resources import DEPLOYMENTS
 from kleverkubeclient.watched import Watched
 from support.data_planes import Upstream
 from support.istio_gateway import IstioGateway, istiod_program, running_gateway
 from support.istio_proxy import LOOPBACK
-from support.played_cluster import OURS, PlayedCluster
+from support.played_cluster import OWNED, PlayedCluster
 from support.prometheus import Prometheus, running_prometheus
-from support.waiting import eventually
+from support.route_stream import follow_routes
 
 ANSWER = "ANSWER"
 """Variable of a variant: the name of the server that responds for its pods."""
@@ -51,7 +52,6 @@ class RoutedCluster(PlayedCluster):
         self._gateway = gateway
         self.prometheus = prometheus
         self._servers = servers
-        self._written: dict[str, Any] = {}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -64,24 +64,23 @@ class RoutedCluster(PlayedCluster):
         }
 
     async def follow(self) -> None:
-        """Give istiod the Services and routes of the cluster, until cancelled."""
+        """Give istiod the Services of the cluster, until cancelled."""
         changed = asyncio.Event()
-        resources = (DEPLOYMENTS, DESTINATION_RULES, VIRTUAL_SERVICES)
-        watched = [Watched(self.api, each, OURS, lambda _object: changed.set()) for each in resources]
-        for each in watched:
-            await each.load()
-        changed.set()
+        deployments = Watched(self.api, DEPLOYMENTS, OWNED, lambda _object: changed.set())
+        await deployments.load()
+        placed = None
         async with asyncio.TaskGroup() as group:
-            for each in watched:
-                group.create_task(each.run())
-            while await changed.wait():
+            group.create_task(deployments.run())
+            while True:
+                replicas = self._replicas(deployments.objects.values())
+                if replicas != placed:
+                    await self._gateway.place_known(replicas)
+                    placed = replicas
+                await changed.wait()
                 changed.clear()
-                deployments, *routes = ([*each.objects.values()] for each in watched)
-                await self._place(deployments)
-                self._route([each for objects in routes for each in objects])
 
-    async def _place(self, deployments: list[Manifest]) -> None:
-        """Let istiod know the Services before their routes: a Service is older than the first ready pod."""
+    def _replicas(self, deployments: Iterable[Manifest]) -> dict[VersionService, tuple[int, ...]]:
+        """The ports of the servers that respond for the pods of each Service."""
         replicas: dict[VersionService, tuple[int, ...]] = {}
         for deployment in deployments:
             version = recorded(deployment["metadata"]["annotations"])
@@ -89,25 +88,7 @@ class RoutedCluster(PlayedCluster):
             if version is not None and isinstance(answer, str):
                 service = VersionService(deployment["metadata"]["name"], version.namespace, HTTP_SERVICE_PORT)
                 replicas[service] = (self._servers[answer].endpoint.port,)
-        if self._is_new("services", replicas):
-            self._gateway.place(replicas)
-            names = {("ServiceEntry", each.namespace, each.name) for each in replicas}
-
-            async def are_known() -> bool:
-                return names <= await self._gateway.accepted()
-
-            await eventually(are_known, within=30)
-
-    def _route(self, stored: list[Manifest]) -> None:
-        objects = [
-            {**each, "metadata": {name: each["metadata"][name] for name in ("name", "namespace")}} for each in stored
-        ]
-        if self._is_new("routes", objects):
-            self._gateway.write("routes", objects)
-
-    def _is_new(self, name: str, content: Any) -> bool:
-        before, self._written[name] = self._written.get(name), content
-        return bool(before != content)
+        return replicas
 
 
 @asynccontextmanager
@@ -117,5 +98,5 @@ async def routed_cluster(kubeconfig: Path, directory: Path, *servers: Upstream) 
         targets = {f"{LOOPBACK}:{gateway.admin_port}": "/stats/prometheus"}
         with running_prometheus(directory / "prometheus", targets) as prometheus:
             cluster = RoutedCluster(client, kubeconfig, gateway, prometheus, {each.name: each for each in servers})
-            async with cluster.running(cluster.follow):
+            async with cluster.running(cluster.follow, partial(follow_routes, cluster.api, gateway)):
                 yield cluster

@@ -24,7 +24,7 @@ def event(kind: str, changed: dict[str, Any]) -> bytes:
 
 
 class ScriptedCluster:
-    """Lists what it has; each watch takes the next of the planned answers, and after them it waits."""
+    """Lists its objects; each watch takes the next of the planned responses, and waits after the last one."""
 
     def __init__(self) -> None:
         self.pods: list[dict[str, Any]] = []

@@ -19,10 +19,10 @@ LONGEST = 63
 
 @dataclass(frozen=True)
 class Components:
-    """What the operator makes of a SeldonDeployment."""
+    """Objects that the operator creates for a SeldonDeployment."""
 
     deployments: list[Manifest]
-    """Without `replicas` if an autoscaler determines them."""
+    """Deployments, without `replicas` if an autoscaler determines the number."""
     services: list[Manifest]
     autoscalers: list[Manifest]
 

@@ -29,7 +29,7 @@ class SeldonOperator:
     """Reconciles all SeldonDeployments of a cluster.
 
     Args:
-        client: of the cluster.
+        client: client of the cluster.
     """
 
     def __init__(self, client: ApiClient) -> None:
@@ -43,7 +43,7 @@ class SeldonOperator:
         self._owners = Watched(self._api, SELDON_DEPLOYMENTS, "", lambda _each: self._changed.set())
         self._deployments = Watched(self._api, DEPLOYMENTS, ID, lambda _each: self._changed.set())
         self.denied: list[str] = []
-        """What the webhook of the real one would have refused."""
+        """Objects that the webhook of the real operator would have refused."""
 
     def pause(self) -> None:
         """Reconcile nothing."""

@@ -65,4 +65,4 @@ GOLDEN: dict[str, tuple[ServedVersion, ClusterOptions]] = {
         ClusterOptions(grace_seconds=30),
     ),
 }
-"""Name of the golden file to what is rendered: each runtime, and each feature."""
+"""Name of the golden file to the rendered version: each runtime, and each feature."""

@@ -156,7 +156,7 @@ class OnCluster(WorkloadsBench):
         return ClusterWorkloads(self.api, self.options, lambda _digest: "registry.example.com", kind=self._kind)
 
     async def start(self) -> None:
-        """Read what the cluster has, and follow it."""
+        """Read the objects of the cluster, and follow them."""
         await self.workloads.load()
         loops = (*(each.run for each in self.workloads.watched), self.kubelet.run, *self._operators())
         self._tasks = [asyncio.create_task(loop()) for loop in loops]

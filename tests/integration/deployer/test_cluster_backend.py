@@ -28,7 +28,7 @@ pytestmark = pytest.mark.api_server
 
 @pytest.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
-    """Of a cluster with the kinds of objects of Istio and Seldon Core."""
+    """Client of a cluster with the kinds of objects of Istio and Seldon Core."""
     async with connected(kubeconfig) as client:
         await install(client, *ISTIO, seldon())
         yield client

@@ -26,7 +26,7 @@ RETRIES = "gateway.example.com/Retry/klever-retries"
 
 @pytest.fixture
 async def api(kubeconfig: Path) -> AsyncIterator[KubernetesApi]:
-    """Of a cluster with HTTPRoutes."""
+    """API of a cluster with HTTPRoutes."""
     async with connected(kubeconfig) as client:
         await install(client, *GATEWAY_API)
         yield KubernetesApi(client)

@@ -1,4 +1,4 @@
-"""Rollouts and replicas on a cluster, judged by what a real Prometheus scrapes from a real Envoy; pods are played."""
+"""Rollouts and replicas on a cluster, judged by metrics of a real Envoy in a real Prometheus; pods are played."""
 
 import asyncio
 from collections.abc import AsyncIterator

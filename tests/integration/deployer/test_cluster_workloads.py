@@ -1,4 +1,4 @@
-"""Deployments on a real API server: who determines replicas, what is repaired, and what the cluster refuses."""
+"""Deployments on a real API server: owners of the number of replicas, repair, and refusals."""
 
 import asyncio
 from collections.abc import AsyncIterator

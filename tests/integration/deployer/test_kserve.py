@@ -1,4 +1,4 @@
-"""InferenceServices with KServe's own controller: replicas, routes of KServe, repair, and what it does not do."""
+"""InferenceServices with KServe's own controller: replicas, routes, repair, and limits."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace

@@ -16,7 +16,7 @@ from klever_deployer.domain.analysis import Bucket, Counts
 from klever_deployer.errors import DataPlaneError
 from support.data_planes import version_key
 from support.prometheus import Exporter, istio_metrics, running_exporter, running_prometheus
-from support.request_count_benches import host_of, prometheus_counts, scraped_counts
+from support.scraped_counts import host_of, prometheus_counts, scraped_counts
 from support.waiting import eventually
 
 V1 = version_key("v1")

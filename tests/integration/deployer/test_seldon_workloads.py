@@ -58,7 +58,7 @@ def spec_with(version: str = "v1", **changes: Any) -> VersionSpec:
 
 
 def names(spec: VersionSpec) -> tuple[str, str, str]:
-    """What the operator names after a version: a Deployment, and two Services."""
+    """Names that the operator derives from a version: a Deployment, and two Services."""
     serving = spec.key.serving.name
     return derived_names(serving, predictor_name(serving, spec.key.variant, spec.key.revision))
 
@@ -93,7 +93,7 @@ async def scale(bench: OnSeldon, spec: VersionSpec, number: int) -> None:
 
 @pytest.mark.parametrize("name", GOLDEN)
 async def test_objects_of_every_kind_of_serving_are_valid(bench: OnSeldon, name: str) -> None:
-    """The API server validates them strictly, by the definition, and what the operator makes of them as well."""
+    """The API server validates them, and the objects that the operator creates for them, strictly by the definition."""
     bench.operator.pause()
     version, options = GOLDEN[name]
     *own, rendered = render([version], options)
@@ -178,7 +178,7 @@ async def test_adding_changing_and_removing_a_version_restarts_no_other(bench: O
 
 
 async def revisions(bench: OnSeldon, spec: VersionSpec) -> str:
-    """How often the pods of a Deployment were replaced, plus one."""
+    """Return the number of replacements of a Deployment's pods, plus one."""
     present = await deployment(bench, spec)
     assert present is not None
     revision: str = present["metadata"]["annotations"]["deployment.kubernetes.io/revision"]

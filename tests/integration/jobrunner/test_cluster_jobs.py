@@ -58,7 +58,7 @@ def pods_of(bench: OnCluster, document: JobDocument) -> list[Manifest]:
 
 
 async def until(condition: Callable[[], T]) -> T:
-    """What a condition returns once it holds."""
+    """Wait until a condition holds, and return its result."""
 
     async def holds() -> T:
         return condition()

@@ -50,12 +50,12 @@ async def take_away(account: Account, permission: Permission) -> None:
 
 
 def denial(permission: Permission) -> str:
-    """What the API server responds without a permission."""
+    """Return the message of the API server for a missing permission."""
     return f'cannot {permission.verb} resource "{permission.resource}"'
 
 
 async def report_of(bench: OnCluster, permission: Permission) -> str:
-    """Wait until readiness names a missing permission, and return what it reports."""
+    """Wait until readiness names a missing permission, and return its report."""
 
     async def report() -> str | None:
         problem = await bench.cluster.problem() or ""

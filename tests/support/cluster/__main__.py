@@ -60,7 +60,7 @@ def _start(layout: Layout) -> int:
 
 
 def _down(_arguments: argparse.Namespace) -> int:
-    """Stop the cluster, and remove what is left of clusters that were killed."""
+    """Stop the cluster, and remove the remains of killed clusters."""
     began = time.monotonic()
     if process := keeper.running_keeper(Layout(NAME)):
         process.terminate()

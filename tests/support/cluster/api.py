@@ -11,12 +11,12 @@ SECONDS_TO_RESPOND = 5.0
 
 
 def responds(layout: Layout, path: str) -> bool:
-    """Whether a request succeeds."""
+    """Return whether a request succeeds."""
     return _get(layout, path) is not None
 
 
 def has_ready_node(layout: Layout) -> bool:
-    """Whether a node is Ready."""
+    """Return whether a node is Ready."""
     nodes = json.loads(_get(layout, "/api/v1/nodes") or '{"items": []}')["items"]
     return any(
         condition["type"] == "Ready" and condition["status"] == "True"

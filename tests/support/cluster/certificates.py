@@ -28,7 +28,7 @@ def write_certificates(layout: Layout, *, host_port: int) -> None:
     """Writes an authority for the cluster, one for the aggregation layer, and everything that they issue.
 
     Args:
-        layout: of the cluster.
+        layout: layout of the cluster.
         host_port: the port of the host's loopback address that leads to the API server.
     """
     layout.pki.mkdir(parents=True, exist_ok=True)

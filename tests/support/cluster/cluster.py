@@ -94,7 +94,7 @@ class Cluster:
 
         Args:
             host: the address of a pod, a Service, or the node.
-            port: of that address.
+            port: port of that address.
         """
         inside = self.layout.network()
         with network.listener_on_host() as listener, forwarder(listener.fileno(), host, port, inside=inside):

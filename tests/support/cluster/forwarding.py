@@ -17,9 +17,9 @@ def forwarder(descriptor: int, host: str, port: int, *, inside: NetNamespace | N
     """Forwards the connections of a listening socket.
 
     Args:
-        descriptor: of the socket.
+        descriptor: descriptor of the socket.
         host: the address to connect to.
-        port: of that address.
+        port: port of that address.
         inside: the network namespace of that address; that of this process by default.
     """
     command = (sys.executable, "-m", "support.cluster.forwarder", str(descriptor), host, str(port))

@@ -13,7 +13,7 @@ from .polling import wait_until
 
 SECONDS_TO_START = 90.0
 GATEWAY_NAME = f"{NAMESPACE}/klever-gateway"
-"""What a VirtualService binds to."""
+"""Gateway that VirtualServices bind to."""
 HTTP_GATEWAY = {
     "apiVersion": "networking.istio.io/v1",
     "kind": "Gateway",
@@ -31,7 +31,7 @@ class Gateway:
 
     Attributes:
         url: on the host.
-        admin_url: of Envoy's admin interface, on the host.
+        admin_url: URL of Envoy's admin interface, on the host.
     """
 
     url: str
@@ -72,6 +72,6 @@ def _is_installed(cluster: Cluster) -> bool:
 
 
 def _validates(cluster: Cluster) -> bool:
-    """Whether istiod has made the webhook mandatory, which it does when it validates."""
+    """Return whether istiod has made the webhook mandatory, which it does when it validates."""
     webhook = cluster.get("validatingwebhookconfiguration", "istio-validator")["webhooks"][0]
     return bool(webhook["failurePolicy"] == "Fail" and webhook["clientConfig"].get("caBundle"))

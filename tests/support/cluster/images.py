@@ -30,7 +30,7 @@ def archive(
         layers: tar files (see `layer`), the lowest first.
         target: the archive.
         entrypoint: the command of its containers.
-        user: who runs it, `uid` or `uid:gid`; root if empty.
+        user: user of its processes, `uid` or `uid:gid`; root if empty.
         environment: variables as `NAME=value`.
     """
     digests = [_sha256(each) for each in layers]
@@ -60,8 +60,8 @@ def root_with(layout: Layout, name: str, program: str, *, names: tuple[str, ...]
     """Creates a file system with one static program in /bin, and returns its directory.
 
     Args:
-        layout: of the cluster.
-        name: of the program in the image.
+        layout: layout of the cluster.
+        name: name of the program in the image.
         program: its path.
         names: further names of the program, as symbolic links.
     """

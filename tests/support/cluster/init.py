@@ -17,7 +17,7 @@ def main(name: str, node_kind: str, api_listener: int) -> None:
     """Starts the cluster, and keeps it running.
 
     Args:
-        name: of the cluster.
+        name: name of the cluster.
         node_kind: `real` or `simulated`.
         api_listener: a socket that listens on the host; its connections are forwarded to the API server.
     """

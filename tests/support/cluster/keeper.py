@@ -26,7 +26,7 @@ def keep(layout: Layout, *, attached: bool) -> int:
     """Runs a cluster until SIGTERM, and removes it.
 
     Args:
-        layout: of the cluster.
+        layout: layout of the cluster.
         attached: whether the cluster also stops when the standard input is closed.
 
     Returns:
@@ -47,7 +47,7 @@ def keep(layout: Layout, *, attached: bool) -> int:
 
 
 def remove_files_and_processes(layout: Layout) -> None:
-    """Removes what is left of a cluster. The caller holds the cluster's lock."""
+    """Removes the remains of a cluster. The caller holds the cluster's lock."""
     control_groups.remove(layout.control_group)
     shutil.rmtree(layout.directory, ignore_errors=True)
 

@@ -36,7 +36,7 @@ class Layout:
     """The files of one cluster.
 
     Attributes:
-        name: of its directory.
+        name: name of its directory.
         simulated: whether kwok simulates the nodes; otherwise the node is real.
     """
 

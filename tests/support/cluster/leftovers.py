@@ -5,7 +5,7 @@ from .layout import Layout, clusters
 
 
 def remove() -> list[str]:
-    """Removes each cluster of this user that nobody keeps.
+    """Removes each cluster of this user that has no keeper.
 
     Returns:
         The names of those clusters.

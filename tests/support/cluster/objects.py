@@ -24,8 +24,8 @@ def service_of_process(name: str, namespace: str, ports: dict[str, tuple[int, in
     """A Service whose endpoint is a process of the node.
 
     Args:
-        name: of the Service.
-        namespace: of the Service.
+        name: name of the Service.
+        namespace: namespace of the Service.
         ports: name to the port of the Service and the port of the process; TCP.
     """
     service_ports: list[Object] = [
@@ -39,7 +39,7 @@ def simulated_node(name: str, **resources: str) -> Object:
     """A node that kwok simulates. Pods run there without images, and succeed or stay ready.
 
     Args:
-        name: of the node, and the value of its label `kubernetes.io/hostname`.
+        name: name of the node, and the value of its label `kubernetes.io/hostname`.
         resources: further ones beside the processors and memory of a large machine.
     """
     capacity = {"cpu": "32", "memory": "256Gi", "pods": "1000"} | resources

@@ -17,7 +17,7 @@ _VERSION = " ".join(
         ("gitMinor", KUBERNETES.split(".")[1]),
     )
 )
-"""Without it the API server calls itself v0.0.0, which clients do not accept."""
+"""Linker flags that set the version; without them the API server reports v0.0.0, which clients do not accept."""
 _VERSIONED = ("-trimpath", "-ldflags", f"-s -w {_VERSION}")
 KUBERNETES_PROGRAMS = (
     *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),

@@ -20,7 +20,7 @@ class Component:
     """A process of the cluster.
 
     Attributes:
-        name: of its log, and of its file in the directory of wanted components.
+        name: name of its log, and of its file in the directory of wanted components.
         command: its command line.
         descriptors: files that it inherits.
         environment: variables beside those of the supervisor.
@@ -33,7 +33,7 @@ class Component:
 
 
 class Supervisor:
-    """Runs the components that are wanted, restarts those that exit, and kills those that are no longer wanted."""
+    """Runs the wanted components, restarts those that exit, and kills those that are no longer wanted."""
 
     def __init__(self, layout: Layout, components: list[Component]) -> None:
         self._layout = layout
@@ -71,7 +71,7 @@ class Supervisor:
         wait_until(self.reconcile, math.inf)
 
     def reconcile(self) -> None:
-        """Makes the running components those that are wanted."""
+        """Starts wanted components, and stops the others."""
         self._reap()
         for component in self._components:
             wanted = (self._layout.wanted / component.name).exists()

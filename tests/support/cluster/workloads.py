@@ -21,7 +21,7 @@ from support.loops import running_loops
 PLAYED_INITIALIZER = "klever.test/played-initializer:1"
 """An init container that fetches nothing, and succeeds."""
 REGISTRY = "127.0.0.1:1"
-"""Nothing listens there."""
+"""Address at which no server listens."""
 
 
 def load_played_initializer(cluster: Cluster) -> None:
@@ -38,10 +38,10 @@ def busybox_version(cluster: Cluster, serving: ServingName, name: str, script: s
     """A version whose server is a script.
 
     Args:
-        cluster: where it runs.
+        cluster: cluster that runs it.
         serving: which it belongs to.
-        name: of the variant.
-        script: of busybox.
+        name: name of the variant.
+        script: script for the shell of busybox.
         changes: `image`, and settings of the variant.
     """
     image = changes.pop("image", cluster.busybox)
@@ -60,9 +60,9 @@ async def running_workloads(
     """The deployer's adapter, which follows the cluster.
 
     Args:
-        cluster: where versions run.
+        cluster: cluster that runs versions.
         replaced: image repositories to images; by default the played initializer.
-        options: of the cluster.
+        options: options of the cluster.
     """
     names = replaced or {INITIALIZER: PLAYED_INITIALIZER}
     async with connected(cluster.kubeconfig) as client:

@@ -17,7 +17,7 @@ def cached_layer(name: str, inputs: str, build: Callable[[Path], None]) -> Path:
     """Returns the tar file of a layer.
 
     Args:
-        name: for people.
+        name: name in messages.
         inputs: all that the content depends on.
         build: writes the content into an empty directory.
     """

@@ -29,7 +29,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 print("listening", flush=True)
 http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 """
-"""It responds with `VALUE` and `STATUS`, takes `x-seconds`, and fails `x-failures` requests with the same `x-id`."""
+"""Server that responds with `VALUE` and `STATUS`, takes `x-seconds`, and fails `x-failures` requests of one `x-id`."""
 
 
 def custom_server(directory: Path) -> Path:

@@ -17,8 +17,8 @@ class Laptop:
 
     Args:
         shell: runs commands of the platform's owner.
-        home: of the platform.
-        namespace: of the servings.
+        home: home of the platform.
+        namespace: namespace of the servings.
     """
 
     def __init__(self, shell: Shell, home: Path, namespace: str) -> None:

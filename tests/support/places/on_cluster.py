@@ -17,9 +17,9 @@ class OnCluster:
     """See `Substrate`.
 
     Args:
-        cluster: where the servings run.
-        namespace: of the servings.
-        image: that has a Python interpreter.
+        cluster: cluster that runs the servings.
+        namespace: namespace of the servings.
+        image: image with a Python interpreter.
     """
 
     def __init__(self, cluster: Cluster, namespace: str, image: str) -> None:

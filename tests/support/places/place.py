@@ -26,7 +26,7 @@ class Place:
     Attributes:
         shell: runs `klever` and `ormb`.
         platform: the running platform.
-        namespace: of the servings of scenarios.
+        namespace: namespace of the servings of scenarios.
         substrate: runs the replicas.
     """
 

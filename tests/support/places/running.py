@@ -36,9 +36,9 @@ def running_on_cluster(cluster: Cluster, gateway: Gateway, images: dict[str, str
 
     Args:
         cluster: that these tests started.
-        gateway: of Istio.
+        gateway: gateway of Istio.
         images: the deployer's setting `cluster_images`.
-        directory: of its files.
+        directory: directory of its files.
     """
     port = free_port()
     admin = urlsplit(gateway.admin_url).netloc

@@ -1,4 +1,4 @@
-"""What scenarios need of a place besides the commands of users."""
+"""Operations on a place that scenarios need besides the commands of users."""
 
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ def model_servers(name: str, directory: str) -> list[psutil.Process]:
     """The processes of this machine, those of containers included, that serve under a name.
 
     Args:
-        name: of the serving.
+        name: name of the serving.
         directory: part of the command line that distinguishes the place.
     """
     words = f"--name {name} "

@@ -24,7 +24,7 @@ V1, V2 = version_key("v1"), version_key("v2")
 
 
 class Cluster:
-    """Stores what is applied; refuses or fails where a test wants it."""
+    """Stores applied objects; refuses or fails on request of a test."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Any]] = {}

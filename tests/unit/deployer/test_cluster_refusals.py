@@ -1,4 +1,4 @@
-"""What a cluster cannot serve is known before anything runs on it."""
+"""Refusals of servings that a cluster does not support, before any object is applied."""
 
 from pathlib import Path
 from typing import Any

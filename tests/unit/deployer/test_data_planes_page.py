@@ -1,4 +1,4 @@
-"""The table of data planes in docs/serving.md says what the code renders and refuses."""
+"""The table of data planes in docs/serving.md agrees with the code."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -65,7 +65,7 @@ def istio_routes(objects: list[Json]) -> list[Json]:
 
 
 def gateway_objects_or_none(route: ServingRoute, services: ServicesOf) -> list[Json]:
-    """Nothing if the route is refused."""
+    """Return the rendered objects; none if the route is refused."""
     try:
         return gateway_api(replace(route, sticky=None), services)
     except RefusedByProxyError:
@@ -155,7 +155,7 @@ def test_istio_chooses_the_versions_of_the_first_rule_that_matches(
 
 
 def expected_services(route: ServingRoute, request: dict[str, str]) -> set[str]:
-    """By the data plane in memory."""
+    """Return the version that the data plane in memory chooses."""
     data_plane = InMemoryDataPlane()
     data_plane.routes[IRIS] = route
     shares = data_plane.shares(IRIS, request)
@@ -163,7 +163,7 @@ def expected_services(route: ServingRoute, request: dict[str, str]) -> set[str]:
 
 
 def is_match(match: Json, request: dict[str, str]) -> bool:
-    """Whether a match of an HTTPRoute fits the headers of a request."""
+    """Return whether a match of an HTTPRoute fits the headers of a request."""
     for header in match.get("headers", []):
         kind = "regex" if header.get("type") == "RegularExpression" else "exact"
         if header["name"] not in request or not is_value({kind: header["value"]}, request[header["name"]]):

@@ -1,4 +1,4 @@
-"""Counters from the responses of a Prometheus: restarts, replicas, lags, and what is asked for."""
+"""Counters from the responses of a Prometheus: restarts, replicas, lags, and queries."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How often starts are looked at: short ones often, so that they take no longer, and long ones rarely."""
+"""Polling intervals of starts: short at first, to delay no fast start, and longer later."""
 
 from klever_deployer.service.servers import LONGEST_POLL_SECONDS, POLL_SECONDS, pause_after
 
@@ -10,5 +10,5 @@ def test_a_start_is_noticed_within_a_small_share_of_its_time() -> None:
 
 
 def test_a_hundred_slow_starts_are_no_load() -> None:
-    """At a fixed pause of 20 ms they would be looked at 5000 times per second."""
+    """A fixed pause of 20 ms would cause 5000 checks per second."""
     assert 100 / pause_after(10.0) <= 200

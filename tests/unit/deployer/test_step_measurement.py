@@ -1,4 +1,4 @@
-"""What is measured in a step of a rollout, by counters that lag behind or are not available."""
+"""Measurements in a step of a rollout, with counters that lag behind or are not available."""
 
 from dataclasses import replace
 

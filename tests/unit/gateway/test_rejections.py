@@ -1,4 +1,4 @@
-"""What a client sees of a request that the deployer rejects."""
+"""Responses to clients whose requests the deployer rejects."""
 
 import pytest
 

@@ -82,7 +82,7 @@ class Scene:
         await self.restart_controller()
 
     async def is_settled(self) -> bool:
-        """Return whether the serving is what the resource says, while the deployer works."""
+        """Return whether the serving has the spec of the resource, while the deployer works."""
         await self.run_deployer()
         document, resource = await self.bench.platform.serving(), self.bench.store.stored.get(SERVING)
         if resource is None:

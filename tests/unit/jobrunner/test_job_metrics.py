@@ -1,4 +1,4 @@
-"""How long jobs wait and run, and how many have not ended."""
+"""Metrics of jobs: queue time, run time, and the number of unfinished jobs."""
 
 from datetime import timedelta
 from pathlib import Path

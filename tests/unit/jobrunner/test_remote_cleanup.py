@@ -1,4 +1,4 @@
-"""Runs outside the jobrunner are ended when their document proves that nobody waits for them."""
+"""Runs outside the jobrunner end when their document proves that they are obsolete."""
 
 import asyncio
 from collections.abc import Collection

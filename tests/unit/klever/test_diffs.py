@@ -1,4 +1,4 @@
-"""`klever diff`: what a change would make of a serving, and its exit code."""
+"""`klever diff`: the difference that a change makes, and the exit code."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,6 +114,30 @@ def test_another_revision_is_another_object(tmp_path: Path) -> None:
 def test_objects_without_a_difference_print_nothing() -> None:
     one = {"kind": "Service", "metadata": {"name": "a", "namespace": "b"}}
     assert objects_difference([one], [one]) == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("-f", "{file}", "--replicas", "3", "-n", "other"), "--replicas, --namespace: not used with --file"),
+        (("library/iris:v1", "--plain-http"), "--plain-http: requires --backend"),
+    ],
+)
+def test_options_without_an_effect_are_refused(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    file = tmp_path / "serving.yaml"
+    file.write_text(yaml.safe_dump(MANIFEST | {"spec": {"variants": [{"name": "v1", "model": "library/iris:v1"}]}}))
+    given = [argument.format(file=file) for argument in arguments]
+    result = diff(tmp_path, *given, present=serving(), deployed=serving())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in result.stderr
+
+
+def test_a_file_that_is_not_text_is_an_error_without_a_traceback(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"\xff\xfe\x00")
+    result = diff(tmp_path, "-f", str(file), present=None)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{file} is not a text file in UTF-8" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def documents(model_format: str) -> dict[str, Any]:
-    """What a gateway answers for library/iris:v1 of a format, and for its deployment."""
+    """Return a gateway's responses for library/iris:v1 of a format, and for its deployment."""
     spec = ModelSpec(
         ref=ModelRef.parse("library/iris:v1"),
         digest=DIGEST,
@@ -50,10 +50,10 @@ def documents(model_format: str) -> dict[str, Any]:
     }
 
 
-def dry_run(model_format: str, home: Path, *arguments: str) -> Result:
+def dry_run(model_format: str, home: Path, *arguments: str, is_dry: bool = True) -> Result:
     with stub_gateway(documents(model_format)) as url:
         environment = {"KLEVER_HOME": str(home), "KLEVER_SERVER": url, "KLEVER_TOKEN": "t"}
-        command = ["deploy", "library/iris:v1", "--name", "iris", "--dry-run", *arguments]
+        command = ["deploy", "library/iris:v1", "--name", "iris", *(["--dry-run"] if is_dry else []), *arguments]
         return CliRunner().invoke(cli, command, env=environment)
 
 
@@ -81,10 +81,18 @@ def test_each_backend_can_be_chosen() -> None:
     assert set(BACKENDS) == RENDERERS.keys()
 
 
-def test_the_objects_are_printed_as_one_list_in_json(tmp_path: Path) -> None:
-    result = dry_run("ONNX", tmp_path, "-o", "json")
+@pytest.mark.parametrize("arguments", [("-o", "json"), ("--json",)])
+def test_the_objects_are_printed_as_one_list_in_json(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = dry_run("ONNX", tmp_path, *arguments)
     objects = json.loads(result.stdout)
     assert (objects["kind"], len(objects["items"])) == ("List", 3)
+
+
+@pytest.mark.parametrize("option", [("--backend", "seldon"), ("--plain-http",), ("-o", "yaml")])
+def test_an_option_of_objects_deploys_nothing_without_a_dry_run(tmp_path: Path, option: tuple[str, ...]) -> None:
+    result = dry_run("ONNX", tmp_path, *option, "--no-wait", is_dry=False)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "requires --dry-run" in result.stderr
 
 
 @pytest.mark.parametrize(

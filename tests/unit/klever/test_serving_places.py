@@ -26,7 +26,7 @@ def test_each_backend_of_the_deployer_can_be_chosen() -> None:
     @click.command()
     @OPTIONS[0]
     def command(backend: str) -> None:
-        """Has the option."""
+        """A command with the option."""
 
     [option] = command.params
     assert isinstance(option.type, click.Choice)

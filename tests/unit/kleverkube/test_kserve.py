@@ -28,7 +28,7 @@ OPTIONS = ClusterOptions()
 LABELS = st.from_regex(DNS_LABEL_PATTERN, fullmatch=True)
 NAMESPACES = st.from_regex(r"[a-z]([-a-z0-9]{0,37}[a-z0-9])?", fullmatch=True)
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-"""What KServe requires of a name."""
+"""Pattern that KServe requires for names."""
 CPU = Resources(cpu="1")
 
 

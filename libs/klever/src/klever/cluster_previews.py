@@ -1,4 +1,4 @@
-"""The Kubernetes objects that a serving would have on a cluster."""
+"""Kubernetes objects of a serving, rendered without a cluster."""
 
 from kleverkube.backends import RENDERERS, ClusterBackend
 from kleverkube.catalogued import served_version
@@ -22,8 +22,8 @@ async def preview(
     Args:
         client: reads the models and the policies of their projects.
         serving: whose digests are resolved.
-        backend: how the cluster runs versions.
-        options: of the cluster.
+        backend: kind of objects that run versions on the cluster.
+        options: options of the cluster.
 
     Raises:
         ApiError: a model does not exist.

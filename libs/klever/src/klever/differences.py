@@ -1,4 +1,4 @@
-"""Differences between a serving and what a change would make of it, as unified diffs; pure."""
+"""Differences between a serving before and after a change, as unified diffs; pure."""
 
 from collections.abc import Iterable, Mapping
 from difflib import unified_diff
@@ -9,7 +9,7 @@ import yaml
 from kleverproto.servings import ServingDocument
 
 NOTHING = "/dev/null"
-"""What diffs call the side that does not exist."""
+"""Name of the absent side in a diff."""
 WIDTH = 120
 
 

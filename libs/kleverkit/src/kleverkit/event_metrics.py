@@ -20,7 +20,7 @@ from .metrics import counter, histogram, observe
 
 TYPE_HEADER = "ce-type"
 OTHER = "_OTHER"
-"""The value of OpenTelemetry for what is not in the list of known values."""
+"""The value of OpenTelemetry for values that are not in a list of known ones."""
 _TYPES = frozenset(event.type for event in EVENT_TYPES)
 
 

@@ -48,7 +48,7 @@ class Memory(Protocol):
     """Stores the state of a bucket, beside the copies of its entries."""
 
     async def read(self) -> bytes | None:
-        """What was written last; None if nothing was. Raises TransientError."""
+        """Return the last written content; None if there is none. Raises TransientError."""
         ...
 
     async def write(self, content: bytes) -> None:

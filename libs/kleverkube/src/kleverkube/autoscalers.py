@@ -11,7 +11,7 @@ from .options import ClusterOptions
 from .version import ServedVersion
 
 CPU_PERCENT = 80
-"""Of what a replica requests. metrics-server measures CPU."""
+"""Target in percent of the requested CPU, which metrics-server measures."""
 LONGEST_WINDOW = 3600
 """Seconds, the limit of the API."""
 
@@ -21,7 +21,7 @@ def autoscaler(version: ServedVersion, options: ClusterOptions, target: str | No
 
     Args:
         version: whose replicas are scaled.
-        options: of the cluster.
+        options: options of the cluster.
         target: name of the Deployment; by default that of all objects of the version.
 
     Raises:

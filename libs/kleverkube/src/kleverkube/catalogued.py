@@ -17,11 +17,11 @@ def served_version(
     """The version that a variant with a resolved digest is on a cluster.
 
     Args:
-        namespace: of the serving.
+        namespace: namespace of the serving.
         serving: its name.
-        variant: of its spec.
+        variant: variant of its spec.
         model: the variant's model in the catalogue.
-        policy: of the model's project.
+        policy: policy of the model's project.
 
     Raises:
         UnsupportedOnClusterError: no image serves the model's format.

@@ -79,7 +79,7 @@ def credentials(options: ClusterOptions) -> list[Manifest]:
 
 
 def restricted() -> Manifest:
-    """With the pod's, the Pod Security Standard `restricted`."""
+    """Return the security context of a container: with the pod's, it meets the Pod Security Standard `restricted`."""
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},

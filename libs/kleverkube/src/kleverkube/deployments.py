@@ -11,7 +11,7 @@ from .servers import server_of
 from .version import ServedVersion
 
 USER = 65532
-"""Not root, also in images whose own user is root."""
+"""User of all containers, also of images whose own user is root."""
 PROGRESS_SECONDS = 600
 """A Deployment that makes no progress for this long has failed: fetching a model and an image takes minutes."""
 TERMINATION_MARGIN = 5
@@ -21,8 +21,8 @@ def deployment(version: ServedVersion, options: ClusterOptions, replicas: int | 
     """Render the Deployment.
 
     Args:
-        version: what its pods run.
-        options: of the cluster.
+        version: version that its pods run.
+        options: options of the cluster.
         replicas: their number; None leaves it to an autoscaler.
     """
     document = version.model_dump_json(exclude_defaults=True)
@@ -47,7 +47,7 @@ def progress_deadline(options: ClusterOptions) -> int:
 
 
 def rolling_update(version: ServedVersion) -> Manifest:
-    """How replicas are replaced. A replica with a GPU is replaced in its place: there may be no second GPU."""
+    """Return the update strategy. A replica with a GPU stops before the next one starts: no second GPU may exist."""
     if version.variant.resources.gpu is not None:
         return {"maxSurge": 0, "maxUnavailable": 1}
     return {"maxSurge": 1, "maxUnavailable": 0}
@@ -57,8 +57,8 @@ def pod(version: ServedVersion, options: ClusterOptions, *, server: str = SERVER
     """Render the specification of a replica's pod.
 
     Args:
-        version: what it runs.
-        options: of the cluster.
+        version: version that it runs.
+        options: options of the cluster.
         server: name of the container that answers requests.
     """
     return compact(

@@ -1,4 +1,4 @@
-"""Why a variant cannot be rendered."""
+"""Errors of variants that cannot be rendered."""
 
 
 class UnsupportedOnClusterError(ValueError):

@@ -1,4 +1,4 @@
-"""GPUs: what a replica or a job claims, and on which nodes."""
+"""GPUs: claims of replicas and jobs, and their nodes."""
 
 from kleverproto.variants import Gpu, Variant
 

@@ -45,7 +45,7 @@ def custom_image(variant: Variant) -> str | None:
 
 
 def support_of(version: ServedVersion) -> Support:
-    """How the version's runtime serves its format. Raises UnsupportedOnClusterError if no image does."""
+    """Return the runtime's support of the version's format. Raises UnsupportedOnClusterError if no image has it."""
     if version.runtime not in _runtimes(version.format):
         raise _no_image(version.variant.model, version.format, version.runtime)
     return RUNTIMES[version.runtime].formats[version.format]
@@ -77,7 +77,7 @@ def _no_image(model: str, model_format: str, runtime: str) -> UnsupportedOnClust
 
 
 def is_custom(version: ServedVersion) -> bool:
-    """Whether the version runs a custom server."""
+    """Return whether the version runs a custom server."""
     return version.runtime == CUSTOM
 
 

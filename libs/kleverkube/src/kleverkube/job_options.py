@@ -41,7 +41,7 @@ class ModelJob:
     request: str
     """The request of the command `klever_jobrunner.run` as JSON; its registry is the address by which pods reach it."""
     publishes: bool
-    """Whether the job makes a model, which is pushed to the registry."""
+    """True if the job makes a model, which is pushed to the registry."""
     samples: str | None = None
     """The artifact in the registry with the samples for the verification."""
     gpu: Gpu | None = None

@@ -87,7 +87,7 @@ def job_network_policy(job: ModelJob, options: JobOptions, owner: Manifest) -> M
 
     Args:
         job: the job.
-        options: of the platform.
+        options: options of the platform.
         owner: the Job as it is stored; the cluster deletes the policy with it.
     """
     metadata = owner["metadata"]

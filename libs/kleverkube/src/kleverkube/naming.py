@@ -4,7 +4,7 @@ import re
 from hashlib import sha256
 
 NAME_LENGTH = 63
-"""Of a Service (RFC 1035), and of the value of a label."""
+"""Maximum length of the name of a Service (RFC 1035), and of the value of a label."""
 HASH_LENGTH = 10
 LABEL_VALUE = re.compile(r"^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 
@@ -19,7 +19,7 @@ def version_name(serving: str, variant: str, revision: str, length: int = NAME_L
     Args:
         serving: its name.
         variant: its name.
-        revision: of the variant.
+        revision: revision of the variant.
         length: most characters of the name.
     """
     digest = sha256(f"{serving}/{variant}/{revision}".encode()).hexdigest()[:HASH_LENGTH]
@@ -30,5 +30,5 @@ def version_name(serving: str, variant: str, revision: str, length: int = NAME_L
 
 
 def is_label_value(text: str) -> bool:
-    """Whether a label of a node can have this value."""
+    """Return whether a label of a node can have this value."""
     return LABEL_VALUE.match(text) is not None

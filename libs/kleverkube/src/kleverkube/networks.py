@@ -1,4 +1,4 @@
-"""The NetworkPolicy of a version: who may connect to its pods, and where they may connect to."""
+"""The NetworkPolicy of a version: connections to and from its pods."""
 
 import re
 from ipaddress import ip_address
@@ -51,7 +51,7 @@ def _egress(version: ServedVersion, options: ClusterOptions) -> dict[str, Rules]
 
 
 def _to_address(registry: PodRegistry) -> Rules:
-    """To an IP address, for which no name server is needed."""
+    """Return a rule for an IP address, which needs no name server; empty if the host is a name."""
     try:
         address = ip_address(registry.host)
     except ValueError:
@@ -61,14 +61,14 @@ def _to_address(registry: PodRegistry) -> Rules:
 
 
 def _to_service(registry: PodRegistry) -> Rules:
-    """To the namespace of a Service. Policies apply to the ports of its pods, which are not known."""
+    """Return rules for the namespace of a Service: policies apply to ports of pods, which are not known."""
     if (match := SERVICE_HOST.match(registry.host)) is None:
         return []
     return [{"ports": list(DNS_PORTS)}, {"to": [_namespaces({NAMESPACE_NAME: match["namespace"]})]}]
 
 
 def _to_name(registry: PodRegistry) -> Rules:
-    """To any host, because policies know no names."""
+    """Return a rule for every host, because policies cannot name hosts."""
     return [{"ports": [*DNS_PORTS, _port("TCP", registry.port)]}]
 
 

@@ -1,4 +1,4 @@
-"""What an operator decides about the objects of a cluster."""
+"""Options of the operator for the objects of a cluster."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class ClusterOptions:
     registry_secret: str = "klever-registry"  # noqa: S105 - the name of a Secret
     """Secret of the namespace with `username` and `password` for the registry of the models. It may be absent."""
     plain_http: bool = False
-    """Whether registries of models speak http, unless `registries` names a scheme."""
+    """True if registries of models speak http, unless `registries` names a scheme."""
     registries: Mapping[str, str] = field(default_factory=dict)
     """Registry of models to the address by which pods reach it: `host:port`, also with `http://` or `https://`."""
     ready_seconds: float = 120.0
@@ -50,8 +50,8 @@ class ClusterOptions:
     client_namespaces: Mapping[str, str] = field(default_factory=dict)
     """Labels of the namespaces whose pods may connect to model servers, such as the gateway's; all if empty."""
     autoscalers: bool = True
-    """Whether HorizontalPodAutoscalers scale versions with autoscaling, by CPU; else the deployer, by requests."""
+    """True if HorizontalPodAutoscalers scale versions with autoscaling, by CPU; else the deployer, by requests."""
     kserve_mode: KServeMode = "Standard"
-    """How KServe runs servers without Knative: `RawDeployment` before KServe 0.16."""
+    """KServe's mode without Knative: `RawDeployment` before KServe 0.16."""
     gpu_pools: Mapping[str, GpuPool] = field(default_factory=dict)
     """GPU type to its nodes. A type that is absent is the product name of an NVIDIA GPU."""

@@ -1,4 +1,4 @@
-"""Why the pods of a version do not start, in words; pure."""
+"""Reasons why the pods of a version do not start, as sentences; pure."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -13,12 +13,12 @@ STARTS = 2
 LONGEST = 1500
 """Characters of a message."""
 IMAGE_REASONS = frozenset({"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
-"""Not ErrImagePull: the kubelet tries again after the first failure."""
+"""Reasons of failed pulls. ErrImagePull is not one: the kubelet retries after the first failure."""
 CREATION_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
 
 def problem(deployment: Manifest, pods: Iterable[Manifest], now: datetime) -> str | None:
-    """Why a version does not start, as a sentence; None if nothing is known to prevent it."""
+    """Return the reason why a version does not start, as a sentence; None if no obstacle is known."""
     refused = _condition(deployment, "ReplicaFailure")
     if refused.get("status") == "True":
         return f"the cluster refuses its pods: {_text(refused)}"
@@ -32,7 +32,7 @@ def problem(deployment: Manifest, pods: Iterable[Manifest], now: datetime) -> st
 
 
 def pod_problem(pod: Manifest, now: datetime) -> str | None:
-    """Why a pod does not get ready, as a sentence; None if nothing is known to prevent it."""
+    """Return the reason why a pod does not become ready, as a sentence; None if no obstacle is known."""
     if "deletionTimestamp" in pod["metadata"]:
         return None
     if reason := _unschedulable(pod, now):
@@ -65,7 +65,7 @@ def _container_problem(status: Manifest, pod: Manifest) -> str | None:
 
 
 def _exit_problem(status: Manifest, pod: Manifest) -> str:
-    """The last exit: its message is what the container has written last."""
+    """Return the last exit as a sentence; its message is the last output of the container."""
     ended = status.get("lastState", {}).get("terminated", {})
     if ended.get("reason") == "OOMKilled":
         limit = _memory_limit(pod, status["name"])

@@ -8,7 +8,7 @@ from .version import ServedVersion
 HTTP_PORT, HTTPS_PORT = 80, 443
 SCHEME = "://"
 REGISTRY_PATTERN = r"^(https?://)?[^/\s]+$"
-"""Of the address by which pods reach a registry."""
+"""Pattern of the address by which pods reach a registry."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ def render(version: ServedVersion, options: ClusterOptions, replicas: int | None
     """Render the objects of a version in the order in which they are applied.
 
     Args:
-        version: what is served.
-        options: of the cluster.
+        version: version to render.
+        options: options of the cluster.
         replicas: the number of replicas; by default the variant's. A HorizontalPodAutoscaler decides itself.
 
     Raises:
@@ -37,7 +37,7 @@ def render(version: ServedVersion, options: ClusterOptions, replicas: int | None
 
 
 def refusal(variant: Variant, options: ClusterOptions) -> str | None:
-    """Why a variant cannot run on this cluster, for people; None if it can, as far as its model is not concerned."""
+    """Return the reason why a variant cannot run on this cluster, as a sentence; None if it can. Ignores its model."""
     try:
         gpu_pool(variant, options)
         check_autoscaling(variant, options)

@@ -1,4 +1,4 @@
-"""How the image of each runtime is started: command, arguments, ports and probes."""
+"""Containers of each runtime: command, arguments, ports and probes."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .options import ClusterOptions
 from .version import ServedVersion
 
 STORE = "/mnt/models"
-"""Where the volume with the model is mounted."""
+"""Mount path of the volume with the model."""
 HTTP_PORT = 8080
 GRPC_PORT = 8081
 TRITON_PORT, TRITON_GRPC_PORT, TRITON_METRICS_PORT = 8000, 8001, 8002
@@ -44,7 +44,7 @@ def model_directory(version: ServedVersion) -> str:
 
 
 def server_of(version: ServedVersion, options: ClusterOptions) -> Server:
-    """How the model servers of a version are started."""
+    """Return the container settings of a version's model servers."""
     if is_custom(version):
         return _custom(version, options)
     make = {"kleverserve": _kleverserve, "triton": _triton, "mlserver": _mlserver, "openscoring": _openscoring}

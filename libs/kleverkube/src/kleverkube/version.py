@@ -11,7 +11,7 @@ CUSTOM = "custom"
 class ServedVersion(WireModel):
     """A variant of a serving in one revision, and the model that it serves.
 
-    An annotation of its Deployment holds it, so that a deployer learns from the cluster alone what is served.
+    An annotation of its Deployment holds it, so that a deployer learns the served versions from the cluster alone.
     """
 
     namespace: DnsLabel
@@ -27,11 +27,11 @@ class ServedVersion(WireModel):
     runtime: str
     """The model server, or `custom`."""
     trust: tuple[str, ...] = ()
-    """What the model's project trusts, as module:Name."""
+    """Globals that the model's project trusts, as module:Name."""
     made: str = ""
     """The converted model, if any: `project/model:version@digest`."""
     unverified: str = ""
-    """Why a converted model was not compared with its source."""
+    """Reason why a converted model was not compared with its source."""
 
     @property
     def artifact(self) -> str:
@@ -40,5 +40,5 @@ class ServedVersion(WireModel):
 
     @property
     def tag(self) -> str:
-        """What the servers call their version in answers."""
+        """Version that the servers report in responses."""
         return ModelRef.parse(self.variant.model).version

@@ -1,9 +1,8 @@
 """Requests to the API server: server-side apply, reads, lists, watches, deletions and logs."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 from kubernetes_asyncio.client import ApiClient
@@ -24,16 +23,13 @@ from .failures import (
 )
 from .lines import lines_of
 from .listings import Listing
+from .requests import APPLY_PATCH, MERGE_PATCH, Request
 from .resources import PODS, Resource, resource_of
 from .streams import abort, event_of
 
-REQUEST_SECONDS = 30.0
-CONNECT_SECONDS = 10.0
 PAGE = 500
 """Objects of one response to a list."""
 SUCCESS = range(200, 300)
-APPLY = {"Content-Type": "application/apply-patch+yaml"}
-MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 class KubernetesApi:
@@ -75,7 +71,7 @@ class KubernetesApi:
         metadata = manifest["metadata"]
         path = resource_of(manifest).path(metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
-        return await self._json("PATCH", path, query, manifest)
+        return await self._json(Request("PATCH", path, query, manifest, APPLY_PATCH))
 
     async def create(self, manifest: Manifest, *, manager: str) -> Manifest:
         """Create an object, with strict validation of its fields; the object as it is stored.
@@ -88,19 +84,21 @@ class KubernetesApi:
             ConflictError: it exists.
         """
         path = resource_of(manifest).path(manifest["metadata"]["namespace"])
-        return await self._json("POST", path, {"fieldManager": manager, "fieldValidation": "Strict"}, manifest)
+        query = {"fieldManager": manager, "fieldValidation": "Strict"}
+        return await self._json(Request("POST", path, query, manifest))
 
     async def merge(self, resource: Resource, namespace: str, name: str, patch: Manifest) -> Manifest | None:
         """Change fields of an object by a JSON merge patch; None if it does not exist.
 
         Args:
             resource: its kind.
-            namespace: of the object.
-            name: of the object.
+            namespace: namespace of the object.
+            name: name of the object.
             patch: the fields; with `metadata.resourceVersion`, ApiUnavailableError if the object has changed since.
         """
         try:
-            return await self._json("PATCH", resource.path(namespace, name), body=patch, headers=MERGE)
+            path = resource.path(namespace, name)
+            return await self._json(Request("PATCH", path, body=patch, content_type=MERGE_PATCH))
         except RefusedByClusterError as error:
             if error.status == NOT_FOUND:
                 return None
@@ -109,7 +107,7 @@ class KubernetesApi:
     async def read(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
         """Read one object; None if it does not exist."""
         try:
-            return await self._json("GET", resource.path(namespace, name))
+            return await self._json(Request("GET", resource.path(namespace, name)))
         except MissingKindError:
             return None
         except RefusedByClusterError as error:
@@ -118,13 +116,27 @@ class KubernetesApi:
             raise
 
     async def list(
-        self, resource: Resource, selector: str, namespace: str | None = None, *, fields: str = ""
+        self,
+        resource: Resource,
+        selector: str,
+        namespace: str | None = None,
+        *,
+        fields: str = "",
+        is_optional: bool = False,
     ) -> Listing:
-        """List the objects with these labels and fields, in all namespaces by default."""
+        """List the objects with these labels and fields, in all namespaces by default.
+
+        Args:
+            resource: the kind of objects.
+            selector: their labels.
+            namespace: of the objects; all namespaces if None.
+            fields: field selector.
+            is_optional: whether `denials` leave out that the service may not list them.
+        """
         items: list[Manifest] = []
         query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE)}
         while True:
-            page = await self._json("GET", resource.path(namespace), query)
+            page = await self._json(Request("GET", resource.path(namespace), query, is_optional=is_optional))
             items += page["items"]
             metadata = page["metadata"]
             if not metadata.get("continue"):
@@ -138,17 +150,17 @@ class KubernetesApi:
 
         Args:
             resource: its kind.
-            namespace: of the object.
-            name: of the object.
+            namespace: namespace of the object.
+            name: name of the object.
             owned_first: whether the object stays until the objects that it owns are deleted.
-            uid: of the object, if another one with the same name must not be deleted.
+            uid: uid of the object, if another one with the same name must not be deleted.
         """
         policy = "Foreground" if owned_first else "Background"
         options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         try:
-            await self._json("DELETE", resource.path(namespace, name), body=options)
+            await self._json(Request("DELETE", resource.path(namespace, name), body=options))
         except MissingKindError:
             return
         except RefusedByClusterError as error:
@@ -173,7 +185,7 @@ class KubernetesApi:
             version: from a listing or an event.
             seconds: after which the server ends the watch.
             silence: seconds without a byte after which the connection is treated as lost.
-            namespace: of the objects; all namespaces if None.
+            namespace: namespace of the objects; all namespaces if None.
 
         Raises:
             ExpiredError: the version is too old.
@@ -185,7 +197,7 @@ class KubernetesApi:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(seconds),
         }
-        async with self._response("GET", resource.path(namespace), query, silence=silence) as response:
+        async with self._response(Request("GET", resource.path(namespace), query, silence=silence)) as response:
             async for line in lines_of(response.content):
                 yield event_of(line, f"watch {resource.plural}")
 
@@ -195,7 +207,7 @@ class KubernetesApi:
         """Yield the lines of a container, each with its time, until it exits.
 
         Args:
-            namespace: of the pod.
+            namespace: namespace of the pod.
             pod: its name.
             container: its name in the pod.
             since: RFC 3339; from the beginning if None.
@@ -204,86 +216,61 @@ class KubernetesApi:
         query = {"container": container, "follow": "true", "timestamps": "true"} | (
             {"sinceTime": since} if since else {}
         )
-        async with self._response("GET", PODS.path(namespace, pod, "log"), query, silence=silence) as response:
+        path = PODS.path(namespace, pod, "log")
+        async with self._response(Request("GET", path, query, silence=silence)) as response:
             async for line in lines_of(response.content):
                 yield line
 
-    async def _json(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: Manifest | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Manifest:
-        async with self._response(method, path, query or {}, body, headers=headers) as response:
+    async def _json(self, request: Request) -> Manifest:
+        async with self._response(request) as response:
             try:
                 document: Manifest = json.loads(await response.read())
             except ValueError as error:
-                raise ApiUnavailableError(f"{method} {path}: the response is not JSON") from error
+                raise ApiUnavailableError(f"{request}: the response is not JSON") from error
             return document
 
     @asynccontextmanager
-    async def _response(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Manifest | None = None,
-        silence: float | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A response with a good status. With `silence`, it may take any time in all."""
-        what = f"{method} {path}"
-        total = REQUEST_SECONDS if silence is None else None
-        limits = aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=silence)
+    async def _response(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A response with a good status."""
         try:
-            response = await self._request(method, path, query, body, limits, headers)
+            response = await self._send(request)
             async with response:
                 if response.status not in SUCCESS:
-                    raise await self._failure(response, what)
-                self.denials.forget(what)
+                    raise await self._failure(response, request)
+                self.denials.forget(str(request))
                 try:
                     yield response
                 finally:
-                    if silence is not None:
+                    if request.silence is not None:
                         abort(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise ApiUnavailableError(f"{what}: the API server does not respond ({_cause(error)})") from error
+            raise ApiUnavailableError(f"{request}: the API server does not respond ({_cause(error)})") from error
 
     async def _failure(
-        self, response: aiohttp.ClientResponse, what: str
+        self, response: aiohttp.ClientResponse, request: Request
     ) -> ApiUnavailableError | RefusedByClusterError:
         """The error for a response. Expired credentials are read again, for the next request."""
         text = await response.text(errors="replace")
-        error = failure(response.status, text, what, response.headers.get("Retry-After"), self._refused)
-        if isinstance(error, DeniedError):
-            self.denials.note(what, str(error))
+        error = failure(response.status, text, str(request), response.headers.get("Retry-After"), self._refused)
+        if isinstance(error, DeniedError) and not request.is_optional:
+            self.denials.note(str(request), str(error))
         if response.status == NOT_AUTHENTICATED and isinstance(self._client, RenewableClient):
             await self._client.renew()
         return error
 
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Manifest | None,
-        limits: aiohttp.ClientTimeout,
-        extra: Mapping[str, str] | None = None,
-    ) -> aiohttp.ClientResponse:
-        headers: dict[str, Any] = dict(extra or (APPLY if method == "PATCH" else {}))
+    async def _send(self, request: Request) -> aiohttp.ClientResponse:
         if self._client is None:
             raise ApiUnavailableError("this service is not connected to a cluster")
+        headers = request.headers
         await authorize(self._client, headers)
         response: aiohttp.ClientResponse = await self._client.rest_client.request(
-            method,
-            f"{self._client.configuration.host}{path}",
-            query_params=dict(query),
-            headers={**headers, "Accept": "application/json, */*"},
-            body=body,
+            request.method,
+            f"{self._client.configuration.host}{request.path}",
+            query_params=dict(request.query),
+            headers=headers,
+            body=request.body,
             _preload_content=False,
-            _request_timeout=limits,
+            _request_timeout=request.limits,
         )
         return response
 

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
@@ -23,7 +22,7 @@ class RenewableClient(ApiClient):
     plug-in provides a new one. A renewed client certificate requires a new client.
 
     Args:
-        configuration: of the client.
+        configuration: configuration of the client.
         kubeconfig: see `load`.
     """
 
@@ -43,7 +42,7 @@ async def load(configuration: Configuration, kubeconfig: Path | None) -> None:
     """Read credentials into a configuration.
 
     Args:
-        configuration: of a client.
+        configuration: configuration of a client.
         kubeconfig: a file; if None, the ServiceAccount of this pod, or else `$KUBECONFIG` or `~/.kube/config`.
 
     Raises:
@@ -59,7 +58,7 @@ async def load(configuration: Configuration, kubeconfig: Path | None) -> None:
         raise ApiUnavailableError(f"there are no credentials for a cluster: {error}. Set KUBECONFIG") from error
 
 
-async def authorize(client: ApiClient, headers: dict[str, Any]) -> None:
+async def authorize(client: ApiClient, headers: dict[str, str]) -> None:
     """Add the present token. Raises ApiUnavailableError if its file cannot be read now."""
     try:
         await client.update_params_for_auth(headers, [], ["BearerToken"])

@@ -19,10 +19,10 @@ TOO_NEW = "Too large resource version"
 
 
 class ApiUnavailableError(TransientError):
-    """The API server does not respond, or asks to be left alone for a while.
+    """The API server does not respond, or requests a pause.
 
     Attributes:
-        retry_after: seconds to wait, if the server has said so.
+        retry_after: seconds to wait, if the server requests it.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -50,7 +50,7 @@ class RefusedByClusterError(PermanentError):
     """The API server refuses an object; a retry does not help.
 
     Attributes:
-        status: of the response.
+        status: status of the response.
     """
 
     default_code = UNSUPPORTED_HERE
@@ -70,9 +70,9 @@ def failure(
     """The error for a response.
 
     Args:
-        status: of HTTP, or of a Status object in a watch.
+        status: HTTP status, or that of a Status object in a watch.
         body: a Status object as JSON, or text.
-        what: the request, for people.
+        what: the request, for messages.
         retry_after: the header `Retry-After`.
         refused: the error for a refusal.
     """
@@ -106,7 +106,7 @@ def _remedy(status: int, body: str) -> str:
 
 
 def _is_denied(message: str) -> bool:
-    """Whether the authorizer has refused a request; admission and quotas use the same status."""
+    """Return whether the authorizer has refused a request; admission and quotas use the same status."""
     return " is forbidden: User " in message and " cannot " in message
 
 

@@ -11,4 +11,4 @@ class Listing:
 
     items: list[Manifest]
     version: str
-    """From which a watch continues."""
+    """Resource version from which a watch continues."""

@@ -1,4 +1,4 @@
-"""Responses that do not end by themselves: events of a watch, and connections to close."""
+"""Responses without an end: events of a watch, and connections to close."""
 
 import json
 

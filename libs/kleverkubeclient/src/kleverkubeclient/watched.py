@@ -39,7 +39,7 @@ class Watched:
         resource: the kind of objects.
         selector: their labels.
         on_change: called with each object that was added, changed or deleted.
-        namespace: of the objects; all namespaces if None.
+        namespace: namespace of the objects; all namespaces if None.
         watch_seconds: see WATCH_SECONDS.
         silence: see SILENCE_SECONDS.
     """
@@ -57,7 +57,7 @@ class Watched:
     ) -> None:
         self.objects: dict[ObjectName, Manifest] = {}
         self.problem: str | None = None
-        """Why the copy is not up to date, as a sentence; None if it is."""
+        """Reason why the copy is not up to date, as a sentence; None if it is."""
         self._api = api
         self._resource = resource
         self._selector = selector
@@ -71,11 +71,11 @@ class Watched:
 
     @property
     def is_current(self) -> bool:
-        """Whether an object that the copy lacks does not exist, or was created a moment ago."""
+        """True if an object that the copy lacks does not exist, or was created a moment ago."""
         return self._version != "" and self.problem is None
 
     async def load(self) -> None:
-        """Replace the copy by what the cluster has. Raises ApiUnavailableError, RefusedByClusterError."""
+        """Replace the copy by a new list. Raises ApiUnavailableError, RefusedByClusterError."""
         listing = await self._api.list(self._resource, self._selector, self._namespace)
         self._deleted.clear()
         before, self.objects = self.objects, {object_name(each): self._kept(each) for each in listing.items}
@@ -149,7 +149,7 @@ class Watched:
         self._on_change(changed)
 
     def _kept(self, changed: Manifest) -> Manifest:
-        """What is kept of an object: who manages its fields is half of its size, and matters for Deployments only."""
+        """Return an object without its managed fields, which are half of its size. Only Deployments keep them."""
         if self._resource == DEPLOYMENTS:
             return changed
         kept = {name: each for name, each in changed["metadata"].items() if name != "managedFields"}

@@ -56,7 +56,7 @@ class ConversionChanges(TypedDict, total=False):
 
 
 class ConversionOptions(StrictWireModel):
-    """How a model is converted and verified."""
+    """Options for the conversion and verification of a model."""
 
     quantize: Quantization | None = None
     options: dict[str, str] = Field(default_factory=dict)

@@ -56,7 +56,7 @@ class Condition(WireModel):
     reason: Annotated[str, Field(min_length=1, max_length=1024)]
     """Reason in CamelCase, for programs."""
     message: Annotated[str, Field(max_length=32768)] = ""
-    """The reason as a sentence, for people."""
+    """The reason as a sentence."""
 
 
 class ResourceStatus(WireModel):
@@ -188,7 +188,7 @@ class ModelJobResult(WireModel):
     ref: str
     digest: Digest
     verified: bool
-    """Whether the result was compared with its source."""
+    """True if the result was compared with its source."""
 
 
 class ModelJobStatus(ResourceStatus):

@@ -48,11 +48,11 @@ class Policy(NamedTuple):
     connect: tuple[int, ...] = ()
     """TCP ports that it may connect to."""
     egress: bool = False
-    """Whether it may connect to any TCP port and send UDP."""
+    """True if it may connect to any TCP port and send UDP."""
     needs_shared_memory: bool = False
-    """Whether it gets the system's /dev/shm if a private one is not available."""
+    """True to provide the system's /dev/shm if a private one is not available."""
     needs_processes: bool = False
-    """Whether its children must read their own entries of /proc.
+    """True if its children must read their own entries of /proc.
 
     If a private /proc is not available, it may then read, but not list, the facts that the kernel shows about all
     processes, such as their command lines.
@@ -60,13 +60,13 @@ class Policy(NamedTuple):
     dies_with_parent: bool = False
     limits: Limits = Limits()
     complete: bool = True
-    """Whether it is rejected if the system does not support a part of the sandbox; otherwise it runs with the other
+    """True to reject it if the system does not support a part of the sandbox; otherwise it runs with the other
     parts.
     """
 
     @property
     def has_network(self) -> bool:
-        """Whether it may use TCP."""
+        """True if it may use TCP."""
         return bool(self.listen or self.connect or self.egress)
 
 

@@ -11,13 +11,13 @@ class Support(NamedTuple):
     abi: int = 0
     """Version of Landlock; 0 without Landlock."""
     has_filter: bool = False
-    """Whether system calls can be filtered."""
+    """True if system calls can be filtered."""
     missing: tuple[str, ...] = ()
     """Reasons why the sandbox is not complete, for people; empty if it is complete."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether all parts are supported."""
+        """True if all parts are supported."""
         return not self.missing
 
     def describe(self) -> str:
@@ -37,7 +37,7 @@ class Confinement(NamedTuple):
 
     support: Support
     allow_unsandboxed: bool = False
-    """Whether models that can execute code are run without a complete sandbox."""
+    """True if models that can execute code are run without a complete sandbox."""
 
     def refusal(self, what: str) -> str | None:
         """Return the reason why something that can execute code is not run, as a sentence; None if it is run."""

@@ -122,7 +122,7 @@ class Batcher:
 
     @property
     def is_on(self) -> bool:
-        """Whether batching is enabled."""
+        """True if batching is enabled."""
         return self._max_rows > 1
 
     async def predict(self, request: InferRequest) -> Results:

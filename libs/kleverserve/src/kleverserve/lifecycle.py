@@ -16,7 +16,7 @@ class Lifecycle:
 
     @property
     def ready(self) -> bool:
-        """Whether new requests should be sent to this server."""
+        """True if new requests should be sent to this server."""
         return not self._stopping.is_set()
 
     @contextmanager

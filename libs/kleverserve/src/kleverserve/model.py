@@ -40,7 +40,7 @@ class Model(Protocol):
 
     @property
     def row_wise(self) -> bool:
-        """Whether the first dimension of every tensor is the batch, and rows are independent of each other."""
+        """True if the first dimension of every tensor is the batch, and rows are independent of each other."""
         ...
 
     @property

@@ -61,7 +61,7 @@ class Limits:
     processes: int = 512
     """Maximum number of processes and threads."""
     needs_sandbox: bool = True
-    """Whether a program is rejected if the system does not support a part of the sandbox."""
+    """True if a program is rejected if the system does not support a part of the sandbox."""
 
 
 async def run_program(  # the program, its input, and its limits

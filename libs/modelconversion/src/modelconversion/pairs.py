@@ -49,9 +49,9 @@ class Pair:
     """Names of the options that the program supports."""
     tolerance: Tolerance = Tolerance()
     writes_tables: bool = False
-    """Whether the result has ONNX's operators for tables (the domain ai.onnx.ml: trees, encoders, scalers)."""
+    """True if the result has ONNX's operators for tables (the domain ai.onnx.ml: trees, encoders, scalers)."""
     takes_tables: bool = True
-    """Whether it can convert such operators."""
+    """True if it can convert such operators."""
 
 
 @dataclass(frozen=True)

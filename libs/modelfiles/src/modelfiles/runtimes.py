@@ -62,7 +62,7 @@ class Runtime:
     formats: Mapping[str, Support]
     has_grpc: bool = False
     takes_parameters: bool = False
-    """Whether it supports the `parameters` of a variant."""
+    """True if it supports the `parameters` of a variant."""
 
     @property
     def served_here(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class Rule:
     looks_like: Callable[[Path], bool]
     """Returns whether a file begins like the format."""
     is_certain: bool = True
-    """Whether all files of the format look like it; compressed files, for example, do not."""
+    """True if all files of the format look like it; compressed files, for example, do not."""
 
     def named(self, directory: Path) -> list[Path]:
         """Return the files with a usual name."""

@@ -58,7 +58,7 @@ class Reference:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the registry is on this machine, where plain HTTP is the default."""
+        """True if the registry is on this machine, where plain HTTP is the default."""
         host = self.host.rsplit(":", 1)[0] if not self.host.endswith("]") else self.host
         if host == "localhost":
             return True

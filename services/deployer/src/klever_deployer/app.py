@@ -52,7 +52,7 @@ from .settings import DeployerSettings
 
 @dataclass(frozen=True)
 class Place:
-    """Where servings run.
+    """Placement of servings.
 
     Attributes:
         backend: runs them.

@@ -53,8 +53,8 @@ class DeployerSettings(PullingServiceSettings):
     """Environments of model servers, created on first use; `KLEVER_TOOLCHAINS` sets it for every command."""
 
     backend: Literal["local", "plain", "seldon", "kserve", "cluster"] = "local"
-    """Where servings run: `local` processes of this machine, or on a Kubernetes cluster as `plain` Deployments, as
-    SeldonDeployments of `seldon`, or as InferenceServices of `kserve`. `cluster` is `seldon` where Seldon Core is
+    """Backend for servings: `local` processes of this machine, or on a Kubernetes cluster `plain` Deployments,
+    SeldonDeployments of `seldon`, or InferenceServices of `kserve`. `cluster` is `seldon` where Seldon Core is
     installed, and else `plain`."""
     kubeconfig: Path | None = None
     """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
@@ -69,7 +69,7 @@ class DeployerSettings(PullingServiceSettings):
     cluster_registry_secret: str = "klever-registry"  # noqa: S105 - the name of a Secret
     """Secret with `username` and `password` for pulls of models, in each namespace of servings; may be absent."""
     cluster_kserve_mode: KServeMode = "Standard"
-    """How KServe runs InferenceServices without Knative: `RawDeployment` before KServe 0.16."""
+    """Mode of InferenceServices without Knative: `RawDeployment` before KServe 0.16."""
     cluster_plain_http: bool = False
     """Let pods pull models by http."""
     cluster_registries: dict[str, Annotated[str, Field(pattern=REGISTRY_PATTERN)]] = Field(default_factory=dict)
@@ -86,7 +86,7 @@ class DeployerSettings(PullingServiceSettings):
     cluster_retries_extension: Annotated[str, Field(pattern=EXTENSION_PATTERN)] | None = None
     """Filter of the gateway, `group/kind/name`, that retries requests of all servings. Only for the Gateway API."""
     cluster_scaling: Literal["cpu", "requests"] = "cpu"
-    """What `autoscaling` follows on a cluster: `cpu` by a HorizontalPodAutoscaler, or `requests` in flight
+    """Metric for `autoscaling` on a cluster: `cpu` by a HorizontalPodAutoscaler, or `requests` in flight
     (`targetInFlight`) by the deployer, which needs `KLEVER_DEPLOYER_PROMETHEUS_URL`."""
 
     prometheus_url: Annotated[str, Field(pattern=PROMETHEUS_PATTERN)] | None = None

@@ -216,7 +216,7 @@ class RemoteRun:
     generation: int
     """Generation of the job's document: all attempts of a generation are one run."""
     is_active: bool = True
-    """Whether it has not ended."""
+    """True if it has not ended."""
 
 
 class RemoteRuns(Protocol):
@@ -227,5 +227,5 @@ class RemoteRuns(Protocol):
         ...
 
     async def remove(self, run: RemoteRun) -> None:
-        """End a run, and remove what is left of it. No effect if it does not exist. Raises TransientError."""
+        """End a run, and remove its objects. No effect if it does not exist. Raises TransientError."""
         ...

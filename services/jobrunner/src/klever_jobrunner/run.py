@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, help="directory with the model; default: pull it from the registry")
     parser.add_argument("--output", type=Path, help="directory for a converted model; default: push it to the registry")
     parser.add_argument("--samples", type=Path, help="file with the samples of the request's `samplesDigest` (.npz)")
-    parser.add_argument("--converted", type=Path, help="--output of an earlier run: push what it holds")
+    parser.add_argument("--converted", type=Path, help="--output of an earlier run: push its result")
     parser.add_argument("--progress-fd", type=int, default=2, help="descriptor for the lines of the job's log")
     return parser
 

@@ -39,9 +39,9 @@ class JobrunnerSettings(PullingServiceSettings):
     """Memory limit of one process of a converter."""
 
     backend: Literal["local", "kubernetes"] = "local"
-    """Where conversions run: `local` programs of this machine, or `kubernetes` Jobs of a cluster."""
+    """Backend for conversions: `local` programs of this machine, or `kubernetes` Jobs of a cluster."""
     extract: Literal["pool", "job"] = "pool"
-    """Where models are parsed and scanned: a `pool` of worker processes, or on `kubernetes` a `job` for each model."""
+    """Backend for parsing and scanning: a `pool` of worker processes, or with `kubernetes` a `job` for each model."""
     kubeconfig: Path | None = None
     """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
     cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"

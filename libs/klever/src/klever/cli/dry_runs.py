@@ -26,10 +26,10 @@ YAML_WIDTH = 120
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterOutput:
-    """How objects of a cluster are rendered.
+    """Options for rendering the objects of a cluster.
 
     Attributes:
-        backend: how the cluster runs versions.
+        backend: kind of objects that run versions on the cluster.
         plain_http: whether pods pull models by http.
         registry_secret: name of the Secret with the credentials of the registry.
     """

@@ -22,7 +22,7 @@ class VersionOptions:
     """The options, for any version of a model.
 
     Attributes:
-        name: of the serving; None for the name of the model.
+        name: name of the serving; None for the name of the model.
         fields: the settings that are given.
     """
 

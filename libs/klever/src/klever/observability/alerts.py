@@ -7,7 +7,7 @@ from .slos import AVAILABILITY, LATENCY, PUSH, Objective
 
 
 class Severity(StrEnum):
-    """What a person has to do."""
+    """Urgency of an alert."""
 
     PAGE = "page"
     """Act now: users are affected, or will be soon."""
@@ -23,7 +23,7 @@ class Alert:
         name: the name, and the title of its runbook.
         expression: PromQL; each result is an alert.
         hold: the time for which there must be a result.
-        severity: what a person has to do.
+        severity: urgency.
         summary: a sentence with the labels of the result.
     """
 

@@ -38,7 +38,7 @@ class Query:
     Attributes:
         expression: may contain variables of the dashboard, and RATE_WINDOW.
         legend: Grafana's format of a series, with labels in double braces.
-        empty_because: why it may have no result on a healthy platform that is in use; empty if it always has one.
+        empty_because: reason for an empty result on a healthy platform that is in use; empty if there is always one.
     """
 
     expression: str

@@ -109,7 +109,7 @@ def parts(
         nats_server: path of the nats-server program.
         accounts: file with the accounts of the registry; default is the file of the home.
         allow_commands: whether servings may run programs of users who deploy.
-        place: where servings run.
+        place: placement of servings.
     """
     links, commands = urls(ports, place), {"ALLOW_COMMANDS": str(allow_commands).lower()}
     pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": str(home.registry_password)}

@@ -1,4 +1,4 @@
-"""Where the servings of a platform run: on this machine, or on a cluster; pure."""
+"""Placement of a platform's servings: on this machine, or on a cluster; pure."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ NAMES = "KLEVER_REGISTRY_NAMES"
 
 @dataclass(frozen=True)
 class ServingPlace:
-    """Where servings run, and how it is connected to a platform on this machine.
+    """Placement of servings, and its connection to a platform on this machine.
 
     Attributes:
         backend: the deployer's; `local` for this machine.

@@ -46,7 +46,7 @@ class PlatformState:
     parts: dict[str, Running]
     ready: bool
     allow_commands: bool = False
-    """Whether servings may run programs of users who deploy."""
+    """True if servings may run programs of users who deploy."""
 
     def write(self, path: Path) -> None:
         """Replace the file atomically. Raises OSError."""

@@ -26,8 +26,8 @@ def inference_service(version: ServedVersion, options: ClusterOptions, replicas:
     KServe copies labels and annotations to pods, so that these must not change while the revision stays the same.
 
     Args:
-        version: what its pods run.
-        options: of the cluster.
+        version: version that its pods run.
+        options: options of the cluster.
         replicas: their number; None leaves it to an autoscaler.
 
     Raises:

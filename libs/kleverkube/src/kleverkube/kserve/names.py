@@ -8,7 +8,7 @@ SUFFIX = "-predictor"
 LABEL_PREFIX = "isvc."
 """Begins the label `app` of pods, whose value ends with the name of the Deployment."""
 SHORTEST = HASH_LENGTH + len("s-x-")
-"""Of the name of a version: something readable, and the hash."""
+"""Minimum length of the name of a version: a readable part, and the hash."""
 
 
 def inference_service_name(namespace: str, serving: str, variant: str, revision: str) -> str:

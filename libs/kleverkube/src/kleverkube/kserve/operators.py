@@ -10,16 +10,16 @@ from modelfiles.runtimes import RUNTIMES, DirectoryLayout
 from .inference_services import GROUP
 
 URI_PREFIX = "ormb://"
-"""Of storage URIs. KServe treats `oci://` as a container image with the model inside."""
+"""Prefix of storage URIs. KServe treats `oci://` as a container image that contains the model."""
 CONTAINER = "storage-initializer"
 """KServe recognizes its init container by this name."""
 STORE = "/mnt/models"
-"""Where KServe mounts the volume with the model."""
+"""Mount path of the volume with the model in KServe."""
 RUNTIME = "kleverserve"
 NAME = "{{.Name}}"
-"""KServe replaces it by the name of the InferenceService."""
+"""Placeholder that KServe replaces by the name of the InferenceService."""
 DRAIN_SECONDS = 20
-"""Less than the termination grace period of pods, which is 30 seconds by default."""
+"""Time to finish requests: less than the termination grace period of pods, which is 30 seconds by default."""
 
 
 def storage_container(options: ClusterOptions) -> Manifest:
@@ -53,7 +53,7 @@ def serving_runtimes(options: ClusterOptions) -> list[Manifest]:
     """Render a ClusterServingRuntime of kleverserve for each format.
 
     The name of a format does not reach the container, so formats with one image have a runtime each. KServe selects
-    none of them by itself: InferenceServices name them.
+    none of them automatically: InferenceServices name them.
     """
     return [
         _runtime(name, runtime_image(support.image, options))

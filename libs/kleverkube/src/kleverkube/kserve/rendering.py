@@ -21,8 +21,8 @@ def render_for_kserve(version: ServedVersion, options: ClusterOptions, replicas:
     and its autoscaler has no window for scaling down.
 
     Args:
-        version: what is served.
-        options: of the cluster.
+        version: version to render.
+        options: options of the cluster.
         replicas: the number of replicas; by default the variant's. A HorizontalPodAutoscaler decides itself.
 
     Raises:
@@ -41,7 +41,7 @@ def render_for_kserve(version: ServedVersion, options: ClusterOptions, replicas:
 
 
 def kserve_refusal(namespace: str, variant: Variant, options: ClusterOptions) -> str | None:
-    """Why KServe cannot run a variant in a namespace, for people; None if it can."""
+    """Return the reason why KServe cannot run a variant in a namespace, as a sentence; None if it can."""
     try:
         check_environment(variant)
         inference_service_name(namespace, "a", variant.name, "")

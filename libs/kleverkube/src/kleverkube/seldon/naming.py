@@ -10,7 +10,7 @@ from kleverkube.errors import UnsupportedOnClusterError
 
 VARIANT_LENGTH = 40
 HASH_LENGTH = 8
-"""Not the length of the hash in the names of Klever's own Services, so that the operator derives none of these."""
+"""Length of the hash; Services of Klever have another one, so that the operator derives none of their names."""
 
 
 def predictor_name(serving: str, variant: str, revision: str) -> str:

@@ -17,8 +17,8 @@ NO_ENGINE = {"seldon.io/no-engine": "true"}
 """Requests reach the model server without Seldon Core's orchestrator."""
 METRICS_PORTS = {"triton": TRITON_METRICS_PORT, "mlserver": 8082}
 METRICS_PORT = 6000
-"""Of the other runtimes. Without a port `metrics`, the operator adds one whose number depends on the position of the
-predictor, and the removal of a predictor would restart the pods of those after it."""
+"""Port of the other runtimes. Without a port `metrics`, the operator adds one whose number depends on the position of
+the predictor, and the removal of a predictor would restart the pods of those after it."""
 LIVENESS_PERIOD, LIVENESS_FAILURES = 5, 6
 
 
@@ -26,8 +26,8 @@ def predictor(version: ServedVersion, options: ClusterOptions, replicas: int | N
     """Render the predictor.
 
     Args:
-        version: what its pods run.
-        options: of the cluster.
+        version: version that its pods run.
+        options: options of the cluster.
         replicas: their number; None leaves it to an autoscaler.
 
     Raises:
@@ -66,7 +66,7 @@ def _server(version: ServedVersion, options: ClusterOptions) -> Manifest:
 
 
 def _liveness() -> Manifest:
-    """Of a server without a path for it. The operator's own probe restarts a server that is busy for 15 s."""
+    """Return a probe that needs no path. The operator's default would restart a server that is busy for 15 s."""
     probe: dict[str, Any] = {"tcpSocket": {"port": "http"}}
     return {**probe, "periodSeconds": LIVENESS_PERIOD, "failureThreshold": LIVENESS_FAILURES}
 

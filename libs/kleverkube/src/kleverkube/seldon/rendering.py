@@ -21,7 +21,7 @@ def render(versions: Sequence[ServedVersion], options: ClusterOptions) -> list[M
 
     Args:
         versions: all versions of the serving, at least one.
-        options: of the cluster.
+        options: options of the cluster.
 
     Raises:
         UnsupportedOnClusterError: a version cannot run on a cluster; the error names the setting to change.
@@ -42,7 +42,7 @@ def own_objects(version: ServedVersion, options: ClusterOptions) -> list[Manifes
 
 
 def refusal(serving: str, variant: Variant, options: ClusterOptions) -> str | None:
-    """Why a variant of a serving cannot run on this cluster, for people; None if it can."""
+    """Return the reason why a variant of a serving cannot run on this cluster, as a sentence; None if it can."""
     try:
         check_serving_name(serving)
     except UnsupportedOnClusterError as error:
@@ -51,7 +51,7 @@ def refusal(serving: str, variant: Variant, options: ClusterOptions) -> str | No
 
 
 def has_autoscaler(version: ServedVersion, options: ClusterOptions) -> bool:
-    """Whether a HorizontalPodAutoscaler scales a version. Raises UnsupportedOnClusterError."""
+    """Return whether a HorizontalPodAutoscaler scales a version. Raises UnsupportedOnClusterError."""
     return autoscaler(version, options) is not None
 
 

@@ -49,10 +49,10 @@ def seldon_deployment(
     would restart them.
 
     Args:
-        namespace: of the serving.
+        namespace: namespace of the serving.
         serving: its name.
         predictors: at least one.
-        options: of the cluster.
+        options: options of the cluster.
     """
     present = list(predictors)
     return {

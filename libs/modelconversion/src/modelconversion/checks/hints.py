@@ -25,7 +25,7 @@ class Column:
 
     @property
     def is_text(self) -> bool:
-        """Whether the values are strings."""
+        """True if the values are strings."""
         return any(isinstance(value, str) for value in self.values)
 
 

@@ -51,12 +51,12 @@ class LayerFiles:
 
     @property
     def is_final(self) -> bool:
-        """Whether the layer's bytes are the file."""
+        """True if the layer's bytes are the file."""
         return not self.type.is_archive and not self.type.compression
 
     @property
     def is_in_tree(self) -> bool:
-        """Whether the files of the model must still be selected from the layer."""
+        """True if the files of the model must still be selected from the layer."""
         return self.target.partition("/")[0] == TREE
 
 

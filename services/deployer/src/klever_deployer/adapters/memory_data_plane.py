@@ -25,7 +25,7 @@ class InMemoryDataPlane:
         self.routes: dict[ServingName, ServingRoute] = {}
         self.up = True
         self.refused: str | None = None
-        """Why it refuses all routes."""
+        """Reason for which it refuses all routes."""
         self.counted: dict[VersionKey, Counts] = {}
         """The counters that it reports."""
         self._chance = chance or random.Random(1)  # noqa: S311 - spreads requests

@@ -39,7 +39,7 @@ class Intents:
 
     Args:
         records: the documents in which intents are recorded.
-        problem: tells whether a requested spec can run; the reconciler checks it again.
+        problem: returns the reason why a requested spec cannot run, or None; the reconciler checks it again.
     """
 
     records: Records

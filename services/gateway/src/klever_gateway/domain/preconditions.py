@@ -18,7 +18,7 @@ class Conditions:
     key: str | None = None
     """Requests with the same key are the same request, at every gateway; None: each request is a new one."""
     dry_run: bool = False
-    """Whether the request is only checked."""
+    """True if the request is only checked."""
 
 
 def request_id(key: str, attempt: int = 0) -> str:

@@ -99,8 +99,8 @@ class Servings:
         """Request the deletion of a serving, even if the serving's own request has not been handled yet.
 
         Args:
-            namespace: of the serving.
-            name: of the serving.
+            namespace: namespace of the serving.
+            name: name of the serving.
             key: requests with the same key are the same request.
 
         Returns:

@@ -122,7 +122,7 @@ class ConvertedDirectory:
             with os.fdopen(descriptor, "rb") as file:
                 return ConversionRecord.model_validate_json(file.read(RECORD_BYTES))
         except (OSError, ValueError) as error:
-            raise JobError(f"{path} holds no record of a conversion", code=TOOLCHAIN_FAILED) from error
+            raise JobError(f"{path} contains no record of a conversion", code=TOOLCHAIN_FAILED) from error
 
     def _move(self, destination: Path) -> None:
         model = self._directory / MODEL

@@ -1,1 +1,1 @@
-"""Which job an event asks for, and the life of a job from one document to the next; pure."""
+"""Jobs that events request, and the states of a job; pure."""

@@ -187,11 +187,11 @@ def with_requested_tag(job: JobDocument, spec: JobSpec) -> JobDocument:
 
 
 def is_obsolete(known: Known, generation: int, *, is_active: bool) -> bool:
-    """Return whether nobody waits for a run outside the jobrunner.
+    """Return whether no job waits for a run outside the jobrunner.
 
     Args:
         known: the stored entry of the job. Without one nothing is proven: the bucket may be lost.
-        generation: of the document that the run belongs to.
+        generation: generation of the document that the run belongs to.
         is_active: whether the run has not ended. One that has ended is kept for a time, unless its job is deleted.
     """
     last = last_document(known)

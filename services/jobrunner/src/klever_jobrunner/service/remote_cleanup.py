@@ -1,4 +1,4 @@
-"""Ends runs outside of this process that nobody waits for."""
+"""Ends obsolete runs outside of this process."""
 
 import asyncio
 from contextlib import suppress
@@ -24,7 +24,8 @@ class RemoteCleanup:
     """Ends the runs of jobs that were cancelled, deleted, ended or requested again (docs/adr/0043).
 
     Every jobrunner does this: ending a run is idempotent, and the jobrunner that started it may be gone. A run is ended
-    only if the document or the tombstone of its job says so, never because the job is missing: the bucket may be lost.
+    only if the document or the tombstone of its job proves that it is obsolete, never because the job is missing: the
+    bucket may be lost.
 
     Args:
         ledger: the documents.
@@ -57,7 +58,7 @@ class RemoteCleanup:
                 await self._end(run)
 
     async def _end(self, run: RemoteRun) -> None:
-        log.info("ending a run that is not needed", job=run.job, generation=run.generation)
+        log.info("ending obsolete run", job=run.job, generation=run.generation)
         try:
             await self._runs.remove(run)
         except KleverError as error:

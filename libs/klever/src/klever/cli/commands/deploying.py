@@ -1,19 +1,18 @@
 """`klever deploy`, `apply` and `undeploy`: create, change and delete servings."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from klever.cli.app import NAMESPACE, SERVER, call, cli, errors_as_lines, waiting
+from klever.cli.app import NAMESPACE, SERVER, call, cli, waiting
 from klever.cli.dry_runs import ClusterOutput, dry_run_options, print_objects
+from klever.cli.ignored_options import CLUSTER, refuse_options
+from klever.cli.manifest_files import read_manifest_file
 from klever.cli.references import ModelRefType
 from klever.cli.serving_output import show
 from klever.cli.serving_requests import RequestOptions, request_change, request_options
 from klever.cli.version_options import VersionOptions, version_options
-from klever.manifests import read_manifests
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingManifest
 from kleverproto.servings import ServingDocument
@@ -52,9 +51,13 @@ def deploy(
     name, change = version.serving(ref), version.change(ref)
     if dry_run:
         print_objects(
-            options.server, cluster, output, lambda client: client.preview_version(name, change, options.namespace)
+            options.server,
+            cluster,
+            "json" if options.as_json else output,
+            lambda client: client.preview_version(name, change, options.namespace),
         )
         return
+    refuse_options(CLUSTER | {"output"}, "requires --dry-run; the deployer's backend decides where servings run")
     done = request_change(options, name, lambda client: client.deploy_version(name, change, options.namespace))
     show(done, as_json=options.as_json)
 
@@ -68,10 +71,7 @@ def apply(path: str, *, options: RequestOptions) -> None:
     \b
     klever apply -f serving.yaml
     """
-    with errors_as_lines():
-        text = sys.stdin.read() if path == "-" else Path(path).read_text()
-        manifests = read_manifests(text, "standard input" if path == "-" else path)
-    done = [_apply(manifest, options) for manifest in manifests]
+    done = [_apply(manifest, options) for manifest in read_manifest_file(path)]
     if options.as_json:
         print_json([document.model_dump(mode="json") for document in done])
         return

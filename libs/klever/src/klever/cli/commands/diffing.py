@@ -3,17 +3,17 @@
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from klever.cli.app import NAMESPACE, SERVER, call, cli, errors_as_lines
 from klever.cli.dry_runs import ClusterOutput, cluster_options
+from klever.cli.ignored_options import CLUSTER, VERSION, refuse_options
+from klever.cli.manifest_files import read_manifest_file
 from klever.cli.references import ModelRefType
 from klever.cli.version_options import VersionOptions, version_options
 from klever.differences import objects_difference, serving_difference
-from klever.manifests import read_manifests
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingManifest
 from kleverproto.servings import ServingDocument
@@ -50,8 +50,10 @@ def diff(
 ) -> None:
     """Show what `klever deploy REF` or `klever apply -f FILE` would change, and change nothing.
 
-    Prints the difference between the present and the new document, or, with --backend, between the Kubernetes objects
-    of both. The exit code is 0 without a difference, 1 with one, and 2 after an error.
+    Prints the difference between the present and the new document. With --backend, it renders the Kubernetes objects of
+    both documents and prints their difference. It does not read a cluster: to compare the new objects with those on a
+    cluster, pipe `klever deploy REF --dry-run` to `kubectl diff -f -`. The exit code is 0 without a difference, 1 with
+    one, and 2 after an error.
 
     \b
     klever diff library/mymodel:v2 --name mymodel --traffic 20
@@ -60,6 +62,10 @@ def diff(
     """
     if (ref is None) == (path is None):
         raise click.UsageError("give either a model version or --file")
+    if path is not None:
+        refuse_options(VERSION | {"namespace"}, "not used with --file, whose documents contain all settings")
+    if cluster is None:
+        refuse_options(CLUSTER, "requires --backend")
     try:
         previews = [_of_version(ref, version, namespace)] if ref is not None else _of_file(path or "")
         text = "".join(call(server, partial(_difference, preview, cluster)) for preview in previews)
@@ -76,10 +82,7 @@ def _of_version(ref: ModelRef, version: VersionOptions, namespace: str) -> Previ
 
 
 def _of_file(path: str) -> list[Preview]:
-    with errors_as_lines():
-        text = sys.stdin.read() if path == "-" else Path(path).read_text()
-        manifests = read_manifests(text, "standard input" if path == "-" else path)
-    return [partial(_preview_manifest, manifest) for manifest in manifests]
+    return [partial(_preview_manifest, manifest) for manifest in read_manifest_file(path)]
 
 
 async def _preview_manifest(manifest: ServingManifest, client: "KleverClient") -> ServingDocument:

@@ -101,7 +101,7 @@ class Options:
     """Options of `klever up`.
 
     Attributes:
-        place: where servings run.
+        place: placement of servings.
         allow_commands: whether servings may run programs of users who deploy.
         background: whether the process runs for `--detach`.
         prometheus: path of the Prometheus program, to run it as well.

@@ -1,4 +1,4 @@
-"""Applies objects that differ from what was applied last, so that a pass over unchanged servings makes no request."""
+"""Applies only objects that differ from the last applied ones: a pass over unchanged servings makes no request."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ class Applier:
         self._api = api
         self._watched = watched
         self._applied: dict[tuple[Resource, ObjectName], tuple[Manifest, Manifest]] = {}
-        """What was applied last, and the state of the object after it."""
+        """The last applied manifest, and the state of the object after it."""
 
     async def apply(self, manifest: Manifest) -> Manifest | None:
         """Apply an object, and return it as it is stored; None if there was nothing to change. Raises as the API."""

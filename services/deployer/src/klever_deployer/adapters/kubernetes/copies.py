@@ -27,8 +27,8 @@ class ClusterCopies:
 
     Args:
         api: the cluster.
-        namespace: of the ConfigMaps; it must exist.
-        options: of the cluster.
+        namespace: namespace of the ConfigMaps; it must exist.
+        options: options of the cluster.
     """
 
     def __init__(self, api: KubernetesApi, namespace: str, options: ClusterOptions) -> None:

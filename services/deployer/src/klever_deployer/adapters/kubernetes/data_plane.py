@@ -23,9 +23,9 @@ class ClusterDataPlane:
 
     Args:
         api: the cluster.
-        options: of the cluster.
+        options: options of the cluster.
         render: the objects of a route; raises RefusedByProxyError.
-        refusals: why a route cannot be rendered, as sentences; its versions need not run.
+        refusals: returns the reasons why a route cannot be rendered, as sentences; its versions need not run.
         resources: the kinds of these objects; each served serving has one of the last kind.
         settle: waits until the proxies have received a change.
     """

@@ -1,4 +1,4 @@
-"""Which backend a cluster supports."""
+"""Detection of the backend that a cluster supports."""
 
 from typing import Literal
 
@@ -23,7 +23,7 @@ async def detected_backend(api: KubernetesApi, options: ClusterOptions) -> Detec
 
     Args:
         api: the cluster.
-        options: of the cluster.
+        options: options of the cluster.
 
     Raises:
         ApiUnavailableError: the server does not respond.

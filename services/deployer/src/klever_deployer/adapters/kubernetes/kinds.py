@@ -1,4 +1,4 @@
-"""How a cluster runs versions: as Deployments, or as objects of an operator that creates Deployments."""
+"""Kinds of versions on a cluster: Deployments, or objects of an operator that creates Deployments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from .replica_numbers import determines_replicas
 
 @dataclass(frozen=True)
 class VersionKind:
-    """What differs between the backends of a cluster.
+    """Differences between the backends of a cluster.
 
     A version has a root object, which carries the annotation with the version and owns its Deployment or is it.
     """
@@ -31,17 +31,17 @@ class VersionKind:
     render: Callable[[ServedVersion, ClusterOptions, int], list[Manifest]]
     """All objects of a version with a number of replicas; raises UnsupportedOnClusterError."""
     refusal: Callable[[str, Variant, ClusterOptions], str | None]
-    """Why a variant in a namespace cannot run, as a sentence; None if it can."""
+    """Reason why a variant in a namespace cannot run, as a sentence; None if it can."""
     is_autoscaled: Callable[[Manifest], bool]
-    """Whether a root object leaves the number of replicas to an autoscaler."""
+    """True if a root object leaves the number of replicas to an autoscaler."""
     desired: Callable[[Manifest], int | None]
     """The number of replicas in a root object; None if that of the Deployment counts."""
     waiting: Callable[[Manifest, datetime], str | None]
-    """Why a root object has no Deployment yet, as a sentence; None while it may be created."""
+    """Reason why a root object has no Deployment yet, as a sentence; None while it may be created."""
 
     @property
     def owns_deployment(self) -> bool:
-        """Whether an operator creates the Deployment from the root object."""
+        """True if an operator creates the Deployment from the root object."""
         return self.root != DEPLOYMENTS
 
 

@@ -1,4 +1,4 @@
-"""How far the logs of pods were read, on the deployer's own disk."""
+"""Positions in the logs of pods, on the deployer's own disk."""
 
 import json
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class Position:
     time: str | None = None
     """The time of the line as the API writes it; None if none was acknowledged."""
     lines: int = 0
-    """How many acknowledged lines have this time."""
+    """Number of acknowledged lines with this time."""
 
 
 @dataclass
@@ -31,14 +31,14 @@ class LogPositions:
     """Positions by the uid of the pod.
 
     Args:
-        file: where they are stored.
+        file: file for the positions.
     """
 
     file: Path
     positions: dict[str, Position] = field(default_factory=dict)
 
     def load(self) -> None:
-        """Read what the last deployer has stored; nothing if that is not readable."""
+        """Read the positions that the last deployer stored; none if the file is not readable."""
         try:
             stored = json.loads(self.file.read_text())
             self.positions = {uid: Position(**position) for uid, position in stored.items()}
@@ -59,7 +59,7 @@ class LogPositions:
         self.positions = {uid: position for uid, position in self.positions.items() if uid in kept}
 
     def store(self) -> None:
-        """Without space, the next deployer reads lines again, as parts that were published before."""
+        """Write the file. If the disk is full, the next deployer reads published lines again."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             stored = {uid: asdict(position) for uid, position in self.positions.items()}

@@ -19,9 +19,9 @@ class ClusterMemory:
 
     Args:
         api: the cluster.
-        namespace: of the ConfigMap; it must exist.
-        options: of the cluster.
-        name: what is remembered.
+        namespace: namespace of the ConfigMap; it must exist.
+        options: options of the cluster.
+        name: name of the remembered state.
     """
 
     def __init__(self, api: KubernetesApi, namespace: str, options: ClusterOptions, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What model servers write, followed through the API."""
+"""Logs of model servers, followed through the API."""
 
 import asyncio
 from collections import deque
@@ -29,7 +29,7 @@ LOOK_SECONDS = 0.5
 RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 30.0
 """Pause before a log is read again; it doubles while that fails, so that many pods without logs are not a load."""
 SILENCE_SECONDS = 300.0
-"""A server that writes nothing for so long is asked again."""
+"""Time without output after which the log is requested again."""
 
 
 class PodLog:
@@ -37,9 +37,9 @@ class PodLog:
 
     Args:
         api: the cluster.
-        version: of the pod.
+        version: version of the pod.
         pod: whose server has started.
-        position: how far it was read; moved by `acknowledge`.
+        position: position of the last acknowledged line; moved by `acknowledge`.
     """
 
     def __init__(self, api: KubernetesApi, version: VersionKey, pod: Manifest, position: Position) -> None:
@@ -53,7 +53,7 @@ class PodLog:
         self._room = asyncio.Event()
         self._pending = 0
         self.ended = False
-        """Whether the pod is gone, so that nothing follows."""
+        """True if the pod is gone, so that nothing follows."""
 
     async def follow(self) -> None:
         """Read the log until the pod is gone."""
@@ -135,7 +135,7 @@ class PodLogs:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def load(self) -> None:
-        """Continue after what the last deployer has acknowledged."""
+        """Continue after the lines that the last deployer acknowledged."""
         self._positions.load()
 
     async def run(self) -> None:
@@ -188,7 +188,7 @@ def _containers(pod: Manifest) -> Iterable[str]:
 
 
 def has_started(pod: Manifest) -> bool:
-    """Whether the server of a pod runs, or has run."""
+    """Return whether the server of a pod runs, or has run."""
     statuses = pod.get("status", {}).get("containerStatuses", ())
     states = [each.get("state", {}) | each.get("lastState", {}) for each in statuses if each["name"] in SERVERS]
     return any("running" in state or "terminated" in state for state in states)

@@ -1,4 +1,4 @@
-"""Who determines the number of replicas of a Deployment: the deployer, or an autoscaler."""
+"""The owner of the number of replicas of a Deployment: the deployer, or an autoscaler."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ class ReplicaNumbers:
 
 
 def determines_replicas(deployment: Manifest) -> bool:
-    """Whether the deployer's own manager determines the number."""
+    """Return whether the deployer's own manager determines the number."""
     entries: list[Any] = deployment["metadata"].get("managedFields", [])
     return any(
         entry.get("manager") == MANAGER and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})

@@ -45,7 +45,7 @@ class RouteProbe:
         self._seconds = seconds
         self._patience = patience
         self._is_reached = True
-        """Whether it is worth waiting for a response."""
+        """True if it is worth waiting for a response."""
 
     async def __call__(self, objects: Sequence[Manifest]) -> None:
         """See `Settle`. Raises DataPlaneError if the gateway does not receive the route."""

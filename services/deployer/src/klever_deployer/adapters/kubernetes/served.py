@@ -11,7 +11,7 @@ def served_version(spec: VersionSpec, registry: Callable[[str], str | None]) -> 
     """Describe a version.
 
     Args:
-        spec: of the version.
+        spec: spec of the version.
         registry: the registry of a model by its digest, if the catalogue lacks it; None if it is not known.
 
     Raises:

@@ -27,7 +27,7 @@ def version_state(
     """The state of a version.
 
     Args:
-        key: of the version.
+        key: key of the version.
         deployment: its Deployment.
         pods: its pods.
         now: the present time.
@@ -50,7 +50,7 @@ def version_state(
 
 
 def is_ready(pod: Manifest) -> bool:
-    """Whether a pod takes requests."""
+    """Return whether a pod takes requests."""
     conditions = pod.get("status", {}).get("conditions", ())
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 

@@ -25,8 +25,8 @@ from .states import version_state
 
 POLL_SECONDS = 0.1
 AFTER_PODS = (NETWORK_POLICIES, SERVICES)
-"""What is deleted when no pod is left. The Service is applied first and deleted last: while anything of a version is
-left, so is its Service."""
+"""Objects that are deleted when no pod is left. The Service is applied first and deleted last: while any
+object of a version exists, its Service exists."""
 
 
 class ClusterWorkloads:
@@ -34,11 +34,11 @@ class ClusterWorkloads:
 
     Args:
         api: the cluster.
-        options: of the cluster.
+        options: options of the cluster.
         registry: the registry of a model by its digest; None if it is not known.
         on_change: called with each version whose objects or pods have changed.
         clock: the present time.
-        kind: how the cluster runs versions.
+        kind: kind of objects that run versions.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ClusterWorkloads:
         self._applier = Applier(api, known)
 
     async def load(self) -> None:
-        """Read what the cluster has. Raises TransientError, ServingError."""
+        """Read the objects of the cluster. Raises TransientError, ServingError."""
         self._applier.reset()
         for each in self.watched:
             await each.load()
@@ -133,7 +133,7 @@ class ClusterWorkloads:
         return deployment["spec"].get("replicas", 1) if deployment is not None else None
 
     def find(self, version: VersionKey) -> ServedVersion | None:
-        """What the objects of a version describe; None if there are none."""
+        """Return the version that objects describe; None if there are none."""
         root = self._root(version)
         return recorded(root["metadata"].get("annotations")) if root is not None else None
 
@@ -163,7 +163,7 @@ class ClusterWorkloads:
             self.policies.forget(present)
 
     async def _is_gone(self, version: VersionKey) -> bool:
-        """Whether neither its objects nor a pod of it is left, read from the server."""
+        """Return whether neither its objects nor a pod of it is left, read from the server."""
         namespace = version.serving.namespace
         names = {self._kind.root: self._kind.name(version), DEPLOYMENTS: self._kind.deployment_name(version)}
         for resource, name in names.items():

@@ -49,17 +49,17 @@ class Resource:
 
     @property
     def is_held(self) -> bool:
-        """Whether the resource stays until the platform releases it."""
+        """True if the resource stays until the platform releases it."""
         return FINALIZER in self.finalizers
 
     @property
     def is_mirror(self) -> bool:
-        """Whether the resource shows a job that no ModelJob has requested."""
+        """True if the resource shows a job that no ModelJob has requested."""
         return self.labels.get(ORIGIN_LABEL) == PLATFORM_ORIGIN
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the platform has accepted this generation."""
+        """True if the platform has accepted this generation."""
         return int(self.status.get("acceptedGeneration", 0)) >= self.generation
 
     @property
@@ -78,7 +78,7 @@ class Resource:
         return f"kubernetes/{self.uid}/deletion"
 
     def read_status(self, model: type[StatusT]) -> StatusT:
-        """Return the status; an empty one if it is not valid, because it is derived anew."""
+        """Return the status; an empty one if it is not valid, because it is derived again."""
         try:
             return model.model_validate(self.status)
         except ValidationError:

@@ -140,7 +140,7 @@ class WatchQuery(StrictWireModel):
 
 
 class WriteQuery(StrictWireModel):
-    """How a change of a serving is requested."""
+    """Parameters of a change of a serving."""
 
     dry_run: bool = False
     """Check the request and return the serving as it would be, with status 200. Nothing is requested."""

@@ -18,7 +18,7 @@ def is_deleted(row: Row | None, sequence: int) -> bool:
 
     Args:
         row: the last known row.
-        sequence: of the request in its stream.
+        sequence: sequence of the request in its stream.
     """
     if row is None or row.accepted:
         return False

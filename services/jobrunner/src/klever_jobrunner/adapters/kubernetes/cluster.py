@@ -30,14 +30,12 @@ class JobCluster:
     """See `ports.RemoteRuns`: batch/v1 Jobs in one namespace.
 
     Args:
-        options: of the jobs.
+        options: options of the jobs.
         kubeconfig: credentials; see `kleverkubeclient.connecting`.
     """
 
     def __init__(self, options: JobOptions, kubeconfig: Path | None = None) -> None:
         self.api = KubernetesApi()
-        self._optional = KubernetesApi()
-        """Requests without which jobs run, so that their denials are no problem."""
         self.options = options
         self._kubeconfig = kubeconfig
         self._changed: set[asyncio.Event] = set()
@@ -51,7 +49,6 @@ class JobCluster:
         """Connect. Raises TransientError if there are no credentials."""
         client = await self._connection.enter_async_context(connected(self._kubeconfig))
         self.api.use(client)
-        self._optional.use(client)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -65,7 +62,7 @@ class JobCluster:
                 group.create_task(loop.forever())
 
     async def problem(self) -> str | None:
-        """What the jobrunner cannot follow, or is not permitted to request; None if there is no such problem."""
+        """Return failed watches and missing permissions as a sentence; None if there are none."""
         reasons = (self.jobs.problem, self.pods.problem, self.api.denials.problem())
         problems = [each for each in reasons if each is not None]
         return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
@@ -108,10 +105,11 @@ class JobCluster:
         """The events of a Job; none if the jobrunner may not list them. Raises ApiUnavailableError."""
         fields = f"involvedObject.uid={job['metadata']['uid']}"
         try:
-            return (await self._optional.list(EVENTS, "", self.options.namespace, fields=fields)).items
+            events = await self.api.list(EVENTS, "", self.options.namespace, fields=fields, is_optional=True)
         except (DeniedError, RefusedByClusterError) as error:
             log.info("events of a Job not listed", job=job["metadata"]["name"], error=str(error))
             return []
+        return events.items
 
     async def delete(self, name: str) -> None:
         """Delete a Job with its pod. No effect if it does not exist. Raises ApiUnavailableError."""

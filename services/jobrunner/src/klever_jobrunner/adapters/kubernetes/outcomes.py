@@ -33,7 +33,7 @@ class FetchExit(IntEnum):
 
 
 class CommandFailedError(Exception):
-    """The command has failed by an error of its own; it is retried like an error of the jobrunner."""
+    """The command has failed by an internal error; it is retried like an error of the jobrunner."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Exit:
 
 
 def is_finished(job: Manifest) -> bool:
-    """Whether the cluster does nothing more for a Job."""
+    """Return whether the cluster does nothing more for a Job."""
     return _has(job, "Complete") or _has(job, "Failed")
 
 
@@ -57,7 +57,7 @@ def result_of(job: Manifest, pod: Manifest | None, outcomes: dict[str, RunOutcom
     Args:
         job: the Job.
         pod: its pod, as last seen; None if it is not known.
-        outcomes: what the command has reported, by container.
+        outcomes: reported outcomes of the command, by container.
         last: the container whose result is that of the job.
 
     Raises:
@@ -138,7 +138,7 @@ def failed_exit(pod: Manifest) -> Exit | None:
 
 
 def has_started(pod: Manifest, container: str) -> bool:
-    """Whether a container runs or has run, so that it has a log."""
+    """Return whether a container runs or has run, so that it has a log."""
     return any(
         status["name"] == container and {"running", "terminated"} & status.get("state", {}).keys()
         for status in _statuses(pod)
@@ -146,7 +146,7 @@ def has_started(pod: Manifest, container: str) -> bool:
 
 
 def has_exited(pod: Manifest, container: str) -> bool:
-    """Whether a container has exited, so that its log is complete."""
+    """Return whether a container has exited, so that its log is complete."""
     return any(status["name"] == container and "terminated" in status.get("state", {}) for status in _statuses(pod))
 
 
@@ -157,7 +157,7 @@ def container_names(pod: Manifest) -> list[str]:
 
 
 def _interruption(pod: Manifest) -> str | None:
-    """Why a pod was ended from outside; None if its containers have exited by themselves."""
+    """Return the reason why a pod was evicted, preempted or lost; None if its containers exited themselves."""
     status = pod.get("status", {})
     disrupted = _condition(pod, "DisruptionTarget")
     if disrupted.get("status") == "True":

@@ -63,7 +63,7 @@ class PodJobs:
         try:
             result = checked(job.spec, await self._follow(started, on_line))
         except (TransientError, CommandFailedError):
-            await self._delete(started)  # the next attempt starts anew
+            await self._delete(started)  # the next attempt creates a new one
             raise
         except JobError as error:
             if error.code == NOT_STARTED:
@@ -107,7 +107,7 @@ class PodJobs:
 
 
 class Progress:
-    """What is known of a running Job.
+    """Progress of a running Job.
 
     Args:
         jobs: runs it.
@@ -142,7 +142,7 @@ class Progress:
 
     @property
     def is_blind(self) -> bool:
-        """Whether a pod may exist that the jobrunner does not see."""
+        """True if a pod may exist that the jobrunner does not see."""
         return self.pod is None and not self._cluster.pods.is_current
 
     def note_pod(self) -> None:
@@ -167,7 +167,7 @@ class Progress:
             raise JobError(f"the Job does not run: {self._start.reason}", code=NOT_STARTED)
 
     async def _check_exists(self) -> None:
-        """A Job is deleted only if the API server says so: the watch may be late."""
+        """Raise an error if the Job is deleted, read from the API server: the watch may be late."""
         job, metadata = self.job, self._created["metadata"]
         if self._cluster.find(metadata["name"]) is None:
             present = await _patiently(lambda: self._cluster.read(metadata["name"]), self._on_line)
@@ -217,7 +217,7 @@ def model_job(job: JobDocument, request: RunRequest) -> ModelJob:
 
 
 def deleted_error(name: str) -> JobError:
-    """The error for a Job that somebody has deleted."""
+    """Return the error for a Job that was deleted on the cluster."""
     return JobError(
         f"the Job {name} was deleted on the cluster before it finished. Run it again with `klever jobs retry`",
         code=WORKER_DIED,

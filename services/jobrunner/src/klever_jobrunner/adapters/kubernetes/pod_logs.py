@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 0.5
 SILENCE_SECONDS = 60.0
-"""A container that writes nothing for so long is asked again."""
+"""Time without output after which the log is requested again."""
 PodSource = Callable[[], Manifest | None]
 
 
@@ -109,6 +109,6 @@ class PodLogs:
             self._on_line(f"waiting for the log of {container}: {error}")
 
     def _has_exited(self, container: str) -> bool:
-        """Whether a log that is read from now on is complete."""
+        """Return whether a log that is read from now on is complete."""
         pod = self._pod()
         return pod is None or has_exited(pod, container)

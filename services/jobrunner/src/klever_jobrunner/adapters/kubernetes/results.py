@@ -7,7 +7,7 @@ from kleverproto.jobs import JobKind, JobResult, JobSpec
 def checked(spec: JobSpec, result: JobResult) -> JobResult:
     """The result of a job, with the name of the registry in documents. Raises JobError if it is of another job.
 
-    A pod decides the content of a result, as a worker process does, and not what it is the result of.
+    A pod decides the content of a result, as a worker process does, but not the job to which the result belongs.
     """
     converted, wanted = result.converted, spec.conversion
     if spec.kind is JobKind.CONVERT:

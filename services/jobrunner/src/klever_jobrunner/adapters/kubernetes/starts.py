@@ -1,4 +1,4 @@
-"""Why a Job has not started, and for how long; pure."""
+"""Obstacles to the start of a Job, and their duration; pure."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -28,16 +28,16 @@ class StartWatch:
         return is_new
 
     def is_over(self, seconds: float) -> bool:
-        """Whether patience has run out."""
+        """Return whether patience has run out."""
         return self.reason is not None and seconds - self._since >= self._patience
 
 
 def obstacle(pod: Manifest | None, events: Iterable[Manifest], now: datetime) -> str | None:
-    """What prevents a Job from running, as a sentence; None if nothing is known to.
+    """Return the obstacle to a Job's start, as a sentence; None if no obstacle is known.
 
     Args:
         pod: its pod; None if there is none.
-        events: of the Job, if there is no pod.
+        events: events of the Job, if there is no pod.
         now: the present time.
     """
     if pod is not None:

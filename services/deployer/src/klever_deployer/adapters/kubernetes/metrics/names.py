@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Part(Enum):
-    """What a counter counts."""
+    """Meaning of a counter."""
 
     REQUESTS = "requests"
     ERRORS = "errors"
@@ -26,9 +26,9 @@ class MetricNames:
         server_errors: regular expression of the statuses that are errors.
         latencies: histogram of milliseconds.
         destination: label with the Service that a request was sent to.
-        destination_format: of the values of this label; `{host}` and `{port}` are replaced.
+        destination_format: format of the values of this label; `{host}` and `{port}` are replaced.
         in_flight: expression for the requests in flight; `{selector}` and `{window}` are replaced.
-        labels: of all these metrics.
+        labels: labels of all these metrics.
     """
 
     requests: str
@@ -42,7 +42,7 @@ class MetricNames:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def part(self, labels: Mapping[str, str]) -> list[Part]:
-        """What a series counts; Istio counts requests and errors in one metric."""
+        """Return the meanings of a series; Istio counts requests and errors in one metric."""
         name = labels.get("__name__")
         if name == f"{self.latencies}_bucket":
             return [Part.LATENCIES]

@@ -30,7 +30,7 @@ class PrometheusClient:
     """Queries a Prometheus. It is entered before it is used.
 
     Args:
-        url: of the server, with its path prefix if it has one.
+        url: URL of the server, with its path prefix if it has one.
         token_file: a file with a bearer token, read for each query; None if the server requires none.
         ca_file: PEM file with the certificate authorities of the server; None for those of the system.
     """

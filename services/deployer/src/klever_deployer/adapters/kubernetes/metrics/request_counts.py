@@ -17,7 +17,7 @@ from .prometheus import Series
 from .tallies import Tally
 
 HISTORY_SECONDS = 3600
-"""How far back counters are looked up when a version is read first: a replica may not be scraped at the moment."""
+"""Age up to which counters are used when a version is read first: a replica may not be scraped at the moment."""
 
 
 class Collector(Protocol):
@@ -25,7 +25,7 @@ class Collector(Protocol):
 
     @property
     def url(self) -> str:
-        """For messages."""
+        """The URL, for messages."""
         ...
 
     async def query(self, expression: str) -> list[Series]:
@@ -35,11 +35,11 @@ class Collector(Protocol):
 
 @dataclass(frozen=True)
 class MetricsOptions:
-    """How metrics are selected.
+    """Selection of metrics.
 
     Attributes:
-        names: of the metrics.
-        labels: of the series that belong to this cluster.
+        names: names of the metrics.
+        labels: labels of the series that belong to this cluster.
         window_seconds: older counters are not used, and requests in flight are averaged over this time.
     """
 
@@ -55,7 +55,7 @@ class MetricsOptions:
 
 @dataclass
 class _Read:
-    """What was read of a version."""
+    """Counters that were read of a version."""
 
     tally: Tally
     at: float

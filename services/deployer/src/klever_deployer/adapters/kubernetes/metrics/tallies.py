@@ -18,9 +18,9 @@ class Counter:
     moment: float
     """Time of the last sample, in Unix seconds."""
     value: float
-    """Of the last sample."""
+    """Value of the last sample."""
     total: float
-    """All increases since the counter was first read, and its value then."""
+    """Sum of the first value and of all increases since."""
 
     def add(self, moment: float, value: float) -> None:
         """Add a sample. One that is not newer is ignored: replicas of Prometheus are not equally up to date."""

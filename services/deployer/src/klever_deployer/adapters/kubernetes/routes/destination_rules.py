@@ -28,8 +28,8 @@ def destination_rules(route: ServingRoute, services: Iterable[VersionService], d
     """One rule for each Service; they are applied before the requests are routed.
 
     Args:
-        route: of the serving.
-        services: of its versions.
+        route: route of the serving.
+        services: services of its versions.
         domain: the DNS domain of the cluster.
     """
     return [

@@ -13,11 +13,11 @@ from .services import Json, Services
 from .splits import Split, grpc_header_refusals, grpc_splits, header_names, http_splits, idle_refusals
 
 MAX_RULES = 16
-"""Of an HTTPRoute; more routes would not help, because the rules of two routes have no order."""
+"""Limit of an HTTPRoute; more routes would not help, because the rules of two routes have no order."""
 MAX_MATCHES = 128
-"""Of all rules of an HTTPRoute."""
+"""Limit of all rules of an HTTPRoute together."""
 MAX_CALL_RULES = MAX_MATCHES // len(CALLS)
-"""Each rule matches each call."""
+"""Limit of rules with gRPC: each rule matches each call."""
 
 
 def gateway_objects(route: ServingRoute, ingress: GatewayIngress, services: Services) -> list[Json]:
@@ -50,7 +50,7 @@ def gateway_refusals(route: ServingRoute, ingress: GatewayIngress, services: Ser
 
 
 def _without_cookie_rules(route: ServingRoute) -> ServingRoute:
-    """Who keeps clients at a version also sets and reads the cookie."""
+    """Remove rules on the cookie: the extension that keeps clients at a version sets and reads it itself."""
     own = cookie_rules(route.sticky, route.shares)
     return replace(route, rules=tuple(rule for rule in route.rules if rule not in own))
 

@@ -25,7 +25,7 @@ class ExtensionRef:
 
 @dataclass(frozen=True)
 class GatewayIngress:
-    """The gateway that requests enter by, and its extensions for what the Gateway API does not have."""
+    """The gateway by which requests enter, and its extensions for features that the Gateway API lacks."""
 
     name: str
     namespace: str
@@ -42,9 +42,9 @@ class HttpRoutes:
     """Renders the HTTPRoutes of a serving.
 
     Args:
-        route: of the serving.
-        ingress: where requests enter.
-        services: of the versions.
+        route: route of the serving.
+        ingress: gateway by which requests enter.
+        services: services of the versions.
     """
 
     route: ServingRoute

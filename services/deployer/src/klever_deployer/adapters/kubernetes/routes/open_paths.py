@@ -16,7 +16,7 @@ SUBTREES = {
     ".invocations": "/invocations",
     ".ping": "/ping",
 }
-"""Suffix of the HTTPRoute's name to what it opens; a rule that rewrites paths matches one prefix only.
+"""Suffix of the HTTPRoute's name to the paths that it opens; a rule that rewrites paths matches one prefix only.
 
 No name of a serving contains a dot, so that no two servings have a route of the same name.
 """
@@ -27,17 +27,17 @@ class OpenPaths:
     """Paths that one HTTPRoute matches."""
 
     suffix: str
-    """Of its name, after that of the serving."""
+    """Part of the route's name after that of the serving."""
     prefix: str
-    """Paths that begin with it; of gRPC calls that of the service."""
+    """Beginning of the paths; for gRPC calls, the path of the service."""
     rewritten: str = ""
-    """Replaces the prefix; unused by gRPC."""
+    """Replacement of the prefix; unused by gRPC."""
     serving: ServingName | None = None
-    """Only calls to this serving, by the headers that name it; None for HTTP."""
+    """Serving of the calls, matched by the headers that name it; None for HTTP."""
 
     @property
     def is_grpc(self) -> bool:
-        """Whether these are gRPC calls."""
+        """True if these are gRPC calls."""
         return self.serving is not None
 
     def paths(self) -> list[Json]:

@@ -90,7 +90,7 @@ def grpc_header_refusals(route: ServingRoute, services: Services) -> list[str]:
 
 
 def header_names(conditions: tuple[HeaderCondition, ...]) -> str:
-    """The headers of a rule, for people."""
+    """Return the names of a rule's headers, for messages."""
     names = " and ".join(condition.name for condition in conditions)
     return f"the header{'s' if len(conditions) > 1 else ''} {names}"
 

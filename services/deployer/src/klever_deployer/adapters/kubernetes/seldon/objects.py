@@ -17,9 +17,9 @@ from kleverkubeclient.resources import SELDON_DEPLOYMENTS
 from kleverkubeclient.watched import Watched
 
 TRIES = 5
-"""Of a change: each status that the operator reports is a new version of the object."""
+"""Attempts at a change: each status that the operator reports is a new version of the object."""
 CREATOR = "klever-creation"
-"""Field manager. An object is created before it is applied, because applying would replace one that somebody else has
+"""Field manager. An object is created before it is applied, because applying would replace one that another client has
 created in the meantime."""
 
 Edit = Callable[[list[Predictor]], list[Predictor]]
@@ -33,7 +33,7 @@ class SeldonObjects:
 
     Args:
         api: the cluster.
-        options: of the cluster.
+        options: options of the cluster.
         on_change: called with each serving whose SeldonDeployment has changed.
     """
 
@@ -44,7 +44,7 @@ class SeldonObjects:
         self.watched = Watched(api, SELDON_DEPLOYMENTS, owned_by(options), lambda each: on_change(_serving(each)))
 
     async def load(self) -> None:
-        """Read what the cluster has. Raises TransientError, ServingError."""
+        """Read the objects of the cluster. Raises TransientError, ServingError."""
         try:
             await self.watched.load()
         except MissingKindError as error:
@@ -63,7 +63,7 @@ class SeldonObjects:
         """Add a predictor, or replace the one of its version.
 
         Raises:
-            ServingError: the server refuses it, or the SeldonDeployment belongs to somebody else.
+            ServingError: the server refuses it, or the SeldonDeployment belongs to another owner.
             TransientError: the server does not respond.
         """
 
@@ -87,7 +87,7 @@ class SeldonObjects:
             await self._change(serving, stored, lambda present: [each for each in present if each.key != key])
 
     async def has_settled(self, serving: ServingName) -> bool:
-        """Whether no deletion of the SeldonDeployment is in progress, read from the server."""
+        """Return whether no deletion of the SeldonDeployment is in progress, read from the server."""
         stored = await self._read(serving)
         if stored is None:
             for each in [each for each in self.watched.objects.values() if _serving(each) == serving]:

@@ -24,7 +24,7 @@ def predictor_state(
     the previous one.
 
     Args:
-        key: of the version.
+        key: key of the version.
         predictor: its predictor.
         deployment: which the operator has made of it; None while there is none.
         pods: its pods.
@@ -41,12 +41,12 @@ def predictor_state(
 
 
 def without_deployment(state: VersionState, stored: Manifest, missing: timedelta) -> VersionState:
-    """The state of a version, with a problem if the operator makes no Deployment of its predictor.
+    """Return the state of a version, with a problem if the operator creates no Deployment for its predictor.
 
     Args:
         state: by its predictor.
         stored: the SeldonDeployment.
-        missing: for how long it is known to have no Deployment.
+        missing: time since it was first observed without a Deployment.
     """
     if missing < PATIENCE or not state.desired:
         return state
@@ -57,7 +57,7 @@ def without_deployment(state: VersionState, stored: Manifest, missing: timedelta
 
 
 def _least_replicas(predictor: Manifest) -> int:
-    """What a version has at least once its Deployment exists."""
+    """Return the minimum number of replicas of a version whose Deployment exists."""
     scaling = predictor["componentSpecs"][0].get("hpaSpec", {})
     number: int = predictor.get("replicas", scaling.get("minReplicas", 1))
     return number

@@ -37,7 +37,7 @@ class SeldonWorkloads:
 
     Args:
         api: the cluster.
-        options: of the cluster.
+        options: options of the cluster.
         registry: the registry of a model by its digest; None if it is not known.
         on_change: called with each version whose Deployment or pods have changed.
         clock: the present time.
@@ -59,14 +59,14 @@ class SeldonWorkloads:
         self._clock = clock
         self._operator_seconds = operator_seconds
         self._missing: dict[VersionKey, datetime] = {}
-        """When a predictor was first seen without a Deployment."""
+        """Time at which a predictor was first observed without a Deployment."""
         self._observed = ObservedVersions(api, f"{PLATFORM}={options.platform},{SELDON_ID}", on_change)
         self._objects = SeldonObjects(api, options, self._observed.announce)
         self.deployments, self.pods = self._observed.deployments, self._observed.pods
         self.watched = (self._objects.watched, self.deployments, self.pods)
 
     async def load(self) -> None:
-        """Read what the cluster has. Raises TransientError, ServingError."""
+        """Read the objects of the cluster. Raises TransientError, ServingError."""
         await self._objects.load()
         await self._observed.load()
 
@@ -135,7 +135,7 @@ class SeldonWorkloads:
         return deployment["spec"].get("replicas", 1) if deployment is not None else None
 
     def find(self, version: VersionKey) -> ServedVersion | None:
-        """What the predictor of a version describes; None if there is no predictor."""
+        """Return the version that a predictor describes; None if there is no predictor."""
         described = (
             each for stored, each in self._objects.predictors(version.serving) if _key(stored, each) == version
         )
@@ -152,14 +152,14 @@ class SeldonWorkloads:
                 yield version
 
     def _time_without(self, key: VersionKey, deployment: Manifest | None, now: datetime) -> timedelta:
-        """For how long a predictor is known to have no Deployment."""
+        """Return the time since a predictor was first observed without a Deployment."""
         if deployment is not None:
             self._missing.pop(key, None)
             return timedelta(0)
         return now - self._missing.setdefault(key, now)
 
     async def _is_gone(self, version: VersionKey, *, is_late: bool) -> bool:
-        """Whether neither a Deployment nor a pod is left, read from the server; deletes Deployments if it is late."""
+        """Return whether no Deployment and no pod is left on the server; deletes Deployments after a time."""
         namespace, selector = version.serving.namespace, self._selector(version)
         deployments = (await self._api.list(DEPLOYMENTS, selector, namespace)).items
         remaining = [each["metadata"] for each in deployments if "deletionTimestamp" not in each["metadata"]]

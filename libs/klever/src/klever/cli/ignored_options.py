@@ -1,0 +1,31 @@
+"""Refuses options that a command would ignore, since they belong to another mode of it."""
+
+from collections.abc import Container
+
+import click
+from click.core import ParameterSource
+
+CLUSTER = frozenset({"backend", "plain_http", "registry_secret"})
+"""Parameters of `dry_runs.cluster_options`."""
+VERSION = frozenset({"name", "traffic", "replicas", "runtime", "strategy", "on_push"})
+"""Parameters of `version_options.version_options`."""
+
+
+def refuse_options(parameters: Container[str], reason: str) -> None:
+    """Refuse options on the command line.
+
+    Args:
+        parameters: names of the parameters.
+        reason: the rest of a sentence that starts with the options, such as "requires --dry-run".
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    context = click.get_current_context()
+    given = [
+        parameter.opts[-1]
+        for parameter in context.command.params
+        if parameter.name in parameters and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: {reason}")
