@@ -240,10 +240,10 @@ async def test_pages_show_the_figures_and_require_the_login(observed: Observed) 
 
 async def test_requests_have_their_traces_as_exemplars(observed: Observed) -> None:
     async def has_exemplars() -> bool:
-        found = await observed.prometheus.get(
+        all_series = await observed.prometheus.get(
             "query_exemplars", query="messaging_process_duration_seconds_bucket", start="0", end="4000000000"
         )
-        return any("trace_id" in each["labels"] for series in found for each in series["exemplars"])
+        return any("trace_id" in each["labels"] for series in all_series for each in series["exemplars"])
 
     await eventually(has_exemplars, within=30, every=1)
 
@@ -269,7 +269,7 @@ async def test_the_rules_pass_promtool() -> None:
 
 
 async def _promtool(*arguments: str, given: bytes = b"") -> tuple[int | None, str]:
-    """The exit code, and what it complains about."""
+    """Return the exit code and the message."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec("promtool", *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
     output, errors = await process.communicate(given)
