@@ -1,5 +1,6 @@
 """CustomResourceDefinitions that tests install in an API server."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import yaml
 from kubernetes_asyncio.client import ApiClient, ApiException, ApiextensionsV1Api, CustomObjectsApi
 
-from support.kubectl import Kubectl
+from support.kubectl import Kubectl, wait_until_served
 from support.waiting import eventually
 
 NOT_FOUND = 404
@@ -65,8 +66,7 @@ async def uninstall(client: ApiClient, *definitions: Definition) -> None:
 async def install_platform(kubectl: Kubectl) -> None:
     """Install the definitions of the platform as a user does, and wait until their objects are served."""
     await kubectl.run("apply", "--server-side", "-f", str(PLATFORM_DIRECTORY))
-    names = (f"crd/{name}" for name in PLATFORM_NAMES)
-    await kubectl.run("wait", "--for=condition=Established", "--timeout=60s", *names)
+    await asyncio.to_thread(wait_until_served, kubectl.kubeconfig, *PLATFORM_NAMES)
 
 
 async def _is_served(client: ApiClient, spec: dict[str, Any]) -> bool:

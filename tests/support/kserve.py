@@ -19,7 +19,7 @@ from kleverkube.options import KServeMode
 from support.cluster.programs import KSERVE_PROGRAM
 from support.go_tools import module_directory
 from support.kube_api_server import cached_program
-from support.kubectl import run_kubectl
+from support.kubectl import run_kubectl, wait_until_served
 from support.processes import ServerProcess, free_port
 
 LOOPBACK = "127.0.0.1"
@@ -58,7 +58,7 @@ def running_kserve(kubeconfig: Path, directory: Path) -> Iterator[KServe]:
     authority, port = trustme.CA(), free_port()
     kubectl = partial(run_kubectl, kubeconfig)
     kubectl("apply", "--server-side", "-k", str(config / "crd/full"))
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{DEFINITION}")
+    wait_until_served(kubeconfig, DEFINITION)
     kubectl(
         "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.cluster.polling import wait_until
 from support.kube_api_server import cached_program
 
 
@@ -14,6 +15,19 @@ def run_kubectl(kubeconfig: Path, *arguments: str, stdin: str = "") -> str:
     """Runs a command, and returns its output. Raises CalledProcessError; the errors are part of the test's output."""
     command = _command(kubeconfig, arguments)
     return subprocess.run(command, check=True, input=stdin, text=True, stdout=subprocess.PIPE).stdout
+
+
+def wait_until_served(kubeconfig: Path, *definitions: str) -> None:
+    """Waits until the API server serves the objects of definitions: `kubectl wait` fails for one without a status."""
+
+    def are_served() -> bool:
+        try:
+            run_kubectl(kubeconfig, "get", ",".join(definitions))
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+    assert wait_until(are_served, within=60), f"not served: {definitions}"
 
 
 @dataclass(frozen=True)
