@@ -101,7 +101,7 @@ class DataPlaneBench:
     places: dict[VersionKey, Endpoints]
     moved: Notices[ServingName] = field(default_factory=Notices)
     shares_by_header: bool = True
-    """Whether a header can keep clients at one of several versions that share the requests."""
+    """True if a header can keep clients at one of several versions that share the requests."""
 
     async def apply(self, *weighted: tuple[Upstream, int], serving: ServingName = IRIS, **changes: Any) -> None:
         """Route to a version for each upstream, named after the upstream."""

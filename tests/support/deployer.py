@@ -50,7 +50,7 @@ from kleverkit.publisher import RecordingPublisher
 from kleverproto.conversions import Conversion, ConversionRecord, ConvertedModel, Verification
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.envelope import Event, EventSource
-from kleverproto.metrics import RECONCILE_DURATION
+from kleverproto.metrics import RECONCILE_DURATION, ROLLOUT_DURATION
 from kleverproto.models import ExtractionPhase, ModelDocument, ModelMetadata, ModelSpec, ModelStatus, ModelUpdated
 from kleverproto.projects import OnUnsafe, ProjectDocument, ProjectPolicy, ProjectSpec, ProjectStatus
 from kleverproto.references import ModelRef
@@ -405,6 +405,8 @@ class World:
         self.bucket_memory = InMemoryRemembered(self.documents.incarnation)
         self.stream_memory = InMemoryRemembered(self.stream)
         self.allow_commands = True
+        self.metrics = CollectorRegistry()
+        self.rollout_duration = histogram(ROLLOUT_DURATION, self.metrics)
         self.restart()
 
     def restart(self) -> None:
@@ -518,7 +520,8 @@ class World:
             self.conversions,
         )
         promoter = Promoter(self.records, servers, tick_seconds=0.005)
-        return Rollout(self.records, models, servers, promoter, Observer(self.records, servers))
+        observer = Observer(self.records, servers)
+        return Rollout(self.records, models, servers, promoter, observer, self.rollout_duration)
 
     def reconciler(self, restorer: Restorer, *, resync_seconds: float = 60.0) -> tuple[Reconciler, Servers]:
         """A new reconciler, with the servers that it reconciles."""

@@ -63,7 +63,7 @@ class KitService:
         ):
             return dict(await response.json())
 
-    async def is_ready(self, *, within: float = 20) -> None:
+    async def is_ready(self, *, within: float = 60) -> None:
         """Wait until it is ready."""
 
         async def ready() -> bool:
@@ -71,7 +71,7 @@ class KitService:
 
         await eventually(ready, within=within)
 
-    async def has_problem(self, check: str, *words: str, within: float = 20) -> str:
+    async def has_problem(self, check: str, *words: str, within: float = 60) -> str:
         """Wait until a check reports a problem with these words."""
 
         async def problem() -> str | None:
@@ -85,7 +85,7 @@ class KitService:
         file = self.directory / "handled"
         return file.read_text().split() if file.exists() else []
 
-    async def handles(self, *versions: str, within: float = 20) -> None:
+    async def handles(self, *versions: str, within: float = 60) -> None:
         """Wait until exactly these pushes were handled."""
 
         async def done() -> bool:

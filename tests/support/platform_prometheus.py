@@ -45,7 +45,7 @@ class Prometheus:
         """The names of all metrics."""
         return set(await self.get("label/__name__/values"))
 
-    async def health(self) -> dict[str, str]:
-        """The error of the last scrape of each job, or `up`."""
+    async def scrapes_all(self) -> bool:
+        """Return whether the last scrape of every job was successful."""
         targets = (await self.get("targets", state="active"))["activeTargets"]
-        return {target["labels"]["job"]: target["lastError"] or target["health"] for target in targets}
+        return {target["health"] for target in targets} == {"up"}

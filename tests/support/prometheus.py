@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 from klever_deployer.domain.analysis import Counts
 from support.processes import ServerProcess, free_port
 
-SCRAPE_INTERVAL = "200ms"
+INTERVAL = "200ms"
 LOOPBACK = "127.0.0.1"
 
 
@@ -42,7 +42,7 @@ def running_prometheus(directory: Path, targets: Mapping[str, str]) -> Iterator[
         {"job_name": address, "metrics_path": path, "static_configs": [{"targets": [address]}]}
         for address, path in targets.items()
     ]
-    interval = {"scrape_interval": SCRAPE_INTERVAL, "scrape_timeout": SCRAPE_INTERVAL}
+    interval = {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL}
     configuration = directory / "prometheus.yml"
     configuration.write_text(json.dumps({"global": interval, "scrape_configs": jobs}))
     port = free_port()

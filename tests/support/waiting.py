@@ -9,7 +9,7 @@ ResultT = TypeVar("ResultT")
 
 
 async def eventually(probe: Callable[[], Awaitable[ResultT]], *, within: float = 10.0, every: float = 0.01) -> ResultT:
-    """Repeat the probe until it returns a true value without raising. Fail with its last result.
+    """Repeat the probe until it returns a true value without raising. Fail with its last result or error.
 
     Args:
         probe: called at least once.
@@ -27,7 +27,8 @@ async def eventually(probe: Callable[[], Awaitable[ResultT]], *, within: float =
         if failure is None and answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within} s; last answer: {answer!r}") from failure
+            last = f"last answer: {answer!r}" if failure is None else f"last error: {failure!r}"
+            raise AssertionError(f"not within {within} s; {last}") from failure
         await asyncio.sleep(every)
 
 

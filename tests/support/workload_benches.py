@@ -191,7 +191,7 @@ class OnSeldon(OnCluster):
         self.operator = SeldonOperator(client)
 
     def _make(self) -> SeldonWorkloads:
-        return SeldonWorkloads(self.api, ClusterOptions(), lambda _digest: "registry.example.com")
+        return SeldonWorkloads(self.api, self.options, lambda _digest: "registry.example.com")
 
     def _operators(self) -> Iterable[Callable[[], Coroutine[Any, Any, None]]]:
         return (self.operator.run,)

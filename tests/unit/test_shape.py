@@ -17,6 +17,7 @@ ALLOWED_LONG_FILES: dict[str, str] = {}
 
 SLEEP = re.compile(r"\b(?:asyncio|time)\.sleep\(")
 PATCH = re.compile(r"\b(?:monkeypatch\.setattr|mock\.patch|patch\.object|MagicMock|AsyncMock)\b")
+CLAUSE = re.compile(r'"""(?:For how|How|What|When|Where|Whether|Which|Who|Why)\b.*')
 SLEEPS_ALLOWED = {
     "tests/bench/cluster_scale.py",
     "tests/bench/model_parsing.py",
@@ -87,6 +88,11 @@ def test_tests_neither_sleep_nor_patch(pattern: re.Pattern[str], allowed: set[st
         if pattern.search(path.read_text()) and name(path) not in {*allowed, this}
     ]
     assert offenders == []
+
+
+def test_docstrings_begin_with_a_noun_or_a_verb() -> None:
+    files = python_files("libs", "services", "tests", "tools")
+    assert {name(path): CLAUSE.findall(path.read_text()) for path in files if CLAUSE.search(path.read_text())} == {}
 
 
 def test_every_library_sorts_its_public_names() -> None:

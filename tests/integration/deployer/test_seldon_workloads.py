@@ -227,6 +227,8 @@ async def test_an_operator_that_makes_no_deployment_is_a_problem(bench: OnSeldon
     now += timedelta(seconds=31)
     [state] = workloads.states()
     assert "Seldon Core has not created its Deployment: check that its operator runs" in (state.problem or "")
+    await workloads.load()
+    assert [state.problem for state in workloads.states()] == [None]
     bench.operator.resume()
 
 

@@ -43,6 +43,14 @@ def test_after_a_while_the_problem_says_where_to_look() -> None:
     assert f"kubectl describe inferenceservice {stored()['metadata']['name']} --namespace default" in problem
 
 
+def test_a_deployment_that_an_interrupted_watch_has_not_reported_is_no_problem() -> None:
+    clock = NOW + timedelta(minutes=1)
+    workloads = ClusterWorkloads(KubernetesApi(), OPTIONS, lambda _digest: None, clock=lambda: clock, kind=KSERVE)
+    workloads.roots.put(stored())
+    workloads.deployments.problem = "the API server does not respond"
+    assert [state.problem for state in workloads.states()] == [None]
+
+
 def test_it_is_known_by_its_annotation() -> None:
     workloads = ClusterWorkloads(KubernetesApi(), OPTIONS, lambda _digest: None, kind=KSERVE)
     workloads.roots.put(stored())

@@ -82,6 +82,21 @@ async def test_the_old_version_serves_while_the_new_one_is_not_ready(world: Worl
     assert world.weights() == {"v2": 100}
 
 
+async def test_the_time_to_ready_is_measured_once_for_each_rollout_by_its_result(world: World) -> None:
+    def measured(result: str) -> float | None:
+        labels = {"strategy": "rolling", "result": result}
+        return world.metrics.get_sample_value("klever_deployer_rollout_duration_seconds_count", labels)
+
+    await deployed(world)
+    assert (measured("ready"), measured("failed")) == (1, None)
+    await world.rollout().converge(IRIS)  # nothing to roll out
+    world.unready["v2"] = "INVALID_PROTOBUF: cannot parse model.onnx"
+    await world.request(spec("v2"))
+    await world.rollout().converge(IRIS)
+    await world.rollout().converge(IRIS)
+    assert (measured("ready"), measured("failed")) == (1, 1)
+
+
 async def test_a_version_that_does_not_start_leaves_the_old_one_and_gives_the_reason(world: World) -> None:
     await deployed(world)
     world.unready["v2"] = "INVALID_PROTOBUF: cannot parse model.onnx"

@@ -17,6 +17,7 @@ from klever.observability.recordings import recordings
 from klever.platform.home import Home
 from klever.platform.plan import Ports, service_addresses
 from klever.platform.prometheus_setup import write_files
+from klever.platform.serving_place import ServingPlace
 from kleverproto.metrics import HTTP_DURATION, METRICS, MetricKind
 from kleverproto.streams import CONSUMERS
 
@@ -101,12 +102,12 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
     titles = re.findall(r"^## (Klever\w+)$", (ROOT / "docs/runbooks.md").read_text(), re.MULTILINE)
     assert sorted(titles) == sorted(names)
     links = {
-        rule["annotations"]["runbook_url"].partition("#")[2]
+        rule["annotations"]["runbook"]
         for group in yaml.safe_load(prometheus.rules())["groups"]
         for rule in group["rules"]
         if "alert" in rule
     }
-    assert links == {name.lower() for name in names}
+    assert links == {f"docs/runbooks.md#{name.lower()}" for name in names}
 
 
 def test_every_alert_has_a_case_in_the_tests_of_the_rules() -> None:
@@ -118,7 +119,7 @@ def test_every_alert_has_a_case_in_the_tests_of_the_rules() -> None:
 def test_prometheus_scrapes_every_service_with_the_token_and_requires_a_login(tmp_path: Path) -> None:
     home = Home(tmp_path)
     ports = Ports(registry=2, topology=7, jobrunner=5, deployer=6, gateway=1, prometheus=9)
-    write_files(home, ports)
+    write_files(home, ports, ServingPlace())
     config = yaml.safe_load(home.prometheus_files.config.read_text())
     targets = {job["job_name"]: job["static_configs"][0]["targets"][0] for job in config["scrape_configs"]}
     addresses = {f"klever-{name}": address for name, address in service_addresses(ports).items()}
@@ -126,8 +127,15 @@ def test_prometheus_scrapes_every_service_with_the_token_and_requires_a_login(tm
     assert {job["authorization"]["credentials_file"] for job in config["scrape_configs"]} == {str(home.token)}
     assert list(yaml.safe_load(home.prometheus_files.web_config.read_text())["basic_auth_users"]) == ["klever"]
     assert home.token.read_text().strip() not in home.prometheus_files.web_config.read_text()
-    write_files(home, ports)  # a second start keeps the token
+    write_files(home, ports, ServingPlace())  # a second start keeps the token
     assert {path.stem for path in home.prometheus_files.consoles.iterdir()} == {board.name for board in DASHBOARDS}
+
+
+def test_prometheus_scrapes_no_ingress_if_servings_run_on_a_cluster(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    write_files(home, Ports(deployer=6), ServingPlace("plain", ingress_url="https://models.example.com"))
+    config = yaml.safe_load(home.prometheus_files.config.read_text())
+    assert {job["metrics_path"] for job in config["scrape_configs"]} == {"/metrics"}
 
 
 def test_pages_match_all_values_of_variables_and_link_to_each_other() -> None:

@@ -33,6 +33,18 @@ async def test_readiness_requires_every_check_and_names_the_failing_one() -> Non
         assert (await client.get("/healthz")).status == 200
 
 
+async def test_a_check_that_is_added_while_others_run_is_reported_the_next_time() -> None:
+    health = Health()
+
+    async def lead() -> str | None:
+        health.add("ingress", holds(_never, "Envoy does not respond"))
+        return None
+
+    health.add("lease", lead)
+    assert await health.problems() == {"lease": None}
+    assert await health.problems() == {"lease": None, "ingress": "Envoy does not respond"}
+
+
 async def test_the_checks_of_readiness_are_metrics_and_a_failed_refresh_hides_nothing_else() -> None:
     registry, health = CollectorRegistry(), Health()
     health.add("pool", holds(_never, "no worker is ready"))

@@ -169,6 +169,21 @@ def test_a_gpu_type_that_is_not_configured_is_the_product_of_a_node() -> None:
     assert "limits" not in spec["initContainers"][0].get("resources", {})
 
 
+@pytest.mark.parametrize(
+    ("memory", "least"), [("32Mi", "128Mi"), ("128Mi", "128Mi"), ("1Gi", "1Gi"), ("1000k", "128Mi")]
+)
+def test_a_server_with_little_memory_leaves_enough_for_fetching_the_model(memory: str, least: str) -> None:
+    spec = pod(served(resources=Resources(cpu="100m", memory=memory)))
+    given = {"cpu": "100m", "memory": least}
+    assert spec["initContainers"][0]["resources"] == {"requests": given, "limits": given}
+    assert spec["containers"][0]["resources"]["limits"] == {"cpu": "100m", "memory": memory}
+
+
+def test_without_a_limit_of_memory_fetching_the_model_has_none() -> None:
+    spec = pod(served(resources=Resources(cpu="100m")))
+    assert spec["initContainers"][0]["resources"] == {"requests": {"cpu": "100m"}, "limits": {"cpu": "100m"}}
+
+
 def test_a_replica_with_a_gpu_is_replaced_in_its_place() -> None:
     strategy = rendered(served("ONNX", "triton", resources=Resources(gpu=Gpu())), "Deployment")["spec"]["strategy"]
     assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}

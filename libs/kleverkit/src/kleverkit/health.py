@@ -42,8 +42,9 @@ class Health:
 
     async def problems(self) -> dict[str, str | None]:
         """The problems by name of the check; None for a check that passes."""
-        problems = await asyncio.gather(*(check() for check in self._checks.values()))
-        return dict(zip(self._checks, problems, strict=True))
+        checks = dict(self._checks)  # a replica that begins to lead adds more meanwhile
+        problems = await asyncio.gather(*(check() for check in checks.values()))
+        return dict(zip(checks, problems, strict=True))
 
 
 def metrics_guard(token: Token) -> Middleware:

@@ -2,7 +2,8 @@
 
 from math import ceil
 
-from kleverproto.variants import SecretRef
+from kleverproto.quantities import bytes_of
+from kleverproto.variants import Resources, SecretRef
 from modelfiles.runtimes import DirectoryLayout
 
 from .gpus import gpu_limits
@@ -14,6 +15,8 @@ from .servers import STORE, Server, model_directory, server_of
 from .version import ServedVersion
 
 INITIALIZER = "ormb-storage-initializer"
+INITIALIZER_MEMORY = "128Mi"
+"""The least that the init container may use: it needs about 60 MiB, for models of any size."""
 SERVER, KSERVE_SERVER = "server", "kserve-container"
 SERVERS = frozenset({SERVER, KSERVE_SERVER})
 """Names of the container that answers requests: Klever's own, and the one that KServe requires."""
@@ -25,7 +28,11 @@ PROBE_TIMEOUT = 5
 
 
 def initializer(version: ServedVersion, options: ClusterOptions) -> Manifest:
-    """The init container. Its resources are the server's: a pod needs the larger of the two, and quotas want both."""
+    """The init container.
+
+    Its resources are the server's: a pod needs the larger of the two, and quotas want both. But a server may need less
+    memory than fetching its model does.
+    """
     layout = DirectoryLayout.PLAIN if is_custom(version) else support_of(version).layout
     args = ["pull-and-export", pod_reference(version, options), model_directory(version)]
     env = [
@@ -41,7 +48,7 @@ def initializer(version: ServedVersion, options: ClusterOptions) -> Manifest:
             "command": [INITIALIZER],
             "args": [*args, "--target", layout.value, "--name", version.serving],
             "env": env,
-            "resources": _resources(version),
+            "resources": _resources(_initializer_resources(version.variant.resources)),
             "volumeMounts": [_mount(MODEL_VOLUME, STORE), _mount(SCRATCH_VOLUME, SCRATCH)],
             "terminationMessagePolicy": "FallbackToLogsOnError",
             "securityContext": restricted(),
@@ -53,7 +60,7 @@ def model_server(version: ServedVersion, options: ClusterOptions) -> Manifest:
     """The container that answers requests."""
     server = server_of(version, options)
     grpc = [{"name": "grpc", "containerPort": server.grpc_port}] if server.grpc_port else []
-    resources = _resources(version, gpu_limits(version.variant, options))
+    resources = _resources(version.variant.resources, gpu_limits(version.variant, options))
     return compact(
         {
             "name": SERVER,
@@ -141,9 +148,14 @@ def _credential(name: str, key: str, options: ClusterOptions) -> Manifest:
     return {"name": name, "valueFrom": {"secretKeyRef": reference}}
 
 
-def _resources(version: ServedVersion, more_limits: Manifest | None = None) -> Manifest:
+def _initializer_resources(server: Resources) -> Resources:
+    if server.memory is None or bytes_of(server.memory) >= bytes_of(INITIALIZER_MEMORY):
+        return server
+    return server.model_copy(update={"memory": INITIALIZER_MEMORY})
+
+
+def _resources(given: Resources, more_limits: Manifest | None = None) -> Manifest:
     """Requests and limits are equal, so that the scheduler reserves what a replica may use."""
-    given = version.variant.resources
     usual = {name: value for name, value in (("cpu", given.cpu), ("memory", given.memory)) if value}
     return compact({"requests": usual, "limits": {**usual, **(more_limits or {})}})
 

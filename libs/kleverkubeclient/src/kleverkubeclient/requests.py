@@ -26,7 +26,7 @@ class Request:
     """Seconds without a byte after which the connection of a stream is treated as lost; None for a response that ends
     within REQUEST_SECONDS."""
     is_optional: bool = False
-    """Whether the service works without the permission for it, so that a denial is no problem."""
+    """True if the service works without the permission for it, so that a denial is no problem."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

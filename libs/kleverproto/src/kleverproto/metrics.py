@@ -185,6 +185,14 @@ RECONCILE_DURATION = _histogram(
     by=DEPLOYER,
     boundaries=SLOW,
 )
+ROLLOUT_DURATION = _histogram(
+    "klever_deployer_rollout_duration_seconds",
+    "Time from the beginning of a requested spec's rollout until the serving was Ready, or the rollout failed. After a "
+    "retry or a restart of the deployer, only the last attempt counts.",
+    *("strategy", "result"),
+    by=DEPLOYER,
+    boundaries=SLOW,
+)
 
 # Gateway
 EVENT_STREAMS = _gauge("klever_gateway_event_stream_clients", "Clients that follow live events.", by=GATEWAY)

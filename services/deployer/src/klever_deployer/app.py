@@ -30,7 +30,7 @@ from .adapters.local.home_lock import HomeLock
 from .adapters.model_registries import OciRegistries
 from .domain.runtimes import ChooseRuntime, choose, choose_on_cluster
 from .handlers import build_router
-from .metrics import add_metrics, reconcile_duration
+from .metrics import add_metrics, reconcile_duration, rollout_duration
 from .ports import Backend, CopyStore, ModelCatalogue, ModelRegistries
 from .routes import ingress_metrics
 from .service.copies import Copies
@@ -138,7 +138,8 @@ def _assemble(
     models = _models(runtime, catalogue, registries, place)
     servers = Servers(backend, settings.ingress_url, settings.ready_timeout_seconds, settings.allow_commands)
     observer = Observer(records, servers)
-    rollout = Rollout(records, models, servers, Promoter(records, servers), observer)
+    duration = rollout_duration(runtime.metrics)
+    rollout = Rollout(records, models, servers, Promoter(records, servers), observer, duration)
     reconciler = Reconciler(
         records=records,
         restorer=restorer,

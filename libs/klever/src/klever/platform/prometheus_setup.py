@@ -12,6 +12,7 @@ from klever.observability.boards import DASHBOARDS
 from .home import Home
 from .own_secrets import provide_secret
 from .plan import Ports, service_addresses
+from .serving_place import LOCAL, ServingPlace
 
 USER = "klever"
 """The user of Prometheus's HTTP API; the password is the platform's token."""
@@ -30,13 +31,13 @@ def find_prometheus() -> str:
     return program
 
 
-def write_files(home: Home, ports: Ports, *, interval: str = "5s") -> None:
+def write_files(home: Home, ports: Ports, place: ServingPlace) -> None:
     """Write the configuration, the login, the rules and the pages of Prometheus.
 
     Args:
         home: the home of the platform.
         ports: its ports; none is 0.
-        interval: interval of scrapes.
+        place: where servings run; on a cluster, the deployer runs no Envoy.
 
     Raises:
         PlatformError: the file with the token can be read by others.
@@ -46,7 +47,8 @@ def write_files(home: Home, ports: Ports, *, interval: str = "5s") -> None:
     files = home.prometheus_files
     files.consoles.mkdir(parents=True, exist_ok=True)
     targets = service_addresses(ports)
-    files.config.write_text(prometheus.configuration(targets, home.token, files.rules, interval=interval))
+    has_ingress = place.backend == LOCAL
+    files.config.write_text(prometheus.configuration(targets, home.token, files.rules, has_ingress=has_ingress))
     files.rules.write_text(prometheus.rules())
     password = bcrypt.hashpw(home.token.read_text().strip().encode(), bcrypt.gensalt(BCRYPT_ROUNDS)).decode()
     files.web_config.write_text(yaml.safe_dump({"basic_auth_users": {USER: password}}))

@@ -3,9 +3,12 @@
 Every pass may be the first after a crash, so it relies only on the document, the workloads and the proxy.
 """
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+
+from prometheus_client import Histogram
 
 from klever_deployer.domain import availability, versions
 from klever_deployer.domain.intents import Known
@@ -15,6 +18,7 @@ from klever_deployer.domain.stages import has_same_servers, stage_of
 from klever_deployer.domain.versions import Deployment, ServingName
 from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
+from kleverkit.metrics import observe
 from kleverproto.codes import COMMANDS_NOT_ALLOWED
 from kleverproto.documents import Tombstone
 from kleverproto.rollouts import RolloutPhase, RolloutStatus
@@ -39,6 +43,7 @@ class Rollout:
         servers: model servers, and the proxy in front of them.
         promoter: shifts traffic to a new version.
         observer: records the actual state.
+        duration: measures rollouts by strategy and result.
     """
 
     records: Records
@@ -46,6 +51,7 @@ class Rollout:
     servers: Servers
     promoter: Promoter
     observer: Observer
+    duration: Histogram
 
     async def converge(self, serving: ServingName) -> Known:
         """Make the serving match its document, or remove it if there is a tombstone.
@@ -86,6 +92,7 @@ class Rollout:
 
     async def _apply(self, serving: ServingName, document: ServingDocument) -> None:
         """Applies a new spec: the old variants keep serving until the new ones are ready, or for good if they fail."""
+        began = time.perf_counter()
         with suppress(ServingError):  # the new version can be applied even if the old model is missing
             await self._keep_old(serving, document)
         try:
@@ -97,6 +104,7 @@ class Rollout:
             await self.servers.apply(serving, stage.wanted, {})
         except ServingError as error:
             await self._give_up(serving, document, error)
+            self._measure(document, "failed", began)
             return
         await self.servers.remove_others(serving, stage.wanted)
         await self.records.settle(
@@ -108,6 +116,10 @@ class Rollout:
             ready_at=self.records.clock(),
             unavailable_since=None,
         )
+        self._measure(document, "ready", began)
+
+    def _measure(self, document: ServingDocument, result: str, began: float) -> None:
+        observe(self.duration.labels(document.spec.strategy.type, result), time.perf_counter() - began)
 
     async def _begin(self, document: ServingDocument) -> ServingDocument:
         """Resolves tags once, so that a later push does not change this rollout, and records the rollout."""

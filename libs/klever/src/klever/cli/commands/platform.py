@@ -131,7 +131,7 @@ def _parts(home: Home, ports: Ports, options: Options) -> tuple[Part, ...]:
     )
     if options.prometheus is None:
         return platform
-    write_files(home, ports)
+    write_files(home, ports, options.place)
     return (*platform, prometheus_part(home, ports, options.prometheus))
 
 

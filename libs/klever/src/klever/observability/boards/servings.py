@@ -52,10 +52,9 @@ STATE = Row(
                 Query(
                     "max by (namespace, serving, phase) (klever_serving_rollout_step)",
                     "{{namespace}}/{{serving}} {{phase}}",
-                    "no serving had a rollout by steps",
                 ),
             ),
-            "Number of completed steps of the last rollout of each serving.",
+            "Number of the present step of the last rollout of each serving, from 1.",
             kind=PanelKind.TABLE,
         ),
         Panel(
@@ -73,6 +72,18 @@ STATE = Row(
             "Duration of reconciliations (p95)",
             (Query(quantile(0.95, "klever_deployer_reconcile_duration_seconds", "result"), "{{result}}"),),
             "A rollout is one reconciliation, which lasts until the new version is ready or the step is recorded.",
+            Unit.SECONDS,
+        ),
+        Panel(
+            "Time to Ready (p95)",
+            (
+                Query(
+                    quantile(0.95, "klever_deployer_rollout_duration_seconds", "strategy", 'result="ready"'),
+                    "{{strategy}}",
+                ),
+            ),
+            "Time from the beginning of a rollout until the version is Ready, by strategy. Model servers that start "
+            "slowly, and steps of a canary, increase it.",
             Unit.SECONDS,
         ),
         Panel(

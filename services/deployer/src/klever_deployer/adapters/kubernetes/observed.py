@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverkit.notices import Notices
+from kleverkube.labels import REVISION, SERVING, VARIANT
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import DEPLOYMENTS, PODS, Resource
@@ -35,13 +36,13 @@ class ObservedVersions:
         self.deployments = self.watch(DEPLOYMENTS)
         self.pods = self.watch(PODS)
 
-    async def load(self) -> None:
-        """Read the Deployments and pods that the cluster has. Raises TransientError, ServingError."""
-        await self.deployments.load()
-        await self.pods.load()
+    def watch(self, resource: Resource, selector: str | None = None) -> Watched:
+        """Observe objects of a kind, too; the copy has to be loaded and run.
 
-    def watch(self, resource: Resource) -> Watched:
-        """Observe objects of a kind, too; the copy has to be loaded and run."""
+        Args:
+            resource: the kind.
+            selector: their labels; by default those of the Deployments and pods.
+        """
         by_version = self._by_version[resource] = ObjectsByVersion()
 
         def on_change(changed: Manifest) -> None:
@@ -51,7 +52,7 @@ class ObservedVersions:
                 self.announce(key.serving)
                 self._report(key)
 
-        watched = Watched(self._api, resource, self._selector, on_change)
+        watched = Watched(self._api, resource, selector or self._selector, on_change)
         return watched
 
     async def changed(self) -> set[ServingName]:
@@ -66,6 +67,11 @@ class ObservedVersions:
     def announce(self, serving: ServingName) -> None:
         """Let `changed` return a serving."""
         self._changed.add(serving)
+
+    def selector(self, version: VersionKey) -> str:
+        """The labels of the Deployments and pods of a version."""
+        labels = {SERVING: version.serving.name, VARIANT: version.variant, REVISION: version.revision}
+        return ",".join([self._selector, *(f"{label}={value}" for label, value in labels.items())])
 
     def versions(self, resource: Resource, serving: ServingName | None = None) -> Iterable[VersionKey]:
         """The versions of a serving, or of all servings, that have objects of a kind."""

@@ -1,9 +1,12 @@
 """The description of a version that its objects hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from klever_deployer.domain.versions import VersionSpec
+from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
 from kleverkit.errors import TransientError
+from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.version import ServedVersion
 
 
@@ -35,3 +38,12 @@ def served_version(spec: VersionSpec, registry: Callable[[str], str | None]) -> 
         made=model.made,
         unverified=model.facts.unverified,
     )
+
+
+@contextmanager
+def rendering() -> Iterator[None]:
+    """Render objects of a version. Raises ServingError if the cluster cannot run it."""
+    try:
+        yield
+    except UnsupportedOnClusterError as error:
+        raise ServingError(str(error), code=UNSUPPORTED_FORMAT) from error

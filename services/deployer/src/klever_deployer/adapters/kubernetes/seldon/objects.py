@@ -6,13 +6,12 @@ from weakref import WeakValueDictionary
 
 from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import UNSUPPORTED_HERE, ServingError
-from kleverkit.errors import TransientError
 from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, owned_by
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.seldon.seldon_deployments import Predictor, predictors_of, seldon_deployment
 from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.failures import ConflictError, MissingKindError
+from kleverkubeclient.failures import ConflictError
 from kleverkubeclient.resources import SELDON_DEPLOYMENTS
 from kleverkubeclient.watched import Watched
 
@@ -43,21 +42,11 @@ class SeldonObjects:
         self._locks: WeakValueDictionary[ServingName, asyncio.Lock] = WeakValueDictionary()
         self.watched = Watched(api, SELDON_DEPLOYMENTS, owned_by(options), lambda each: on_change(_serving(each)))
 
-    async def load(self) -> None:
-        """Read the objects of the cluster. Raises TransientError, ServingError."""
-        try:
-            await self.watched.load()
-        except MissingKindError as error:
-            raise TransientError(
-                "the cluster has no SeldonDeployments: install Seldon Core 1.17, or set KLEVER_DEPLOYER_BACKEND=plain"
-            ) from error
-
     def predictors(self, serving: ServingName | None = None) -> Iterator[tuple[Manifest, Predictor]]:
         """The predictors of a serving, or of all servings, each with its SeldonDeployment."""
-        for stored in list(self.watched.objects.values()):
-            if serving in {None, _serving(stored)}:
-                for each in predictors_of(stored):
-                    yield stored, each
+        for stored in list(self.watched.objects.values()) if serving is None else self._known(serving):
+            for each in predictors_of(stored):
+                yield stored, each
 
     async def put(self, serving: ServingName, predictor: Predictor) -> None:
         """Add a predictor, or replace the one of its version.
@@ -73,7 +62,7 @@ class SeldonObjects:
             return [predictor if each.key == predictor.key else each for each in present]
 
         async with self._lock(serving):
-            stored = self.watched.objects.get((serving.namespace, serving.name)) or await self._read(serving)
+            stored = next(iter(self._known(serving)), None) or await self._read(serving)
             await self._change(serving, stored, edit)
 
     async def remove(self, version: VersionKey) -> None:
@@ -90,9 +79,14 @@ class SeldonObjects:
         """Return whether no deletion of the SeldonDeployment is in progress, read from the server."""
         stored = await self._read(serving)
         if stored is None:
-            for each in [each for each in self.watched.objects.values() if _serving(each) == serving]:
+            for each in self._known(serving):
                 self.watched.forget(each)
         return stored is None or "deletionTimestamp" not in stored["metadata"]
+
+    def _known(self, serving: ServingName) -> list[Manifest]:
+        """The SeldonDeployment of a serving in the copy, if it is there."""
+        stored = self.watched.objects.get((serving.namespace, serving.name))
+        return [stored] if stored is not None else []
 
     def _lock(self, serving: ServingName) -> asyncio.Lock:
         return self._locks.setdefault(serving, asyncio.Lock())
