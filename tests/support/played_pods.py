@@ -38,7 +38,7 @@ class PlayedPods(ABC):
 
     def __init__(self, client: ApiClient, selector: str) -> None:
         self.idle = asyncio.Lock()
-        """Held while it plays: a request that is cancelled leaves its connection open for a while."""
+        """Held while it sends requests: one that is cancelled leaves its connection open for a while."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         """What runs for pods, by their uid."""
         self._core = CoreV1Api(client)
@@ -47,7 +47,8 @@ class PlayedPods(ABC):
 
     async def run(self) -> None:
         """Play until cancelled."""
-        await self._pods.load()
+        async with self.idle:
+            await self._pods.load()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pods.run())
             while await self._changed.wait():

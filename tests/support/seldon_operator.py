@@ -39,7 +39,7 @@ class SeldonOperator:
         self._changed, self._works = asyncio.Event(), asyncio.Event()
         self._works.set()
         self.idle = asyncio.Lock()
-        """Held while it reconciles."""
+        """Held while it sends requests: one that is cancelled leaves its connection open for a while."""
         self._owners = Watched(self._api, SELDON_DEPLOYMENTS, "", lambda _each: self._changed.set())
         self._deployments = Watched(self._api, DEPLOYMENTS, ID, lambda _each: self._changed.set())
         self.denied: list[str] = []
@@ -55,8 +55,9 @@ class SeldonOperator:
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
-        for watched in (self._owners, self._deployments):
-            await watched.load()
+        async with self.idle:
+            for watched in (self._owners, self._deployments):
+                await watched.load()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._owners.run())
             group.create_task(self._deployments.run())
