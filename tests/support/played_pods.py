@@ -40,7 +40,7 @@ class PlayedPods(ABC):
         self.idle = asyncio.Lock()
         """Held while it sends requests: one that is cancelled leaves its connection open for a while."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        """What runs for pods, by their uid."""
+        """Tasks of pods by their uid."""
         self._core = CoreV1Api(client)
         self._changed = asyncio.Event()
         self._pods = Watched(KubernetesApi(client), PODS, selector, lambda _pod: self._changed.set())
