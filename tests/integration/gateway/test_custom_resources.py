@@ -313,5 +313,10 @@ async def test_nothing_of_a_document_is_pruned(kubectl: Kubectl, manifest: dict[
 
 
 async def test_fields_are_explained(kubectl: Kubectl) -> None:
-    text = await kubectl.run("explain", "serving.spec.variants.replicas")
-    assert "Number of replicas; with autoscaling, the initial number." in text
+    """The API server publishes the schema some time after it serves the definition."""
+
+    async def explained() -> bool:
+        text = await kubectl.run("explain", "serving.spec.variants.replicas")
+        return "Number of replicas; with autoscaling, the initial number." in text
+
+    await eventually(explained, within=60)
