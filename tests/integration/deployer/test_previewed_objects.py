@@ -22,9 +22,9 @@ from kleverproto.references import ModelRef
 from kleverroutes.kubernetes.options import RouteKind
 from kleverroutes.routing import Stage, route
 from kleverroutes.versions import Deployment, deployments
-from support.custom_definitions import install
-from support.custom_resources import module_directory
+from support.custom_definitions import GATEWAY_API, ISTIO, install, uninstall
 from support.deployer import IRIS
+from support.go_tools import module_directory
 from support.previewed_servings import (
     EXTENSIONS,
     ROUTES,
@@ -35,8 +35,6 @@ from support.previewed_servings import (
     rich_spec,
     run_command,
 )
-from support.route_kinds import GATEWAY_API, ISTIO, uninstall
-from support.route_kinds import install as install_kinds
 from support.served_versions import DIGEST, REGISTRY
 from support.stub_gateway import stub_gateway
 
@@ -69,16 +67,15 @@ async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
 @pytest.fixture(params=list(FILES))
 async def routes(request: pytest.FixtureRequest, client: ApiClient) -> AsyncIterator[RouteKind]:
     """A data plane, whose own definitions replace those of other tests, which accept every field."""
-    kinds = ISTIO if request.param == "istio" else GATEWAY_API
+    lenient = ISTIO if request.param == "istio" else GATEWAY_API
     path, file = FILES[request.param]
     text = (module_directory(path, "istio") / file).read_text()
     stored = [each for each in yaml.safe_load_all(text) if each and each["spec"]["names"]["kind"] in ROUTES]
-    await install_kinds(client, *kinds)
-    await uninstall(client, *kinds)
-    for each in stored:
-        await install(client, definition(each))
+    await install(client, *lenient)
+    await uninstall(client, *lenient)
+    await install(client, *map(definition, stored))
     yield request.param
-    await uninstall(client, *kinds)
+    await uninstall(client, *lenient)
 
 
 async def printed(routes: RouteKind, home: Path) -> list[Json]:
