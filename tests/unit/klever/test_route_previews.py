@@ -166,6 +166,14 @@ def test_a_refused_route_is_an_error_and_no_difference(tmp_path: Path) -> None:
     assert "the Gateway API cannot keep clients at a version" in result.stderr
 
 
+def test_a_present_serving_without_such_a_route_is_named(tmp_path: Path) -> None:
+    result = diff(tmp_path, spec(**COOKIE), spec(), "--routes", "gateway-api")
+    assert (result.exit_code, result.stdout) == (2, "")
+    words = " ".join(result.stderr.split())
+    assert "the present serving cannot be rendered: the Gateway API cannot keep clients" in words
+    assert words.endswith("Compare the documents, without --backend")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -8,9 +8,6 @@ from kleverproto.servings import VariantStatus
 from kleverproto.variants import Variant
 from kleverroutes.versions import Deployment, ServingName, VersionKey
 
-CUSTOM = "custom"
-"""The recorded runtime of a custom server."""
-
 
 @dataclass(frozen=True)
 class ModelFacts:
