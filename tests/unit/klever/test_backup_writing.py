@@ -15,6 +15,7 @@ from klever.backup.models import restore_models, save_models
 from klever.backup.verification import verified
 from klever.backup.writing import Archive, new_archive
 from support.backup_files import CONFIG, INDEX, INDEX_NAME, MANIFEST, WEIGHTS, BackupFile, contents, whole
+from support.stopped_platform import DataDirectory
 
 
 class Interrupted(BaseException):
@@ -88,43 +89,22 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         archive.add_file("registry/blobs/x", Unreadable(), 3)
 
 
-class Pool:
-    """The data directory of a registry with one model in two repositories."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        for name in ("library/iris", "research/copies/iris"):
-            self.write(name)
-
-    def layout(self, name: str) -> Path:
-        return self.root / "repositories" / name / "_oci"
-
-    def blob(self, digest: str, name: str = "library/iris") -> Path:
-        return self.layout(name) / "blobs" / digest.replace(":", "/")
-
-    def write(self, name: str) -> None:
-        for digest, content in (CONFIG, WEIGHTS, MANIFEST):
-            self.blob(digest, name).parent.mkdir(parents=True, exist_ok=True)
-            self.blob(digest, name).write_bytes(content)
-        (self.layout(name) / "index.json").write_bytes(INDEX)
-        (self.layout(name) / "_indexed").touch()
-        uploads = self.root / "repositories" / name / "_uploads"
-        uploads.mkdir()
-        (uploads / "open").write_bytes(b"half a blob")
-
-
 @pytest.fixture
-def pool(tmp_path: Path) -> Pool:
-    return Pool(tmp_path / "registry")
+def pool(tmp_path: Path) -> DataDirectory:
+    """A registry with one model in two repositories."""
+    pool = DataDirectory(tmp_path / "registry")
+    for name in ("library/iris", "research/copies/iris"):
+        pool.write(name)
+    return pool
 
 
-def save(pool: Pool, path: Path) -> Path:
+def save(pool: DataDirectory, path: Path) -> Path:
     with new_archive(path) as archive:
         save_models(pool.root, archive)
     return path
 
 
-def test_each_blob_is_saved_once_and_uploads_are_not(pool: Pool, tmp_path: Path) -> None:
+def test_each_blob_is_saved_once_and_uploads_are_not(pool: DataDirectory, tmp_path: Path) -> None:
     pool.blob(f"sha256:{'0' * 64}").write_bytes(b"garbage that will be collected")
     assert sorted(contents(save(pool, tmp_path / "backup"))) == sorted(
         [
@@ -139,14 +119,13 @@ def test_each_blob_is_saved_once_and_uploads_are_not(pool: Pool, tmp_path: Path)
     )
 
 
-def test_repositories_are_restored_with_shared_blobs(pool: Pool, tmp_path: Path) -> None:
+def test_repositories_are_restored_with_shared_blobs(pool: DataDirectory, tmp_path: Path) -> None:
     saved = contents(save(pool, tmp_path / "models"))
     members = {name: content for name, content in whole().items() if not name.startswith("registry/")}
     members |= {name: content for name, content in saved.items() if name.startswith("registry/")}
     with verified(BackupFile.of(members).write(tmp_path / "backup")) as backup:
         restore_models(backup, tmp_path / "restored")
-    restored = Pool.__new__(Pool)
-    restored.root = tmp_path / "restored"
+    restored = DataDirectory(tmp_path / "restored")
     for name in ("library/iris", "research/copies/iris"):
         assert (restored.layout(name) / "index.json").read_bytes() == INDEX
         assert (restored.layout(name) / "_indexed").exists()
@@ -155,7 +134,7 @@ def test_repositories_are_restored_with_shared_blobs(pool: Pool, tmp_path: Path)
             assert restored.blob(digest, name).samefile(tmp_path / "restored" / "pool" / digest.replace(":", "/"))
 
 
-FAULTS: dict[str, tuple[Callable[[Pool], object], str]] = {
+FAULTS: dict[str, tuple[Callable[[DataDirectory], object], str]] = {
     "a missing blob": (lambda pool: pool.blob(WEIGHTS[0]).unlink(), "library/iris refers to sha256:.*which is missing"),
     "a missing manifest": (lambda pool: pool.blob(MANIFEST[0]).unlink(), "refers to sha256:.*which is missing"),
     "a damaged blob": (lambda pool: pool.blob(WEIGHTS[0]).write_bytes(b"weightz"), "is damaged: push its model again"),
@@ -168,7 +147,7 @@ FAULTS: dict[str, tuple[Callable[[Pool], object], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_damaged_registry_is_reported(fault: str, pool: Pool, tmp_path: Path) -> None:
+def test_a_damaged_registry_is_reported(fault: str, pool: DataDirectory, tmp_path: Path) -> None:
     damage, reason = FAULTS[fault]
     damage(pool)
     with pytest.raises(BackupError, match=reason):
@@ -179,7 +158,7 @@ def test_a_damaged_registry_is_reported(fault: str, pool: Pool, tmp_path: Path) 
 class Deleting(Archive):
     """Deletes a model when its first blob is read."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: DataDirectory) -> None:
         super().__init__(BytesIO())
         self._pool = pool
 
@@ -190,7 +169,7 @@ class Deleting(Archive):
         super().add_file(name, file, size)  # type: ignore[arg-type] # of the caller
 
 
-def test_a_model_that_is_deleted_meanwhile_is_not_missed(pool: Pool) -> None:
+def test_a_model_that_is_deleted_meanwhile_is_not_missed(pool: DataDirectory) -> None:
     archive = Deleting(pool)
     save_models(pool.root, archive)
     assert archive.has(INDEX_NAME)

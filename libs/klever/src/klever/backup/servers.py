@@ -68,7 +68,7 @@ async def connected(url: str, credentials: Path | None) -> AsyncIterator[Client]
     """Yield a client of a server.
 
     Args:
-        url: of the server.
+        url: of the server; several of a cluster are separated by commas.
         credentials: file with the seed of an operator; None for a server without authentication.
 
     Raises:
@@ -78,7 +78,12 @@ async def connected(url: str, credentials: Path | None) -> AsyncIterator[Client]
     seed = _seed(credentials) if credentials is not None else None
     try:
         await client.connect(
-            url, nkeys_seed_str=seed, allow_reconnect=False, connect_timeout=CONNECT_SECONDS, error_cb=_ignore_error
+            url.split(","),
+            nkeys_seed_str=seed,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,  # otherwise the first connection is attempted for two minutes
+            connect_timeout=CONNECT_SECONDS,
+            error_cb=_ignore_error,
         )
     except (nats.errors.Error, OSError, TimeoutError) as error:
         raise BackupError(f"NATS at {url} cannot be reached: {str(error) or type(error).__name__}") from error

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -116,6 +117,11 @@ def _restore_into_servers(
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end. SIGTERM is handled like Ctrl-C, so that incomplete files are removed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run to the end. Ctrl-C and SIGTERM interrupt it at once, so that incomplete files are removed."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _interrupt)  # asyncio replaces the default handler, and waits for blocking calls
     asyncio.run(work)
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
