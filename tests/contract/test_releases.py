@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from klever.backup.contract import DOCUMENTS, contract
 from kleverproto.envelope import InvalidEventError, parse
@@ -25,7 +26,7 @@ RELEASES = sorted((DATA / "releases").iterdir())
 EVENTS = sorted(DATA.glob("events/*.json"))
 OLD_EVENTS = [path for release in RELEASES for path in sorted(release.glob("events/*.json"))]
 HEADERS = {"content-type": "application/cloudevents+json"}
-TYPES = {
+TYPES: dict[str, type[BaseModel]] = {
     "klever-models": ModelDocument,
     "klever-projects": ProjectDocument,
     "klever-jobs": JobDocument,

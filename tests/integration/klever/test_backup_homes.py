@@ -1,5 +1,6 @@
 """Homes of platforms that do not run are saved and restored, completely or not at all."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,17 +8,21 @@ import pytest
 from klever.backup.creation import Source, create
 from klever.backup.errors import BackupError
 from klever.backup.restoration import restore_into_home
+from klever.backup.servers import temporary_client
 from klever.backup.verification import verified
 from klever.cli.startup import find_nats_server
 from klever.errors import PlatformError
 from klever.platform.home import Home
 from klever.platform.supervisor import locked
-from kleverproto.streams import LOGS
+from kleverkit.nats_calls import ClientSource
+from kleverkit.topology import Topology
+from kleverproto.streams import CONSUMERS, LOGS
 from plugins.fix_disks import SmallDisk
 from support.backup_files import INDEX, WEIGHTS, BackupFile, whole
 from support.stopped_platform import DataDirectory, messages_in_home, stopped_platform
 
 MIB = 1024 * 1024
+RELEASES = sorted((Path(__file__).parents[2] / "data" / "releases").iterdir())
 
 
 @pytest.fixture
@@ -132,3 +137,26 @@ async def test_a_directory_that_is_no_home_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="is not the home of a platform"):
         await save(Home(tmp_path / "nothing"), tmp_path / "backup")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
+async def test_backups_of_earlier_releases_are_restored_with_the_streams_of_this_one(
+    release: Path, tmp_path: Path
+) -> None:
+    await restore(release / "klever.backup", tmp_path / "restored")
+    restored = Home(tmp_path / "restored")
+    messages = await messages_in_home(restored)
+    documents = json.loads((release / "documents.json").read_bytes())
+    for bucket, expected in documents.items():
+        stored = [
+            json.loads(each.data) for each in messages[f"KV_{bucket}"] if ("KV-Operation", "DEL") not in each.headers
+        ]
+        assert stored == expected
+    async with temporary_client(restored, find_nats_server()) as client:
+        source = ClientSource()
+        source.set(client)
+        topology = Topology(source)
+        topology.need(CONSUMERS)
+        await topology.reconcile()
+        assert await topology.streams_problem() is None
+        assert await topology.consumers_problem() is None

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import nats
@@ -22,7 +23,8 @@ from kleverkit.topology import Topology
 from kleverproto.streams import CONSUMERS, DEAD, JOBRUNNER_EXTRACT, LOGS, MODELS, MODELS_BUCKET
 from support.backup_files import header
 from support.nats_server import NatsServer
-from support.stored_messages import messages_of, stored_messages
+from support.stored_messages import Message, messages_of, stored_messages
+from support.waiting import eventually
 
 CHUNKS_AND_MORE = 9 * 1024 * 1024
 """More than the window of bytes that the server sends without acknowledgements."""
@@ -171,3 +173,20 @@ async def test_a_lost_piece_is_noticed(source: Client, target: Client) -> None:
     with pytest.raises(BackupError, match=f"(refuses|cannot restore).*{LOGS.name}"):
         await restore(target, stream_config(LOGS, None), taken.state, iter(chunks))
     assert await target.jetstream().streams_info() == []
+
+
+async def test_a_stream_whose_messages_have_expired_keeps_its_last_sequence(source: Client, target: Client) -> None:
+    js = source.jetstream()
+    for number in range(3):
+        await js.publish("klever.log.lines.x", str(number).encode())
+    async with snapshot(source, LOGS.name) as taken:
+        chunks = [chunk async for chunk in taken.chunks]
+    shortest = stream_config(LOGS, None).evolve(max_age=0.1, duplicate_window=0.1)
+    last = (await messages_of(js, LOGS.name))[-1]
+    await eventually(lambda: _is_older(last, shortest.max_age or 0))
+    restored = await restore(target, shortest, taken.state, iter(chunks))
+    assert (restored.messages, restored.last_seq) == (0, taken.state.last_seq)
+
+
+async def _is_older(message: Message, seconds: float) -> bool:
+    return message.time is not None and datetime.now(UTC) - message.time > timedelta(seconds=seconds)
