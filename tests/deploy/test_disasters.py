@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kleverproto.streams import MODELS_BUCKET, SERVINGS_BUCKET
 from support.commands import Shell
 from support.constant_load import constant_load
 from support.pictures import Picture, picture, populate
@@ -37,7 +38,7 @@ async def measured(what: str) -> AsyncIterator[None]:
     print(f"{what}: {time.monotonic() - started:.0f} s")
 
 
-POSITIONS = {"announced_sequence", "extracted_by", "scanned_by", "job_id"}
+POSITIONS = {"announcedSequence", "extractedBy", "scannedBy", "jobId"}
 """Fields of a version that refer to messages of a stream, which may be another one after a loss."""
 
 
@@ -51,11 +52,21 @@ def without_positions(status: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in status.items() if name not in POSITIONS}
 
 
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
+    """The paths at which two JSON values differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = one.keys() | other.keys()
+        return [each for key in keys for each in differences(one.get(key), other.get(key), f"{path}.{key}")]
+    return [] if one == other else [f"{path}: {one!r} is not {other!r}"]
+
+
 async def becomes(platform: Platform, shell: Shell, expected: Picture) -> None:
     """Wait until the platform has this state."""
 
     async def is_as_before() -> bool:
-        assert lasting(await picture(platform, shell)) == lasting(expected)
+        now, before = lasting(await picture(platform, shell)), lasting(expected)
+        assert differences(now.models, before.models) == []
+        assert now == before
         return True
 
     await eventually(is_as_before, within=180, every=0.5)
@@ -72,6 +83,14 @@ async def lose_nats(platform: Platform) -> None:
     os.kill(pid, signal.SIGSTOP)
     await asyncio.to_thread(empty, platform.home / "nats")
     os.kill(pid, signal.SIGKILL)
+
+
+async def has_documents(platform: Platform, expected: Picture) -> bool:
+    """Return whether the new store has all documents, and not only the projection of the gateway."""
+    async with platform.jetstream() as js:
+        models = (await js.stream_info(MODELS_BUCKET.stream)).state.messages
+        servings = (await js.stream_info(SERVINGS_BUCKET.stream)).state.messages
+    return (models, servings) == (len(expected.models), len(expected.servings))
 
 
 def remove(home: Path, *names: str) -> None:
@@ -112,8 +131,9 @@ async def state_before(home: Path, backup: Path) -> Picture:
             await shell.ok(f"klever backup create {backup}")
         async with constant_load(await url_of(platform, "adder")) as load, measured("store of NATS lost while it runs"):
             await lose_nats(platform)
-            await becomes(platform, shell, before)
+            await eventually(lambda: has_documents(platform, before), within=60)
             await platform.healed()
+            await becomes(platform, shell, before)
         assert load.failures == {}
     return before
 
