@@ -5,7 +5,7 @@ from collections.abc import Container
 import click
 from click.core import ParameterSource
 
-CLUSTER = frozenset({"backend", "plain_http", "registry_secret"})
+CLUSTER = frozenset({"backend", "plain_http", "registry_secret", "pod_registry"})
 """Parameters of `dry_runs.cluster_options`."""
 VERSION = frozenset({"name", "traffic", "replicas", "runtime", "strategy", "on_push"})
 """Parameters of `version_options.version_options`."""
