@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kleverkubeclient.connecting import connected
 from support.cluster.forwarding import environment
-from support.custom_definitions import install, stored_definition
+from support.custom_definitions import install, seldon
 from support.processes import ServerProcess
 from support.seldon_operator import SeldonOperator
 
@@ -32,7 +32,7 @@ def running_seldon(kubeconfig: Path, directory: Path) -> Iterator[None]:
 async def _reconcile(kubeconfig: Path) -> None:
     """Reconcile until the process is terminated, and print the objects that the webhook would have denied."""
     async with connected(kubeconfig) as client:
-        await install(client, stored_definition("seldondeployments"))
+        await install(client, seldon())
         operator = SeldonOperator(client)
         running = asyncio.create_task(operator.run())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
