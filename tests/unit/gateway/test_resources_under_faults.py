@@ -81,21 +81,24 @@ class ServingScene(Scene):
 
 @dataclass
 class JobScene(Scene):
-    """Three ModelJobs, some of them for the same work, whose jobs other clients of the API delete as well."""
+    """Three ModelJobs, some of them for the same work, whose jobs other clients of the API may delete as well."""
 
     has_fixed_specs = True
     names = (JOB, *(ResourceName(ResourceKind.MODEL_JOB, "default", name) for name in ("other", "third")))
     specs = (EXTRACTION, EXTRACTION, {"model": "library/iris:v1", "scan": {}}, {"model": "library/iris:v1"})
     clients: set[str] = field(default_factory=set)
     """Ids of the requests of other clients."""
+    deleted: set[str] = field(default_factory=set)
+    """Ids of the jobs that other clients have deleted."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.use_cases = self.bench.jobs()
+        self.has_clients = self.draw.random() < 0.5
 
     @property
     def actions(self) -> Any:
-        return (*super().actions, self.delete_through_the_api)
+        return (*super().actions, *([self.delete_through_the_api] if self.has_clients else []))
 
     @property
     def is_owner_away(self) -> bool:
@@ -122,6 +125,7 @@ class JobScene(Scene):
             with suppress(NotFoundError):  # this gateway has not read the job yet
                 await self.use_cases.delete(job.spec.namespace, job.id)
             self.clients |= await self.made() - before
+            self.deleted.add(job.id)
 
     async def jobs(self) -> list[JobDocument]:
         return [each.document for each in (await self.bench.platform.jobs.listing()).documents]
@@ -151,9 +155,9 @@ class JobScene(Scene):
             return False
         if resource.spec == self.specs[-1]:
             return phase == "Failed" and not resource.is_accepted
-        return resource.is_accepted and (
-            phase == phases[resource.job] if resource.job in phases else phase in {"Succeeded", "Failed"}
-        )
+        if resource.job not in phases:
+            return resource.is_accepted and resource.job in self.deleted and phase in {"Succeeded", "Failed"}
+        return resource.is_accepted and phase == phases[resource.job]
 
     async def _write_phase(self, job: JobDocument, phase: JobPhase) -> None:
         changed = job.replace(status=job.status.replace(phase=phase))
