@@ -61,9 +61,10 @@ def place_kserve(
     """A platform that serves on the cluster as InferenceServices, which KServe's controller turns into Deployments."""
     directory = tmp_path_factory.mktemp("kserve")
     with (
-        running_kserve(own_cluster.kubeconfig, directory, own_cluster.expose),
+        running_kserve(own_cluster.kubeconfig, directory, own_cluster.expose) as controller,
         running_on_cluster(own_cluster, istio_gateway, platform_images, directory, KSERVE) as running,
     ):
+        controller.set_default_requests(cpu="50m", memory="64Mi")  # the node is small
         yield running
 
 

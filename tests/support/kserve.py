@@ -47,6 +47,12 @@ class KServe:
         """Runs kubectl, and returns its output. Raises CalledProcessError."""
         return run_kubectl(self.kubeconfig, *arguments, stdin=stdin)
 
+    def set_default_requests(self, **requests: str) -> None:
+        """Sets what servers without `resources` request. As shipped, that is a core and 2 GiB."""
+        resource = {f"{name}Request": value for name, value in requests.items()}
+        patch = {"data": {"inferenceService": json.dumps({"resource": resource})}}
+        self.kubectl("patch", "configmap", "inferenceservice-config", "-n", NAMESPACE, "-p", json.dumps(patch))
+
 
 Expose = Callable[[int], AbstractContextManager[str]]
 """Makes a port of this machine's loopback address available to the API server; yields the address, `host:port`."""
