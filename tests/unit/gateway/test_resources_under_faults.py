@@ -18,8 +18,8 @@ from support.resource_bench import EXTRACTION, JOB, SERVING
 from support.resource_scenes import Scene
 from support.waiting import eventually
 
-STEPS = 25
-SEEDS = 12
+STEPS = 60
+SEEDS = 25
 NEXT_PHASES = {
     JobPhase.PENDING: (JobPhase.RUNNING, JobPhase.SUCCEEDED),
     JobPhase.RUNNING: (JobPhase.PENDING, JobPhase.SUCCEEDED, JobPhase.FAILED),
