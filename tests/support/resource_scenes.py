@@ -10,19 +10,32 @@ from typing import Any, ClassVar
 from klever_gateway.adapters.memory_resources import InMemoryResources
 from klever_gateway.domain.preconditions import request_id
 from klever_gateway.domain.resources.resource import Resource, ResourceName
+from kleverproto.custom_resources import ResourceStatus
 from kleverproto.envelope import Event
 from support.resource_bench import Bench
 from support.waiting import others
 
 
 @dataclass
-class ReportingResources(InMemoryResources):
-    """Reports each resource at the moment when the platform lets the cluster remove it."""
+class SlowResources(InMemoryResources):
+    """Takes time for each write, and reports each resource at the moment when the cluster removes it."""
 
     on_release: Callable[[Resource], Awaitable[None]] | None = None
+    delay: Callable[[], Awaitable[None]] = others
+
+    async def hold(self, resource: Resource) -> Resource:
+        """See `ResourceStore`."""
+        await self.delay()
+        return await super().hold(resource)
+
+    async def write_status(self, resource: Resource, status: ResourceStatus) -> Resource:
+        """See `ResourceStore`."""
+        await self.delay()
+        return await super().write_status(resource, status)
 
     async def release(self, resource: Resource) -> None:
         """See `ResourceStore`."""
+        await self.delay()
         await super().release(resource)
         if self.on_release is not None and resource.name not in self.stored:
             await self.on_release(resource)
@@ -39,7 +52,7 @@ class Scene(ABC):
     """Whether the cluster refuses changes of a spec."""
 
     draw: random.Random
-    store: ReportingResources = field(default_factory=ReportingResources)
+    store: SlowResources = field(default_factory=SlowResources)
     controller: AsyncExitStack = field(default_factory=AsyncExitStack)
     requests: set[str] = field(default_factory=set)
     """Ids of the requests that may be made: one for each generation that was applied, and one for each deletion."""
@@ -49,6 +62,7 @@ class Scene(ABC):
     def __post_init__(self) -> None:
         self.bench = Bench(store=self.store)
         self.store.on_release = self._check_release
+        self.store.delay = lambda: others(self.draw.choice((0, 1, 5, 20)))
 
     @property
     def actions(self) -> tuple[Callable[[], Awaitable[None]], ...]:
