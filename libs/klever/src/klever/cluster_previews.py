@@ -12,33 +12,38 @@ from kleverkube.version import ServedVersion
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 from kleverproto.variants import Variant
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.kubernetes.options import RouteOptions
 
 from .client import KleverClient
 from .errors import InputError
+from .route_previews import preview_routes
 
 
-async def preview(
+async def preview(  # noqa: PLR0913 - its settings
     client: KleverClient,
     serving: ServingDocument,
     backend: ClusterBackend,
     options: ClusterOptions,
+    routes: RouteOptions | None,
     *,
     pod_registry: str | None,
     warn: Callable[[str], None],
 ) -> list[Manifest]:
-    """Render all variants of a serving.
+    """Render all variants of a serving, and its routes.
 
     Args:
         client: reads the models and the policies of their projects.
         serving: whose digests are resolved.
         backend: kind of objects that run versions on the cluster.
         options: options of the cluster.
+        routes: options of the data plane; None for no routes.
         pod_registry: host:port by which pods reach a registry on a loopback address; None if it is not known.
         warn: called with the reason why pods cannot pull a model.
 
     Raises:
         ApiError: a model does not exist.
-        InputError: a variant cannot run on a cluster.
+        InputError: a variant cannot run on a cluster, or the data plane does not support a route.
     """
     versions = [await _version(client, serving, variant) for variant in serving.spec.variants]
     if pod_registry is not None:
@@ -46,8 +51,9 @@ async def preview(
     for registry in loopback_registries(versions, options):
         warn(_unreachable(registry_of_pods(registry, options).address))
     try:
-        return RENDERERS[backend](versions, options)
-    except UnsupportedOnClusterError as error:
+        objects = RENDERERS[backend](versions, options)
+        return [*objects, *(preview_routes(serving, versions, options, routes) if routes is not None else [])]
+    except (UnsupportedOnClusterError, UnsupportedRouteError) as error:
         raise InputError(str(error)) from error
 
 

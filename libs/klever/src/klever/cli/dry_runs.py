@@ -9,9 +9,11 @@ import click
 import yaml
 
 from kleverproto.servings import ServingDocument
+from kleverroutes.kubernetes.options import RouteOptions
 from ormb.console.printing import print_json
 
 from .app import call
+from .route_options import route_options
 from .serving_requests import SendRequest
 
 if TYPE_CHECKING:
@@ -36,12 +38,14 @@ class ClusterOutput:
         plain_http: whether pods pull models by http.
         registry_secret: name of the Secret with the credentials of the registry.
         pod_registry: host:port by which pods reach a registry on a loopback address.
+        routes: options of the data plane; None for no routes.
     """
 
     backend: "ClusterBackend"
     plain_http: bool
     registry_secret: str
     pod_registry: str | None
+    routes: RouteOptions | None
 
     async def objects(self, client: "KleverClient", serving: ServingDocument) -> list["Manifest"]:
         """Render the objects of a serving. Raises ApiError, InputError."""
@@ -49,7 +53,9 @@ class ClusterOutput:
         from kleverkube.options import ClusterOptions  # noqa: PLC0415 - as above
 
         options = ClusterOptions(plain_http=self.plain_http, registry_secret=self.registry_secret)
-        return await preview(client, serving, self.backend, options, pod_registry=self.pod_registry, warn=warn_once)
+        return await preview(
+            client, serving, self.backend, options, self.routes, pod_registry=self.pod_registry, warn=warn_once
+        )
 
 
 def cluster_options(*, required: bool) -> Callable[[Command], Command]:
@@ -60,6 +66,7 @@ def cluster_options(*, required: bool) -> Callable[[Command], Command]:
     """
 
     def decorate(command: Command) -> Command:
+        @route_options
         @wraps(command)
         def run_command(
             *args: Any,
@@ -67,12 +74,17 @@ def cluster_options(*, required: bool) -> Callable[[Command], Command]:
             plain_http: bool,
             registry_secret: str,
             pod_registry: str | None,
+            routes: RouteOptions | None,
             **rest: Any,
         ) -> None:
-            options = backend and ClusterOutput(
-                backend=backend, plain_http=plain_http, registry_secret=registry_secret, pod_registry=pod_registry
+            output = backend and ClusterOutput(
+                backend=backend,
+                plain_http=plain_http,
+                registry_secret=registry_secret,
+                pod_registry=pod_registry,
+                routes=routes,
             )
-            command(*args, cluster=options, **rest)
+            command(*args, cluster=output, **rest)
 
         decorated: Command = run_command
         for option in reversed(_options(BACKENDS[0] if required else None)):
