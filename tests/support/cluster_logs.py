@@ -11,7 +11,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes_asyncio.client import ApiClient, CoreV1Api
 
-from klever_deployer.domain.versions import VersionKey
 from kleverkube.containers import SERVER
 from kleverkube.labels import REVISION, SERVING, VARIANT, owned_by
 from kleverkube.manifest import Manifest
@@ -20,6 +19,7 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import PODS
 from kleverkubeclient.watched import Watched
+from kleverroutes.versions import VersionKey
 from support.log_benches import InPods, LogsBench
 from support.loops import running_loops
 from support.played_kubelet import running

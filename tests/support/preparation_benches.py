@@ -11,9 +11,10 @@ from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
 from klever_deployer.adapters.local.preparation import LocalPreparation
 from klever_deployer.adapters.local.shelf import Shelf
 from klever_deployer.adapters.memory import InMemoryPreparation
-from klever_deployer.domain.versions import VersionKey, VersionSpec
+from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.ports import Preparation
 from kleverkubeclient.connecting import connected
+from kleverroutes.versions import VersionKey
 from kleversandbox.support import Confinement, Support
 from support.deployer import InMemoryModels, InMemoryToolchains
 from support.workload_benches import OnCluster

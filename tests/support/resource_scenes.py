@@ -49,7 +49,7 @@ class Scene(ABC):
     specs: ClassVar[tuple[dict[str, Any], ...]]
     """Specs that users apply; the last one is refused."""
     has_fixed_specs: ClassVar[bool] = False
-    """Whether the cluster refuses changes of a spec."""
+    """True if the cluster refuses changes of a spec."""
 
     draw: random.Random
     store: SlowResources = field(default_factory=SlowResources)
@@ -129,7 +129,7 @@ class Scene(ABC):
     @property
     @abstractmethod
     def is_owner_away(self) -> bool:
-        """Whether the owner of the documents is stopped."""
+        """True while the owner of the documents is stopped."""
 
     @property
     @abstractmethod
