@@ -9,13 +9,14 @@ import aiohttp
 import pytest
 
 from klever_deployer.adapters.kubernetes.route_probes import RouteProbe
-from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.routing import Mirroring, ServingRoute
 from kleverproto.traffic import Cookie, HeaderMatch, Retries, Sticky, Timeouts
+from kleverroutes.paths import path_prefix
+from kleverroutes.routing import Mirroring, ServingRoute
 from support.data_plane_benches import HttpClient
 from support.data_planes import Upstream, answered_by, upstreams, version_key
 from support.deployer import IRIS
-from support.istio_gateway import LOOPBACK, IstioGateway, istiod_program, running_gateway
+from support.istio_gateway import IstioGateway, istiod_program, running_gateway
+from support.istio_proxy import LOOPBACK
 from support.kubernetes_routes import FEATURES, ServicesOf, cookie_route, rule, v2_route
 from support.processes import free_port
 from support.rendered_routes import is_rendered, rendered

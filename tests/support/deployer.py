@@ -19,16 +19,7 @@ from klever_deployer.adapters.memory import InMemoryBackend, InMemoryCopies, InM
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
 from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import (
-    CUSTOM,
-    Deployment,
-    ModelFacts,
-    ModelSource,
-    ServingName,
-    VersionKey,
-    VersionSpec,
-)
+from klever_deployer.domain.versions import ModelFacts, ModelSource, VersionSpec
 from klever_deployer.errors import CONVERSION_FAILED, PULL_FAILED, TOOLCHAIN_FAILED, DataPlaneError, ServingError
 from klever_deployer.ports import OnStep, ServingCopy
 from klever_deployer.service.copies import Copies
@@ -58,9 +49,12 @@ from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingPhase, ServingRequested
 from kleverproto.traffic import Traffic
-from kleverproto.variants import Variant
+from kleverproto.variants import CUSTOM, Variant
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import Deployment, ServingName, VersionKey
 from kleversandbox.support import Confinement, Support
 from support.golden_events import NOW, REGISTRY
+from support.loops import running_loops
 from support.waiting import eventually
 
 IRIS = ServingName("default", "iris")
@@ -542,13 +536,8 @@ class World:
         restorer = self.restorer()
         reconciler, servers = self.reconciler(restorer, resync_seconds=resync_seconds)
         observer = Observer(self.records, servers)
-        tasks = [asyncio.create_task(loop()) for loop in (reconciler.run, restorer.run, observer.run)]
-        try:
+        async with running_loops(reconciler.run, restorer.run, observer.run):
             yield reconciler
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def document(self, serving: ServingName = IRIS) -> ServingDocument:
         document = await self.records.read(serving)
