@@ -33,7 +33,7 @@ def create(file: Path, *, as_json: bool) -> None:
     encrypted, and only its owner can read it (mode 0600). Encrypt copies that leave this machine.
 
     \b
-    klever backup create klever-$(date +%F).backup
+    klever backup create klever-2026-01-31.backup
     """
     from klever.backup.creation import Source, create  # noqa: PLC0415 - loads NATS
 
@@ -61,7 +61,7 @@ def create(file: Path, *, as_json: bool) -> None:
 @click.option(
     "--replicas", type=click.IntRange(1, 5), default=1, show_default=True, help="Replicas of each stream, with --nats."
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def restore(
     file: Path,
     *,
@@ -71,13 +71,13 @@ def restore(
     replicas: int,
     as_json: bool,
 ) -> None:
-    """Restore the backup in FILE into this home, which must be empty. The backup is verified first.
+    """Restore the backup in FILE into this home ($KLEVER_HOME), which must be empty. The backup is verified first.
 
     With --nats and --registry, models, documents and events are restored into running servers instead, which must not
     have those of a platform; stop its services before. Files of the home are not restored then.
 
     \b
-    KLEVER_HOME=/srv/klever klever backup restore klever-2026-01-31.backup
+    klever backup restore klever-2026-01-31.backup
     klever backup restore klever.backup --nats nats://nats:4222 --registry https://registry.example.com
     """
     from klever.backup.verification import verified  # noqa: PLC0415 - loads NATS
