@@ -25,7 +25,7 @@ def SERVERS(command: CommandT) -> CommandT:  # noqa: N802 - used as the other op
         click.option("--registry", metavar="URL", help="Its registry. Log in with `ormb login` before."),
         click.option(
             "--nats-credentials",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            type=click.Path(dir_okay=False, path_type=Path),
             help="File with the seed of an operator of that NATS. Default: none, for a NATS without authentication.",
         ),
         click.option(
@@ -60,7 +60,7 @@ def create(
     secrets.
 
     \b
-    klever backup create klever-$(date +%F).backup
+    klever backup create klever-2026-01-31.backup
     klever backup create klever.backup --nats nats://nats:4222 --registry https://registry.example.com
     """
     from klever.backup.creation import Source, create  # noqa: PLC0415 - loads NATS
@@ -87,7 +87,7 @@ def create(
 @click.option(
     "--replicas", type=click.IntRange(1, 5), default=1, show_default=True, help="Replicas of each stream, with --nats."
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def restore(
     file: Path,
     *,
@@ -97,13 +97,13 @@ def restore(
     replicas: int,
     as_json: bool,
 ) -> None:
-    """Restore the backup in FILE into this home, which must be empty. The backup is verified first.
+    """Restore the backup in FILE into this home ($KLEVER_HOME), which must be empty. The backup is verified first.
 
     With --nats and --registry, models, documents and events are restored into running servers instead, which must not
     have those of a platform; stop its services before. Files of the home are not restored then.
 
     \b
-    KLEVER_HOME=/srv/klever klever backup restore klever-2026-01-31.backup
+    klever backup restore klever-2026-01-31.backup
     klever backup restore klever.backup --nats nats://nats:4222 --registry https://registry.example.com
     """
     from klever.backup.verification import verified  # noqa: PLC0415 - loads NATS
