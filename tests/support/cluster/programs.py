@@ -7,6 +7,7 @@ from support.go_tools import build_all, built, module_files
 
 KUBERNETES = "1.34.4"
 KSERVE_PROGRAM = "kserve-manager"
+HELM = "3.19.0"
 _STRIPPED = ("-trimpath", "-ldflags", "-s -w")
 _VERSION = " ".join(
     f"-X {package}.{field}={value}"
@@ -19,6 +20,18 @@ _VERSION = " ".join(
 )
 """Linker flags that set the version; without them the API server reports v0.0.0, which clients do not accept."""
 _VERSIONED = ("-trimpath", "-ldflags", f"-s -w {_VERSION}")
+_HELM_VERSIONS = " ".join(
+    f"-X helm.sh/helm/v3/{variable}={value}"
+    for variable, value in (
+        ("internal/version.version", f"v{HELM}"),
+        *(
+            (f"{package}.k8sVersion{part}", number)
+            for package in ("pkg/chartutil", "pkg/lint/rules")
+            for part, number in zip(("Major", "Minor"), KUBERNETES.split("."), strict=False)
+        ),
+    )
+)
+"""Linker flags that set the versions of Helm and of the Kubernetes for which it renders without a cluster."""
 KUBERNETES_PROGRAMS = (
     *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
     *("kubelet", "kube-proxy"),
@@ -44,6 +57,11 @@ def build_istio() -> None:
 def build_kserve() -> None:
     """Builds the controller of KServe."""
     built("github.com/kserve/kserve/cmd/manager", "kserve", name=KSERVE_PROGRAM, flags=_STRIPPED)
+
+
+def build_helm() -> None:
+    """Builds Helm."""
+    built("helm.sh/helm/v3/cmd/helm", "helm", flags=("-trimpath", "-ldflags", f"-s -w {_HELM_VERSIONS}"))
 
 
 def istio_crds() -> Path:

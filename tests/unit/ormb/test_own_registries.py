@@ -9,10 +9,12 @@ import pytest
 from aiohttp.connector import AddrInfoType
 
 from ormb.adapters.announcements import announced, announced_at
+from ormb.adapters.connecting import Connecting, connected
 from ormb.adapters.credentials import Credentials, store_credentials
 from ormb.adapters.listeners import is_held_by, is_ours
 from ormb.adapters.own_registries import OwnRegistries
 from ormb.own_registry import OwnRegistry
+from ormb.reference import Reference
 
 PORT, PASSWORD = 5000, "p" * 43
 HERE = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", PORT))
@@ -195,3 +197,21 @@ def test_connections_from_before_the_registry_do_not_get_its_password(tmp_path: 
     with announced(tmp_path / "ormb", registry(tmp_path)):
         assert own.find("localhost:5000", warnings.append) is None
     assert "its password is not sent" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("plain_http", "host", "scheme"),
+    [
+        (True, "registry.klever.svc:5000", "http"),
+        (True, "registry.klever.svc:5001", "https"),
+        (True, "registry.example.com", "https"),
+        (True, "127.0.0.1:5000", "http"),
+        (False, "registry.klever.svc:5000", "https"),
+    ],
+)
+async def test_only_the_platforms_own_registry_is_reached_by_http_on_another_machine(
+    tmp_path: Path, *, plain_http: bool, host: str, scheme: str
+) -> None:
+    own = OwnRegistry.of("registry.klever.svc:5000", tmp_path / "password", plain_http=plain_http)
+    async with connected(tmp_path, Connecting(own=own)) as client:
+        assert client.api.root(Reference.parse(f"{host}/library/iris:v1")).scheme == scheme

@@ -83,6 +83,8 @@ class PullingServiceSettings(ServiceSettings):
     registry_password_file: Path | None = None
     """File with the password of the user `klever` in that registry. If unset, or for other registries, the service uses
     the credentials that `ormb login` or Docker store for its user."""
+    registry_plain_http: bool = False
+    """Use http for `registry_address`, as for all registries on this machine; other registries use https."""
 
     @model_validator(mode="after")
     def _registry_is_whole(self) -> Self:

@@ -20,11 +20,15 @@ class OwnRegistry:
     """host:port."""
     password_file: Path
     username: str = PLATFORM_ACCOUNT
+    plain_http: bool = False
+    """True if the registry speaks http. A registry on this machine always does."""
 
     @classmethod
-    def of(cls, address: str | None, password_file: Path | None) -> Self | None:
+    def of(cls, address: str | None, password_file: Path | None, *, plain_http: bool = False) -> Self | None:
         """Return the registry that settings name; None if they name none."""
-        return cls(address, password_file) if address is not None and password_file is not None else None
+        if address is None or password_file is None:
+            return None
+        return cls(address, password_file, plain_http=plain_http)
 
     @property
     def port(self) -> int | None:

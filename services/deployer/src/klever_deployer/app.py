@@ -72,7 +72,8 @@ def build(settings: DeployerSettings, *, clock: Callable[[], datetime] = utc_now
     runtime = make_runtime("deployer", settings)
     home = HomeLock(settings.work_dir.resolve())
     home.join()
-    own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
+    address, http = settings.registry_address, settings.registry_plain_http
+    own = OwnRegistry.of(address, settings.registry_password_file, plain_http=http)
     registries = OciRegistries(lambda: OrmbClient(default_root(), own=own))
     if settings.backend == "local":
         local = LocalBackend(settings, OrmbClient(default_root(), own=own))

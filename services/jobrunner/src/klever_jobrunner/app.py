@@ -59,7 +59,9 @@ def build(settings: JobrunnerSettings, *, clock: Callable[[], datetime] = utc_no
     runtime = make_runtime("jobrunner", settings)
     home = claim_home(settings.work_dir)
     pool = worker_pool(settings, home.scratch, settings.workers)
-    client = OrmbClient(default_root(), own=OwnRegistry.of(settings.registry_address, settings.registry_password_file))
+    address, http = settings.registry_address, settings.registry_plain_http
+    own = OwnRegistry.of(address, settings.registry_password_file, plain_http=http)
+    client = OrmbClient(default_root(), own=own)
     documents = NatsDocuments(runtime.client, JOBS_BUCKET, JobDocument)
     ledger = Ledger(documents, runtime.publisher, runtime.events, clock)
     monitor = JobMonitor(documents)

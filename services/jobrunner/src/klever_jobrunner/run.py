@@ -114,7 +114,8 @@ async def _run_until_signal(
 async def _run(
     options: argparse.Namespace, settings: JobrunnerSettings, request: RunRequest
 ) -> tuple[ExitCode, RunOutcome]:
-    own = OwnRegistry.of(settings.registry_address, settings.registry_password_file)
+    address, http = settings.registry_address, settings.registry_plain_http
+    own = OwnRegistry.of(address, settings.registry_password_file, plain_http=http)
     async with AsyncExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="klever-job-")))
         client = await stack.enter_async_context(_client(own))

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -32,15 +32,23 @@ class RegistryApi:
         transport: sends a request once.
         authorizer: responds to challenges.
         plain_http: use http for all hosts; hosts on this machine always use http.
+        http_hosts: other hosts, as host:port, that use http.
         first_pause: seconds before the first retry after a temporary error; doubles with each retry.
     """
 
     def __init__(
-        self, transport: Transport, authorizer: Authorizer, *, plain_http: bool = False, first_pause: float = 0.2
+        self,
+        transport: Transport,
+        authorizer: Authorizer,
+        *,
+        plain_http: bool = False,
+        http_hosts: Container[str] = (),
+        first_pause: float = 0.2,
     ) -> None:
         self._transport = transport
         self._authorizer = authorizer
         self._plain_http = plain_http
+        self._http_hosts = http_hosts
         self._first_pause = first_pause
 
     @asynccontextmanager
@@ -97,7 +105,8 @@ class RegistryApi:
 
     def root(self, reference: Reference) -> URL:
         """Return the base URL of the registry's API. Every OCI registry responds to it."""
-        scheme = "http" if self._plain_http or reference.is_loopback else "https"
+        is_http = self._plain_http or reference.is_loopback or reference.host in self._http_hosts
+        scheme = "http" if is_http else "https"
         return exact(f"{scheme}://{reference.host}/v2/")
 
 

@@ -43,6 +43,11 @@ class Connecting:
     chunk_bytes: int = CHUNK_BYTES
     own: OwnRegistry | None = None
 
+    @property
+    def http_hosts(self) -> frozenset[str]:
+        """Return the hosts that speak http although they are on another machine."""
+        return frozenset({self.own.address} if self.own is not None and self.own.plain_http else ())
+
 
 @asynccontextmanager
 async def connected(
@@ -62,7 +67,8 @@ async def connected(
         _session(tls, options.connections, registries, force_close=True) as once,
     ):
         transport = Transport(session, once=once)
-        api = RegistryApi(transport, Authorizer(find or registries.find, transport), plain_http=options.plain_http)
+        authorizer = Authorizer(find or registries.find, transport)
+        api = RegistryApi(transport, authorizer, plain_http=options.plain_http, http_hosts=options.http_hosts)
         yield HttpRegistry(api, sessions=UploadSessions(root / "uploads"), chunk_bytes=options.chunk_bytes)
 
 
