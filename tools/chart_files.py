@@ -1,4 +1,4 @@
-"""Generates the files of the Helm chart that exist elsewhere: definitions, rules of RBAC, dashboards, alerts, images."""
+"""Generates the files of the Helm chart that have other sources: definitions, rules of RBAC, dashboards, alerts."""
 
 from pathlib import Path
 from typing import Any

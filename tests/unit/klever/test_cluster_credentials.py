@@ -54,5 +54,5 @@ def test_the_accounts_of_external_systems_are_kept() -> None:
 
 @pytest.mark.parametrize("seed", ["", "no seed", "SUAOJWWUPQIGWTIFRINDEQWVTZBMFPALZ2WQV7C6CHA4XHW3KX2H3UKYX"])
 def test_a_damaged_key_is_reported_and_not_replaced(seed: str) -> None:
-    with pytest.raises(PlatformError, match="the entry deployer.nk of the Secret is not the seed of an NKey"):
+    with pytest.raises(PlatformError, match=r"the entry deployer.nk of the Secret is not the seed of an NKey"):
         completed({**completed({}), "deployer.nk": seed})
