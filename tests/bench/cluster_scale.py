@@ -30,13 +30,13 @@ from kleverproto.streams import SERVINGS_BUCKET
 from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
 from support.cluster_account import DEPLOYER, Account, grant
+from support.custom_definitions import ISTIO, install
 from support.deployer_service import Surroundings, without_deployer
 from support.kube_api_server import audit_log, kube_api_server
 from support.kwok_nodes import kwok_nodes
 from support.nats_server import NatsServer
 from support.onnx_models import look_up, model_directory
 from support.replicas import ReplicaProcess
-from support.route_kinds import ISTIO, install
 from support.waiting import eventually
 
 SERVINGS, NODES = 200, 10

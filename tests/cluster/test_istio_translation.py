@@ -15,7 +15,8 @@ from kleverproto.traffic import Cookie, HeaderMatch, Retries, Sticky, Timeouts
 from support.data_plane_benches import HttpClient
 from support.data_planes import Upstream, answered_by, upstreams, version_key
 from support.deployer import IRIS
-from support.istio_gateway import LOOPBACK, IstioGateway, istiod_program, running_gateway
+from support.istio_gateway import IstioGateway, istiod_program, running_gateway
+from support.istio_proxy import LOOPBACK
 from support.kubernetes_routes import FEATURES, ServicesOf, cookie_route, rule, v2_route
 from support.processes import free_port
 from support.rendered_routes import is_rendered, rendered

@@ -15,7 +15,8 @@ from klever_gateway.ports import ResourceStore
 from kleverkit.errors import TransientError
 from kleverproto.custom_resources import ORIGIN_LABEL, PLATFORM_ORIGIN, ModelJobSpec, ServingResourceStatus
 from support.adapters import adapters
-from support.resource_definitions import Kubectl
+from support.custom_definitions import install_platform
+from support.kubectl import Kubectl
 from support.waiting import eventually
 
 SPEC: dict[str, Any] = {"variants": [{"name": "v1", "model": "library/iris:v1"}]}
@@ -69,9 +70,8 @@ class Bench:
         """Return the resource once the store has it in this state."""
 
         async def find() -> Resource | None:
-            found = self.store.find(self.name)
-            matches = found is not None and found.generation == generation
-            return found if matches else None
+            stored = self.store.find(self.name)
+            return stored if stored is not None and stored.generation == generation else None
 
         resource = await eventually(find, within=30)
         assert resource is not None
@@ -97,9 +97,8 @@ async def in_memory(_request: pytest.FixtureRequest) -> AsyncIterator[tuple[Reso
 @asynccontextmanager
 async def on_cluster(request: pytest.FixtureRequest) -> AsyncIterator[tuple[ResourceStore, Users]]:
     kubectl = Kubectl(request.getfixturevalue("kubeconfig"))
-    await kubectl.install_definitions()
+    await install_platform(kubectl)
     yield ClusterResources(kubectl.kubeconfig), UsersOfCluster(kubectl)
-    await kubectl.remove()
 
 
 STORES = {"memory": in_memory, "kubernetes": on_cluster}
@@ -155,9 +154,9 @@ async def test_result_of_a_write_is_returned_at_once(bench: Bench) -> None:
     resource = await bench.store.hold(await bench.applied())
     for number in range(5):
         resource = await bench.store.write_status(resource, STATUS.model_copy(update={"message": str(number)}))
-        found = bench.store.find(bench.name)
-        assert found is not None
-        assert (found.is_held, found.read_status(ServingResourceStatus).message) == (True, str(number))
+        stored = bench.store.find(bench.name)
+        assert stored is not None
+        assert (stored.is_held, stored.read_status(ServingResourceStatus).message) == (True, str(number))
 
 
 async def test_write_does_not_create_a_resource_that_is_gone(bench: Bench) -> None:

@@ -52,10 +52,7 @@ async def in_files(request: pytest.FixtureRequest) -> AsyncIterator[CopyStore]:
 @asynccontextmanager
 async def on_cluster(request: pytest.FixtureRequest) -> AsyncIterator[CopyStore]:
     async with connected(request.getfixturevalue("kubeconfig")) as client:
-        copies = ClusterCopies(KubernetesApi(client), "default", ClusterOptions())
-        yield copies
-        for serving in await copies.read():
-            await copies.remove(serving)
+        yield ClusterCopies(KubernetesApi(client), "default", ClusterOptions())
 
 
 STORES = {"files": in_files, "memory": in_memory, "kubernetes": on_cluster}

@@ -4,8 +4,9 @@ import jsonschema
 import pytest
 import yaml
 
-from support.custom_resources import Json, definitions, module_directory, validate
+from support.go_tools import module_directory
 from support.rendered_routes import GOLDEN
+from support.resource_schemas import Json, definitions, validate
 
 ISTIO = ("istio.io/istio", "manifests/charts/base/files/crd-all.gen.yaml")
 GATEWAY_API = ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml")

@@ -1,7 +1,6 @@
 """Accounts of services on a cluster, as `deploy/kubernetes/rbac` defines them, and the requests that they make."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from support.kube_api_server import audit_log, cached_program
+from support.kube_api_server import audit_log
+from support.kubectl import run_kubectl
 
 RBAC = Path(__file__).parents[2] / "deploy/kubernetes/rbac"
 NAMESPACE = "klever"
@@ -36,15 +36,17 @@ class Account:
         name: name of the ServiceAccount.
         administrator: a kubeconfig of someone who may grant permissions.
         kubeconfig: kubeconfig file of the account.
+        first_byte: the end of the audit log when the permissions were granted: earlier requests are of other tests.
     """
 
     name: str
     administrator: Path
     kubeconfig: Path
+    first_byte: int
 
     def used(self) -> set[Permission]:
-        """The permissions that the account's requests needed so far, and had."""
-        lines = audit_log(self.administrator).read_text().splitlines()
+        """The permissions that the account's requests have needed since it was granted them, and had."""
+        lines = audit_log(self.administrator).read_bytes()[self.first_byte :].splitlines()
         return {each for line in lines for each in _needed(line, self.name)}
 
     def granted(self) -> set[Permission]:
@@ -58,9 +60,9 @@ class Account:
             for verb in rule["verbs"]
         }
 
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Runs kubectl as the administrator, and returns its output."""
-        return _kubectl(self.administrator, *arguments, stdin=stdin)
+        return run_kubectl(self.administrator, *arguments, stdin=stdin)
 
     def has(self, permission: Permission) -> bool:
         """Return whether the API server grants a permission in the namespace of the platform."""
@@ -93,12 +95,12 @@ def grant(administrator: Path, name: str) -> Account:
         name: name of the account.
     """
     _apply_files(administrator)
-    token = _kubectl(administrator, "create", "token", name, "--namespace", NAMESPACE).strip()
+    token = run_kubectl(administrator, "create", "token", name, "--namespace", NAMESPACE).strip()
     document = yaml.safe_load(administrator.read_text())
     document["users"] = [{"name": "administrator", "user": {"token": token}}]
     kubeconfig = administrator.parent / f"kubeconfig-of-{name}"
     kubeconfig.write_text(yaml.safe_dump(document))
-    return Account(name, administrator, kubeconfig)
+    return Account(name, administrator, kubeconfig, audit_log(administrator).stat().st_size)
 
 
 def _user(account: str) -> str:
@@ -127,7 +129,7 @@ def _json(role: dict[str, Any], rules: list[dict[str, Any]]) -> str:
     return json.dumps({**role, "rules": [each for each in rules if each["verbs"]]})
 
 
-def _needed(line: str, account: str) -> Iterator[Permission]:
+def _needed(line: bytes, account: str) -> Iterator[Permission]:
     event = json.loads(line)
     if event["user"]["username"] != _user(account):
         return
@@ -141,10 +143,4 @@ def _needed(line: str, account: str) -> Iterator[Permission]:
 
 
 def _apply_files(administrator: Path) -> None:
-    _kubectl(administrator, "apply", "--server-side", "--force-conflicts", f"--filename={RBAC}")
-
-
-def _kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None) -> str:
-    cache = kubeconfig.parent / "kubectl-cache"
-    command = [str(cached_program("kubectl")), f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, input=stdin).stdout
+    run_kubectl(administrator, "apply", "--server-side", "--force-conflicts", f"--filename={RBAC}")

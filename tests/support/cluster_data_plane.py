@@ -1,8 +1,8 @@
 """The data plane of a cluster: a real API server, and a real Envoy that istiod configures from its objects."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from klever_deployer.adapters.kubernetes.data_plane import ClusterDataPlane
@@ -20,11 +20,13 @@ from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DESTINATION_RULES, VIRTUAL_SERVICES
+from support.custom_definitions import ISTIO, install
 from support.data_plane_benches import DataPlaneBench, HttpClient
-from support.istio_gateway import INGRESS, LOOPBACK, IstioGateway, istiod_program, running_gateway
+from support.istio_gateway import INGRESS, IstioGateway, istiod_program, running_gateway
+from support.istio_proxy import LOOPBACK
 from support.kubernetes_routes import ServicesOf
+from support.loops import running_loops
 from support.prometheus import running_prometheus
-from support.route_kinds import ISTIO, install
 from support.route_stream import follow_routes
 from support.scraped_counts import prometheus_counts
 
@@ -79,20 +81,10 @@ async def on_cluster(directory: Path, kubeconfig: Path) -> AsyncIterator[DataPla
                     places,
                     shares_by_header=False,
                 )
-                loops = [
-                    follow_routes(api, gateway),
-                    _follow_places(bench, data_plane),
-                    *(each.run() for each in data_plane.watched.values()),
-                ]
-                tasks = [asyncio.create_task(loop) for loop in loops]
-                try:
+                follow, place = partial(follow_routes, api, gateway), partial(_follow_places, bench, data_plane)
+                watches = [each.run for each in data_plane.watched.values()]
+                async with running_loops(follow, place, *watches):
                     yield bench
-                finally:
-                    for serving in data_plane.served():
-                        await data_plane.remove(serving)
-                    for task in tasks:
-                        task.cancel()
-                    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _follow_places(bench: DataPlaneBench, data_plane: PlacedDataPlane) -> None:

@@ -7,7 +7,7 @@ from kleverproto.jobs import JobDocument, JobRequested, JobStatus
 from kleverproto.servings import ServingDocument, ServingRequested, ServingStatus
 from kleverproto.streams import JOBS_BUCKET
 from support.gateway import NOW, Owner
-from support.resource_definitions import Kubectl
+from support.kubectl import Kubectl
 from support.waiting import eventually
 
 SPEC: dict[str, Any] = {"variants": [{"name": "v1", "model": "library/iris:v1"}]}
@@ -34,8 +34,8 @@ async def until(kubectl: Kubectl, kind: str, name: str, condition: str, value: s
         shown = conditions.get(condition, {})
         return present if value in {shown.get("status"), shown.get("reason")} else None
 
-    found: dict[str, Any] = await eventually(find, within=SECONDS, every=0.2)
-    return found
+    manifest: dict[str, Any] = await eventually(find, within=SECONDS, every=0.2)
+    return manifest
 
 
 async def requested(owner: Owner, stream: str = "KLEVER_SERVINGS") -> Any:

@@ -61,6 +61,7 @@ from kleverproto.traffic import Traffic
 from kleverproto.variants import Variant
 from kleversandbox.support import Confinement, Support
 from support.golden_events import NOW, REGISTRY
+from support.loops import running_loops
 from support.waiting import eventually
 
 IRIS = ServingName("default", "iris")
@@ -542,13 +543,8 @@ class World:
         restorer = self.restorer()
         reconciler, servers = self.reconciler(restorer, resync_seconds=resync_seconds)
         observer = Observer(self.records, servers)
-        tasks = [asyncio.create_task(loop()) for loop in (reconciler.run, restorer.run, observer.run)]
-        try:
+        async with running_loops(reconciler.run, restorer.run, observer.run):
             yield reconciler
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def document(self, serving: ServingName = IRIS) -> ServingDocument:
         document = await self.records.read(serving)

@@ -23,21 +23,24 @@ from klever_deployer.adapters.kubernetes.routes.istio import istio_objects
 from klever_deployer.adapters.kubernetes.routes.probes import with_probe
 from klever_deployer.adapters.kubernetes.routes.services import VersionService
 from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
-from klever_deployer.adapters.local.envoy import envoy_program
 from klever_deployer.domain.routing import ServingRoute
-from support.cluster.istio import STATISTICS
+from support.cluster.programs import build_istio
 from support.data_plane_benches import HttpClient
 from support.data_planes import version_key
-from support.go_tools import built
+from support.istio_proxy import (
+    GATEWAY_LABELS,
+    LOOPBACK,
+    NAMESPACE,
+    PLAIN_ENVOY,
+    envoy_bootstrap,
+    envoy_command,
+    mesh,
+)
 from support.kubernetes_routes import GRPC_PORT, HTTP_PORT, ServicesOf
 from support.processes import ServerProcess, answers, free_port
 from support.waiting import eventually
 
 Json = dict[str, Any]
-STRIPPED = ("-trimpath", "-ldflags", "-s -w")
-LOOPBACK = "127.0.0.1"
-NAMESPACE = "istio-system"
-LABELS = {"istio": "ingressgateway"}
 INGRESS = IstioIngress((f"{NAMESPACE}/klever-gateway",))
 ISTIOD_ENVIRONMENT = {
     "POD_NAMESPACE": NAMESPACE,
@@ -47,9 +50,7 @@ ISTIOD_ENVIRONMENT = {
     "INJECT_ENABLED": "false",
     "PILOT_ENABLE_GATEWAY_API": "false",
     "KUBE_FEATURE_WatchListClient": "false",  # the API server that has nothing only knows plain lists
-    "PILOT_ENABLE_METADATA_EXCHANGE": "false",  # these three are filters of Istio's own build of Envoy
-    "PILOT_ENABLE_ALPN_FILTER": "false",
-    "PILOT_DISABLE_MX_ALPN": "true",
+    **PLAIN_ENVOY,
 }
 
 
@@ -68,7 +69,9 @@ class IstioGateway:
         self.client = HttpClient(self.port)
         self.configuration.mkdir(parents=True)
         gateway = {"port": {"number": self.port, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
-        self.write("gateway", [_object("Gateway", "klever-gateway", NAMESPACE, selector=LABELS, servers=[gateway])])
+        self.write(
+            "gateway", [_object("Gateway", "klever-gateway", NAMESPACE, selector=GATEWAY_LABELS, servers=[gateway])]
+        )
 
     @property
     def configuration(self) -> Path:
@@ -119,7 +122,7 @@ def istiod_program() -> Path:
     """istiod, which is built if necessary. Skips where there is no Go."""
     if shutil.which("go") is None:
         pytest.skip("Go is not installed here, so istiod cannot be built")
-    return built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=STRIPPED)
+    return build_istio()
 
 
 @asynccontextmanager
@@ -146,10 +149,7 @@ class _Process(ServerProcess):
 
 
 def _istiod(program: Path, gateway: IstioGateway, api_server: str) -> _Process:
-    mesh = {"enableAutoMtls": False, "enablePrometheusMerge": False, "rootNamespace": NAMESPACE}
-    defaults = {"discoveryAddress": f"{LOOPBACK}:{gateway.discovery_port}"}
-    mesh |= {"defaultConfig": defaults, "defaultProviders": {"metrics": []}}
-    files = {"mesh": mesh, "kubeconfig": _kubeconfig(api_server)}
+    files = {"mesh": mesh(gateway.discovery_port), "kubeconfig": _kubeconfig(api_server)}
     for name, content in files.items():
         (gateway.directory / name).write_text(json.dumps(content))
     command = [
@@ -167,59 +167,15 @@ def _istiod(program: Path, gateway: IstioGateway, api_server: str) -> _Process:
 
 
 def _envoy(gateway: IstioGateway) -> _Process:
+    content = envoy_bootstrap(
+        address=LOOPBACK,
+        domain=INGRESS.domain,
+        discovery_port=gateway.discovery_port,
+        admin_port=gateway.admin_port,
+    )
     bootstrap = gateway.directory / "envoy.json"
-    bootstrap.write_text(json.dumps(_bootstrap(gateway)))
-    options = ("--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning")
-    command = [envoy_program(), "--config-path", str(bootstrap), *options]
-    return _Process(command, gateway.directory / "envoy.log", lambda: answers(gateway.port))
-
-
-def _bootstrap(gateway: IstioGateway) -> Json:
-    discovered = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
-    http2 = {
-        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        "explicit_http_config": {"http2_protocol_options": {}},
-    }
-    endpoint = {"address": _address(gateway.discovery_port)}
-    istiod = {
-        "name": "istiod",
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
-        "load_assignment": {"cluster_name": "istiod", "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]},
-    }
-    metadata = {
-        "NAME": "gateway",
-        "NAMESPACE": NAMESPACE,
-        "CLUSTER_ID": "Kubernetes",
-        "ISTIO_VERSION": "1.30.0",
-        "INSTANCE_IPS": LOOPBACK,
-        "LABELS": LABELS,
-        "UNPRIVILEGED_POD": "true",
-    }
-    ads = {
-        "api_type": "DELTA_GRPC",
-        "transport_api_version": "V3",
-        "set_node_on_first_message_only": True,
-        "grpc_services": [{"envoy_grpc": {"cluster_name": "istiod"}}],
-    }
-    return {
-        "node": {
-            "id": f"router~{LOOPBACK}~gateway.{NAMESPACE}~{NAMESPACE}.svc.cluster.local",
-            "cluster": f"gateway.{NAMESPACE}",
-            "metadata": metadata,
-        },
-        "dynamic_resources": {"lds_config": discovered, "cds_config": discovered, "ads_config": ads},
-        # As in the bootstrap of Istio's own Envoy; the default is 100.
-        "layered_runtime": {"layers": [{"name": "istio", "static_layer": {"re2.max_program_size.error_level": 32768}}]},
-        "static_resources": {"clusters": [istiod]},
-        "admin": {"address": _address(gateway.admin_port)},
-        "stats_config": STATISTICS,
-    }
-
-
-def _address(port: int) -> Json:
-    return {"socket_address": {"address": LOOPBACK, "port_value": port}}
+    bootstrap.write_text(json.dumps(content))
+    return _Process(envoy_command(bootstrap), gateway.directory / "envoy.log", lambda: answers(gateway.port))
 
 
 def _service_entry(service: VersionService, replicas: tuple[int, ...]) -> Json:

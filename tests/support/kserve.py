@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +16,15 @@ import trustme
 import yaml
 
 from kleverkube.options import KServeMode
-from support.cluster.polling import wait_until
 from support.cluster.programs import KSERVE_PROGRAM
-from support.go_tools import module_files
+from support.go_tools import module_directory
 from support.kube_api_server import cached_program
+from support.kubectl import run_kubectl, wait_until_served
 from support.processes import ServerProcess, free_port
 
 LOOPBACK = "127.0.0.1"
 NAMESPACE = "kserve"
+DEFINITION = "inferenceservices.serving.kserve.io"
 WEBHOOKS = "inferenceservice.serving.kserve.io"
 """The name of two configurations: what defaults InferenceServices and pods, and what validates InferenceServices."""
 MODE: KServeMode = "RawDeployment"
@@ -43,9 +43,9 @@ class KServe:
     kubeconfig: Path
     server: ServerProcess
 
-    def kubectl(self, *arguments: str, given: str = "") -> str:
-        """Run kubectl with an input; its output."""
-        return _kubectl(self.kubeconfig, *arguments, given=given)
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """Runs kubectl, and returns its output. Raises CalledProcessError."""
+        return run_kubectl(self.kubeconfig, *arguments, stdin=stdin)
 
 
 @contextmanager
@@ -54,37 +54,21 @@ def running_kserve(kubeconfig: Path, directory: Path) -> Iterator[KServe]:
     program = cached_program(KSERVE_PROGRAM)
     if program is None:
         pytest.skip("the KServe backend is NOT TESTED here: `task test:cluster` builds KServe's controller")
-    config = module_files("github.com/kserve/kserve", "kserve") / "config"
+    config = module_directory("github.com/kserve/kserve", "kserve") / "config"
     authority, port = trustme.CA(), free_port()
-    kubectl = partial(_kubectl, kubeconfig)
+    kubectl = partial(run_kubectl, kubeconfig)
     kubectl("apply", "--server-side", "-k", str(config / "crd/full"))
-    served = partial(_is_served, kubeconfig)
-    assert wait_until(served, within=60), "InferenceServices are not served"
+    wait_until_served(kubeconfig, DEFINITION)
     kubectl(
-        "apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     )
     kubectl("apply", "--server-side", "-f", str(config / "configmap/inferenceservice.yaml"))
     with _controller(program, kubeconfig, directory, authority, port) as server:
         webhooks = _webhooks(config / "webhook/manifests.yaml", authority, port)
-        kubectl("apply", "-f", "-", given=yaml.safe_dump_all(webhooks))
+        kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(webhooks))
         yield KServe(kubeconfig, server)
         for kind in ("mutatingwebhookconfiguration", "validatingwebhookconfiguration"):
             kubectl("delete", kind, WEBHOOKS)
-
-
-def _kubectl(kubeconfig: Path, *arguments: str, given: str = "") -> str:
-    command = [str(cached_program("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
-    completed = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    assert completed.returncode == 0, completed.stderr
-    return completed.stdout
-
-
-def _is_served(kubeconfig: Path) -> bool:
-    try:
-        _kubectl(kubeconfig, "get", "inferenceservices")
-    except AssertionError:
-        return False
-    return True
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.cluster.control_plane import etcd_command
 from support.go_tools import cache
 from support.processes import ServerProcess, answers, free_port
 
@@ -77,13 +78,8 @@ def kube_api_server(directory: Path) -> Iterator[KubeApiServer]:
 
 def _start_etcd(directory: Path, servers: ExitStack) -> str:
     client, peer = free_port(), free_port()
-    url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
-    command = [
-        *("etcd", "--data-dir", str(directory / "etcd"), "--unsafe-no-fsync"),
-        *("--listen-client-urls", url, "--advertise-client-urls", url),
-        *("--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url),
-        *("--initial-cluster", f"default={peer_url}"),
-    ]
+    url = f"http://127.0.0.1:{client}"
+    command = etcd_command(directory / "etcd", url, f"http://127.0.0.1:{peer}")
     server = ServerProcess(
         command, directory / "etcd.log", lambda: answers(client), env={**os.environ, "GOMAXPROCS": "2"}
     )

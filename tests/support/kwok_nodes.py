@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from support.cluster.objects import simulated_node
 from support.kube_api_server import START_SECONDS, cached_program
+from support.kubectl import run_kubectl
 from support.processes import ServerProcess, answers, free_port
 
 
@@ -36,8 +36,8 @@ def kwok_nodes(kubeconfig: Path, count: int) -> Iterator[None]:
         _started(ServerProcess(kwok, logs / "kwok.log", lambda: answers(kwok_port), env=env)),
     ):
         for number in range(count):
-            _kubectl(kubeconfig, "create", "--filename=-", stdin=json.dumps(simulated_node(f"node-{number}")))
-        _kubectl(kubeconfig, "taint", "nodes", "--all", "node.kubernetes.io/not-ready:NoSchedule-")
+            run_kubectl(kubeconfig, "create", "--filename=-", stdin=json.dumps(simulated_node(f"node-{number}")))
+        run_kubectl(kubeconfig, "taint", "nodes", "--all", "node.kubernetes.io/not-ready:NoSchedule-")
         yield
 
 
@@ -48,8 +48,3 @@ def _started(server: ServerProcess) -> Iterator[None]:
         yield
     finally:
         server.stop()
-
-
-def _kubectl(kubeconfig: Path, *arguments: str, stdin: str = "") -> None:
-    command = [str(cached_program("kubectl")), f"--kubeconfig={kubeconfig}", *arguments]
-    subprocess.run(command, check=True, input=stdin, text=True, stdout=subprocess.DEVNULL)

@@ -1,14 +1,12 @@
-"""Plays the scheduler and the kubelet for pods of Jobs: containers run in order, with logs and exit codes."""
+"""Plays the nodes of Jobs: containers of pods run in order, with logs and exit codes."""
 
 import asyncio
 import ssl
-import traceback
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import trustme
 from aiohttp import web
@@ -23,13 +21,11 @@ from kubernetes_asyncio.client import (
     V1ObjectReference,
 )
 
-from kleverkit.tasks import cancel
 from kleverkube.jobs import COMPONENT, JOBS
 from kleverkube.manifest import Manifest
-from kleverkubeclient.api import KubernetesApi
-from kleverkubeclient.resources import PODS
-from kleverkubeclient.watched import Watched, object_name
-from support.played_kubelet import MERGE, SUPERSEDED
+from kleverkubeclient.watched import object_name
+from support.loops import running_loops
+from support.played_pods import MERGE, PlayedPods, unless_superseded
 
 NODE = "played"
 
@@ -55,7 +51,7 @@ Script = Callable[[Manifest, str], Awaitable[Ending]]
 """Runs a container of a pod to its end."""
 
 
-class PlayedJobs:
+class PlayedJobs(PlayedPods):
     """Runs the pods of Jobs.
 
     Args:
@@ -64,6 +60,7 @@ class PlayedJobs:
     """
 
     def __init__(self, client: ApiClient, script: Script) -> None:
+        super().__init__(client, f"{COMPONENT}={JOBS}")
         self.script = script
         self.is_schedulable = True
         """True if the node has room."""
@@ -71,22 +68,7 @@ class PlayedJobs:
         """True if new pods are left alone."""
         self.played: list[str] = []
         """The containers that have started, in order."""
-        self._core = CoreV1Api(client)
         self._lines: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._changed = asyncio.Event()
-        selector = f"{COMPONENT}={JOBS}"
-        self._pods = Watched(KubernetesApi(client), PODS, selector, lambda _pod: self._changed.set())
-
-    async def run(self) -> None:
-        """Play until cancelled."""
-        await self._pods.load()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._pods.run())
-            while await self._changed.wait():
-                self._changed.clear()
-                for pod in list(self._pods.objects.values()):
-                    await self._look(pod, group)
 
     async def logs(self, request: web.Request) -> web.Response:
         """Responds as a kubelet to the API server. The lines of a container that runs are those until now."""
@@ -95,36 +77,19 @@ class PlayedJobs:
         response.force_close()  # the API server would keep the connection
         return response
 
-    async def report(self, pod: Manifest, **status: Any) -> None:
-        """Let a pod have a status."""
-        namespace, name = object_name(pod)
-        body = {"status": status}
-        await self._core.patch_namespaced_pod_status(name, namespace, body, _content_type=MERGE)  # type: ignore[call-arg]
+    async def _advance(self, pod: Manifest, group: asyncio.TaskGroup) -> None:
+        uid = pod["metadata"]["uid"]
+        if self.is_idle or uid in self._tasks or "nodeName" in pod["spec"]:
+            return  # played here, or by an earlier test
+        if self.is_schedulable:
+            self._tasks[uid] = group.create_task(self._run_pod(pod))
+        elif not pod.get("status", {}).get("conditions"):
+            await self.report(pod, conditions=[unschedulable()])
 
-    async def _look(self, pod: Manifest, group: asyncio.TaskGroup) -> None:
-        uid, (namespace, name) = pod["metadata"]["uid"], object_name(pod)
-        try:
-            if "deletionTimestamp" in pod["metadata"]:
-                if task := self._tasks.get(uid):
-                    task.cancel()
-                await self._core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
-            elif self.is_idle or uid in self._tasks or "nodeName" in pod["spec"]:
-                return  # played here, or by an earlier test
-            elif self.is_schedulable:
-                self._tasks[uid] = group.create_task(self._play(pod))
-            elif not pod.get("status", {}).get("conditions"):
-                await self.report(pod, conditions=[unschedulable()])
-        except ApiException as error:
-            if error.status not in SUPERSEDED:
-                raise
-
-    async def _play(self, pod: Manifest) -> None:
-        try:
+    async def _run_pod(self, pod: Manifest) -> None:
+        with unless_superseded():
             await self._bind(pod)
             await self._run_containers(pod)
-        except ApiException as error:
-            if error.status not in SUPERSEDED:
-                raise
 
     async def _bind(self, pod: Manifest) -> None:
         namespace, name = object_name(pod)
@@ -183,14 +148,11 @@ async def playing(client: ApiClient, script: Script) -> AsyncIterator[PlayedJobs
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     server = TestServer(app)
     await server.start_server(ssl=context)
-    tasks: list[asyncio.Task[None]] = []
     try:
         await _add_node(client, server.port or 0)
-        tasks = [asyncio.create_task(played.run())]
-        tasks[0].add_done_callback(_print_failure)
-        yield played
+        async with running_loops(played.run, idle=(played.idle,)):
+            yield played
     finally:
-        await cancel(tasks)
         await server.close()
 
 
@@ -204,9 +166,3 @@ async def _add_node(client: ApiClient, port: int) -> None:
         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
     }
     await core.patch_node_status(NODE, {"status": status}, _content_type=MERGE)  # type: ignore[call-arg]
-
-
-def _print_failure(task: asyncio.Task[None]) -> None:
-    """Print why the node is played no longer: the test then waits in vain."""
-    if not task.cancelled() and (error := task.exception()):
-        traceback.print_exception(error)

@@ -20,8 +20,10 @@ from klever_gateway.service.projector import Projector
 from klever_gateway.service.reader import Reader
 from klever_gateway.service.resources.controller import ResourceController
 from klever_gateway.service.resources.job_mirror import JobMirror
-from klever_gateway.service.resources.job_resources import JobResources
-from klever_gateway.service.resources.serving_resources import ServingResources
+from klever_gateway.service.resources.reconciler import Reconciler
+from klever_gateway.service.resources.requested_jobs import RequestedJobs
+from klever_gateway.service.resources.requested_servings import RequestedServings
+from klever_gateway.service.resources.shown_jobs import ShownJobs
 from klever_gateway.service.resources.statuses import Statuses
 from klever_gateway.service.serving_requests import ServingRequests
 from klever_gateway.service.servings import Servings
@@ -60,6 +62,7 @@ class Platform:
     is_away: bool = False
     loses_answers: bool = False
     handles_jobs: bool = True
+    handled_jobs: int = 0
     deletions_may_pass: asyncio.Event | None = None
     """If set, requests for deletions of jobs are stored once this is set."""
 
@@ -85,11 +88,16 @@ class Platform:
             return ids.index(event.id) + 1
         self.requests.append(event)
         if self.handles_jobs:
-            await self.handle_job(len(self.requests))
+            await self.handle_jobs()
         return len(self.requests)
 
-    async def handle_job(self, sequence: int) -> None:
-        """Handle the job request at a position."""
+    async def handle_jobs(self) -> None:
+        """Handle every stored job request."""
+        while self.handled_jobs < len(self.requests):
+            self.handled_jobs += 1
+            await self._handle_job(self.handled_jobs)
+
+    async def _handle_job(self, sequence: int) -> None:
         event = self.requests[sequence - 1]
         intent = Intent(sequence=sequence, event_id=event.id, correlation_id=event.id)
         key = subjects.escape(event.data.id)
@@ -188,9 +196,9 @@ class Bench:
         finally:
             await cancel([running])
 
-    def _controller(self, *, mirrors: bool) -> ResourceController:
+    def _submitter(self) -> Submitter:
         ids = (f"random-{number}" for number in itertools.count())
-        submitter = Submitter(
+        return Submitter(
             requests=self.platform,
             projection=self.projection,
             source=EventSource("gateway"),
@@ -198,19 +206,30 @@ class Bench:
             clock=lambda: NOW,
         )
 
+    def _versions(self) -> Versions:
         async def policy_of(_project: str) -> ProjectPolicy:
             return ProjectPolicy()
 
-        versions = Versions(self.projection, self.arrivals, policy_of, wait_seconds=0, allow_commands=False)
+        return Versions(self.projection, self.arrivals, policy_of, wait_seconds=0, allow_commands=False)
+
+    def servings(self) -> Servings:
+        """Return the use cases of servings, which other clients of the API call as well."""
         decisions = Decisions(OneLog(), wait_seconds=0)
-        requests = ServingRequests(submitter=submitter, decisions=decisions, arrivals=self.arrivals)
+        requests = ServingRequests(submitter=self._submitter(), decisions=decisions, arrivals=self.arrivals)
+        return Servings(requests, self._versions())
+
+    def _controller(self, *, mirrors: bool) -> ResourceController:
         statuses = Statuses(self.store, lambda: NOW)
-        servings = ServingResources(self.store, statuses, Servings(requests, versions), self.projection)
-        jobs = Jobs(submitter, versions, Reader(self.projection, OneLog()))
-        job_resources = JobResources(self.store, statuses, jobs, self.projection)
+        servings = RequestedServings(self.servings(), self.projection)
+        use_cases = Jobs(self._submitter(), self._versions(), Reader(self.projection, OneLog()))
+        jobs = RequestedJobs(self.store, use_cases, self.projection)
+        model_jobs = ShownJobs(self.store, self.projection, Reconciler(self.store, statuses, jobs))
         return ResourceController(
             store=self.store,
-            reconcilers={ResourceKind.SERVING: servings.reconcile, ResourceKind.MODEL_JOB: job_resources.reconcile},
+            reconcilers={
+                ResourceKind.SERVING: Reconciler(self.store, statuses, servings).reconcile,
+                ResourceKind.MODEL_JOB: model_jobs.reconcile,
+            },
             mirror=JobMirror(self.store, self.projection) if mirrors else None,
             projection=self.projection,
             arrivals=self.arrivals,
@@ -219,6 +238,11 @@ class Bench:
     def resource(self, name: ResourceName) -> Resource:
         """Return a resource."""
         return self.store.stored[name]
+
+    async def request(self, name: ResourceName, spec: dict[str, Any]) -> dict[str, Any]:
+        """Apply a resource, and return its status once it is accepted."""
+        self.store.apply(name, spec)
+        return await self.until(name, Synced="Accepted")
 
     async def until(self, name: ResourceName, **conditions: str) -> dict[str, Any]:
         """Wait until conditions have these reasons, or statuses, and return the status of the resource."""

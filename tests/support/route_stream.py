@@ -2,14 +2,15 @@
 
 import asyncio
 
-from kleverkube.labels import MANAGED_BY, MANAGER
+from kleverkube.labels import owned_by
 from kleverkube.manifest import Manifest
+from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import DESTINATION_RULES, VIRTUAL_SERVICES
 from kleverkubeclient.watched import Watched
 from support.istio_gateway import IstioGateway
 
-OWNED = f"{MANAGED_BY}={MANAGER}"
+OWNED = owned_by(ClusterOptions())
 
 
 async def follow_routes(api: KubernetesApi, gateway: IstioGateway) -> None:

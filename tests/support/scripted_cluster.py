@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes_asyncio.client import ApiClient
+
+from support.scripted_api import scripted_api
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -74,7 +75,6 @@ def status(code: int, text: str, **headers: str) -> Answer:
 
 @asynccontextmanager
 async def scripted_cluster() -> AsyncIterator[tuple[ScriptedCluster, ApiClient]]:
-    cluster, app = ScriptedCluster(), web.Application()
-    app.router.add_get("/api/v1/pods", cluster.handle)
-    async with TestServer(app) as server, ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
+    cluster = ScriptedCluster()
+    async with scripted_api(cluster.handle, "/api/v1/pods") as client:
         yield cluster, client

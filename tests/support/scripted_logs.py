@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes_asyncio.client import ApiClient
 
 from klever_deployer.domain.versions import VersionKey
 from kleverkube.labels import REVISION, SERVING, VARIANT
+from support.scripted_api import scripted_api
 
 SECOND = "2026-01-01T00:00:00"
 LINES_OF_A_TIME = 2
@@ -60,7 +60,6 @@ def _pod(name: str, version: VersionKey) -> dict[str, Any]:
 
 @asynccontextmanager
 async def scripted_logs() -> AsyncIterator[tuple[ScriptedLogs, ApiClient]]:
-    logs, app = ScriptedLogs(), web.Application()
-    app.router.add_get("/api/v1/namespaces/{namespace}/pods/{name}/log", logs.handle)
-    async with TestServer(app) as server, ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
+    logs = ScriptedLogs()
+    async with scripted_api(logs.handle, "/api/v1/namespaces/{namespace}/pods/{name}/log") as client:
         yield logs, client

@@ -19,10 +19,9 @@ from kleverkubeclient.resources import (
     Resource,
 )
 from kleverkubeclient.watched import Watched
+from support.played_pods import SUPERSEDED, unless_superseded
 from support.seldon_components import ID, Components, components, denials
 
-SUPERSEDED = (404, 409)
-"""Statuses for an object that has changed since; a watch reports it."""
 GROUP, VERSION, PLURAL = "machinelearning.seldon.io", "v1", "seldondeployments"
 
 
@@ -40,7 +39,7 @@ class SeldonOperator:
         self._changed, self._works = asyncio.Event(), asyncio.Event()
         self._works.set()
         self.idle = asyncio.Lock()
-        """Held while it reconciles."""
+        """Held while it sends requests: one that is cancelled leaves its connection open for a while."""
         self._owners = Watched(self._api, SELDON_DEPLOYMENTS, "", lambda _each: self._changed.set())
         self._deployments = Watched(self._api, DEPLOYMENTS, ID, lambda _each: self._changed.set())
         self.denied: list[str] = []
@@ -56,8 +55,9 @@ class SeldonOperator:
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
-        for watched in (self._owners, self._deployments):
-            await watched.load()
+        async with self.idle:
+            for watched in (self._owners, self._deployments):
+                await watched.load()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._owners.run())
             group.create_task(self._deployments.run())
@@ -150,13 +150,10 @@ class SeldonOperator:
         if status == owner.get("status"):
             return
         metadata = owner["metadata"]
-        try:
+        with unless_superseded():
             await self._custom.replace_namespaced_custom_object_status(
                 GROUP, VERSION, metadata["namespace"], PLURAL, metadata["name"], {**owner, "status": status}
             )
-        except ApiException as error:
-            if error.status not in SUPERSEDED:
-                raise
 
 
 def _is_ready(deployment: Manifest) -> bool:

@@ -29,7 +29,7 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import RefusedByClusterError
 from kleverproto.variants import Custom, Gpu, Resources
-from support.custom_definitions import install, stored_definition
+from support.custom_definitions import install, seldon
 from support.kserve import MODE
 from support.local_workloads import launching_in, make_workloads
 from support.played_kubelet import PlayedKubelet
@@ -171,11 +171,6 @@ class OnCluster(WorkloadsBench):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def clear(self) -> None:
-        """Remove everything."""
-        for state in self.workloads.states():
-            await self.workloads.remove(state.key)
-
     async def hand_over(self) -> None:
         await self.stop()
         self.workloads = self._make()
@@ -230,7 +225,6 @@ async def on_cluster(
         await bench.start()
         try:
             yield bench
-            await bench.clear()
         finally:
             await bench.stop()
 
@@ -238,12 +232,11 @@ async def on_cluster(
 @asynccontextmanager
 async def on_seldon(_directory: Path, _models: Path, kubeconfig: Kubeconfig) -> AsyncIterator[OnSeldon]:
     async with connected(kubeconfig()) as client:
-        await install(client, stored_definition("seldondeployments"))
+        await install(client, seldon())
         bench = OnSeldon(client)
         await bench.start()
         try:
             yield bench
-            await bench.clear()
             assert bench.operator.denied == []
         finally:
             await bench.stop()

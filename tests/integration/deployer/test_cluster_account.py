@@ -1,6 +1,5 @@
 """The deployer's account has the permissions that it needs and no others, and a missing one is named."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,13 +18,13 @@ from kleverkubeclient.failures import DeniedError
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument
 from kleverproto.variants import Autoscaling, Network, Resources
-from support import custom_definitions
 from support.cluster_account import DEPLOYER, Account, Permission, grant
+from support.custom_definitions import GATEWAY_API, ISTIO, install, seldon
 from support.deployer import IRIS, version_spec
 from support.golden_events import NOW
 from support.kserve import MODE
+from support.loops import running_loops
 from support.played_kubelet import PlayedKubelet
-from support.route_kinds import GATEWAY_API, ISTIO, install
 from support.seldon_operator import SeldonOperator
 from support.waiting import eventually
 
@@ -40,8 +39,7 @@ GRAVE = Tombstone[ServingDocument](deleted_at=NOW, announced=True)
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
     """The administrator's, of a cluster with all kinds of routes."""
     async with connected(kubeconfig) as client:
-        await install(client, *ISTIO, *GATEWAY_API)
-        await custom_definitions.install(client, custom_definitions.stored_definition("seldondeployments"))
+        await install(client, *ISTIO, *GATEWAY_API, seldon())
         yield client
 
 
@@ -59,16 +57,9 @@ async def running(
     places = {"kubeconfig": account.kubeconfig, "work_dir": home, "cluster_kserve_mode": MODE}
     settings = DeployerSettings.model_validate({"backend": backend_name, "cluster_routes": routes, **places})
     async with ClusterBackend(settings) as backend:
-        operator = SeldonOperator(client)
-        loops = (backend.run, PlayedKubelet(client, "broken").run, operator.run)
-        tasks = [asyncio.create_task(loop()) for loop in loops]
-        try:
+        operator, kubelet = SeldonOperator(client), PlayedKubelet(client, "broken")
+        async with running_loops(backend.run, kubelet.run, operator.run, idle=(operator.idle, kubelet.idle)):
             yield backend
-        finally:
-            async with operator.idle:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def ignore(_step: str) -> None:
@@ -109,12 +100,7 @@ async def _is_ready(backend: ClusterBackend, spec: VersionSpec) -> bool:
 async def test_the_account_has_the_permissions_that_are_used_and_no_others(
     account: Account, tmp_path: Path, client: ApiClient
 ) -> None:
-    for backend_name, routes in (
-        ("plain", "istio"),
-        ("plain", "gateway-api"),
-        ("kserve", "istio"),
-        ("seldon", "istio"),
-    ):
+    for backend_name, routes in PLACES:
         async with running(account, tmp_path / routes, client, routes, backend_name) as backend:
             await serve_and_remove(backend, complete_spec())
             assert await backend.problem() is None

@@ -1,6 +1,5 @@
 """The whole backend on a real API server; nodes and proxies are played."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,11 +15,11 @@ from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import ApiUnavailableError
-from support.custom_definitions import install, stored_definition
+from support.custom_definitions import ISTIO, install, seldon
 from support.deployer import IRIS, version_spec
 from support.kserve import MODE
+from support.loops import running_loops
 from support.played_kubelet import PlayedKubelet
-from support.route_kinds import ISTIO
 from support.seldon_operator import SeldonOperator
 from support.waiting import eventually
 
@@ -31,9 +30,7 @@ pytestmark = pytest.mark.api_server
 async def client(kubeconfig: Path) -> AsyncIterator[ApiClient]:
     """Client of a cluster with the kinds of objects of Istio and Seldon Core."""
     async with connected(kubeconfig) as client:
-        await install(client, stored_definition("seldondeployments"))
-        for kind in ISTIO:
-            await install(client, kind.definition())
+        await install(client, *ISTIO, seldon())
         yield client
 
 
@@ -48,15 +45,8 @@ def settings(request: pytest.FixtureRequest, kubeconfig: Path, tmp_path: Path) -
 async def running(backend: ClusterBackend, client: ApiClient) -> AsyncIterator[None]:
     async with backend:
         operator, kubelet = SeldonOperator(client), PlayedKubelet(client, "broken")
-        loops = (backend.run, kubelet.run, operator.run)
-        tasks = [asyncio.create_task(loop()) for loop in loops]
-        try:
+        async with running_loops(backend.run, kubelet.run, operator.run, idle=(operator.idle, kubelet.idle)):
             yield
-        finally:
-            async with operator.idle, kubelet.idle:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def ignore(_step: str) -> None:

@@ -15,8 +15,8 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import HTTP_ROUTES
 from kleverproto.traffic import Cookie, Retries, Sticky
+from support.custom_definitions import GATEWAY_API, install
 from support.deployer import IRIS, version_spec
-from support.route_kinds import GATEWAY_API, install
 
 pytestmark = pytest.mark.api_server
 

@@ -1,5 +1,6 @@
 """A deployer whose cluster fails: nothing that serves is touched, and everything is repaired."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,14 +10,15 @@ from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
 from kleverkubeclient.resources import DEPLOYMENTS, SERVICES, VIRTUAL_SERVICES
 from kleverproto.servings import ServingDeleteRequested, ServingPhase, ServingReady, ServingRequested
-from support.cluster_deployer import PlayedCluster, played_cluster
+from support.custom_definitions import ISTIO, install, uninstall
 from support.deployer import spec
 from support.deployer_service import Surroundings, without_deployer
 from support.kube_api_server import KubeApiServer, kube_api_server
+from support.kube_cleanup import delete_leftovers
 from support.nats_server import NatsServer
 from support.onnx_models import look_up, model_directory
+from support.played_cluster import PlayedCluster, played_cluster
 from support.replicas import ReplicaProcess, leader_and_standby
-from support.route_kinds import ISTIO, install, uninstall
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.api_server, pytest.mark.timeout(300)]
@@ -33,6 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApiServer]:
 
 @pytest.fixture
 async def cluster(server: KubeApiServer) -> AsyncIterator[PlayedCluster]:
+    await asyncio.to_thread(delete_leftovers, server.kubeconfig)
     async with played_cluster(server.kubeconfig) as cluster:
         yield cluster
 
@@ -178,9 +181,9 @@ async def test_what_a_deployer_has_left_of_undeployed_servings_is_removed(
 
 
 async def test_the_standby_takes_over_what_a_killed_leader_has_applied(
-    server: KubeApiServer, cluster: PlayedCluster, own_nats: NatsServer, tmp_path: Path, model: Path
+    cluster: PlayedCluster, own_nats: NatsServer, tmp_path: Path, model: Path
 ) -> None:
-    settings = {"nats_url": own_nats.url, "backend": "plain", "kubeconfig": server.kubeconfig}
+    settings = {"nats_url": own_nats.url, **cluster.settings}
     replicas = [
         ReplicaProcess("deployer", number, tmp_path, {**settings, "work_dir": tmp_path / f"home-{number}"})
         for number in (1, 2)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from kleverproto.servings import ServingPhase, ServingReady, ServingRequested
-from support.cluster_deployer import PlayedCluster, played_cluster
 from support.deployer import spec
 from support.deployer_service import Surroundings
 from support.nats_server import NatsServer
 from support.onnx_models import look_up, model_directory
+from support.played_cluster import PlayedCluster, played_cluster
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.api_server, pytest.mark.timeout(240)]

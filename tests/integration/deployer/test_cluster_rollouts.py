@@ -18,8 +18,8 @@ from kleverproto.servings import (
     ServingRolloutRequested,
 )
 from support.data_planes import Upstream, answered_by, upstreams
-from support.deployer_service import Surroundings, surroundings
-from support.played_cluster import ANSWER, PlayedCluster, played_cluster
+from support.deployer_service import Surroundings
+from support.routed_cluster import ANSWER, RoutedCluster, routed_cluster
 from support.small_models import adder
 from support.waiting import eventually
 
@@ -38,7 +38,7 @@ WITHIN = 60
 class World:
     """A deployer, its cluster, and the servers of the old and the new version."""
 
-    cluster: PlayedCluster
+    cluster: RoutedCluster
     deployer: Surroundings
     old: Upstream
     new: Upstream
@@ -79,10 +79,10 @@ class World:
         assert isinstance(event.data, ServingReady), event.data
 
         async def is_answered() -> bool:
-            return await self.cluster.client.ask() == "old"
+            return await self.cluster.requests.ask() == "old"
 
         assert await eventually(is_answered, within=WITHIN)
-        self.cluster.client.failures.clear()
+        self.cluster.requests.failures.clear()
 
     async def rollout(self) -> RolloutStatus:
         rollout = (await self.deployer.document()).status.rollout
@@ -103,8 +103,8 @@ class World:
 async def world(kubeconfig: Path, nats_url: str, tmp_path: Path) -> AsyncIterator[World]:
     async with (
         upstreams("old", "new") as (old, new),
-        played_cluster(kubeconfig, tmp_path / "cluster", old, new) as cluster,
-        surroundings(nats_url, tmp_path, cluster_scaling="requests", **cluster.settings) as deployer,
+        routed_cluster(kubeconfig, tmp_path / "cluster", old, new) as cluster,
+        cluster.deployer(nats_url, tmp_path, cluster_scaling="requests") as deployer,
     ):
         await deployer.push(adder(tmp_path / "adder", 1), "library/iris:v1")
         world = World(cluster, deployer, old, new)
@@ -116,7 +116,7 @@ async def world(kubeconfig: Path, nats_url: str, tmp_path: Path) -> AsyncIterato
 
 async def test_a_bad_canary_is_rolled_back_automatically(world: World) -> None:
     world.new.status = 500
-    async with world.cluster.client.load() as load:
+    async with world.cluster.requests.load() as load:
         await world.request(world.new, CANARY)
         await world.until(0, "requests failed, and the limit is 5 %")
         await answered_by(load, "old", 50)
@@ -129,11 +129,11 @@ async def test_a_bad_canary_is_rolled_back_automatically(world: World) -> None:
 
 
 async def test_a_good_canary_is_promoted_automatically_and_no_request_fails(world: World) -> None:
-    async with world.cluster.client.load() as load:
+    async with world.cluster.requests.load() as load:
         event = await world.deployer.answer(await world.request(world.new, CANARY))
         assert isinstance(event.data, ServingReady), event.data
         await answered_by(load, "new", 50)
-    assert world.cluster.client.failures == []
+    assert world.cluster.requests.failures == []
     rollout = await world.rollout()
     assert [step.weight for step in rollout.steps] == [20, 60, 100]
     measured = [step.measured for step in rollout.steps[1:]]
@@ -149,7 +149,7 @@ async def test_while_prometheus_is_down_only_users_move_a_canary(
     world: World, action: RolloutAction, phase: RolloutPhase, server: str
 ) -> None:
     world.cluster.prometheus.process.stop()
-    async with world.cluster.client.load() as load:
+    async with world.cluster.requests.load() as load:
         await world.request(world.new, CANARY)
         await world.until(20, "not analysed: the metrics in Prometheus at")
         await answered_by(load, "new", 50)
@@ -161,19 +161,19 @@ async def test_while_prometheus_is_down_only_users_move_a_canary(
 
         assert await eventually(is_over, within=WITHIN)
         await answered_by(load, server, 50)
-    assert world.cluster.client.failures == []
+    assert world.cluster.requests.failures == []
 
 
 async def test_blue_green_needs_no_counters(world: World) -> None:
     world.cluster.prometheus.process.stop()
     await world.request(world.new, {"type": "blueGreen"})
     await world.until(0, "ready beside the old version")
-    assert await world.cluster.client.ask(x_klever_preview="true") == "new"
-    assert await world.cluster.client.ask() == "old"
+    assert await world.cluster.requests.ask(x_klever_preview="true") == "new"
+    assert await world.cluster.requests.ask() == "old"
     await world.steer(RolloutAction.PROMOTE)
 
     async def is_promoted() -> bool:
-        return await world.cluster.client.ask() == "new"
+        return await world.cluster.requests.ask() == "new"
 
     assert await eventually(is_promoted, within=WITHIN)
 
@@ -194,7 +194,7 @@ async def test_replicas_follow_the_requests_in_flight(world: World) -> None:
     async def is_one() -> bool:
         return await replicas() == 1
 
-    client = world.cluster.client
+    client = world.cluster.requests
     slow = [asyncio.create_task(client.another().ask(path="slow")) for _ in range(6)]
     assert await eventually(are_three, within=WITHIN, every=0.1)
     world.old.resume.set()

@@ -95,7 +95,7 @@ async def test_the_example_of_the_page_is_served(kserve: KServe, namespace: str,
         reference = Reference(registry.address, "library/adder", "v1")
         await client.push_directory(adder(tmp_path / "1", 1), reference)
         kserve.kubectl(
-            "apply", "--validate=strict", "-n", namespace, "-f", "-", given=inference_service(f"ormb://{reference}")
+            "apply", "--validate=strict", "-n", namespace, "-f", "-", stdin=inference_service(f"ormb://{reference}")
         )
         pod = await pod_of(kserve, namespace)
         [initializer], [server] = pod["spec"]["initContainers"], pod["spec"]["containers"]

@@ -4,18 +4,17 @@ import asyncio
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from kubernetes_asyncio.client import ApiClient, Configuration
 
 from klever_deployer.adapters.kubernetes.pod_logs import RETRY_SECONDS, PodLogs
 from kleverkubeclient.api import KubernetesApi
 from support.data_planes import version_key
+from support.scripted_api import scripted_api
 from support.scripted_logs import ScriptedLogs
 from support.waiting import eventually
 
 
 async def test_a_log_that_cannot_be_read_is_read_again_after_longer_and_longer_pauses(tmp_path: Path) -> None:
-    loop, times, pods, app = asyncio.get_running_loop(), list[float](), ScriptedLogs(), web.Application()
+    loop, times, pods = asyncio.get_running_loop(), list[float](), ScriptedLogs()
     pods.write(version_key("v1"), 0, "a line")
 
     async def refuse(_request: web.Request) -> web.Response:
@@ -25,8 +24,7 @@ async def test_a_log_that_cannot_be_read_is_read_again_after_longer_and_longer_p
     async def are_three() -> bool:
         return len(times) >= 3
 
-    app.router.add_get("/{path:.*}", refuse)
-    async with TestServer(app) as server, ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
+    async with scripted_api(refuse) as client:
         logs = PodLogs(KubernetesApi(client), pods.pods.values, tmp_path / "positions.json")
         logs.look()
         await eventually(are_three, within=20)

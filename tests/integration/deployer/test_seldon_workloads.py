@@ -294,8 +294,12 @@ async def test_changes_of_others_are_undone_by_the_next_apply(bench: OnSeldon) -
     identity = {field: (await stored(bench))[field] for field in ("apiVersion", "kind")}
     drift = {**identity, "metadata": {"name": "iris", "namespace": "default"}, "spec": {"predictors": others}}
     await bench.api.apply(drift, manager="somebody")
-    await bench.workloads.apply(spec, 1)
-    assert (await stored(bench))["spec"] == before
+
+    async def are_undone() -> bool:
+        await bench.workloads.apply(spec, 1)  # which changes nothing before a watch has reported the change
+        return bool((await stored(bench))["spec"] == before)
+
+    await eventually(are_undone, within=30)
     await bench.until(spec, ready=1)
 
 

@@ -8,28 +8,28 @@ import pytest
 import yaml
 
 from kleverproto.jobs import JobPhase
+from support.custom_definitions import PLATFORM_DIRECTORY, install_platform
 from support.custom_resource_users import delete_job, model_job, run_job, serving, until
 from support.gateway import Owner, owner_at, running_gateway, version_document
+from support.kubectl import Kubectl
 from support.nats_server import NatsServer
-from support.resource_definitions import DEFINITIONS, Kubectl
 
 pytestmark = pytest.mark.api_server
 
 ACCOUNT = "system:serviceaccount:klever:klever-gateway"
-RIGHTS = DEFINITIONS.parent / "custom-resources-rbac.yaml"
+RIGHTS = PLATFORM_DIRECTORY.parent / "custom-resources-rbac.yaml"
 
 
 @pytest.fixture
-async def kubectl(kubeconfig: Path) -> AsyncIterator[Kubectl]:
+async def kubectl(kubeconfig: Path) -> Kubectl:
     kubectl = Kubectl(kubeconfig)
-    await kubectl.install_definitions()
+    await install_platform(kubectl)
     if await kubectl.get("namespace", "klever") is None:
         await kubectl.run("create", "namespace", "klever")
     if await kubectl.get("serviceaccount", "klever-gateway", "klever") is None:
         await kubectl.run("create", "serviceaccount", "klever-gateway", "-n", "klever")
     await kubectl.run("apply", "-f", str(RIGHTS))
-    yield kubectl
-    await kubectl.remove()
+    return kubectl
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from kleverproto.jobs import JobPhase
 from kleverproto.servings import ServingDeleteRequested, ServingPhase
+from support.custom_definitions import PLATFORM_NAMES, install_platform
 from support.custom_resource_users import (
     SECONDS,
     apply_serving,
@@ -21,19 +22,18 @@ from support.custom_resource_users import (
     until,
 )
 from support.gateway import Gateway, Owner, owner_at, running_gateway, version_document
+from support.kubectl import Kubectl
 from support.nats_server import NatsServer
-from support.resource_definitions import NAMES, Kubectl
 from support.waiting import eventually
 
 pytestmark = pytest.mark.api_server
 
 
 @pytest.fixture
-async def kubectl(kubeconfig: Path) -> AsyncIterator[Kubectl]:
+async def kubectl(kubeconfig: Path) -> Kubectl:
     kubectl = Kubectl(kubeconfig)
-    await kubectl.install_definitions()
-    yield kubectl
-    await kubectl.remove()
+    await install_platform(kubectl)
+    return kubectl
 
 
 @pytest.fixture
@@ -128,9 +128,13 @@ async def test_job_with_a_long_name_is_accepted(kubectl: Kubectl, gateway: Gatew
     await until(kubectl, "modeljob", name, "Synced", "Accepted")
     await run_job(owner, phase=JobPhase.SUCCEEDED)
     await until(kubectl, "modeljob", name, "Complete", "True")
-    reasons = "jsonpath={.items[*].reason}"
-    events = await kubectl.run("get", "events", f"--field-selector=involvedObject.name={name}", "-o", reasons)
-    assert events.split() == ["Pending", "Succeeded"]
+    command = ("get", "events", f"--field-selector=involvedObject.name={name}", "-o", "jsonpath={.items[*].reason}")
+
+    async def are_reported() -> bool:
+        reasons = (await kubectl.run(*command)).split()
+        return sorted(reasons) == ["Pending", "Succeeded"]  # listed by name, which ends with a digest
+
+    await eventually(are_reported, within=SECONDS, every=0.2)
 
 
 async def test_job_is_requested_once_and_its_failure_is_shown(kubectl: Kubectl, gateway: Gateway, owner: Owner) -> None:
@@ -213,11 +217,11 @@ async def test_definitions_can_be_deleted_and_installed_again(kubectl: Kubectl, 
     await kubectl.apply(serving())
     await until(kubectl, "serving", "iris", "Synced", "Accepted")
     await apply_serving(owner, phase=ServingPhase.READY, observed_generation=1)
-    await kubectl.run("delete", "crd", *NAMES, "--wait=false")
+    await kubectl.run("delete", "crd", *PLATFORM_NAMES, "--wait=false")
     await until(kubectl, "serving", "iris", "Ready", "Deleting")
     await owner.delete_serving("iris")
     await kubectl.run("wait", "--for=delete", "crd/servings.klever.dev", "--timeout=60s")
-    await kubectl.install_definitions()
+    await install_platform(kubectl)
     await kubectl.apply(serving("abalone"))
     await until(kubectl, "serving", "abalone", "Synced", "Accepted")
     assert await gateway.is_ready()
@@ -309,5 +313,10 @@ async def test_nothing_of_a_document_is_pruned(kubectl: Kubectl, manifest: dict[
 
 
 async def test_fields_are_explained(kubectl: Kubectl) -> None:
-    text = await kubectl.run("explain", "serving.spec.variants.replicas")
-    assert "Number of replicas; with autoscaling, the initial number." in text
+    """The API server publishes the schema some time after it serves the definition."""
+
+    async def explained() -> bool:
+        text = await kubectl.run("explain", "serving.spec.variants.replicas")
+        return "Number of replicas; with autoscaling, the initial number." in text
+
+    await eventually(explained, within=60)

@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from kubernetes_asyncio.client import BatchV1Api
 
 from klever_jobrunner.errors import JobError
+from kleverkit.errors import TransientError
 from kleverkube.job_containers import RUN
 from kleverkube.jobs import job_name
 from kleverkubeclient.failures import DeniedError
+from kleverproto.jobs import JobDocument, JobResult
 from support.cluster_account import JOBRUNNER, NAMESPACE, Account, Permission, grant
 from support.job_benches import RESULT, OnCluster, job, without_pods
 from support.waiting import eventually
@@ -119,6 +122,46 @@ async def test_a_job_that_may_not_be_deleted_is_reported(account: Account) -> No
         with pytest.raises(DeniedError, match=denial(DELETE)):
             await bench.cluster.delete("absent")
         assert denial(DELETE) in (await bench.cluster.problem() or "")
+
+
+@asynccontextmanager
+async def failed_attempt(
+    bench: OnCluster, document: JobDocument, directory: Path
+) -> AsyncIterator["asyncio.Task[JobResult]"]:
+    """An attempt that has failed for a transient reason, and whose Job may not be deleted."""
+    lines: list[str] = []
+    bench.outcomes += [TransientError("the registry does not respond"), RESULT]
+    attempt = asyncio.create_task(bench.operation.run_job(document, directory, lines.append))
+    await report_of(bench, DELETE)
+
+    async def is_in_log() -> bool:
+        return any(denial(DELETE) in line for line in lines)
+
+    await eventually(is_in_log)
+    yield attempt
+    with pytest.raises(TransientError, match="the registry does not respond"):
+        await attempt
+
+
+async def test_a_failed_job_that_may_not_be_deleted_is_not_followed_by_the_next_attempt(
+    account: Account, tmp_path: Path
+) -> None:
+    document = job()
+    await take_away(account, DELETE)
+    async with running(account) as bench:
+        async with failed_attempt(bench, document, tmp_path):
+            account.restore()
+        assert await bench.operation.run_job(document, tmp_path, print) == RESULT
+
+
+async def test_a_failed_job_that_the_cluster_deletes_is_awaited_no_longer(account: Account, tmp_path: Path) -> None:
+    document = job()
+    await take_away(account, DELETE)
+    async with running(account) as bench:
+        async with failed_attempt(bench, document, tmp_path):
+            jobs = BatchV1Api(bench.client)
+            await jobs.delete_namespaced_job(job_name(document.id, 1), NAMESPACE, propagation_policy="Background")
+        assert await bench.operation.run_job(document, tmp_path, print) == RESULT
 
 
 @pytest.mark.parametrize("permission", [JOB_LISTS, POD_WATCHES], ids=lambda each: f"{each.verb} {each.resource}")

@@ -11,6 +11,7 @@ from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import PODS
 from kleverkubeclient.watched import Watched
+from support.loops import running_loops
 from support.scripted_cluster import Answer, ScriptedCluster, event, events, pod, scripted_cluster, status
 from support.waiting import eventually
 
@@ -57,12 +58,8 @@ async def following(*answers: Answer, pods: tuple[str, ...] = ("a",)) -> AsyncIt
         cluster.answers = list(answers)
         copy = Copy(cluster, KubernetesApi(client))
         await copy.watched.load()
-        task = asyncio.create_task(copy.watched.run())
-        try:
+        async with running_loops(copy.watched.run):
             yield copy
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_events_are_taken_over_and_announced() -> None:

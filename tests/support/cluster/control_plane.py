@@ -1,5 +1,7 @@
 """The command lines of etcd, the API server, the controller manager and the scheduler."""
 
+from pathlib import Path
+
 from .layout import API_PORT, ETCD_PEER_PORT, ETCD_PORT, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, Layout
 from .supervisor import Component
 
@@ -11,20 +13,26 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 def components(layout: Layout) -> list[Component]:
     """The components of the control plane."""
     return [
-        Component("etcd", _etcd(layout)),
+        Component("etcd", etcd_command(layout.directory / "etcd", ETCD_URL, ETCD_PEER_URL)),
         Component("kube-apiserver", _api_server(layout)),
         Component("kube-controller-manager", _controller_manager(layout)),
         Component("kube-scheduler", _scheduler(layout)),
     ]
 
 
-def _etcd(layout: Layout) -> list[str]:
-    """Runs etcd without fsync: a test cluster does not outlive a crash of the machine."""
+def etcd_command(data: Path, url: str, peer_url: str) -> list[str]:
+    """An etcd without fsync: a test cluster does not outlive a crash of the machine.
+
+    Args:
+        data: a directory.
+        url: for clients.
+        peer_url: for other members, of which there are none.
+    """
     return [
-        *("etcd", f"--data-dir={layout.directory / 'etcd'}", "--unsafe-no-fsync"),
-        *(f"--listen-client-urls={ETCD_URL}", f"--advertise-client-urls={ETCD_URL}"),
-        *(f"--listen-peer-urls={ETCD_PEER_URL}", f"--initial-advertise-peer-urls={ETCD_PEER_URL}"),
-        f"--initial-cluster=default={ETCD_PEER_URL}",
+        *("etcd", f"--data-dir={data}", "--unsafe-no-fsync"),
+        *(f"--listen-client-urls={url}", f"--advertise-client-urls={url}"),
+        *(f"--listen-peer-urls={peer_url}", f"--initial-advertise-peer-urls={peer_url}"),
+        f"--initial-cluster=default={peer_url}",
     ]
 
 

@@ -4,20 +4,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from support.istio_proxy import GATEWAY_LABELS, NAMESPACE
+
 from . import istio, programs
 from .cluster import Cluster
 from .layout import LOOPBACK, NODE_ADDRESS
 from .polling import wait_until
 
 SECONDS_TO_START = 90.0
-GATEWAY_NAME = f"{istio.NAMESPACE}/klever-gateway"
+GATEWAY_NAME = f"{NAMESPACE}/klever-gateway"
 """Gateway that VirtualServices bind to."""
 HTTP_GATEWAY = {
     "apiVersion": "networking.istio.io/v1",
     "kind": "Gateway",
-    "metadata": {"name": GATEWAY_NAME.rpartition("/")[2], "namespace": istio.NAMESPACE},
+    "metadata": {"name": GATEWAY_NAME.rpartition("/")[2], "namespace": NAMESPACE},
     "spec": {
-        "selector": istio.GATEWAY_LABELS,
+        "selector": GATEWAY_LABELS,
         "servers": [{"port": {"number": istio.GATEWAY_PORT, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}],
     },
 }

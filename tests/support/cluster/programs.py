@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from support.go_tools import build_all, built, module_files
+from support.go_tools import build_all, built, module_directory
 
 KUBERNETES = "1.34.4"
 KSERVE_PROGRAM = "kserve-manager"
@@ -49,9 +49,9 @@ def build() -> None:
     print(f"The programs of the cluster are up to date; that took {time.monotonic() - began:.0f} s.", flush=True)
 
 
-def build_istio() -> None:
-    """Builds the control plane of Istio."""
-    built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=_STRIPPED)
+def build_istio() -> Path:
+    """Builds the control plane of Istio, and returns the path of the program."""
+    return built("istio.io/istio/pilot/cmd/pilot-discovery", "istio", flags=_STRIPPED)
 
 
 def build_kserve() -> None:
@@ -66,4 +66,4 @@ def build_helm() -> None:
 
 def istio_crds() -> Path:
     """The custom resource definitions of Istio."""
-    return module_files("istio.io/istio", "istio") / "manifests/charts/base/files/crd-all.gen.yaml"
+    return module_directory("istio.io/istio", "istio") / "manifests/charts/base/files/crd-all.gen.yaml"

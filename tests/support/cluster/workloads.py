@@ -1,6 +1,5 @@
 """Versions of servings on a cluster with a real node, whose servers are scripts of busybox."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +16,7 @@ from kleverproto.variants import Custom, Resources, Variant
 from support.cluster import images
 from support.cluster.cluster import Cluster
 from support.deployer import digest
+from support.loops import running_loops
 
 PLAYED_INITIALIZER = "klever.test/played-initializer:1"
 """An init container that fetches nothing, and succeeds."""
@@ -69,10 +69,5 @@ async def running_workloads(
         api = KubernetesApi(client, refused=RefusedServingError)
         workloads = ClusterWorkloads(api, ClusterOptions(images=names, **options), lambda _digest: REGISTRY)
         await workloads.load()
-        loops = [asyncio.create_task(each.run()) for each in workloads.watched]
-        try:
+        async with running_loops(*(each.run for each in workloads.watched)):
             yield workloads
-        finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)

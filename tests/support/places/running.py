@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from modelfiles.runtimes import REPOSITORY
 from support.cluster.cluster import Cluster
 from support.cluster.gateway import GATEWAY_NAME, Gateway
 from support.commands import Shell
+from support.processes import free_port
 from support.prometheus import running_prometheus
 from support.whole_platform import Platform, running_platform
 
@@ -40,7 +40,7 @@ def running_on_cluster(cluster: Cluster, gateway: Gateway, images: dict[str, str
         images: the deployer's setting `cluster_images`.
         directory: directory of its files.
     """
-    port = _free_port()
+    port = free_port()
     admin = urlsplit(gateway.admin_url).netloc
     with (
         cluster.namespace() as namespace,
@@ -83,8 +83,3 @@ def _running(directory: Path, settings: dict[str, str]) -> Iterator[tuple[Shell,
             yield shell, platform
         finally:
             runner.run(context.__aexit__(None, None, None))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        return int(holder.getsockname()[1])

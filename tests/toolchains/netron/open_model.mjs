@@ -67,13 +67,13 @@ try {
   const model = await new ModelFactoryService(host).open(context);
   const graphs = model.modules ?? model.graphs ?? [];
   const [first] = graphs;
-  const found = {
+  const summary = {
     format: model.format,
     inputs: ends(first?.inputs),
     outputs: ends(first?.outputs),
     operators: count([...graphs, ...(model.functions ?? [])]),
   };
-  console.log(JSON.stringify(found));
+  console.log(JSON.stringify(summary));
 } catch (error) {
   console.log(JSON.stringify({ error: error.message }));
 }

@@ -5,8 +5,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from kubernetes_asyncio.client import ApiClient, Configuration
 
 from klever_deployer.adapters.kubernetes.detection import detected_backend
 from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
@@ -14,6 +12,7 @@ from kleverkit.errors import TransientError
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.failures import DeniedError
+from support.scripted_api import scripted_api
 
 DEPLOYMENTS, SELDON = "/apis/apps/v1/deployments", "/apis/machinelearning.seldon.io/v1/seldondeployments"
 Answer = Callable[[], web.Response]
@@ -36,10 +35,7 @@ async def cluster(**answers: Answer) -> AsyncIterator[KubernetesApi]:
     async def answer(request: web.Request) -> web.Response:
         return answers["deployments" if request.path == DEPLOYMENTS else "seldon"]()
 
-    app = web.Application()
-    for path in (DEPLOYMENTS, SELDON):
-        app.router.add_get(path, answer)
-    async with TestServer(app) as server, ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
+    async with scripted_api(answer, DEPLOYMENTS, SELDON) as client:
         yield KubernetesApi(client)
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes_asyncio.client import ApiClient
 
 from klever_deployer.adapters.kubernetes.data_plane import ClusterDataPlane
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
@@ -19,6 +18,7 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import DESTINATION_RULES, VIRTUAL_SERVICES
 from support.data_planes import version_key
 from support.deployer import IRIS
+from support.scripted_api import scripted_api
 
 V1, V2 = version_key("v1"), version_key("v2")
 
@@ -78,9 +78,7 @@ def cluster() -> Cluster:
 
 @pytest.fixture
 async def client(cluster: Cluster) -> AsyncIterator[ApiClient]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", cluster.handle)
-    async with TestServer(app) as server, ApiClient(Configuration(host=str(server.make_url("")).rstrip("/"))) as client:
+    async with scripted_api(cluster.handle) as client:
         yield client
 
 

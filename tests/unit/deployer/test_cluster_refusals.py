@@ -33,8 +33,8 @@ def _variant(version: str) -> dict[str, Any]:
 def problem(settings: dict[str, Any], stage: Stage, work_dir: Path) -> str:
     """The message and the code of the problem; empty if there is none."""
     backend = ClusterBackend(DeployerSettings(work_dir=work_dir, **{"backend": "plain", **settings}))
-    found = Servers(backend, "", ready_timeout=1.0, allow_commands=False).problem(stage)
-    return f"{found.code}: {found.message}" if found is not None else ""
+    refusal = Servers(backend, "", ready_timeout=1.0, allow_commands=False).problem(stage)
+    return f"{refusal.code}: {refusal.message}" if refusal is not None else ""
 
 
 @pytest.mark.parametrize(

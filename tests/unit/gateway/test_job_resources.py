@@ -59,8 +59,7 @@ async def test_job_is_requested_once_and_reports_its_phases(bench: Bench) -> Non
 async def test_failure_is_a_failure(bench: Bench, phase: JobPhase) -> None:
     problem = Problem(code="invalid_model", message="the file is truncated") if phase is JobPhase.FAILED else None
     async with bench.controller():
-        bench.store.apply(JOB, EXTRACTION)
-        await bench.until(JOB, Synced="Accepted")
+        await bench.request(JOB, EXTRACTION)
         await bench.platform.finish_job(phase=phase, problem=problem)
         status = await bench.until(JOB, Failed="True", Complete="False", Ready="False", Stalled="True")
         expected = ("InvalidModel", "the file is truncated") if problem else ("Cancelled", "the job was cancelled")
@@ -122,8 +121,7 @@ async def test_two_resources_for_the_same_work_have_one_job_which_the_last_one_d
 async def test_job_is_not_deleted_from_a_resource_that_requests_it_meanwhile(bench: Bench) -> None:
     bench.platform.deletions_may_pass = asyncio.Event()
     async with bench.controller():
-        bench.store.apply(JOB, EXTRACTION)
-        await bench.until(JOB, Synced="Accepted")
+        await bench.request(JOB, EXTRACTION)
         bench.store.remove(JOB)
         await others(100)
         bench.store.apply(OTHER, EXTRACTION)
@@ -138,8 +136,7 @@ async def test_job_is_not_deleted_from_a_resource_that_requests_it_meanwhile(ben
 
 async def test_deletion_while_nats_is_down_is_carried_out_later(bench: Bench) -> None:
     async with bench.controller():
-        bench.store.apply(JOB, EXTRACTION)
-        await bench.until(JOB, Synced="Accepted")
+        await bench.request(JOB, EXTRACTION)
         bench.platform.is_away = True
         bench.store.remove(JOB)
         status = await bench.until(JOB, Ready="Unavailable")
@@ -152,13 +149,12 @@ async def test_deletion_while_nats_is_down_is_carried_out_later(bench: Bench) ->
 
 async def test_resource_stays_until_a_tombstone_proves_the_deletion(bench: Bench) -> None:
     async with bench.controller():
-        bench.store.apply(JOB, EXTRACTION)
-        await bench.until(JOB, Synced="Accepted")
+        await bench.request(JOB, EXTRACTION)
         bench.platform.handles_jobs = False
         bench.store.remove(JOB)
         status = await bench.until(JOB, Ready="Deleting")
         assert status["message"] == "waiting until the jobrunner has deleted the job"
-        await bench.platform.handle_job(len(bench.platform.requests))
+        await bench.platform.handle_jobs()
         await bench.until_gone(JOB)
 
 
@@ -176,10 +172,26 @@ async def test_killed_controller_requests_the_bytes_that_it_had_recorded(bench: 
     assert (request.id, request.spec.digest) == (recorded, digest(1))
 
 
-async def test_job_that_was_deleted_through_the_api_has_failed(bench: Bench) -> None:
+async def test_job_that_a_killed_controller_has_requested_is_accepted_although_its_model_is_deleted(
+    bench: Bench,
+) -> None:
+    bench.platform.loses_answers = True
+    bench.platform.handles_jobs = False
     async with bench.controller():
         bench.store.apply(JOB, EXTRACTION)
-        await bench.until(JOB, Synced="Accepted")
+        await bench.until(JOB, Synced="Unavailable")
+    bench.platform.loses_answers = False
+    await bench.platform.handle_jobs()
+    await bench.push()
+    async with bench.controller():
+        status = await bench.until(JOB, Synced="Accepted")
+    assert status["phase"] == "Pending"
+    assert len(requests(bench, JobRequested)) == 1
+
+
+async def test_job_that_was_deleted_through_the_api_has_failed(bench: Bench) -> None:
+    async with bench.controller():
+        await bench.request(JOB, EXTRACTION)
         await bench.platform.delete_job()
         status = await bench.until(JOB, Synced="NotFound", Failed="True")
         assert status["phase"] == "Failed"
@@ -219,8 +231,7 @@ async def test_deletion_of_a_resource_that_shows_a_job_deletes_the_job(bench: Be
 
 async def test_requested_job_is_not_shown_a_second_time(bench: Bench) -> None:
     async with bench.controller(mirrors=True):
-        bench.store.apply(JOB, EXTRACTION)
-        await bench.until(JOB, Synced="Accepted")
+        await bench.request(JOB, EXTRACTION)
         await bench.platform.finish_job(phase=JobPhase.SUCCEEDED)
         await bench.until(JOB, Ready="True")
     async with bench.controller(mirrors=True):
@@ -235,8 +246,7 @@ async def test_label_of_a_user_does_not_show_jobs_of_other_namespaces(bench: Ben
     forged = ResourceName(ResourceKind.MODEL_JOB, "default", job.id)
     bench.store.apply(forged, EXTRACTION, {ORIGIN_LABEL: "platform"})
     async with bench.controller():
-        bench.store.apply(JOB, EXTRACTION)
-        await bench.until(JOB, Synced="Accepted")
+        await bench.request(JOB, EXTRACTION)
         bench.store.remove(JOB)
         await bench.until_gone(JOB)
     assert not bench.resource(forged).status

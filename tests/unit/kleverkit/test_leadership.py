@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from kleverkit.documents import NEVER
-from kleverkit.leadership import run_together, while_leading
+from kleverkit.leadership import while_leading
 from kleverkit.lease_state import DEFAULT_TIMING, LeaseRecord, LeaseStatus, Timing
 from kleverkit.leases import Lease
 from kleverkit.memory_documents import InMemoryDocuments
@@ -88,14 +88,6 @@ async def test_a_failure_of_the_work_is_raised(records: InMemoryDocuments[LeaseR
     await held.look()
     with pytest.raises(ValueError, match="it failed"):
         await while_leading(held, fail)
-
-
-async def test_loops_that_run_together_end_together() -> None:
-    first, second = Work(), Work()
-    running = asyncio.create_task(run_together([first.run, second.run]))
-    await others()
-    await cancel([running])
-    assert (first.ended, second.ended) == (1, 1)
 
 
 async def test_a_started_lease_is_renewed_until_it_is_stopped_and_released(

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from kleverkit.loops import BackgroundLoop, loops_check
+from kleverkit.loops import BackgroundLoop, BackgroundLoops, loops_check
 from kleverkit.repeats import REMEMBERED, Repeats
 from kleverkit.tasks import cancel
+from support.lost_cancellations import lose_cancellation
+from support.waiting import others
 
 
 class Clock:
@@ -69,6 +71,22 @@ async def test_the_check_names_the_failing_loops() -> None:
     loops = [await settled(clock, 0.0, 0.0), await settled(clock, 0.0)]
     assert str(await loops_check(loops)()).startswith("Work.run failed 2 times")
     assert await loops_check(loops[1:])() is None
+
+
+async def test_loops_that_run_together_end_together_although_one_loses_a_cancellation() -> None:
+    ended = asyncio.Event()
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    running = asyncio.create_task(BackgroundLoops([wait, lose_cancellation]).run())
+    await others()
+    running.cancel()
+    await asyncio.wait([running], timeout=5)
+    assert (running.cancelled(), ended.is_set()) == (True, True)
 
 
 async def test_the_same_failure_is_logged_once_a_minute() -> None:

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from .lease_state import LeaseStatus
 from .leases import Lease
-from .loops import BackgroundLoop, Loop
+from .loops import Loop
 from .tasks import cancel
 
 
@@ -25,15 +25,6 @@ async def while_leading(lease: Lease, run: Loop) -> None:
                 return running.result()
         finally:
             await cancel([running, lost])
-
-
-async def run_together(loops: Iterable[Loop]) -> None:
-    """Run these loops until cancelled; a loop that fails is restarted while the others continue."""
-    tasks = [asyncio.create_task(BackgroundLoop(loop).forever()) for loop in loops]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        await cancel(tasks)
 
 
 async def _call(run: Loop) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from .repeats import Repeats
+from .tasks import cancel
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,27 @@ def loops_check(loops: Iterable[BackgroundLoop]) -> Callable[[], Awaitable[str |
         return "; ".join(problem for loop in loops if (problem := loop.problem())) or None
 
     return check
+
+
+class BackgroundLoops:
+    """Loops that run together.
+
+    Args:
+        loops: a loop that fails is restarted while the others continue.
+    """
+
+    def __init__(self, loops: Iterable[Loop]) -> None:
+        self._loops = [BackgroundLoop(loop) for loop in loops]
+        self.problem = loops_check(self._loops)
+        """Readiness check of the loops."""
+
+    async def run(self) -> None:
+        """Run until cancelled; all loops have ended then."""
+        tasks = [asyncio.create_task(loop.forever()) for loop in self._loops]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            await cancel(tasks)
 
 
 def _place(error: Exception) -> tuple[str, str]:

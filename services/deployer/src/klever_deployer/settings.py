@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from kleverkit.directories import home_directory, toolchains_directory
 from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
 from kleverkube.options import KServeMode
-from kleverkube.registries import REGISTRY_PATTERN
+from kleverkube.settings import ClusterSettings
 from kleverproto.references import DNS_LABEL_PATTERN
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
@@ -18,7 +18,7 @@ PROMETHEUS_PATTERN = r"^https?://[^\s@]+$"
 GATEWAY_PATTERN = r"^[-a-z0-9]+/[-a-z0-9.]+$"
 
 
-class DeployerSettings(PullingServiceSettings):
+class DeployerSettings(ClusterSettings, PullingServiceSettings):
     """Environment variables `KLEVER_DEPLOYER_…`."""
 
     model_config = SettingsConfigDict(env_prefix="KLEVER_DEPLOYER_", extra="ignore", use_attribute_docstrings=True)
@@ -56,27 +56,14 @@ class DeployerSettings(PullingServiceSettings):
     """Backend for servings: `local` processes of this machine, or on a Kubernetes cluster `plain` Deployments,
     SeldonDeployments of `seldon`, or InferenceServices of `kserve`. `cluster` is `seldon` where Seldon Core is
     installed, and else `plain`."""
-    kubeconfig: Path | None = None
-    """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
     cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
     """Namespace with a copy of each serving, from which servings are restored. It must exist."""
-    cluster_platform: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
-    """Value of the label `klever.dev/platform` of all objects, if several platforms share a cluster."""
     cluster_routes: Literal["istio", "gateway-api"] = "istio"
     """Routes on a cluster are VirtualServices and DestinationRules, or HTTPRoutes."""
     cluster_gateway: Annotated[str, Field(pattern=GATEWAY_PATTERN)] = "istio-system/kleveross-gateway"
     """Namespace and name of the Gateway object by which requests enter the cluster."""
-    cluster_registry_secret: str = "klever-registry"  # noqa: S105 - the name of a Secret
-    """Secret with `username` and `password` for pulls of models, in each namespace of servings; may be absent."""
     cluster_kserve_mode: KServeMode = "Standard"
     """Mode of InferenceServices without Knative: `RawDeployment` before KServe 0.16."""
-    cluster_plain_http: bool = False
-    """Let pods pull models by http."""
-    cluster_registries: dict[str, Annotated[str, Field(pattern=REGISTRY_PATTERN)]] = Field(default_factory=dict)
-    """Registries of models, `host:port`, to the addresses by which pods reach them, as JSON: `host:port`, or
-    `http://host:port` for a registry without TLS."""
-    cluster_images: dict[str, str] = Field(default_factory=dict)
-    """Image repositories to images that replace them, as JSON."""
     cluster_client_namespaces: dict[str, str] = Field(default_factory=dict)
     """Labels of the namespaces whose pods may connect to model servers, as JSON, for example
     `{"kubernetes.io/metadata.name": "istio-system"}` for those of the gateway; all pods of the cluster by default."""

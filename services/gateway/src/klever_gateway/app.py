@@ -7,9 +7,10 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from kleverkit.leadership import run_together, while_leading
+from kleverkit.leadership import while_leading
 from kleverkit.lease_state import LeaseRecord
 from kleverkit.leases import Lease
+from kleverkit.loops import BackgroundLoops
 from kleverkit.metrics import gauge
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
@@ -49,8 +50,10 @@ from .service.projector import Projector
 from .service.reader import Reader
 from .service.resources.controller import Check, ResourceController
 from .service.resources.job_mirror import JobMirror
-from .service.resources.job_resources import JobResources
-from .service.resources.serving_resources import ServingResources
+from .service.resources.reconciler import Reconciler
+from .service.resources.requested_jobs import RequestedJobs
+from .service.resources.requested_servings import RequestedServings
+from .service.resources.shown_jobs import ShownJobs
 from .service.resources.statuses import Statuses
 from .service.serving_changes import ServingChanges
 from .service.serving_requests import ServingRequests
@@ -161,19 +164,20 @@ def _add_resources(
 
     store = ClusterResources(settings.kubeconfig, settings.custom_resource_namespaces)
     statuses = Statuses(store, utc_now)
-    servings = ServingResources(store, statuses, runtime.web[keys.SERVINGS], projection)
-    jobs = JobResources(store, statuses, runtime.web[keys.JOBS], projection)
+    servings = Reconciler(store, statuses, RequestedServings(runtime.web[keys.SERVINGS], projection))
+    jobs = Reconciler(store, statuses, RequestedJobs(store, runtime.web[keys.JOBS], projection))
+    model_jobs = ShownJobs(store, projection, jobs)
     controller = ResourceController(
         store=store,
-        reconcilers={ResourceKind.SERVING: servings.reconcile, ResourceKind.MODEL_JOB: jobs.reconcile},
+        reconcilers={ResourceKind.SERVING: servings.reconcile, ResourceKind.MODEL_JOB: model_jobs.reconcile},
         mirror=JobMirror(store, projection) if settings.mirror_jobs else None,
         projection=projection,
         arrivals=arrivals,
         checks=checks,
     )
     lease = Lease(NatsDocuments(runtime.client, LEASES_BUCKET, LeaseRecord), runtime.name, runtime.metrics)
-    leading = partial(run_together, [controller.run])
-    runtime.loops.append(partial(while_leading, runtime.compete(lease), leading))
+    leading = BackgroundLoops([controller.run])
+    runtime.loops.append(partial(while_leading, runtime.compete(lease), leading.run))
 
 
 def _add_routes(application: web.Application, operations: Sequence[Operation]) -> None:

@@ -8,11 +8,11 @@ from pydantic_settings import SettingsConfigDict
 
 from kleverkit.directories import home_directory, toolchains_directory
 from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
-from kleverkube.registries import REGISTRY_PATTERN
+from kleverkube.settings import ClusterSettings
 from kleverproto.references import DNS_LABEL_PATTERN
 
 
-class JobrunnerSettings(PullingServiceSettings):
+class JobrunnerSettings(ClusterSettings, PullingServiceSettings):
     """Environment variables `KLEVER_JOBRUNNER_…`."""
 
     model_config = SettingsConfigDict(env_prefix="KLEVER_JOBRUNNER_", extra="ignore", use_attribute_docstrings=True)
@@ -42,21 +42,8 @@ class JobrunnerSettings(PullingServiceSettings):
     """Backend for conversions: `local` programs of this machine, or `kubernetes` Jobs of a cluster."""
     extract: Literal["pool", "job"] = "pool"
     """Backend for parsing and scanning: a `pool` of worker processes, or with `kubernetes` a `job` for each model."""
-    kubeconfig: Path | None = None
-    """Credentials for the cluster; by default the pod's ServiceAccount, `$KUBECONFIG` or `~/.kube/config`."""
     cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
     """Namespace of the Jobs. It must exist."""
-    cluster_platform: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
-    """Value of the label `klever.dev/platform` of all Jobs, if several platforms share a cluster."""
-    cluster_registry_secret: str = "klever-registry"  # noqa: S105 - the name of a Secret
-    """Secret of the namespace with `username` and `password`, with which pods pull models and push results."""
-    cluster_plain_http: bool = False
-    """Let pods use http for registries."""
-    cluster_registries: dict[str, Annotated[str, Field(pattern=REGISTRY_PATTERN)]] = Field(default_factory=dict)
-    """Registries of models, `host:port`, to the addresses by which pods reach them, as JSON: `host:port`, or
-    `http://host:port` for a registry without TLS."""
-    cluster_images: dict[str, str] = Field(default_factory=dict)
-    """Image repositories to images that replace them, as JSON."""
     cluster_cpu: str = "1"
     """Cores of a pod: request and limit, as a Kubernetes quantity."""
     cluster_memory: str = "9Gi"

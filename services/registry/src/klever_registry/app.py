@@ -11,10 +11,10 @@ from prometheus_client import Counter
 
 from kleverkit.health import Check
 from kleverkit.incarnations import FileMemory, RememberedBucket
-from kleverkit.leadership import run_together, while_leading
+from kleverkit.leadership import while_leading
 from kleverkit.lease_state import LeaseRecord
 from kleverkit.leases import Lease
-from kleverkit.loops import Loop
+from kleverkit.loops import BackgroundLoops, Loop
 from kleverkit.nats_documents import NatsDocuments
 from kleverkit.service import Runtime, make_runtime
 from kleverkit.tokens import Token
@@ -163,7 +163,7 @@ def build(settings: RegistrySettings, *, clock: Callable[[], datetime] = utc_now
     runtime.loops += [served.run, partial(metrics.measure, stores.storage), *[announcer.run] * ANNOUNCERS]
     compare = partial(reconciler.run, settings.reconcile_seconds)
     leading: list[Loop] = [compare, *scans, *_sweepers(settings, stores, steady, runtime.compete(lease))]
-    runtime.loops.append(partial(while_leading, lease, partial(run_together, leading)))
+    runtime.loops.append(partial(while_leading, lease, BackgroundLoops(leading).run))
     _report(runtime, storage=stores.problem, models=reconciler.check, accounts=check_accounts, served=served.check)
     return runtime
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 from klever_deployer.ports import Backend
-from kleverkit.loops import BackgroundLoop, Loop, loops_check
+from kleverkit.loops import BackgroundLoops, Loop
 
 
 class BackendLoops:
@@ -17,13 +17,12 @@ class BackendLoops:
 
     def __init__(self, backend: Backend, loops: Iterable[Loop]) -> None:
         self._backend = backend
-        self._loops = [BackgroundLoop(loop) for loop in loops]
-        self.problem = loops_check(self._loops)
+        self._loops = BackgroundLoops(loops)
+        self.problem = self._loops.problem
         """Readiness check of the loops."""
 
     async def run(self) -> None:
         """Run until cancelled; model servers and the proxy continue to run."""
         async with self._backend, asyncio.TaskGroup() as group:
             group.create_task(self._backend.run())
-            for loop in self._loops:
-                group.create_task(loop.forever())
+            group.create_task(self._loops.run())

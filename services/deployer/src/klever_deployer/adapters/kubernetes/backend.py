@@ -1,8 +1,8 @@
 """A Kubernetes cluster as a backend: Deployments or SeldonDeployments behind the cluster's own data plane."""
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -11,7 +11,6 @@ from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
-from kleverkit.loops import BackgroundLoop, loops_check
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.servers import server_of
@@ -20,6 +19,7 @@ from kleverkube.version import ServedVersion
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
+from kleverkubeclient.watches import Watches
 
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
@@ -71,8 +71,7 @@ class ClusterBackend:
         positions = settings.work_dir.resolve() / "cluster-logs.json"
         self.logs = PodLogs(self._api, self._pods, positions)
         self._background = (self.logs.run, by_requests.run)
-        self._watched = list(self.data_plane.watched.values())
-        self._loops: list[BackgroundLoop] = []
+        self._watches = Watches(self._api)
         self._connection = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -86,9 +85,8 @@ class ClusterBackend:
                 self.workloads = self._workloads(await detected_backend(self._api, self._options))
             await self.workloads.load()
             await self.data_plane.load()
-            self._watched = [*self.workloads.watched, *self.data_plane.watched.values()]
-            loops = (*(each.run for each in self._watched), *self._background)
-            self._loops = [BackgroundLoop(loop) for loop in loops]
+            watched = (*self.workloads.watched, *self.data_plane.watched.values())
+            self._watches = Watches(self._api, watched, self._background)
             self._connection = stack.pop_all()
         return self
 
@@ -98,16 +96,11 @@ class ClusterBackend:
 
     async def run(self) -> None:
         """See `Backend`. A part that fails is restarted, and the others continue."""
-        async with asyncio.TaskGroup() as group:
-            for loop in self._loops:
-                group.create_task(loop.forever())
+        await self._watches.run()
 
     async def problem(self) -> str | None:
         """See `Backend`."""
-        problems = [
-            each for each in (*(watched.problem for watched in self._watched), self._api.denials.problem()) if each
-        ]
-        return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
+        return await self._watches.problem()
 
     def _workloads(self, backend: str) -> ClusterWorkloads | SeldonWorkloads:
         parts = (self._api, self._options, self.models.registry, self._on_change)
@@ -164,12 +157,8 @@ def _extension(setting: str | None) -> ExtensionRef | None:
 
 
 def _options(settings: DeployerSettings) -> ClusterOptions:
-    return ClusterOptions(
-        platform=settings.cluster_platform,
-        registry_secret=settings.cluster_registry_secret,
-        plain_http=settings.cluster_plain_http,
-        registries=settings.cluster_registries,
-        images=settings.cluster_images,
+    return replace(
+        settings.cluster_options(),
         client_namespaces=settings.cluster_client_namespaces,
         autoscalers=settings.cluster_scaling == "cpu",
         ready_seconds=settings.ready_timeout_seconds,

@@ -1,6 +1,5 @@
 """The backend for one machine: model servers and Envoy as processes, models on its disk."""
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Self
 
 from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.settings import DeployerSettings
-from kleverkit.loops import BackgroundLoop, loops_check
+from kleverkit.loops import BackgroundLoops
 from kleverkit.secret_files import SecretFiles
 from kleversandbox.support import Confinement, find_support
 from modelconversion.toolchains.store import ToolchainStore
@@ -59,7 +58,7 @@ class LocalBackend:
         self.logs = LogFiles(logs, logs / "read.json")
         envoy, run_room = self.requests, self._room.run
         loops = [self._store.run, self.workloads.replicas.run, envoy.run, envoy.logs.run, run_room, self.scaling.run]
-        self._loops = [BackgroundLoop(loop) for loop in (*loops, self._follow)]
+        self._loops = BackgroundLoops([*loops, self._follow])
 
     async def __aenter__(self) -> Self:
         """Read the records of the last deployer, so that its processes are adopted."""
@@ -76,15 +75,13 @@ class LocalBackend:
 
     async def run(self) -> None:
         """See `Backend`. A loop that fails is restarted while the others continue."""
-        async with asyncio.TaskGroup() as group:
-            for loop in self._loops:
-                group.create_task(loop.forever())
+        await self._loops.run()
 
     async def problem(self) -> str | None:
         """See `Backend`."""
         if not await self.requests.is_live():
             return "Envoy does not respond: see envoy.log in the work directory"
-        return await loops_check(self._loops)()
+        return await self._loops.problem()
 
     async def stop(self) -> None:
         """Stop all model servers, then Envoy."""

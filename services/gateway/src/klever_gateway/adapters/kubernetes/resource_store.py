@@ -9,7 +9,7 @@ from pathlib import Path
 
 from klever_gateway.domain.resources.resource import Notice, Resource, ResourceKind, ResourceName
 from kleverkit.errors import TransientError
-from kleverkit.loops import BackgroundLoop
+from kleverkit.loops import BackgroundLoops
 from kleverkit.tasks import cancel
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
@@ -55,11 +55,11 @@ class ClusterResources:
                 kind: Watched(self._api, api, "", partial(self._on_change, kind, changed)) for kind, api in API.items()
             }
             await self._load()
-            loops = [asyncio.create_task(BackgroundLoop(copy.run).forever()) for copy in self._copies.values()]
+            watches = asyncio.create_task(BackgroundLoops(copy.run for copy in self._copies.values()).run())
             try:
                 yield
             finally:
-                await cancel(loops)
+                await cancel([watches])
                 self._api.use(None)
 
     async def _load(self) -> None:

@@ -38,6 +38,11 @@ class State:
     others: dict[ConditionType, bool] = field(default_factory=dict)
 
     @property
+    def is_observed(self) -> bool:
+        """True if the platform has accepted or refused the spec."""
+        return self.synced[0] != UNKNOWN
+
+    @property
     def short_message(self) -> str:
         """The message with a limited length."""
         return self.message[:LONGEST_MESSAGE]

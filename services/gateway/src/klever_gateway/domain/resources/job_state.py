@@ -60,7 +60,7 @@ def job_status(
     previous = resource.read_status(ModelJobStatus)
     status = document.status if document else None
     return ModelJobStatus(
-        observed_generation=resource.generation,
+        observed_generation=resource.generation if state.is_observed else previous.observed_generation,
         requested_generation=previous.requested_generation,
         accepted_generation=resource.generation if is_accepted else previous.accepted_generation,
         phase=_phase(resource, state, document).value,

@@ -72,10 +72,10 @@ def serving_status(
     """
     previous = resource.read_status(ServingResourceStatus)
     return ServingResourceStatus(
-        observed_generation=resource.generation,
+        observed_generation=resource.generation if state.is_observed else previous.observed_generation,
         requested_generation=previous.requested_generation,
         accepted_generation=previous.accepted_generation if serving_generation is None else resource.generation,
-        phase=_shown_phase(document, state),
+        phase=_phase(resource, state, document).value,
         message=state.short_message,
         conditions=conditions(state, previous.conditions, resource.generation, now),
         serving_generation=previous.serving_generation if serving_generation is None else serving_generation,
@@ -91,9 +91,11 @@ def _variants(document: ServingDocument) -> tuple[ServedVariant, ...]:
     )
 
 
-def _shown_phase(document: ServingDocument | None, state: State) -> str:
+def _phase(resource: Resource, state: State, document: ServingDocument | None) -> ServingPhase:
     """Return the serving's phase, unless it is that of an earlier generation."""
+    if resource.is_deleting:
+        return ServingPhase.DELETING
     if state.is_stalled:
-        return ServingPhase.FAILED.value
+        return ServingPhase.FAILED
     is_applied = document is not None and (state.is_ready or document.status.phase is not ServingPhase.READY)
-    return document.status.phase.value if document is not None and is_applied else ServingPhase.PENDING.value
+    return document.status.phase if document is not None and is_applied else ServingPhase.PENDING

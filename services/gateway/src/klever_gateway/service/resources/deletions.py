@@ -38,13 +38,19 @@ class PendingDeletions:
     clock: Callable[[], float] = time.monotonic
     _requests: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    async def sequence(self, uid: str, request: Callable[[], Awaitable[int]]) -> int:
-        """Return the sequence of the request for a deletion, which is made if it was not made lately."""
-        sequence, made_at = self._requests.get(uid, (0, float("-inf")))
+    async def sequence(self, uid: str, request: Callable[[], Awaitable[int | None]]) -> int | None:
+        """Return the sequence of the request for a deletion, which is made if it was not made lately.
+
+        Args:
+            uid: of the resource.
+            request: makes the request, and returns its sequence; None if nothing is to be deleted.
+        """
+        made, made_at = self._requests.get(uid, (0, float("-inf")))
         if self.clock() < made_at + REPEAT_SECONDS:
-            return sequence
+            return made
         sequence = await request()
-        self._requests[uid] = (sequence, self.clock())
+        if sequence is not None:
+            self._requests[uid] = (sequence, self.clock())
         return sequence
 
     def forget(self, uid: str) -> None:

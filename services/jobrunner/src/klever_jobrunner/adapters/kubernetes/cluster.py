@@ -10,7 +10,6 @@ import structlog
 
 from klever_jobrunner.errors import UNSUPPORTED_HERE, JobError
 from klever_jobrunner.ports import RemoteRun
-from kleverkit.loops import BackgroundLoop, loops_check
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.job_options import JobOptions, ModelJob
 from kleverkube.jobs import GENERATION, JOB, job_name, job_network_policy, jobs_of, render_job
@@ -19,7 +18,8 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import DeniedError, RefusedByClusterError
 from kleverkubeclient.resources import EVENTS, JOBS, PODS
-from kleverkubeclient.watched import Watched
+from kleverkubeclient.watched import Watched, object_name
+from kleverkubeclient.watches import Watches
 
 from .outcomes import is_finished
 
@@ -42,7 +42,7 @@ class JobCluster:
         selector, namespace = jobs_of(options.cluster), options.namespace
         self.jobs = Watched(self.api, JOBS, selector, self._on_change, namespace=namespace)
         self.pods = Watched(self.api, PODS, selector, self._on_change, namespace=namespace)
-        self._loops = [BackgroundLoop(each.run) for each in (self.jobs, self.pods)]
+        self._watches = Watches(self.api, (self.jobs, self.pods))
         self._connection = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -57,15 +57,11 @@ class JobCluster:
 
     async def run(self) -> None:
         """Follow Jobs and pods until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for loop in self._loops:
-                group.create_task(loop.forever())
+        await self._watches.run()
 
     async def problem(self) -> str | None:
         """Return failed watches and missing permissions as a sentence; None if there are none."""
-        reasons = (self.jobs.problem, self.pods.problem, self.api.denials.problem())
-        problems = [each for each in reasons if each is not None]
-        return "; ".join(dict.fromkeys(problems)) or await loops_check(self._loops)()
+        return await self._watches.problem()
 
     async def start(self, job: ModelJob) -> tuple[Manifest, bool]:
         """Create a Job, or find the one that an earlier attempt has created.
@@ -92,9 +88,13 @@ class JobCluster:
         """Read a Job from the API server; None if it does not exist. Raises ApiUnavailableError."""
         return await self.api.read(JOBS, self.options.namespace, name)
 
-    def find(self, name: str) -> Manifest | None:
+    async def read_again(self, job: Manifest) -> Manifest | None:
+        """Read a Job; None if it does not exist, also if another one has its name. Raises ApiUnavailableError."""
+        return _same(job, await self.read(job["metadata"]["name"]))
+
+    def find(self, job: Manifest) -> Manifest | None:
         """A Job as the watch has reported it; None if it has not."""
-        return self.jobs.objects.get((self.options.namespace, name))
+        return _same(job, self.jobs.objects.get(object_name(job)))
 
     def pod_of(self, job: Manifest) -> Manifest | None:
         """The pod of a Job."""
@@ -111,9 +111,13 @@ class JobCluster:
             return []
         return events.items
 
-    async def delete(self, name: str) -> None:
-        """Delete a Job with its pod. No effect if it does not exist. Raises ApiUnavailableError."""
-        await self.api.delete(JOBS, self.options.namespace, name)
+    async def delete(self, name: str, *, uid: str | None = None) -> None:
+        """Delete a Job with its pod. No effect if it does not exist.
+
+        Raises:
+            ApiUnavailableError: the cluster does not respond; ConflictError if the Job has another uid.
+        """
+        await self.api.delete(JOBS, self.options.namespace, name, uid=uid)
 
     def runs(self) -> Collection[RemoteRun]:
         """See `RemoteRuns`."""
@@ -139,6 +143,11 @@ class JobCluster:
             each.set()
 
 
+def _same(job: Manifest, present: Manifest | None) -> Manifest | None:
+    """The object with the name of a Job, if it is the same one; None if it is another one."""
+    return present if present is not None and present["metadata"]["uid"] == job["metadata"]["uid"] else None
+
+
 def _is_owned(pod: Manifest, uid: str) -> bool:
     return any(owner.get("uid") == uid for owner in pod["metadata"].get("ownerReferences", ()))
 
@@ -147,6 +156,6 @@ def _run_of(job: Manifest) -> RemoteRun | None:
     """The run that a Job is; None if it is deleted or has no labels of one."""
     labels = job["metadata"].get("labels", {})
     generation = labels.get(GENERATION, "")
-    if "deletionTimestamp" in job["metadata"] or JOB not in labels or not generation.isdecimal():
+    if "deletionTimestamp" in job["metadata"] or not labels.get(JOB) or not generation.isdecimal():
         return None
     return RemoteRun(labels[JOB], int(generation), is_active=not is_finished(job))

@@ -2,7 +2,6 @@
 
 from klever_jobrunner.settings import JobrunnerSettings
 from kleverkube.job_options import JobOptions
-from kleverkube.options import ClusterOptions
 
 PASSED_ON = (
     *("job_timeout_seconds", "worker_memory_mb", "allow_unsandboxed"),
@@ -15,13 +14,7 @@ def job_options(settings: JobrunnerSettings) -> JobOptions:
     """The options of all Jobs."""
     prefix = JobrunnerSettings.model_config.get("env_prefix", "")
     return JobOptions(
-        cluster=ClusterOptions(
-            platform=settings.cluster_platform,
-            registry_secret=settings.cluster_registry_secret,
-            plain_http=settings.cluster_plain_http,
-            registries=settings.cluster_registries,
-            images=settings.cluster_images,
-        ),
+        cluster=settings.cluster_options(),
         namespace=settings.cluster_namespace,
         cpu=settings.cluster_cpu,
         memory=settings.cluster_memory,

@@ -7,8 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
-
 from klever_jobrunner.domain.command import RunRequest
 from klever_jobrunner.errors import NOT_STARTED, WORKER_DIED, JobError
 from klever_jobrunner.ports import OnLine, Trusted
@@ -16,7 +14,7 @@ from kleverkit.errors import TransientError
 from kleverkube.job_options import ModelJob
 from kleverkube.manifest import Manifest
 from kleverkube.registries import registry_of_pods
-from kleverkubeclient.failures import ApiUnavailableError
+from kleverkubeclient.failures import ApiUnavailableError, ConflictError, DeniedError, RefusedByClusterError
 from kleverproto.envelope import utc_now
 from kleverproto.jobs import JobDocument, JobKind, JobResult
 
@@ -25,8 +23,6 @@ from .outcomes import CommandFailedError, container_names, is_finished, result_o
 from .pod_logs import PodLogs
 from .results import checked
 from .starts import StartWatch, obstacle
-
-log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
 LOG_SECONDS = 30.0
@@ -63,11 +59,11 @@ class PodJobs:
         try:
             result = checked(job.spec, await self._follow(started, on_line))
         except (TransientError, CommandFailedError):
-            await self._delete(started)  # the next attempt creates a new one
+            await self._delete(started, on_line)
             raise
         except JobError as error:
             if error.code == NOT_STARTED:
-                await self._delete(started)
+                await self._delete(started, on_line)
             raise
         return result
 
@@ -75,13 +71,17 @@ class PodJobs:
         address = registry_of_pods(job.spec.registry, self.cluster.options.cluster).address
         spec = job.spec.model_copy(update={"registry": address})
         wanted = model_job(job, RunRequest(spec=spec, trust=await self.trusted(spec.ref.project)))
+        is_waiting = False
         while True:
             started, is_new = await _patiently(lambda: self.cluster.start(wanted), on_line)
             name = started["metadata"]["name"]
             if "deletionTimestamp" not in started["metadata"]:
                 on_line(f"Job {name} {'is created' if is_new else 'exists, its log is repeated'}")
                 return started
-            await self.cluster.wait_for_change(LOOK_SECONDS)  # an earlier attempt's
+            if not is_waiting:
+                on_line(f"waiting until Job {name} of an earlier attempt is deleted")
+            is_waiting = True
+            await self.cluster.wait_for_change(LOOK_SECONDS)
 
     async def _follow(self, job: Manifest, on_line: OnLine) -> JobResult:
         """Follow a Job to its end. Raises as `run_job`."""
@@ -98,12 +98,18 @@ class PodJobs:
         last = container_names(job["spec"]["template"])[-1]
         return result_of(progress.job, pod, progress.logs.outcomes, last)
 
-    async def _delete(self, job: Manifest) -> None:
-        """Delete a Job of a failed attempt; if the cluster does not respond, the next attempt finds it."""
-        try:
-            await self.cluster.delete(job["metadata"]["name"])
-        except ApiUnavailableError as error:
-            log.warning("Job not deleted", job=job["metadata"]["name"], error=str(error))
+    async def _delete(self, job: Manifest, on_line: OnLine) -> None:
+        """Delete the Job of a failed attempt, or wait until it is gone: the next attempt would find it."""
+        name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+
+        async def delete() -> None:
+            try:
+                await self.cluster.delete(name, uid=uid)
+            except (ConflictError, DeniedError, RefusedByClusterError) as error:
+                if await self.cluster.read_again(job) is not None:
+                    raise ApiUnavailableError(str(error)) from error
+
+        await _patiently(delete, on_line)
 
 
 class Progress:
@@ -131,9 +137,7 @@ class Progress:
     @property
     def job(self) -> Manifest:
         """The Job, as last seen."""
-        seen = self._cluster.find(self._created["metadata"]["name"])
-        if seen is not None and seen["metadata"]["uid"] == self._created["metadata"]["uid"]:
-            self._created = seen
+        self._created = self._cluster.find(self._created) or self._created
         return self._created
 
     def present_pod(self) -> Manifest | None:
@@ -168,15 +172,12 @@ class Progress:
 
     async def _check_exists(self) -> None:
         """Raise an error if the Job is deleted, read from the API server: the watch may be late."""
-        job, metadata = self.job, self._created["metadata"]
-        if self._cluster.find(metadata["name"]) is None:
-            present = await _patiently(lambda: self._cluster.read(metadata["name"]), self._on_line)
-            if present is not None and present["metadata"]["uid"] == metadata["uid"]:
-                self._created = job = present
-            else:
-                raise deleted_error(metadata["name"])
-        if "deletionTimestamp" in job["metadata"] and not is_finished(job):
-            raise deleted_error(metadata["name"])
+        job: Manifest | None = self.job
+        if self._cluster.find(self._created) is None and not is_finished(self._created):
+            job = await _patiently(lambda: self._cluster.read_again(self._created), self._on_line)
+        if job is None or ("deletionTimestamp" in job["metadata"] and not is_finished(job)):
+            raise deleted_error(self._created["metadata"]["name"])
+        self._created = job
 
     async def _obstacle(self) -> str | None:
         pod = self.present_pod()

@@ -59,7 +59,7 @@ class SeldonWorkloads(VersionWorkloads):
         self._registry = registry
         self._operator_seconds = operator_seconds
         self._missing: dict[VersionKey, datetime] = {}
-        """When a predictor was first seen without a Deployment."""
+        """Time at which a predictor was first observed without a Deployment."""
         self._objects = SeldonObjects(api, options, observed.announce)
         self.roots = self._objects.watched
 

@@ -1,36 +1,13 @@
 """Schemas of custom resources from their Go modules, and what an API server with strict validation checks by them."""
 
-import json
-import shutil
-import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 import yaml
 
-from support.go_tools import MODULES
-
 Json = dict[str, Any]
-
-
-@cache
-def module_directory(path: str, module: str) -> Path:
-    """The sources of a Go module in the module cache, which are downloaded if necessary. Skips where there is no Go.
-
-    Args:
-        path: path of the module.
-        module: the directory below tools/go whose go.mod pins it.
-    """
-    if shutil.which("go") is None:
-        pytest.skip(f"Go is not installed here, so the custom resources of {path} cannot be checked")
-    command = ["go", "mod", "download", "-C", str(MODULES / module), "-json", path]
-    completed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert completed.returncode == 0, completed.stderr or completed.stdout
-    return Path(json.loads(completed.stdout)["Dir"])
 
 
 def definitions(file: Path) -> dict[tuple[str, str], Json]:

@@ -1,16 +1,33 @@
-"""kubectl, and the custom resource definitions of the project, on the API server of the tests."""
+"""kubectl with the kubeconfig of an API server of the tests."""
 
 import asyncio
 import json
-from collections.abc import Sequence
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.cluster.polling import wait_until
 from support.kube_api_server import cached_program
 
-DEFINITIONS = Path(__file__).parents[2] / "deploy" / "kubernetes" / "crds"
-NAMES = ("modeljobs.kleveross.io", "servings.klever.dev")
+
+def run_kubectl(kubeconfig: Path, *arguments: str, stdin: str = "") -> str:
+    """Runs a command, and returns its output. Raises CalledProcessError; the errors are part of the test's output."""
+    command = _command(kubeconfig, arguments)
+    return subprocess.run(command, check=True, input=stdin, text=True, stdout=subprocess.PIPE).stdout
+
+
+def wait_until_served(kubeconfig: Path, *definitions: str) -> None:
+    """Waits until the API server serves the objects of definitions: `kubectl wait` fails for one without a status."""
+
+    def are_served() -> bool:
+        try:
+            run_kubectl(kubeconfig, "get", ",".join(definitions))
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+    assert wait_until(are_served, within=60), f"not served: {definitions}"
 
 
 @dataclass(frozen=True)
@@ -22,7 +39,7 @@ class Kubectl:
     async def run(self, *arguments: str, stdin: str = "", fails: bool = False) -> str:
         """Run a command. Return its output; that of a command which fails includes the errors."""
         process = await asyncio.create_subprocess_exec(
-            *(str(cached_program("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments),
+            *_command(self.kubeconfig, arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -40,16 +57,8 @@ class Kubectl:
         text = await self.run("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
         return json.loads(text) if text else None
 
-    async def install_definitions(self) -> None:
-        """Install the custom resource definitions, and wait until they are served."""
-        await self.run("apply", "--server-side", "-f", str(DEFINITIONS))
-        await self.run("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{name}" for name in NAMES))
 
-    async def remove(self, kinds: Sequence[str] = ("servings", "modeljobs"), namespace: str = "default") -> None:
-        """Remove all resources of a namespace, also those that a controller which has ended has held."""
-        for kind in kinds:
-            names = await self.run("get", kind, "-n", namespace, "-o", "name")
-            for name in names.split():
-                patch = '{"metadata":{"finalizers":null}}'
-                await self.run("patch", name, "-n", namespace, "--type=merge", "-p", patch)
-                await self.run("delete", name, "-n", namespace, "--ignore-not-found")
+def _command(kubeconfig: Path, arguments: tuple[str, ...]) -> list[str]:
+    """A command line with a cache of its own: the user's may be that of an earlier server at the same port."""
+    cache = kubeconfig.parent / "kubectl-cache"
+    return [str(cached_program("kubectl")), f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}", *arguments]
