@@ -23,10 +23,10 @@ from bench import report
 from bench.report import Figure, at_most
 from klever.client import KleverClient
 from klever_deployer.adapters.local.access_keys import AccessKeys
-from klever_deployer.domain.versions import ServingName
 from kleverproto.serving_changes import ChangeTraffic, DeployVersion, ScaleServing
 from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror
 from kleverproto.variants import Autoscaling
+from kleverroutes.versions import ServingName
 from kleverserve.access import HEADER
 from support.constant_load import constant_load
 from support.framework_answers import CASES

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 
 from klever_deployer.adapters.kubernetes.route_probes import RouteProbe
-from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.routing import Mirroring, ServingRoute
 from kleverproto.traffic import Cookie, HeaderMatch, Retries, Sticky, Timeouts
+from kleverroutes.paths import path_prefix
+from kleverroutes.routing import Mirroring, ServingRoute
 from support.data_plane_benches import HttpClient
 from support.data_planes import Upstream, answered_by, upstreams, version_key
 from support.deployer import IRIS

@@ -8,17 +8,18 @@ import pytest
 from klever_deployer.adapters.kubernetes.data_plane import ClusterDataPlane
 from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
-from klever_deployer.adapters.kubernetes.routes.istio import istio_objects
-from klever_deployer.adapters.kubernetes.routes.services import VersionService
-from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
-from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec
+from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.errors import DataPlaneError
 from kleverkube.options import ClusterOptions
 from kleverkube.services import HTTP_SERVICE_PORT
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DESTINATION_RULES, VIRTUAL_SERVICES
+from kleverroutes.kubernetes.istio import istio_objects
+from kleverroutes.kubernetes.services import VersionService
+from kleverroutes.kubernetes.virtual_services import IstioIngress
+from kleverroutes.routing import RoutedVersion, ServingRoute, Share
+from kleverroutes.versions import ServingName, VersionKey
 from support.cluster.cluster import Cluster
 from support.cluster.gateway import Gateway
 from support.cluster.workloads import busybox_version, running_workloads

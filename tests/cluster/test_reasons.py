@@ -8,8 +8,9 @@ import pytest
 
 from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
-from klever_deployer.domain.versions import ServingName, VersionSpec, VersionState
+from klever_deployer.domain.versions import VersionSpec, VersionState
 from kleverproto.variants import Resources
+from kleverroutes.versions import ServingName
 from support.cluster.cluster import Cluster
 from support.cluster.workloads import busybox_version, running_workloads
 from support.waiting import eventually

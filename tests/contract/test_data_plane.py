@@ -7,12 +7,12 @@ from time import monotonic
 
 import pytest
 
-from klever_deployer.domain import routing
 from klever_deployer.domain.analysis import measurement, total
-from klever_deployer.domain.routing import HeaderCondition, Mirroring, Rule, Share, Stage
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.errors import RefusedByProxyError
 from kleverproto.traffic import Cookie, HeaderMatch, Sticky
+from kleverroutes import routing
+from kleverroutes.routing import HeaderCondition, Mirroring, Rule, Share, Stage
+from kleverroutes.versions import ServingName
 from support.adapters import adapters
 from support.cluster_data_plane import on_cluster
 from support.data_plane_benches import DATA_PLANES, DataPlaneBench

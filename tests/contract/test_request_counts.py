@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from klever_deployer.domain.analysis import Counts, difference, measurement
-from klever_deployer.domain.versions import VersionKey
+from kleverroutes.versions import VersionKey
 from support.adapters import adapters
 from support.data_plane_benches import DataPlaneBench
 from support.data_planes import upstreams, version_key

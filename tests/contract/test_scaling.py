@@ -10,9 +10,9 @@ from klever_deployer.adapters.memory import InMemoryScaling
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
 from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.versions import Deployment, ServingName, VersionKey
 from klever_deployer.ports import Scaling
 from kleverproto.variants import Autoscaling
+from kleverroutes.versions import Deployment, ServingName, VersionKey
 from support.deployer import IRIS, deployment, variant
 
 OTHER = ServingName("default", "abalone")

@@ -11,7 +11,6 @@ from kubernetes_asyncio.client import CoreV1Api
 from klever_deployer.adapters.copies import FileCopies
 from klever_deployer.adapters.kubernetes.copies import ClusterCopies
 from klever_deployer.adapters.memory import InMemoryCopies
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore
 from kleverkit.errors import TransientError
 from kleverkube.options import ClusterOptions
@@ -19,6 +18,7 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument, ServingStatus
+from kleverroutes.versions import ServingName
 from support.adapters import adapters
 from support.deployer import spec
 from support.golden_events import NOW

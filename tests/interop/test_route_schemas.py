@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from support.go_tools import module_directory
+from support.previewed_servings import GOLDEN as PREVIEWS
 from support.rendered_routes import GOLDEN
 from support.resource_schemas import Json, definitions, validate
 
@@ -19,18 +20,20 @@ def schemas() -> dict[tuple[str, str], Json]:
 
 
 def goldens() -> list[str]:
-    return sorted(str(path.relative_to(GOLDEN)) for path in GOLDEN.glob("*/*.yaml"))
+    """Rendered routes, and those that a dry run of the CLI prints."""
+    files = (*GOLDEN.glob("*/*.yaml"), *PREVIEWS.glob("*.yaml"))
+    return sorted(str(path.relative_to(GOLDEN.parent)) for path in files)
 
 
 @pytest.mark.parametrize("golden", goldens())
 def test_golden_objects_fit_the_schemas(golden: str, schemas: dict[tuple[str, str], Json]) -> None:
-    for each in yaml.safe_load_all((GOLDEN / golden).read_text()):
+    for each in yaml.safe_load_all((GOLDEN.parent / golden).read_text()):
         validate(schemas, each)
 
 
-@pytest.mark.parametrize("golden", ["istio/weights.yaml", "gateway-api/weights.yaml"])
+@pytest.mark.parametrize("golden", ["routes/istio/weights.yaml", "routes/gateway-api/weights.yaml"])
 def test_unknown_fields_and_wrong_types_do_not_fit(golden: str, schemas: dict[tuple[str, str], Json]) -> None:
-    *_others, last = yaml.safe_load_all((GOLDEN / golden).read_text())
+    *_others, last = yaml.safe_load_all((GOLDEN.parent / golden).read_text())
     [rules] = (last["spec"][name] for name in ("http", "rules") if name in last["spec"])
     for wrong in ({"weigth": 100}, {"timeout": 5, "timeouts": 5}):
         kept = dict(rules[0])

@@ -2,9 +2,9 @@
 
 import pytest
 
-from klever_deployer.domain.routing import HeaderCondition, Rule, Share
 from kleverkit.expressions import MAX_PROGRAM, expression_mistake
 from kleverproto.traffic import HeaderMatch
+from kleverroutes.routing import HeaderCondition, Rule, Share
 from support.data_planes import Bench, Upstream, changed, route, version_key
 from support.deployer import IRIS, World, spec, variant
 

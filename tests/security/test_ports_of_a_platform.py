@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from klever_deployer.adapters.local.access_keys import AccessKeys
-from klever_deployer.domain.versions import ServingName
 from kleverproto.serving_specs import ServingSpec
+from kleverroutes.versions import ServingName
 from kleverserve.access import HEADER
 from support.small_models import adder
 from support.waiting import eventually

@@ -10,16 +10,16 @@ from klever_deployer.adapters.kubernetes.metrics.names import ENVOY
 from klever_deployer.adapters.kubernetes.metrics.prometheus import PrometheusClient
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.route_probes import RouteProbe
-from klever_deployer.adapters.kubernetes.routes.istio import istio_objects, istio_refusals
-from klever_deployer.adapters.kubernetes.routes.probes import with_probe
 from klever_deployer.adapters.local.placed_routes import Endpoints
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import VersionKey
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DESTINATION_RULES, VIRTUAL_SERVICES
+from kleverroutes.kubernetes.istio import istio_objects, istio_refusals
+from kleverroutes.kubernetes.probes import with_probe
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import VersionKey
 from support.custom_definitions import ISTIO, install
 from support.data_plane_benches import DataPlaneBench, HttpClient
 from support.istio_gateway import INGRESS, IstioGateway, istiod_program, running_gateway

@@ -18,11 +18,11 @@ from klever_deployer.adapters.local.placed_routes import Endpoints
 from klever_deployer.adapters.local.replica_specs import Endpoint
 from klever_deployer.adapters.local.waiting_room import WaitingRoom
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
-from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.ports import DataPlane, RequestCounts
 from kleverkit.notices import Notices
+from kleverroutes.paths import path_prefix
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import ServingName, VersionKey
 from support.data_planes import INFER, Upstream, behind_envoy, version_key, version_route
 from support.deployer import IRIS
 

@@ -15,10 +15,10 @@ from aiohttp.test_utils import TestServer
 from klever_deployer.adapters.local.envoy import Envoy
 from klever_deployer.adapters.local.placed_routes import Place, PlacedRoute
 from klever_deployer.adapters.local.replica_specs import Endpoint
-from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.settings import MAX_REQUEST_BYTES
+from kleverroutes.paths import path_prefix
+from kleverroutes.routing import RoutedVersion, ServingRoute, Share
+from kleverroutes.versions import ServingName, VersionKey
 from support.deployer import IRIS
 from support.waiting import eventually
 

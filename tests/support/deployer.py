@@ -19,16 +19,7 @@ from klever_deployer.adapters.memory import InMemoryBackend, InMemoryCopies, InM
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
 from klever_deployer.adapters.request_scaling import RequestScaling
 from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import (
-    CUSTOM,
-    Deployment,
-    ModelFacts,
-    ModelSource,
-    ServingName,
-    VersionKey,
-    VersionSpec,
-)
+from klever_deployer.domain.versions import ModelFacts, ModelSource, VersionSpec
 from klever_deployer.errors import CONVERSION_FAILED, PULL_FAILED, TOOLCHAIN_FAILED, DataPlaneError, ServingError
 from klever_deployer.ports import OnStep, ServingCopy
 from klever_deployer.service.copies import Copies
@@ -58,7 +49,9 @@ from kleverproto.scans import Scan
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingPhase, ServingRequested
 from kleverproto.traffic import Traffic
-from kleverproto.variants import Variant
+from kleverproto.variants import CUSTOM, Variant
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import Deployment, ServingName, VersionKey
 from kleversandbox.support import Confinement, Support
 from support.golden_events import NOW, REGISTRY
 from support.loops import running_loops

@@ -19,11 +19,11 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from klever_deployer.adapters.kubernetes.routes.istio import istio_objects
-from klever_deployer.adapters.kubernetes.routes.probes import with_probe
-from klever_deployer.adapters.kubernetes.routes.services import VersionService
-from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
-from klever_deployer.domain.routing import ServingRoute
+from kleverroutes.kubernetes.istio import istio_objects
+from kleverroutes.kubernetes.probes import with_probe
+from kleverroutes.kubernetes.services import VersionService
+from kleverroutes.kubernetes.virtual_services import IstioIngress
+from kleverroutes.routing import ServingRoute
 from support.cluster.programs import build_istio
 from support.data_plane_benches import HttpClient
 from support.data_planes import version_key

@@ -3,18 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from klever_deployer.adapters.kubernetes.routes.services import VersionService
-from klever_deployer.domain.routing import (
-    HeaderCondition,
-    Mirroring,
-    RoutedVersion,
-    Rule,
-    ServingRoute,
-    Share,
-    cookie_rules,
-)
-from klever_deployer.domain.versions import VersionKey
 from kleverproto.traffic import Cookie, HeaderMatch, Retries, Sticky, Timeouts
+from kleverroutes.kubernetes.services import VersionService
+from kleverroutes.routing import HeaderCondition, Mirroring, RoutedVersion, Rule, ServingRoute, Share, cookie_rules
+from kleverroutes.versions import VersionKey
 from support.data_planes import version_key, version_route
 
 HTTP_PORT, GRPC_PORT = 8080, 8081

@@ -9,9 +9,9 @@ from klever_deployer.adapters.kubernetes.pod_logs import PodLogs
 from klever_deployer.adapters.local.log_files import LogFiles
 from klever_deployer.adapters.local.replica_specs import replica_key
 from klever_deployer.adapters.memory import InMemoryLogs
-from klever_deployer.domain.versions import VersionKey
 from klever_deployer.ports import ReplicaLogs
 from kleverkubeclient.api import KubernetesApi
+from kleverroutes.versions import VersionKey
 from support.scripted_logs import ScriptedLogs, scripted_logs
 from support.waiting import eventually
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from klever_deployer.adapters.kubernetes.routes.gateway_api import gateway_objects
-from klever_deployer.adapters.kubernetes.routes.http_routes import GatewayIngress
-from klever_deployer.adapters.kubernetes.routes.istio import istio_objects
-from klever_deployer.adapters.kubernetes.routes.services import Json, Services
-from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.errors import RefusedByProxyError
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.kubernetes.gateway_api import gateway_objects
+from kleverroutes.kubernetes.http_routes import GatewayIngress
+from kleverroutes.kubernetes.istio import istio_objects
+from kleverroutes.kubernetes.services import Json, Services
+from kleverroutes.kubernetes.virtual_services import IstioIngress
+from kleverroutes.routing import ServingRoute
 from support.kubernetes_routes import FEATURES, services_of
 
 GOLDEN = Path(__file__).parents[1] / "data" / "routes"
@@ -32,7 +32,7 @@ DATA_PLANES: dict[str, Callable[[ServingRoute, Services], list[Json]]] = {
 
 
 def rendered(data_plane: str, feature: str) -> list[Json]:
-    """Raises RefusedByProxyError."""
+    """Raises UnsupportedRouteError."""
     return DATA_PLANES[data_plane](FEATURES[feature], services_of(feature))
 
 
@@ -40,6 +40,6 @@ def is_rendered(data_plane: str, feature: str) -> bool:
     """Return whether the data plane supports the feature."""
     try:
         rendered(data_plane, feature)
-    except RefusedByProxyError:
+    except UnsupportedRouteError:
         return False
     return True

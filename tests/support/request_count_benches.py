@@ -6,7 +6,7 @@ from pathlib import Path
 
 from klever_deployer.adapters.local.placed_routes import Endpoints
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
-from klever_deployer.domain.versions import VersionKey
+from kleverroutes.versions import VersionKey
 from support.cluster_data_plane import on_cluster
 from support.data_plane_benches import DataPlaneBench, DirectClient, in_memory, on_this_machine
 from support.processes import free_port

@@ -9,13 +9,13 @@ from typing import Any
 
 from kubernetes_asyncio.client import ApiClient
 
-from klever_deployer.adapters.kubernetes.routes.services import VersionService
 from kleverkube.labels import recorded
 from kleverkube.manifest import Manifest
 from kleverkube.services import HTTP_SERVICE_PORT
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DEPLOYMENTS
 from kleverkubeclient.watched import Watched
+from kleverroutes.kubernetes.services import VersionService
 from support.data_planes import Upstream
 from support.istio_gateway import IstioGateway, istiod_program, running_gateway
 from support.istio_proxy import LOOPBACK

@@ -7,7 +7,7 @@ from pathlib import Path
 from klever_deployer.adapters.kubernetes.metrics.names import ISTIO, MetricNames
 from klever_deployer.adapters.kubernetes.metrics.prometheus import PrometheusClient
 from klever_deployer.adapters.kubernetes.metrics.request_counts import MetricsOptions, PrometheusCounts
-from klever_deployer.domain.versions import VersionKey
+from kleverroutes.versions import VersionKey
 from support.istio_gateway import INGRESS
 from support.kubernetes_routes import GRPC_PORT, HTTP_PORT, ServicesOf
 from support.prometheus import Exporter, running_prometheus

@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 from kubernetes_asyncio.client import ApiClient
 
-from klever_deployer.domain.versions import VersionKey
 from kleverkube.labels import REVISION, SERVING, VARIANT
+from kleverroutes.versions import VersionKey
 from support.scripted_api import scripted_api
 
 SECOND = "2026-01-01T00:00:00"

@@ -3,10 +3,10 @@
 from typing import Any
 
 from kleverkube.options import ClusterOptions, GpuPool
-from kleverkube.version import CUSTOM, ServedVersion
+from kleverkube.version import ServedVersion
 from kleverproto.references import ModelRef
 from kleverproto.revisions import revision_of
-from kleverproto.variants import Autoscaling, Custom, Gpu, Network, Resources, SecretRef, Variant
+from kleverproto.variants import CUSTOM, Autoscaling, Custom, Gpu, Network, Resources, SecretRef, Variant
 
 DIGEST = f"sha256:{'ab' * 32}"
 REGISTRY = "registry.example.com"

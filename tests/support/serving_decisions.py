@@ -9,7 +9,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from klever_deployer.adapters.memory import InMemoryCopies
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
@@ -20,6 +19,7 @@ from kleverproto.documents import Intent
 from kleverproto.envelope import Event, EventSource, encode, parse, utc_now
 from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingRequested, ServingRolloutRequested
 from kleverproto.streams import DEPLOYER_DELETE, DEPLOYER_REQUESTED, DEPLOYER_ROLLOUT, SERVINGS_BUCKET, ConsumerSpec
+from kleverroutes.versions import ServingName
 
 
 class ClientPublisher:

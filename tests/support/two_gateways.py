@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from klever_deployer.adapters.memory import InMemoryCopies
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
@@ -36,6 +35,7 @@ from kleverproto.servings import (
     serving_key,
 )
 from kleverproto.streams import SERVINGS
+from kleverroutes.versions import ServingName
 from support.gateway import NOW, version_document
 from support.waiting import eventually
 

@@ -9,7 +9,6 @@ import pytest
 from kubernetes_asyncio.client import ApiClient
 
 from klever_deployer.adapters.kubernetes.backend import ClusterBackend
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.settings import DeployerSettings
 from kleverkit.errors import TransientError
@@ -18,6 +17,7 @@ from kleverkubeclient.failures import DeniedError
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument
 from kleverproto.variants import Autoscaling, Network, Resources
+from kleverroutes.routing import RoutedVersion, ServingRoute, Share
 from support.cluster_account import DEPLOYER, Account, Permission, grant
 from support.custom_definitions import GATEWAY_API, ISTIO, install, seldon
 from support.deployer import IRIS, version_spec

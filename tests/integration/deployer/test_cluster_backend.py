@@ -9,12 +9,12 @@ from kubernetes_asyncio.client import ApiClient
 
 from klever_deployer.adapters.kubernetes.backend import ClusterBackend
 from klever_deployer.adapters.kubernetes.seldon.workloads import SeldonWorkloads
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import ModelFacts, VersionSpec, VersionState
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.failures import ApiUnavailableError
+from kleverroutes.routing import RoutedVersion, ServingRoute, Share
 from support.custom_definitions import ISTIO, install, seldon
 from support.deployer import IRIS, version_spec
 from support.kserve import MODE

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from klever_deployer.adapters.kubernetes.backend import ClusterBackend
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.domain.versions import VersionSpec
 from klever_deployer.errors import RefusedByProxyError
 from klever_deployer.settings import DeployerSettings
@@ -15,6 +14,7 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import HTTP_ROUTES
 from kleverproto.traffic import Cookie, Retries, Sticky
+from kleverroutes.routing import RoutedVersion, ServingRoute, Share
 from support.custom_definitions import GATEWAY_API, install
 from support.deployer import IRIS, version_spec
 

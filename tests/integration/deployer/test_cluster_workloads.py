@@ -10,11 +10,12 @@ import pytest
 from kubernetes_asyncio.client import AppsV1Api, CoreV1Api
 
 from klever_deployer.adapters.kubernetes.kinds import name_of
-from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
+from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.errors import ServingError
 from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES
 from kleverproto.variants import Autoscaling, Resources
+from kleverroutes.versions import ServingName, VersionKey
 from support.deployer import version_spec
 from support.waiting import eventually
 from support.workload_benches import OnCluster, on_cluster

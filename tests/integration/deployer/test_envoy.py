@@ -15,8 +15,8 @@ from klever_deployer.adapters.local.envoy import Envoy
 from klever_deployer.adapters.local.envoy_admin import EnvoyAdmin
 from klever_deployer.adapters.local.envoy_logs import EnvoyLogs
 from klever_deployer.adapters.local.replica_specs import Endpoint
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.errors import RefusedByProxyError
+from kleverroutes.versions import ServingName
 from support.data_planes import (
     Bench,
     Upstream,

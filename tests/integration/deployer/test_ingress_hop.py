@@ -11,8 +11,8 @@ import pytest
 from klever_deployer.adapters.local.ingress import LocalIngress
 from klever_deployer.adapters.local.replica_specs import Endpoint
 from klever_deployer.adapters.local.waiting_room import WaitingRoom
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
-from klever_deployer.domain.versions import VersionKey
+from kleverroutes.routing import RoutedVersion, ServingRoute, Share
+from kleverroutes.versions import VersionKey
 from support.data_planes import DRAIN_SECONDS, Bench, behind_envoy, route_to, version_key
 from support.deployer import IRIS
 from support.hop_contract import CASES, JSON, SENTINEL, Hop

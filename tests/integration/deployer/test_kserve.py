@@ -9,7 +9,7 @@ import pytest
 
 from klever_deployer.adapters.kubernetes.kinds import name_of
 from klever_deployer.adapters.kubernetes.kserve import KSERVE
-from klever_deployer.domain.versions import VersionKey, VersionSpec
+from klever_deployer.domain.versions import VersionSpec
 from kleverkube.kserve.rendering import render_for_kserve
 from kleverkube.manifest import Manifest
 from kleverkubeclient.failures import ApiUnavailableError
@@ -21,6 +21,7 @@ from kleverkubeclient.resources import (
     Resource,
 )
 from kleverproto.variants import Autoscaling, Resources
+from kleverroutes.versions import VersionKey
 from support.deployer import version_spec
 from support.kserve import MODE, KServe
 from support.served_versions import GOLDEN

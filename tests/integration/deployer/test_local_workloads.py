@@ -16,9 +16,10 @@ import pytest
 
 from klever_deployer.adapters.local.replica_specs import Endpoint, replica_key
 from klever_deployer.adapters.local.workloads import LocalWorkloads
-from klever_deployer.domain.versions import CUSTOM, ServingName, VersionSpec, VersionState
+from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.errors import DataPlaneError
-from kleverproto.variants import Custom, Gpu, Resources
+from kleverproto.variants import CUSTOM, Custom, Gpu, Resources
+from kleverroutes.versions import ServingName
 from support.deployer import IRIS, variant, version_spec
 from support.local_workloads import launching_in, make_workloads
 from support.onnx_models import look_up, model_directory

@@ -8,7 +8,6 @@ import pytest
 from nats.aio.client import Client
 
 from klever_deployer.adapters.copies import FileCopies
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.copies import Copies
 from klever_deployer.service.intents import Intents
 from klever_deployer.service.records import Records
@@ -22,6 +21,7 @@ from kleverproto.documents import Intent
 from kleverproto.envelope import EventSource, utc_now
 from kleverproto.servings import ServingDeleteRequested, ServingDocument, ServingPhase, ServingRequested
 from kleverproto.streams import SERVINGS, SERVINGS_BUCKET
+from kleverroutes.versions import ServingName
 from support.deployer import spec
 from support.deployer_service import Surroundings, model_servers, surroundings
 from support.nats_server import NatsServer

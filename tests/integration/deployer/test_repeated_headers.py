@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from klever_deployer.domain.routing import HeaderCondition, Rule, Share
 from kleverproto.traffic import HeaderMatch
+from kleverroutes.routing import HeaderCondition, Rule, Share
 from support.data_planes import INFER, Bench, behind_envoy, changed, route, upstreams, version_key
 from support.deployer import IRIS
 from support.processes import free_port

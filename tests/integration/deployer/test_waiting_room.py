@@ -16,8 +16,8 @@ from klever_deployer.adapters.local.ingress import LocalIngress
 from klever_deployer.adapters.local.placed_routes import PlacedRoute
 from klever_deployer.adapters.local.replica_specs import Endpoint
 from klever_deployer.adapters.local.waiting_room import WaitingRoom
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
-from klever_deployer.domain.versions import ServingName, VersionKey
+from kleverroutes.routing import RoutedVersion, ServingRoute, Share
+from kleverroutes.versions import ServingName, VersionKey
 from kleverserve.access import HEADER
 from support.data_planes import version_key
 from support.processes import free_port

@@ -6,13 +6,14 @@ from typing import Any
 
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.workloads import ClusterWorkloads
-from klever_deployer.domain.versions import CUSTOM, Deployment, ModelFacts, ModelSource, ServingName, VersionSpec
+from klever_deployer.domain.versions import ModelFacts, ModelSource, VersionSpec
 from kleverkube.images import INITIALIZER
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverproto.references import ModelRef
-from kleverproto.variants import Custom, Resources, Variant
+from kleverproto.variants import CUSTOM, Custom, Resources, Variant
+from kleverroutes.versions import Deployment, ServingName
 from support.cluster import images
 from support.cluster.cluster import Cluster
 from support.deployer import digest

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from klever_deployer.adapters.local.access_keys import AccessKeys
-from klever_deployer.domain.versions import ServingName
+from kleverroutes.versions import ServingName
 
 IRIS, OTHER = ServingName("default", "iris"), ServingName("default", "other")
 

@@ -10,12 +10,12 @@ from kubernetes_asyncio.client import ApiClient
 from klever_deployer.adapters.kubernetes.data_plane import ClusterDataPlane
 from klever_deployer.adapters.kubernetes.refusals import RefusedServingError
 from klever_deployer.adapters.kubernetes.route_probes import Settle
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
 from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import DESTINATION_RULES, VIRTUAL_SERVICES
+from kleverroutes.routing import RoutedVersion, ServingRoute, Share
 from support.data_planes import version_key
 from support.deployer import IRIS
 from support.scripted_api import scripted_api

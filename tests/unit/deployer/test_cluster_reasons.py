@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from klever_deployer.adapters.kubernetes.states import version_key, version_state
-from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.reasons import problem
 from kleverkube.rendering import render
 from kleverproto.variants import Resources
+from kleverroutes.versions import ServingName, VersionKey
 from support.served_versions import served
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

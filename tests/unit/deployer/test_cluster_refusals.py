@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from klever_deployer.adapters.kubernetes.backend import ClusterBackend
-from klever_deployer.domain.routing import Stage
-from klever_deployer.domain.versions import ServingName, deployments
 from klever_deployer.service.servers import Servers
 from klever_deployer.settings import DeployerSettings
 from kleverproto.serving_specs import ServingSpec
+from kleverroutes.routing import Stage
+from kleverroutes.versions import ServingName, deployments
 from support.deployer import IRIS, digest
 
 STICKY = {"traffic": {"weights": {"v2": 100}, "sticky": {"header": "x-user"}}}

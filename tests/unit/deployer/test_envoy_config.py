@@ -9,9 +9,9 @@ from klever_deployer.adapters.local import envoy_config, envoy_listener
 from klever_deployer.adapters.local.access_keys import AccessKeys
 from klever_deployer.adapters.local.placed_routes import Place, PlacedRoute, RoutingTable
 from klever_deployer.adapters.local.replica_specs import Endpoint
-from klever_deployer.domain.routing import RoutedVersion, ServingRoute, Share
-from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverproto.traffic import Retries
+from kleverroutes.routing import RoutedVersion, ServingRoute, Share
+from kleverroutes.versions import ServingName, VersionKey
 from support.data_planes import changed
 from support.deployer import IRIS
 

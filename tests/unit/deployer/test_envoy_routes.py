@@ -13,8 +13,8 @@ from klever_deployer.adapters.local.envoy_files import CLUSTERS, ROUTES, Discove
 from klever_deployer.adapters.local.envoy_routes import EnvoyRoutes
 from klever_deployer.adapters.local.placed_routes import PlacedRoute
 from klever_deployer.adapters.local.replica_specs import Endpoint
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
+from kleverroutes.versions import ServingName, VersionKey
 from support.data_planes import route_to
 from support.deployer import IRIS
 from support.waiting import eventually

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from klever_deployer.adapters.catalogue import DocumentCatalogue
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.followers import Followers
 from klever_deployer.service.records import key_of
 from klever_deployer.service.updater import Updater
@@ -23,6 +22,7 @@ from kleverproto.references import ModelRef
 from kleverproto.scans import Finding, Scan
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingPhase, ServingReady
+from kleverroutes.versions import ServingName
 from support.deployer import IRIS, World, digest, spec
 from support.golden_events import NOW
 from support.waiting import eventually

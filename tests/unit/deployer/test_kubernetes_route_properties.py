@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klever_deployer.adapters.kubernetes.routes.services import Json
-from klever_deployer.adapters.kubernetes.routes.splits import http_splits, percents
 from klever_deployer.adapters.memory_data_plane import InMemoryDataPlane
-from klever_deployer.domain import routing
-from klever_deployer.domain.routing import ServingRoute, Share, Stage
-from klever_deployer.errors import RefusedByProxyError
 from kleverproto.traffic import Cookie, HeaderMatch, HeaderRule, Mirror, Sticky, Traffic
+from kleverroutes import routing
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.kubernetes.services import Json
+from kleverroutes.kubernetes.splits import http_splits, percents
+from kleverroutes.routing import ServingRoute, Share, Stage
 from support.data_planes import version_key
 from support.deployer import IRIS, deployment, spec
 from support.kubernetes_routes import ServicesOf, rule, v2_route
@@ -68,7 +68,7 @@ def gateway_objects_or_none(route: ServingRoute, services: ServicesOf) -> list[J
     """Return the rendered objects; none if the route is refused."""
     try:
         return gateway_api(replace(route, sticky=None), services)
-    except RefusedByProxyError:
+    except UnsupportedRouteError:
         return []
 
 

@@ -9,9 +9,8 @@ import pytest
 from klever_deployer.adapters.local.access_keys import AccessKeys
 from klever_deployer.adapters.local.launcher import Launch, Ports, ProcessLauncher
 from klever_deployer.adapters.local.replica_specs import LocalModel, Prepared, ReplicaSpec
-from klever_deployer.domain.versions import CUSTOM
 from kleverkit.secret_files import SecretFiles
-from kleverproto.variants import Custom, Network
+from kleverproto.variants import CUSTOM, Custom, Network
 from kleversandbox.support import Confinement, Support
 from kleverserve.access import VARIABLE
 from support.deployer import process_key, variant

@@ -9,9 +9,9 @@ from klever_deployer.adapters.local.ingress import LocalIngress
 from klever_deployer.adapters.local.placed_routes import Endpoints, PlacedRoute
 from klever_deployer.adapters.local.replica_specs import Endpoint
 from klever_deployer.adapters.local.waiting_room import WaitingRoom
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkit.notices import Notices
+from kleverroutes.versions import ServingName, VersionKey
 from support.data_planes import version_key, version_route
 from support.deployer import IRIS
 from support.waiting import eventually, others

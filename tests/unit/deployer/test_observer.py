@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.domain.versions import VersionState
 from klever_deployer.service.observer import START_SECONDS, Observer
 from kleverproto.servings import ServingDocument, ServingPhase, ServingReady, ServingUnavailable
 from kleverproto.variants import Autoscaling
+from kleverroutes.routing import ServingRoute
 from support.deployer import IRIS, World, key, spec, variant
 from support.waiting import eventually, others
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.versions import VersionKey
 from kleverproto.rollouts import RolloutAction, RolloutPhase, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingPhase, ServingProgressed, ServingRolledBack, TrafficShifted
 from kleverproto.strategies import Analysis, BlueGreen, Canary, Recreate
+from kleverroutes.versions import VersionKey
 from support.deployer import IRIS, World, key, spec
 from support.waiting import eventually
 

@@ -9,8 +9,8 @@ from klever_deployer.adapters.kubernetes.metrics.prometheus import Series
 from klever_deployer.adapters.kubernetes.metrics.request_counts import MetricsOptions, PrometheusCounts
 from klever_deployer.adapters.kubernetes.metrics.tallies import Tally
 from klever_deployer.domain.analysis import Bucket, Counts
-from klever_deployer.domain.versions import VersionKey
 from klever_deployer.errors import DataPlaneError
+from kleverroutes.versions import VersionKey
 from support.data_planes import version_key
 
 V1, V2 = version_key("v1"), version_key("v2")

@@ -3,12 +3,13 @@
 import asyncio
 
 from klever_deployer.adapters.local.shelf import Shelf
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import ServingName, VersionKey, VersionState
+from klever_deployer.domain.versions import VersionState
 from klever_deployer.service.records import key_of
 from kleverkit.documents import NEVER
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument, ServingPhase
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import ServingName, VersionKey
 from support.deployer import IRIS, InMemoryModels, World, digest, spec
 from support.golden_events import NOW
 from support.waiting import eventually, others

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from klever_deployer.adapters.local.replica_specs import LocalModel
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.servers import Servers
 from kleverkit.errors import TransientError
 from kleverproto.servings import ServingPhase
+from kleverroutes.versions import ServingName
 from support.deployer import IRIS, InMemoryModels, World, digest, key, spec
 from support.waiting import eventually, others
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from klever_deployer.domain.intents import Known
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.records import key_of
 from kleverkit.errors import TransientError
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.servings import ServingDeleted, ServingDocument, ServingPhase
+from kleverroutes.versions import ServingName
 from support.deployer import IRIS, World, spec
 from support.golden_events import NOW
 from support.waiting import eventually

@@ -10,12 +10,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from klever_deployer.adapters.kubernetes.route_probes import RouteProbe
-from klever_deployer.adapters.kubernetes.routes.istio import istio_objects
-from klever_deployer.adapters.kubernetes.routes.probes import probe_path, with_probe
-from klever_deployer.adapters.kubernetes.routes.services import Json
-from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
-from klever_deployer.domain.routing import ServingRoute
 from klever_deployer.errors import DataPlaneError
+from kleverroutes.kubernetes.istio import istio_objects
+from kleverroutes.kubernetes.probes import probe_path, with_probe
+from kleverroutes.kubernetes.services import Json
+from kleverroutes.kubernetes.virtual_services import IstioIngress
+from kleverroutes.routing import ServingRoute
 from support.kubernetes_routes import ServicesOf, v2_route
 
 INGRESS = IstioIngress(gateways=("istio-system/gateway",))

@@ -6,12 +6,12 @@ import pytest
 
 from klever_deployer.adapters.local.placed_routes import Endpoints, dump_table, load_table, placed
 from klever_deployer.adapters.local.replica_specs import Endpoint
-from klever_deployer.domain import paths, routing
-from klever_deployer.domain.routing import HeaderCondition, RoutedVersion, ServingRoute, Share, Stage, successor
-from klever_deployer.domain.versions import Deployment, VersionKey
 from kleverproto.strategies import BlueGreen
 from kleverproto.traffic import HeaderMatch, HeaderRule, Mirror
 from kleverproto.variants import Autoscaling
+from kleverroutes import paths, routing
+from kleverroutes.routing import HeaderCondition, RoutedVersion, ServingRoute, Share, Stage, successor
+from kleverroutes.versions import Deployment, VersionKey
 from support.deployer import IRIS, deployment, key, spec, variant
 
 HERE, THERE = Endpoint("127.0.0.1", 7001), Endpoint("127.0.0.1", 7002)

@@ -6,12 +6,12 @@ import pytest
 
 from klever_deployer.domain.analysis import Counts
 from klever_deployer.domain.scale import Demand, Scale
-from klever_deployer.domain.versions import Deployment
 from kleverproto.rollouts import RolloutPhase
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingPhase
 from kleverproto.strategies import BlueGreen
 from kleverproto.variants import Autoscaling
+from kleverroutes.versions import Deployment
 from support.deployer import IRIS, World, spec, variant
 from support.waiting import eventually
 

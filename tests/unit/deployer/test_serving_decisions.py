@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from klever_deployer.domain import versions
-from klever_deployer.domain.versions import Deployment, ServingName, VersionKey, VersionState
+from klever_deployer.domain.versions import VersionState
 from kleverproto.servings import VariantStatus
 from kleverproto.variants import Autoscaling, Resources
+from kleverroutes.versions import Deployment, ServingName, VersionKey, deployments
 from support.deployer import IRIS, deployment, digest, key, spec, variant, version_spec
 
 
@@ -52,14 +53,14 @@ def test_autoscaling_keeps_the_last_wanted_number_within_its_bounds() -> None:
     known = VariantStatus(name="v1", model="m", digest=digest("v1"), revision=Deployment(scaled, 1).revision)
     for recorded, wanted in [(0, 2), (4, 4), (9, 5)]:
         status = known.model_copy(update={"replicas": recorded})
-        assert [each.replicas for each in versions.deployments(of, [status])] == [wanted]
-    assert [each.replicas for each in versions.deployments(of, [])] == [2]
+        assert [each.replicas for each in deployments(of, [status])] == [wanted]
+    assert [each.replicas for each in deployments(of, [])] == [2]
 
 
 def test_the_spec_gives_the_number_without_autoscaling() -> None:
     of = spec("v1", replicas=3).model_copy(update={"variants": (variant("v1", replicas=3),)})
     known = VariantStatus(name="v1", model="m", digest=digest("v1"), revision=key("v1").revision, replicas=7)
-    assert [each.replicas for each in versions.deployments(of, [known])] == [3]
+    assert [each.replicas for each in deployments(of, [known])] == [3]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,6 @@ def test_a_variant_reports_that_its_model_is_not_verified() -> None:
 def test_a_conversion_stays_recorded_while_no_replica_of_the_version_runs() -> None:
     made = replace(deployment("v1"), made="library/iris:v1-onnx@sha256:0")
     recorded = counted(replace(ready(key("v1")), made=made.made), wanted=deployment("v1"))
-    (resumed,) = versions.deployments(spec("v1").replace(variants=(variant("v1"),)), [recorded])
+    (resumed,) = deployments(spec("v1").replace(variants=(variant("v1"),)), [recorded])
     assert resumed == made
     assert counted(wanted=resumed).made == made.made

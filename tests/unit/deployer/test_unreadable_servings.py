@@ -1,8 +1,8 @@
 """An unreadable document of a serving delays no other serving."""
 
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.service.records import key_of
 from kleverproto.servings import ServingPhase
+from kleverroutes.versions import ServingName
 from support.deployer import IRIS, World, spec
 from support.waiting import eventually
 

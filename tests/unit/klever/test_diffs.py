@@ -108,7 +108,7 @@ def test_another_revision_is_another_object(tmp_path: Path) -> None:
     arguments = ("library/iris:v1", "--name", "iris", "--backend", "plain")
     result = diff(tmp_path, *arguments, present=serving(), deployed=serving(env={"A": "b"}))
     heads = [line.split()[:2] for line in result.stdout.splitlines() if line.startswith(("---", "+++"))]
-    assert heads.count(["+++", "/dev/null"]) == heads.count(["---", "/dev/null"]) == 3
+    assert heads.count(["+++", "/dev/null"]) == heads.count(["---", "/dev/null"]) == 4
 
 
 def test_objects_without_a_difference_print_nothing() -> None:
@@ -121,6 +121,7 @@ def test_objects_without_a_difference_print_nothing() -> None:
     [
         (("-f", "{file}", "--replicas", "3", "-n", "other"), "--replicas, --namespace: not used with --file"),
         (("library/iris:v1", "--plain-http"), "--plain-http: requires --backend"),
+        (("library/iris:v1", "--routes", "none"), "--routes: requires --backend"),
     ],
 )
 def test_options_without_an_effect_are_refused(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:

@@ -21,6 +21,7 @@ from support.served_versions import DIGEST, served
 from support.stub_gateway import stub_gateway
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROUTES = ("DestinationRule", "VirtualService")
 
 
 def documents(model_format: str) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def test_the_objects_are_printed_as_yaml(tmp_path: Path) -> None:
     result = dry_run("SKLearn", tmp_path, "-o", "yaml", "--backend", "plain", "--plain-http")
     assert result.exit_code == 0, result.output
     objects = list(yaml.safe_load_all(result.stdout))
-    assert [each["kind"] for each in objects] == ["NetworkPolicy", "Service", "Deployment"]
+    assert [each["kind"] for each in objects] == ["NetworkPolicy", "Service", "Deployment", *ROUTES]
     [server] = objects[2]["spec"]["template"]["spec"]["containers"]
     assert server["image"].startswith("ghcr.io/kleveross/kleverserve-sklearn:")
     assert server["args"][-2:] == ["--trust", "numpy:dtype"]
@@ -72,7 +73,7 @@ def test_the_objects_are_printed_as_yaml(tmp_path: Path) -> None:
 def test_the_objects_of_seldon_core_are_printed(tmp_path: Path) -> None:
     result = dry_run("ONNX", tmp_path, "--backend", "seldon")
     objects = list(yaml.safe_load_all(result.stdout))
-    assert [each["kind"] for each in objects] == ["NetworkPolicy", "Service", "SeldonDeployment"]
+    assert [each["kind"] for each in objects] == ["NetworkPolicy", "Service", "SeldonDeployment", *ROUTES]
     [predictor] = objects[2]["spec"]["predictors"]
     assert predictor["componentSpecs"][0]["spec"]["containers"][0]["name"] == predictor["graph"]["name"]
 
@@ -85,10 +86,12 @@ def test_each_backend_can_be_chosen() -> None:
 def test_the_objects_are_printed_as_one_list_in_json(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = dry_run("ONNX", tmp_path, *arguments)
     objects = json.loads(result.stdout)
-    assert (objects["kind"], len(objects["items"])) == ("List", 3)
+    assert (objects["kind"], len(objects["items"])) == ("List", 5)
 
 
-@pytest.mark.parametrize("option", [("--backend", "seldon"), ("--plain-http",), ("-o", "yaml")])
+@pytest.mark.parametrize(
+    "option", [("--backend", "seldon"), ("--plain-http",), ("--routes", "istio"), ("--gateway", "a/b"), ("-o", "yaml")]
+)
 def test_an_option_of_objects_deploys_nothing_without_a_dry_run(tmp_path: Path, option: tuple[str, ...]) -> None:
     result = dry_run("ONNX", tmp_path, *option, "--no-wait", is_dry=False)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -108,4 +111,4 @@ def test_the_objects_of_kserve_are_printed_for_its_backend(tmp_path: Path) -> No
     result = dry_run("ONNX", tmp_path, "--backend", "kserve")
     assert result.exit_code == 0, result.output
     kinds = [each["kind"] for each in yaml.safe_load_all(result.stdout)]
-    assert kinds == ["NetworkPolicy", "Service", "InferenceService"]
+    assert kinds == ["NetworkPolicy", "Service", "InferenceService", *ROUTES]

@@ -17,9 +17,9 @@ from kleverkube.labels import recorded
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkube.rendering import render
-from kleverkube.version import CUSTOM, ServedVersion
+from kleverkube.version import ServedVersion
 from kleverproto.references import DNS_LABEL_PATTERN
-from kleverproto.variants import Autoscaling, Custom, Resources
+from kleverproto.variants import CUSTOM, Autoscaling, Custom, Resources
 from modelfiles.runtimes import RUNTIMES
 from ormb.cli.initializer import SCHEMES
 from support.served_versions import GOLDEN, SCALED, served

@@ -9,30 +9,39 @@ from kleverkube.version import ServedVersion
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
 from kleverproto.variants import Variant
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.kubernetes.options import RouteOptions
 
 from .client import KleverClient
 from .errors import InputError
+from .route_previews import preview_routes
 
 
 async def preview(
-    client: KleverClient, serving: ServingDocument, backend: ClusterBackend, options: ClusterOptions
+    client: KleverClient,
+    serving: ServingDocument,
+    backend: ClusterBackend,
+    options: ClusterOptions,
+    routes: RouteOptions | None,
 ) -> list[Manifest]:
-    """Render all variants of a serving.
+    """Render all variants of a serving, and its routes.
 
     Args:
         client: reads the models and the policies of their projects.
         serving: whose digests are resolved.
         backend: kind of objects that run versions on the cluster.
         options: options of the cluster.
+        routes: options of the data plane; None for no routes.
 
     Raises:
         ApiError: a model does not exist.
-        InputError: a variant cannot run on a cluster.
+        InputError: a variant cannot run on a cluster, or the data plane does not support a route.
     """
     versions = [await _version(client, serving, variant) for variant in serving.spec.variants]
     try:
-        return RENDERERS[backend](versions, options)
-    except UnsupportedOnClusterError as error:
+        objects = RENDERERS[backend](versions, options)
+        return [*objects, *(preview_routes(serving, versions, options, routes) if routes is not None else [])]
+    except (UnsupportedOnClusterError, UnsupportedRouteError) as error:
         raise InputError(str(error)) from error
 
 

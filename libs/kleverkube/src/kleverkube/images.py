@@ -2,12 +2,12 @@
 
 from importlib.metadata import version as installed_version
 
-from kleverproto.variants import Variant
+from kleverproto.variants import CUSTOM, Variant
 from modelfiles.runtimes import REPOSITORY, RUNTIMES, Support
 
 from .errors import UnsupportedOnClusterError
 from .options import ClusterOptions
-from .version import CUSTOM, ServedVersion
+from .version import ServedVersion
 
 INITIALIZER = f"{REPOSITORY}/ormb-storage-initializer"
 THIRD_PARTY_TAGS = {

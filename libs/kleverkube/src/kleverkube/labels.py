@@ -41,6 +41,13 @@ def owned_by(options: ClusterOptions) -> str:
     return f"{MANAGED_BY}={MANAGER},{PLATFORM}={options.platform}"
 
 
+def with_owner(manifest: Manifest, serving: str, options: ClusterOptions) -> Manifest:
+    """An object of a serving that belongs to no version, such as its route, with the labels of its owner."""
+    present = manifest["metadata"]
+    owner = {MANAGED_BY: MANAGER, PLATFORM: options.platform, SERVING: serving}
+    return {**manifest, "metadata": {**present, "labels": {**present.get("labels", {}), **owner}}}
+
+
 def metadata(version: ServedVersion, options: ClusterOptions, **annotations: str) -> Manifest:
     """The metadata of an object of a version."""
     name = version_name(version.serving, version.variant.name, version.revision)

@@ -4,9 +4,6 @@ from kleverproto.base import WireModel
 from kleverproto.references import Digest, DnsLabel, ModelRef
 from kleverproto.variants import Variant
 
-CUSTOM = "custom"
-"""The runtime of a custom server."""
-
 
 class ServedVersion(WireModel):
     """A variant of a serving in one revision, and the model that it serves.

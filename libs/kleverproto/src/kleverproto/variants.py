@@ -30,6 +30,8 @@ SECRET_NAME = re.compile(r"(?:PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_PATTERN, max_length=200)]
 RuntimeName = Literal["kleverserve", "triton", "mlserver", "openscoring"]
+CUSTOM = "custom"
+"""The recorded runtime of a custom server."""
 
 
 class Network(StrEnum):

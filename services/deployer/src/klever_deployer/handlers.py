@@ -12,8 +12,8 @@ from kleverproto.documents import Intent
 from kleverproto.envelope import Event
 from kleverproto.models import ModelUpdated
 from kleverproto.servings import ServingDeleteRequested, ServingRequested, ServingRolloutRequested
+from kleverroutes.versions import ServingName
 
-from .domain.versions import ServingName
 from .service.intents import Intents
 from .service.reconciler import Reconciler
 from .service.restorer import Restorer

@@ -11,11 +11,10 @@ from kleverkit.settings import PullingServiceSettings, allow_unsandboxed
 from kleverkube.options import KServeMode
 from kleverkube.settings import ClusterSettings
 from kleverproto.references import DNS_LABEL_PATTERN
+from kleverroutes.kubernetes.options import DEFAULT_GATEWAY, EXTENSION_PATTERN, GATEWAY_PATTERN, RouteKind
 
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
-EXTENSION_PATTERN = r"^[-a-z0-9.]+/[A-Za-z0-9]+/[-a-z0-9.]+$"
 PROMETHEUS_PATTERN = r"^https?://[^\s@]+$"
-GATEWAY_PATTERN = r"^[-a-z0-9]+/[-a-z0-9.]+$"
 
 
 class DeployerSettings(ClusterSettings, PullingServiceSettings):
@@ -58,9 +57,9 @@ class DeployerSettings(ClusterSettings, PullingServiceSettings):
     installed, and else `plain`."""
     cluster_namespace: Annotated[str, Field(pattern=DNS_LABEL_PATTERN)] = "klever"
     """Namespace with a copy of each serving, from which servings are restored. It must exist."""
-    cluster_routes: Literal["istio", "gateway-api"] = "istio"
+    cluster_routes: RouteKind = "istio"
     """Routes on a cluster are VirtualServices and DestinationRules, or HTTPRoutes."""
-    cluster_gateway: Annotated[str, Field(pattern=GATEWAY_PATTERN)] = "istio-system/kleveross-gateway"
+    cluster_gateway: Annotated[str, Field(pattern=GATEWAY_PATTERN)] = DEFAULT_GATEWAY
     """Namespace and name of the Gateway object by which requests enter the cluster."""
     cluster_kserve_mode: KServeMode = "Standard"
     """Mode of InferenceServices without Knative: `RawDeployment` before KServe 0.16."""

@@ -9,9 +9,11 @@ import click
 import yaml
 
 from kleverproto.servings import ServingDocument
+from kleverroutes.kubernetes.options import RouteOptions
 from ormb.console.printing import print_json
 
 from .app import call
+from .route_options import route_options
 from .serving_requests import SendRequest
 
 if TYPE_CHECKING:
@@ -32,11 +34,13 @@ class ClusterOutput:
         backend: kind of objects that run versions on the cluster.
         plain_http: whether pods pull models by http.
         registry_secret: name of the Secret with the credentials of the registry.
+        routes: options of the data plane; None for no routes.
     """
 
     backend: "ClusterBackend"
     plain_http: bool
     registry_secret: str
+    routes: RouteOptions | None
 
     async def objects(self, client: "KleverClient", serving: ServingDocument) -> list["Manifest"]:
         """Render the objects of a serving. Raises ApiError, InputError."""
@@ -44,7 +48,7 @@ class ClusterOutput:
         from kleverkube.options import ClusterOptions  # noqa: PLC0415 - as above
 
         options = ClusterOptions(plain_http=self.plain_http, registry_secret=self.registry_secret)
-        return await preview(client, serving, self.backend, options)
+        return await preview(client, serving, self.backend, options, self.routes)
 
 
 def cluster_options(*, required: bool) -> Callable[[Command], Command]:
@@ -55,12 +59,20 @@ def cluster_options(*, required: bool) -> Callable[[Command], Command]:
     """
 
     def decorate(command: Command) -> Command:
+        @route_options
         @wraps(command)
         def run_command(
-            *args: Any, backend: "ClusterBackend | None", plain_http: bool, registry_secret: str, **rest: Any
+            *args: Any,
+            backend: "ClusterBackend | None",
+            plain_http: bool,
+            registry_secret: str,
+            routes: RouteOptions | None,
+            **rest: Any,
         ) -> None:
-            options = backend and ClusterOutput(backend=backend, plain_http=plain_http, registry_secret=registry_secret)
-            command(*args, cluster=options, **rest)
+            output = backend and ClusterOutput(
+                backend=backend, plain_http=plain_http, registry_secret=registry_secret, routes=routes
+            )
+            command(*args, cluster=output, **rest)
 
         decorated: Command = run_command
         for option in reversed(_options(BACKENDS[0] if required else None)):

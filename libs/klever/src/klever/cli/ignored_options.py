@@ -5,8 +5,10 @@ from collections.abc import Container
 import click
 from click.core import ParameterSource
 
-CLUSTER = frozenset({"backend", "plain_http", "registry_secret"})
-"""Parameters of `dry_runs.cluster_options`."""
+EXTENSIONS = frozenset({"sticky_extension", "retries_extension"})
+ROUTES = frozenset({"gateway"}) | EXTENSIONS
+CLUSTER = frozenset({"backend", "plain_http", "registry_secret", "routes"}) | ROUTES
+"""Parameters of `dry_runs.cluster_options`; those of routes are in `route_options`."""
 VERSION = frozenset({"name", "traffic", "replicas", "runtime", "strategy", "on_push"})
 """Parameters of `version_options.version_options`."""
 

@@ -7,11 +7,11 @@ from typing import Self
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ServingCopy
 from kleverkit.durable import make_directory, replace_file, sync_directory
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument
+from kleverroutes.versions import ServingName
 
 log = structlog.get_logger(__name__)
 

@@ -5,17 +5,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from klever_deployer.domain.versions import (
-    Deployment,
-    ModelFacts,
-    ServingName,
-    VersionKey,
-    VersionSpec,
-    VersionState,
-)
+from klever_deployer.domain.versions import ModelFacts, VersionSpec, VersionState
 from klever_deployer.ports import LogPart, OnStep, Preparation, RequestCounts, Scaling, ServingCopy
 from kleverkit.notices import Notices
 from kleverproto.variants import Variant
+from kleverroutes.versions import Deployment, ServingName, VersionKey
 
 from .memory_data_plane import InMemoryDataPlane
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from zlib import crc32
 
 from klever_deployer.domain.analysis import Bucket, Counts
-from klever_deployer.domain.routing import Rule, ServingRoute, Share
-from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverproto.traffic import HeaderMatch
+from kleverroutes.routing import Rule, ServingRoute, Share
+from kleverroutes.versions import ServingName, VersionKey
 
 
 class InMemoryDataPlane:

@@ -9,11 +9,11 @@ import structlog
 
 from klever_deployer.domain.analysis import Counts
 from klever_deployer.domain.scale import Demand, Scale
-from klever_deployer.domain.versions import Deployment, ServingName, VersionKey
 from klever_deployer.ports import RequestCounts
 from kleverkit.errors import TransientError
 from kleverkit.notices import Notices
 from kleverproto.variants import Autoscaling
+from kleverroutes.versions import Deployment, ServingName, VersionKey
 
 log = structlog.get_logger(__name__)
 

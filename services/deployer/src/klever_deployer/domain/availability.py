@@ -7,11 +7,12 @@ from klever_deployer.errors import MODEL_SERVER_FAILED, NO_REPLICAS, NO_ROUTE
 from kleverproto.documents import Problem
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument, ServingPhase
+from kleverroutes.routing import Stage, percents
+from kleverroutes.versions import Deployment
 
 from .intents import with_status
 from .outcomes import UNANNOUNCED
-from .routing import Stage, percents
-from .versions import Deployment, VersionState, are_ready, start_problem, statuses
+from .versions import VersionState, are_ready, start_problem, statuses
 
 SEEN = frozenset({MODEL_SERVER_FAILED, NO_REPLICAS, NO_ROUTE})
 """Problems of the observed state; all other problems come from a failed operation."""

@@ -6,8 +6,7 @@ from kleverproto.push_policies import OnPush
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import Followed
-
-from .versions import ServingName
+from kleverroutes.versions import ServingName
 
 
 def followed_tags(spec: ServingSpec) -> frozenset[ModelRef]:

@@ -10,9 +10,9 @@ from kleverproto.documents import Intent, Problem, is_late
 from kleverproto.preconditions import ABSENT, nothing_to_steer, overtaken, unmet_precondition
 from kleverproto.rollouts import RolloutAction
 from kleverproto.servings import ServingDocument
+from kleverroutes.versions import ServingName
 
 from .intents import Known
-from .versions import ServingName
 
 
 def generation_of(present: Known) -> int:

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from klever_deployer.errors import UNSUPPORTED_FORMAT, ServingError
 from kleverkube.errors import UnsupportedOnClusterError
 from kleverkube.images import runtime_of
-from kleverproto.variants import Variant
+from kleverproto.variants import CUSTOM, Variant
 from modelfiles.runtimes import BUILT_IN, RUNTIMES
-
-from .versions import CUSTOM
 
 CONVERTED = frozenset({"CaffeModel", "NetDef", "MXNetParams", "H5", "Keras"})
 """Formats that no runtime serves; the platform converts such models first."""

@@ -2,9 +2,8 @@
 
 from kleverproto.rollouts import Revision
 from kleverproto.servings import ServingDocument
-
-from .routing import WHOLE, Stage
-from .versions import ServingName, deployments
+from kleverroutes.routing import WHOLE, Stage
+from kleverroutes.versions import ServingName, deployments
 
 KEPT_REVISIONS = 10
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from kleverproto.codes import ANALYSIS_FAILED, ROLLOUT_ABORTED
 from kleverproto.rollouts import Measurement, RolloutAction, RolloutPhase, RolloutStatus, RolloutStep
 from kleverproto.strategies import BlueGreen, Canary, Recreate, Rolling
+from kleverroutes.routing import WHOLE
 
 from .analysis import Judgement, Unmeasured, Verdict, judge
-from .routing import WHOLE
 
 AnyStrategy = Rolling | Recreate | BlueGreen | Canary
 

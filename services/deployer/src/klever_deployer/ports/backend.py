@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import Deployment, ModelFacts, ServingName, VersionKey, VersionSpec, VersionState
+from klever_deployer.domain.versions import ModelFacts, VersionSpec, VersionState
 from kleverproto.variants import Variant
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import Deployment, ServingName, VersionKey
 
 from .steps import OnStep
 

@@ -2,13 +2,14 @@
 
 from typing import Protocol
 
-from klever_deployer.domain.versions import ModelFacts, ServingName
+from klever_deployer.domain.versions import ModelFacts
 from kleverproto.conversions import ConvertedModel
 from kleverproto.documents import Tombstone
 from kleverproto.models import ModelDocument
 from kleverproto.projects import ProjectPolicy
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
+from kleverroutes.versions import ServingName
 
 from .steps import OnStep
 

@@ -8,13 +8,13 @@ from datetime import datetime
 import structlog
 
 from klever_deployer.domain.followed_tags import FollowIndex
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import CopyStore, ServingCopy
 from kleverproto.documents import Intent, Tombstone
 from kleverproto.references import ModelRef
 from kleverproto.rollouts import Revision, RolloutAction, RolloutStatus
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import Followed, ServingDocument, ServingPhase
+from kleverroutes.versions import ServingName
 
 log = structlog.get_logger(__name__)
 

@@ -4,10 +4,10 @@ import asyncio
 from typing import Protocol
 
 from klever_deployer.domain.followed_tags import FollowIndex
-from klever_deployer.domain.versions import ServingName
 from kleverkit.documents import Change, Documents, Snapshot
 from kleverproto.references import ModelRef
 from kleverproto.servings import ServingDocument
+from kleverroutes.versions import ServingName
 
 from .records import name_of_key
 

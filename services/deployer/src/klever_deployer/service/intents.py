@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from klever_deployer.domain import intents
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.preconditions import generation_of, rejection, steering_rejection
-from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.stages import stage_of
-from klever_deployer.domain.versions import ServingName
 from kleverkit.documents import Stored
 from kleverproto.documents import Intent, Problem, Tombstone
 from kleverproto.preconditions import ServingRequestDecided
 from kleverproto.references import ModelRef
 from kleverproto.rollouts import RolloutAction
 from kleverproto.servings import Followed, ServingDeleteRequested, ServingDocument, ServingRequested
+from kleverroutes.routing import Stage
+from kleverroutes.versions import ServingName
 
 from .records import Decide, Present, Records, key_of
 

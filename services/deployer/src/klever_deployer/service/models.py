@@ -12,14 +12,7 @@ from klever_deployer.domain.runtimes import (
     parameters_refusal,
     refusal,
 )
-from klever_deployer.domain.versions import (
-    Deployment,
-    ModelFacts,
-    ModelSource,
-    ServingName,
-    VersionKey,
-    VersionSpec,
-)
+from klever_deployer.domain.versions import ModelFacts, ModelSource, VersionSpec
 from klever_deployer.errors import (
     INVALID_EXPRESSION,
     MODEL_NOT_FOUND,
@@ -38,6 +31,7 @@ from kleverproto.servable import refusal as not_allowed
 from kleverproto.served import ServedModel
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.variants import Variant
+from kleverroutes.versions import Deployment, ServingName, VersionKey
 from modelfiles.runtimes import UNPICKLED
 
 RESTORE_SECONDS = 120.0

@@ -11,11 +11,12 @@ import structlog
 from klever_deployer.domain import availability
 from klever_deployer.domain.intents import with_status
 from klever_deployer.domain.outcomes import is_unannounced
-from klever_deployer.domain.routing import Stage
-from klever_deployer.domain.versions import ServingName, VersionState, deployments
+from klever_deployer.domain.versions import VersionState
 from kleverkit.errors import TransientError
 from kleverproto.serving_specs import ServingSpec
 from kleverproto.servings import ServingDocument
+from kleverroutes.routing import Stage
+from kleverroutes.versions import ServingName, deployments
 
 from .records import Records, SupersededError, name_of
 from .servers import Servers

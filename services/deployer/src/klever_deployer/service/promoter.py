@@ -4,13 +4,14 @@ import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 
-from klever_deployer.domain import routing, stages, steps
+from klever_deployer.domain import stages, steps
 from klever_deployer.domain.analysis import Unmeasured
-from klever_deployer.domain.routing import WHOLE, Stage
-from klever_deployer.domain.versions import Deployment
 from klever_deployer.errors import RolledBackError
 from kleverproto.rollouts import Measurement, Revision, RolloutPhase, RolloutStatus
 from kleverproto.servings import ServingDocument, ServingStatusChanges, TrafficShifted
+from kleverroutes import routing
+from kleverroutes.routing import WHOLE, Stage
+from kleverroutes.versions import Deployment
 
 from .measuring import StepMeasurement
 from .records import Records

@@ -14,13 +14,13 @@ from prometheus_client import Histogram
 
 from klever_deployer.domain.availability import is_applied
 from klever_deployer.domain.intents import Known
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import Backend
 from kleverkit.documents import Buried
 from kleverkit.errors import TransientError
 from kleverkit.metrics import observe
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import SERVINGS
+from kleverroutes.versions import ServingName
 
 from .records import Records, SupersededError, name_of, name_of_key
 from .restorer import Restorer

@@ -10,7 +10,6 @@ from weakref import WeakValueDictionary
 
 from klever_deployer.domain.intents import Known, with_status
 from klever_deployer.domain.outcomes import UNANNOUNCED, occasion, outcome, step_after
-from klever_deployer.domain.versions import ServingName
 from kleverkit.deletions import Deletions
 from kleverkit.documents import Buried, Documents, Stored, change
 from kleverkit.publisher import EventPublisher
@@ -28,6 +27,7 @@ from kleverproto.servings import (
     serving_key,
 )
 from kleverproto.subjects import split
+from kleverroutes.versions import ServingName
 
 from .copies import Copies
 

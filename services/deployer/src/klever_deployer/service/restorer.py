@@ -13,7 +13,6 @@ import structlog
 
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.restoration import Loss, in_present_stream, is_announced, restored
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ServingCopy
 from kleverkit.documents import Buried, Incarnation, Stored, Unreadable, write
 from kleverkit.errors import ConflictError, TransientError
@@ -22,6 +21,7 @@ from kleverkit.notices import Notices
 from kleverproto.documents import Tombstone
 from kleverproto.servings import ServingDocument
 from kleverproto.streams import SERVINGS_BUCKET
+from kleverroutes.versions import ServingName
 
 from .records import Present, Records, key_of, name_of_key
 

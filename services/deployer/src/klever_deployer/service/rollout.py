@@ -10,12 +10,10 @@ from dataclasses import dataclass
 
 from prometheus_client import Histogram
 
-from klever_deployer.domain import availability, versions
+from klever_deployer.domain import availability
 from klever_deployer.domain.intents import Known
 from klever_deployer.domain.outcomes import is_unannounced
-from klever_deployer.domain.routing import Stage
 from klever_deployer.domain.stages import has_same_servers, stage_of
-from klever_deployer.domain.versions import Deployment, ServingName
 from klever_deployer.errors import RefusedByProxyError, RolledBackError, ServingError
 from kleverkit.documents import Buried
 from kleverkit.metrics import observe
@@ -25,6 +23,8 @@ from kleverproto.rollouts import RolloutPhase, RolloutStatus
 from kleverproto.served import applied_models
 from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.strategies import Recreate
+from kleverroutes.routing import Stage
+from kleverroutes.versions import Deployment, ServingName, deployments
 
 from .models import Models
 from .observer import Observer
@@ -175,7 +175,7 @@ class Rollout:
     async def _give_up(self, serving: ServingName, document: ServingDocument, error: ServingError) -> None:
         """Shifts all traffic back to the old version, and stops the new one."""
         applied = document.status.applied
-        stable = versions.deployments(applied, document.status.variants)
+        stable = deployments(applied, document.status.variants)
         allowed = self.servers.allowed(stable)
         if applied is not None:
             with suppress(ServingError):
@@ -200,7 +200,7 @@ class Rollout:
         """Return whether the serving was stopped because its commands were not allowed, and they are allowed now."""
         status = document.status
         is_stopped = status.phase is ServingPhase.FAILED and status.observed_generation >= document.generation
-        wanted = versions.deployments(document.spec, status.variants)
+        wanted = deployments(document.spec, status.variants)
         by_operator = status.problem is not None and status.problem.code == COMMANDS_NOT_ALLOWED
         return is_stopped and by_operator and self.servers.allowed(wanted) == wanted
 
@@ -210,7 +210,7 @@ class Rollout:
         if applied is None:
             await self.servers.remove_others(serving, ())
             return
-        recorded = Stage(serving, applied, versions.deployments(applied, document.status.variants))
+        recorded = Stage(serving, applied, deployments(applied, document.status.variants))
         stage = await self.servers.scale(recorded)
         allowed = self.servers.allowed(stage.wanted)
         try:

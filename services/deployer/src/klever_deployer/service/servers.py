@@ -5,15 +5,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from klever_deployer.domain import paths, routing, versions
+from klever_deployer.domain import versions
 from klever_deployer.domain.analysis import Counts, total
-from klever_deployer.domain.routing import Stage
-from klever_deployer.domain.versions import Deployment, ServingName, VersionKey, VersionSpec, VersionState
+from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.errors import MODEL_SERVER_FAILED, UNSUPPORTED_HERE, RefusedByProxyError, ServingError
 from klever_deployer.ports import Backend
 from kleverproto.commands import command_refusal
 from kleverproto.documents import Problem
 from kleverproto.servings import VariantStatus
+from kleverroutes import paths, routing
+from kleverroutes.routing import Stage
+from kleverroutes.versions import Deployment, ServingName, VersionKey
 
 POLL_SECONDS, LONGEST_POLL_SECONDS = 0.02, 0.5
 POLL_SHARE = 0.05

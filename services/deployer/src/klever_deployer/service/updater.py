@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ModelCatalogue
 from kleverproto.conversions import UNVERIFIED
 from kleverproto.documents import Intent
@@ -12,6 +11,7 @@ from kleverproto.envelope import Event
 from kleverproto.models import ModelUpdated
 from kleverproto.safety import is_scanned
 from kleverproto.servings import Followed
+from kleverroutes.versions import ServingName
 
 from .followers import Followers
 from .intents import Intents

@@ -14,12 +14,14 @@ from klever.cli.manifest_files import read_manifest_file
 from klever.cli.references import ModelRefType
 from klever.cli.version_options import VersionOptions, version_options
 from klever.differences import objects_difference, serving_difference
+from klever.errors import InputError
 from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingManifest
 from kleverproto.servings import ServingDocument
 
 if TYPE_CHECKING:
     from klever.client import KleverClient
+    from kleverkube.manifest import Manifest
 
 DIFFERENT, FAILED = 1, 2
 """Exit codes, as those of `kubectl diff`."""
@@ -94,5 +96,15 @@ async def _difference(preview: Preview, cluster: ClusterOutput | None, client: "
     present = await client.serving(wanted.name, wanted.namespace)
     if cluster is None:
         return serving_difference(present, wanted)
-    before = await cluster.objects(client, present) if present is not None else []
+    before = await _present_objects(present, cluster, client) if present is not None else []
     return objects_difference(before, await cluster.objects(client, wanted))
+
+
+async def _present_objects(
+    present: ServingDocument, cluster: ClusterOutput, client: "KleverClient"
+) -> list["Manifest"]:
+    try:
+        return await cluster.objects(client, present)
+    except InputError as error:
+        hint = "Compare the documents, without --backend"
+        raise InputError(f"the present serving cannot be rendered: {error}. {hint}") from error

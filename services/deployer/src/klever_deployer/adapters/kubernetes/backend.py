@@ -7,19 +7,20 @@ from functools import partial
 from typing import Self
 
 from klever_deployer.adapters.request_scaling import RequestScaling
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import DeployerSettings
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
-from kleverkube.servers import server_of
-from kleverkube.services import GRPC_SERVICE_PORT, HTTP_SERVICE_PORT
+from kleverkube.services import HTTP_SERVICE_PORT, grpc_service_port
 from kleverkube.version import ServedVersion
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.connecting import connected
 from kleverkubeclient.resources import DESTINATION_RULES, HTTP_ROUTES, VIRTUAL_SERVICES
 from kleverkubeclient.watches import Watches
+from kleverroutes.kubernetes.data_planes import route_renderer
+from kleverroutes.kubernetes.options import RouteOptions
+from kleverroutes.kubernetes.services import VersionService
+from kleverroutes.versions import ServingName, VersionKey
 
 from .copies import ClusterCopies
 from .data_plane import ClusterDataPlane
@@ -32,12 +33,6 @@ from .pod_logs import PodLogs
 from .preparation import ClusterPreparation
 from .refusals import RefusedServingError
 from .route_probes import RouteProbe, settle_by_time
-from .routes.gateway_api import gateway_objects, gateway_refusals
-from .routes.http_routes import ExtensionRef, GatewayIngress
-from .routes.istio import istio_objects, istio_refusals
-from .routes.probes import with_probe
-from .routes.services import Services, VersionService
-from .routes.virtual_services import IstioIngress
 from .scaling import ClusterScaling
 from .seldon.workloads import SeldonWorkloads
 from .workloads import ClusterWorkloads
@@ -119,19 +114,14 @@ class ClusterBackend:
         return self.workloads.number(version)
 
     def _data_plane(self, settings: DeployerSettings) -> ClusterDataPlane:
-        make = partial(ClusterDataPlane, self._api, self._options)
-        if settings.cluster_routes == "istio":
-            istio = IstioIngress(gateways=(settings.cluster_gateway,))
-            render = partial(_probed_istio_objects, ingress=istio, services=self._service)
-            refusals = partial(istio_refusals, services=self._planned_service)
-            settle = RouteProbe(settings.ingress_url) if settings.ingress_public_url else settle_by_time
-            return make(render, refusals, (DESTINATION_RULES, VIRTUAL_SERVICES), settle)
-        namespace, _, name = settings.cluster_gateway.partition("/")
-        sticky, retries = map(_extension, (settings.cluster_sticky_extension, settings.cluster_retries_extension))
-        gateway = GatewayIngress(name=name, namespace=namespace, sticky=sticky, retries=retries)
-        render = partial(gateway_objects, ingress=gateway, services=self._service)
-        refusals = partial(gateway_refusals, ingress=gateway, services=self._planned_service)
-        return make(render, refusals, (HTTP_ROUTES,))
+        renderer = route_renderer(_route_options(settings))
+        render = partial(renderer.objects, services=self._service)
+        refusals = partial(renderer.refusals, services=self._planned_service)
+        make = partial(ClusterDataPlane, self._api, self._options, render, refusals)
+        if settings.cluster_routes == "gateway-api":
+            return make((HTTP_ROUTES,))
+        settle = RouteProbe(settings.ingress_url) if settings.ingress_public_url else settle_by_time
+        return make((DESTINATION_RULES, VIRTUAL_SERVICES), settle)
 
     def _service(self, key: VersionKey) -> VersionService:
         """The Service of a version. Raises DataPlaneError if it was not applied."""
@@ -142,18 +132,17 @@ class ClusterBackend:
     def _planned_service(self, key: VersionKey) -> VersionService:
         """The Service of a version as far as it is known: whether it supports gRPC depends on its model."""
         version = self.workloads.find(key)
-        has_grpc = version is not None and server_of(version, self._options).grpc_port is not None
-        grpc = GRPC_SERVICE_PORT if has_grpc else None
+        grpc = grpc_service_port(version, self._options) if version is not None else None
         return VersionService(name_of(key), key.serving.namespace, HTTP_SERVICE_PORT, grpc)
 
 
-def _probed_istio_objects(route: ServingRoute, ingress: IstioIngress, services: Services) -> list[Manifest]:
-    return with_probe(istio_objects(route, ingress, services), route.serving)
-
-
-def _extension(setting: str | None) -> ExtensionRef | None:
-    """The filter that a setting names: group, kind and name."""
-    return ExtensionRef(*setting.split("/")) if setting is not None else None
+def _route_options(settings: DeployerSettings) -> RouteOptions:
+    return RouteOptions(
+        kind=settings.cluster_routes,
+        gateway=settings.cluster_gateway,
+        sticky_extension=settings.cluster_sticky_extension,
+        retries_extension=settings.cluster_retries_extension,
+    )
 
 
 def _options(settings: DeployerSettings) -> ClusterOptions:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverkube.manifest import Manifest
 from kleverkubeclient.watched import ObjectName
+from kleverroutes.versions import ServingName, VersionKey
 
 from .states import version_key
 

@@ -4,7 +4,6 @@ from pydantic import ValidationError
 from structlog import get_logger
 
 from klever_deployer.adapters.copies import CopyFile
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import ServingCopy
 from kleverkit.errors import TransientError
 from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, owned_by
@@ -14,6 +13,7 @@ from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.failures import ApiUnavailableError, RefusedByClusterError
 from kleverkubeclient.resources import CONFIG_MAPS
+from kleverroutes.versions import ServingName
 
 log = get_logger(__name__)
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkit.errors import TransientError
-from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, SERVING, owned_by
+from kleverkube.labels import SERVING, owned_by, with_owner
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.failures import RefusedByClusterError
 from kleverkubeclient.resources import Resource, resource_of
 from kleverkubeclient.watched import ObjectName, Watched, object_name
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import ServingName
 
 from .applying import Applier
 from .route_probes import SETTLE_SECONDS, Settle, settle_by_time
@@ -24,7 +25,7 @@ class ClusterDataPlane:
     Args:
         api: the cluster.
         options: options of the cluster.
-        render: the objects of a route; raises RefusedByProxyError.
+        render: the objects of a route; raises UnsupportedRouteError.
         refusals: returns the reasons why a route cannot be rendered, as sentences; its versions need not run.
         resources: the kinds of these objects; each served serving has one of the last kind.
         settle: waits until the proxies have received a change.
@@ -66,7 +67,7 @@ class ClusterDataPlane:
 
     async def apply(self, route: ServingRoute) -> None:
         """See `DataPlane`."""
-        objects = [self._owned(each, route.serving) for each in self._render(route)]
+        objects = self._objects(route)
         try:
             for each in objects:
                 if await self._apply(each):
@@ -100,6 +101,12 @@ class ClusterDataPlane:
         """See `DataPlane`."""
         return {serving for each in self.watched[self._main].objects.values() if (serving := _serving(each))}
 
+    def _objects(self, route: ServingRoute) -> list[Manifest]:
+        try:
+            return [with_owner(each, route.serving.name, self._options) for each in self._render(route)]
+        except UnsupportedRouteError as error:
+            raise RefusedByProxyError(str(error)) from error
+
     async def _apply(self, manifest: Manifest) -> bool:
         """Apply an object; whether that has changed it."""
         before = self.watched[resource_of(manifest)].objects.get(object_name(manifest))
@@ -124,11 +131,6 @@ class ClusterDataPlane:
     def _changed(self, changed: Manifest) -> None:
         if (serving := _serving(changed)) is not None:
             self.on_change(serving)
-
-    def _owned(self, manifest: Manifest, serving: ServingName) -> Manifest:
-        labels = {MANAGED_BY: MANAGER, PLATFORM: self._options.platform, SERVING: serving.name}
-        metadata = manifest["metadata"]
-        return {**manifest, "metadata": {**metadata, "labels": {**metadata.get("labels", {}), **labels}}}
 
 
 def _serving(manifest: Manifest) -> ServingName | None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from klever_deployer.domain.versions import VersionKey
 from kleverkube.manifest import Manifest
 from kleverkube.naming import version_name
 from kleverkube.options import ClusterOptions
@@ -12,6 +11,7 @@ from kleverkube.rendering import refusal, render
 from kleverkube.version import ServedVersion
 from kleverkubeclient.resources import DEPLOYMENTS, Resource
 from kleverproto.variants import Variant
+from kleverroutes.versions import VersionKey
 
 from .replica_numbers import determines_replicas
 

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from klever_deployer.domain.versions import VersionKey
 from kleverkube.kserve.inference_services import AUTOSCALER, EXTERNAL
 from kleverkube.kserve.names import deployment_name, inference_service_name
 from kleverkube.kserve.rendering import kserve_refusal, render_for_kserve
 from kleverkube.manifest import Manifest
 from kleverkubeclient.resources import INFERENCE_SERVICES
+from kleverroutes.versions import VersionKey
 
 from .kinds import VersionKind
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverkit.notices import Notices
 from kleverkube.labels import REVISION, SERVING, VARIANT
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import DEPLOYMENTS, PODS, Resource
 from kleverkubeclient.watched import Watched, object_name
+from kleverroutes.versions import ServingName, VersionKey
 
 from .by_version import ObjectsByVersion
 from .states import version_key

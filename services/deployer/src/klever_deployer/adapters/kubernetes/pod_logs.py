@@ -7,13 +7,13 @@ from pathlib import Path
 
 import structlog
 
-from klever_deployer.domain.versions import VersionKey
 from klever_deployer.ports import LogPart
 from kleverkit.errors import TransientError
 from kleverkube.containers import SERVERS
 from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.failures import NOT_FOUND, RefusedByClusterError
+from kleverroutes.versions import VersionKey
 
 from .log_positions import LogPositions, Position
 from .states import version_key

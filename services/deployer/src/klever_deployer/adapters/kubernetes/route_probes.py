@@ -9,8 +9,7 @@ import structlog
 
 from klever_deployer.errors import DataPlaneError
 from kleverkube.manifest import Manifest
-
-from .routes.probes import probe_path
+from kleverroutes.kubernetes.probes import probe_path
 
 log = structlog.get_logger(__name__)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection
 
-from klever_deployer.domain.versions import Deployment, ServingName, VersionKey
 from kleverkit.notices import Notices
+from kleverroutes.versions import Deployment, ServingName, VersionKey
 
 
 class ClusterScaling:

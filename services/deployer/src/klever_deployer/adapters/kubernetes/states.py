@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from klever_deployer.domain.versions import ServingName, VersionKey, VersionState
+from klever_deployer.domain.versions import VersionState
 from kleverkube.containers import SERVERS
 from kleverkube.labels import REVISION, SERVING, VARIANT, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.reasons import problem
+from kleverroutes.versions import ServingName, VersionKey
 
 SANDBOX = "container: seccomp, no capabilities, read-only root"
 

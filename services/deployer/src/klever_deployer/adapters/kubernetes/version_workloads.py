@@ -5,13 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverkube.labels import owned_by
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
 from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.resources import NETWORK_POLICIES, SERVICES, Resource
 from kleverkubeclient.watched import Watched
+from kleverroutes.versions import ServingName, VersionKey
 
 from .applying import Applier
 from .kinds import name_of

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
+from klever_deployer.domain.versions import VersionSpec, VersionState
 from kleverkube.labels import owned_by, recorded
 from kleverkube.manifest import Manifest
 from kleverkube.options import ClusterOptions
@@ -14,6 +14,7 @@ from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, PODS, SERVICES
 from kleverkubeclient.watched import Watched
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
+from kleverroutes.versions import ServingName, VersionKey
 
 from .kinds import PLAIN, VersionKind, name_of
 from .observed import ObservedVersions

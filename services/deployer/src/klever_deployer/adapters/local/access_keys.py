@@ -12,8 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from klever_deployer.domain.versions import ServingName
 from kleverkit.durable import write_new
+from kleverroutes.versions import ServingName
 
 SECRET_BYTES = 32
 

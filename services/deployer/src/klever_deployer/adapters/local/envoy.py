@@ -14,9 +14,9 @@ from typing import Any
 import structlog
 
 from klever_deployer.domain.analysis import Counts, total
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError
 from klever_deployer.settings import MAX_REQUEST_BYTES
+from kleverroutes.versions import ServingName, VersionKey
 
 from . import envoy_config, envoy_listener, processes
 from .access_keys import AccessKeys

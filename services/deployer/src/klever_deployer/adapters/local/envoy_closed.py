@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from klever_deployer.domain.exposed import grpc_expression, http_expression
-from klever_deployer.domain.paths import INGRESS
+from kleverroutes.exposed import grpc_expression, http_expression
+from kleverroutes.paths import INGRESS
 
 Json = dict[str, Any]
 

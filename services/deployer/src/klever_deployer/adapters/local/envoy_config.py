@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.routing import Rule, ServingRoute, Share, set_cookie
-from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverproto.traffic import Cookie, HeaderMatch, Retries
+from kleverroutes.paths import path_prefix
+from kleverroutes.routing import Rule, ServingRoute, Share, set_cookie
+from kleverroutes.versions import ServingName, VersionKey
 from kleverserve.access import HEADER
 
 from .access_keys import AccessKeys

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.errors import DataPlaneError
+from kleverroutes.versions import ServingName
 
 from . import envoy_config
 from .access_keys import AccessKeys

@@ -7,10 +7,10 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import DataPlaneError, RefusedByProxyError
 from kleverkit.notices import Notices
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import ServingName, VersionKey
 
 from .placed_routes import Endpoints, PlacedRoute, placed
 from .waiting_room import WaitingRoom

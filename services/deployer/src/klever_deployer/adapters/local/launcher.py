@@ -11,11 +11,10 @@ from string import Template
 from typing import Protocol
 
 from klever_deployer.domain.runtimes import has_grpc
-from klever_deployer.domain.versions import CUSTOM
 from klever_deployer.settings import MAX_REQUEST_BYTES
 from kleverkit.secret_files import SecretFiles, SecretNotFoundError
 from kleverproto.quantities import bytes_of, cores_of
-from kleverproto.variants import Variant
+from kleverproto.variants import CUSTOM, Variant
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
 from kleversandbox.system_paths import interpreter_paths, program_paths

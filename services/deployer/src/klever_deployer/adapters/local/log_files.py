@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import structlog
 
-from klever_deployer.domain.versions import ServingName
 from klever_deployer.ports import LogPart
 from kleverkit.durable import replace_file
+from kleverroutes.versions import ServingName
 
 from . import processes
 from .replica_specs import ReplicaKey

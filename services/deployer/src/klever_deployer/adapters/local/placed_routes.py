@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import ServingName, VersionKey
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import ServingName, VersionKey
 
 from .replica_specs import Endpoint
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 from klever_deployer.domain.runtimes import choose
-from klever_deployer.domain.versions import CUSTOM, ModelFacts, VersionSpec
+from klever_deployer.domain.versions import ModelFacts, VersionSpec
 from klever_deployer.errors import UNSANDBOXED, ServingError
 from klever_deployer.ports import OnStep
 from kleverkit.errors import TransientError
+from kleverproto.variants import CUSTOM
 from kleversandbox.support import Confinement
 from modelformats.foreign_code import may_run_code
 

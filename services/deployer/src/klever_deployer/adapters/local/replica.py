@@ -10,7 +10,7 @@ import aiohttp
 import structlog
 
 from klever_deployer.domain.causes import explain_exit
-from klever_deployer.domain.versions import CUSTOM
+from kleverproto.variants import CUSTOM
 from kleversandbox.homes import make_home, remove_home
 from kleversandbox.starting import starting
 from modelformats.threads import in_thread

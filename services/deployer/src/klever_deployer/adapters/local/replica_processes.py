@@ -7,8 +7,8 @@ from pathlib import Path
 import aiohttp
 import structlog
 
-from klever_deployer.domain.versions import ServingName
 from kleverkit.tasks import cancel
+from kleverroutes.versions import ServingName
 from kleversandbox.homes import remove_home
 from modelformats.threads import in_thread
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from klever_deployer.domain.versions import ServingName, VersionKey
 from kleverproto.references import ModelRef
 from kleverproto.variants import Variant
+from kleverroutes.versions import ServingName, VersionKey
 
 
 @dataclass(frozen=True)

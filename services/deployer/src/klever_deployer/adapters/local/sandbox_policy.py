@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from klever_deployer.domain.versions import CUSTOM
-from kleverproto.variants import Network
+from kleverproto.variants import CUSTOM, Network
 from kleversandbox.policy import Policy
 from kleversandbox.support import Confinement
 from kleversandbox.system_paths import NAME_SERVICE, READABLE, SYSTEM, paths_in

@@ -10,9 +10,9 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from klever_deployer.domain.routing import ServingRoute, successor
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.settings import MAX_REQUEST_BYTES
+from kleverroutes.routing import ServingRoute, successor
+from kleverroutes.versions import ServingName, VersionKey
 from kleverserve.access import HEADER, REFUSAL
 from kleverserve.http_server import Runner, json_refusal
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
+from klever_deployer.domain.versions import VersionSpec, VersionState
 from klever_deployer.errors import ServingError
 from kleverkit.errors import TransientError
 from kleverkit.notices import Notices
 from kleverproto.variants import Variant
+from kleverroutes.versions import ServingName, VersionKey
 
 from .launcher import Launcher
 from .placed_routes import Endpoints

@@ -3,9 +3,9 @@
 from typing import Self
 
 from klever_deployer.adapters.kubernetes.kinds import name_of
-from klever_deployer.domain.versions import VersionKey
 from klever_deployer.settings import DeployerSettings
 from kleverkube.services import GRPC_SERVICE_PORT, HTTP_SERVICE_PORT
+from kleverroutes.versions import VersionKey
 
 from .names import ENVOY, ISTIO
 from .prometheus import PrometheusClient

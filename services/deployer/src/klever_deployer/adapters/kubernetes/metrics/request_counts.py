@@ -9,8 +9,8 @@ from math import ceil
 from typing import Protocol
 
 from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.versions import VersionKey
 from klever_deployer.errors import DataPlaneError
+from kleverroutes.versions import VersionKey
 
 from .names import MetricNames
 from .prometheus import Series

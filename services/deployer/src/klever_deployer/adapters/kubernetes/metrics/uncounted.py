@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from klever_deployer.domain.analysis import Counts
-from klever_deployer.domain.versions import VersionKey
 from klever_deployer.errors import DataPlaneError
+from kleverroutes.versions import VersionKey
 
 
 class UncountedRequests:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from weakref import WeakValueDictionary
 
-from klever_deployer.domain.versions import ServingName, VersionKey
 from klever_deployer.errors import UNSUPPORTED_HERE, ServingError
 from kleverkube.labels import MANAGED_BY, MANAGER, PLATFORM, owned_by
 from kleverkube.manifest import Manifest
@@ -14,6 +13,7 @@ from kleverkubeclient.api import KubernetesApi
 from kleverkubeclient.failures import ConflictError
 from kleverkubeclient.resources import SELDON_DEPLOYMENTS
 from kleverkubeclient.watched import Watched
+from kleverroutes.versions import ServingName, VersionKey
 
 TRIES = 5
 """Attempts at a change: each status that the operator reports is a new version of the object."""

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from klever_deployer.adapters.kubernetes.states import version_state
-from klever_deployer.domain.versions import VersionKey, VersionState
+from klever_deployer.domain.versions import VersionState
 from kleverkube.labels import VERSION
 from kleverkube.manifest import Manifest
 from kleverkube.seldon.seldon_deployments import Predictor
+from kleverroutes.versions import VersionKey
 
 PATIENCE = timedelta(seconds=30)
 """The operator creates a Deployment within seconds. Its status may be that of an earlier predictor as long."""

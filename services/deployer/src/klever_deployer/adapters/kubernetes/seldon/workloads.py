@@ -9,7 +9,7 @@ from klever_deployer.adapters.kubernetes.observed import ObservedVersions
 from klever_deployer.adapters.kubernetes.served import rendering, served_version
 from klever_deployer.adapters.kubernetes.states import version_state
 from klever_deployer.adapters.kubernetes.version_workloads import POLL_SECONDS, VersionWorkloads
-from klever_deployer.domain.versions import ServingName, VersionKey, VersionSpec, VersionState
+from klever_deployer.domain.versions import VersionSpec, VersionState
 from kleverkit.errors import TransientError
 from kleverkube.labels import PLATFORM, VERSION, recorded
 from kleverkube.manifest import Manifest
@@ -23,6 +23,7 @@ from kleverkubeclient.resources import AUTOSCALERS, DEPLOYMENTS, PODS, SERVICES
 from kleverkubeclient.watched import Watched
 from kleverproto.envelope import utc_now
 from kleverproto.variants import Variant
+from kleverroutes.versions import ServingName, VersionKey
 
 from .objects import SeldonObjects
 from .states import predictor_state, without_deployment

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from klever_deployer.adapters.kubernetes.routes.gateway_api import gateway_objects
-from klever_deployer.adapters.kubernetes.routes.http_routes import ExtensionRef, GatewayIngress, duration
-from klever_deployer.adapters.kubernetes.routes.services import Json
-from klever_deployer.domain.routing import Mirroring, ServingRoute
-from klever_deployer.errors import RefusedByProxyError
 from kleverproto.traffic import HeaderMatch, Retries
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.kubernetes.gateway_api import gateway_objects
+from kleverroutes.kubernetes.http_routes import ExtensionRef, GatewayIngress, duration
+from kleverroutes.kubernetes.services import Json
+from kleverroutes.routing import Mirroring, ServingRoute
 from support.data_planes import version_key, version_route
 from support.kubernetes_routes import FEATURES, ServicesOf, rule, v2_route
 
@@ -42,7 +42,7 @@ def filters(rendered: Json, kind: str) -> list[Json]:
 
 
 def refusal(route: ServingRoute, grpc: tuple[str, ...] = ()) -> str:
-    with pytest.raises(RefusedByProxyError) as refused:
+    with pytest.raises(UnsupportedRouteError) as refused:
         objects(route, grpc=grpc)
     return str(refused.value)
 

@@ -1,7 +1,7 @@
 """Routes as objects of Istio: a VirtualService, and a DestinationRule for each version."""
 
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.errors import RefusedByProxyError
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.routing import ServingRoute
 
 from .destination_rules import destination_rules
 from .services import Json, Services
@@ -13,10 +13,10 @@ def istio_objects(route: ServingRoute, ingress: IstioIngress, services: Services
     """The objects of a route, in the order in which they are applied.
 
     Raises:
-        RefusedByProxyError: Istio cannot route requests as the route requires.
+        UnsupportedRouteError: Istio cannot route requests as the route requires.
     """
     if refusals := istio_refusals(route, services):
-        raise RefusedByProxyError("; ".join(refusals))
+        raise UnsupportedRouteError("; ".join(refusals))
     rules = destination_rules(route, [services(version.key) for version in route.versions], ingress.domain)
     return [*rules, virtual_service(route, ingress, services)]
 

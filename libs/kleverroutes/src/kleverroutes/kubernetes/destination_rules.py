@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from klever_deployer.domain.routing import ServingRoute
+from kleverroutes.routing import ServingRoute
 
 from .services import Json, VersionService
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.routing import ServingRoute
-from klever_deployer.domain.versions import ServingName
+from kleverroutes.paths import path_prefix
+from kleverroutes.routing import ServingRoute
+from kleverroutes.versions import ServingName
 from kleverserve.client_paths import CALLS, GRPC_SERVICE
 
 from .services import Json

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from klever_deployer.domain.versions import VersionKey
+from kleverroutes.versions import VersionKey
 
 Json = dict[str, Any]
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from klever_deployer.adapters.kubernetes.routes.istio import istio_objects
-from klever_deployer.adapters.kubernetes.routes.services import Json
-from klever_deployer.adapters.kubernetes.routes.virtual_services import IstioIngress
-from klever_deployer.domain.routing import Mirroring, RoutedVersion, ServingRoute
-from klever_deployer.errors import RefusedByProxyError
 from kleverproto.traffic import Cookie, HeaderMatch, Retries, Sticky, Timeouts
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.kubernetes.istio import istio_objects
+from kleverroutes.kubernetes.services import Json
+from kleverroutes.kubernetes.virtual_services import IstioIngress
+from kleverroutes.routing import Mirroring, RoutedVersion, ServingRoute
 from support.data_planes import version_key, version_route
 from support.kubernetes_routes import FEATURES, ServicesOf, cookie_route, rule, v2_route
 
@@ -37,7 +37,7 @@ def weights(rendered: Json) -> dict[str, int]:
 
 
 def refusal(route: ServingRoute, services: ServicesOf | None = None) -> str:
-    with pytest.raises(RefusedByProxyError) as refused:
+    with pytest.raises(UnsupportedRouteError) as refused:
         istio_objects(route, INGRESS, services or ServicesOf())
     return str(refused.value)
 

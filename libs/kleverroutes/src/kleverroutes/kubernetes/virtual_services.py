@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from klever_deployer.domain.exposed import grpc_expression, http_expression
-from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.routing import HeaderCondition, ServingRoute, set_cookie
-from klever_deployer.domain.versions import VersionKey
 from kleverproto.traffic import HeaderMatch, Retries
+from kleverroutes.exposed import grpc_expression, http_expression
+from kleverroutes.paths import path_prefix
+from kleverroutes.routing import HeaderCondition, ServingRoute, set_cookie
+from kleverroutes.versions import VersionKey
 from kleverserve.client_paths import CLOSED, GRPC_SERVICE
 
 from .destination_rules import API_VERSION, seconds

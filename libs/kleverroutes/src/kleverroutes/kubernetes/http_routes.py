@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from klever_deployer.domain.routing import HeaderCondition, Mirroring, ServingRoute
-from klever_deployer.domain.versions import VersionKey
 from kleverproto.traffic import HeaderMatch
+from kleverroutes.routing import HeaderCondition, Mirroring, ServingRoute
+from kleverroutes.versions import VersionKey
 
 from .open_paths import OpenPaths, open_calls, open_paths
 from .services import Json, Services

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from klever_deployer.domain.routing import WHOLE, HeaderCondition, ServingRoute, Share
-from klever_deployer.domain.versions import VersionKey
 from kleverproto.percents import apportion
+from kleverroutes.routing import WHOLE, HeaderCondition, ServingRoute, Share
+from kleverroutes.versions import VersionKey
 
 from .services import Services, VersionService
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from klever_deployer.domain.paths import path_prefix
-from klever_deployer.domain.versions import ServingName
+from kleverroutes.paths import path_prefix
+from kleverroutes.versions import ServingName
 
 from .services import Json
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from klever_deployer.adapters.kubernetes.routes.gateway_api import gateway_objects
-from klever_deployer.adapters.kubernetes.routes.http_routes import ExtensionRef
-from klever_deployer.errors import RefusedByProxyError
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.kubernetes.gateway_api import gateway_objects
+from kleverroutes.kubernetes.http_routes import ExtensionRef
 from support.kubernetes_routes import FEATURES, services_of
 from support.rendered_routes import GATEWAY, rendered
 
@@ -44,7 +44,7 @@ def rows() -> dict[str, list[str]]:
 def is_supported(render: Callable[[], object]) -> bool:
     try:
         render()
-    except RefusedByProxyError:
+    except UnsupportedRouteError:
         return False
     return True
 

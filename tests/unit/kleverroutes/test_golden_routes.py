@@ -1,6 +1,6 @@
 """Each feature of routes as objects of each data plane, for review.
 
-`pytest tests/unit/deployer/test_golden_routes.py --update-golden` rewrites the files after a deliberate change.
+`pytest tests/unit/kleverroutes/test_golden_routes.py --update-golden` rewrites the files after a deliberate change.
 """
 
 import pytest

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from klever_deployer.domain.routing import ServingRoute, cookie_rules
-from klever_deployer.errors import RefusedByProxyError
 from kleverproto.traffic import Retries, Timeouts
+from kleverroutes.errors import UnsupportedRouteError
+from kleverroutes.routing import ServingRoute, cookie_rules
 from kleverserve.client_paths import CALLS
 
 from .http_routes import GatewayIngress, HttpRoutes
@@ -24,11 +24,11 @@ def gateway_objects(route: ServingRoute, ingress: GatewayIngress, services: Serv
     """The objects of a route.
 
     Raises:
-        RefusedByProxyError: the Gateway API cannot route requests as the route requires, and the operator has named
+        UnsupportedRouteError: the Gateway API cannot route requests as the route requires, and the operator has named
             no extension that does.
     """
     if refusals := gateway_refusals(route, ingress, services):
-        raise RefusedByProxyError("; ".join(refusals))
+        raise UnsupportedRouteError("; ".join(refusals))
     delegated = _without_cookie_rules(route)
     routes, calls = HttpRoutes(delegated, ingress, services), grpc_splits(delegated, services)
     return [*routes.by_path(http_splits(delegated)), *([routes.by_call(calls)] if calls else [])]
