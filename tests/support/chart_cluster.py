@@ -1,18 +1,18 @@
 """An API server with the kinds of objects that the Helm chart may create."""
 
 import json
-import subprocess
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from support import custom_definitions
 from support.cluster.programs import istio_crds
-from support.go_tools import module_files
+from support.custom_definitions import STORED
+from support.go_tools import module_directory
 from support.helm import Object
-from support.kube_api_server import cached_program
+from support.kubectl import Kubectl, run_kubectl, wait_until_served
 
 RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
@@ -22,10 +22,10 @@ RESTRICTED = {
 
 def _definitions() -> list[Object]:
     """The kinds of Istio, the Gateway API, KServe and the Prometheus Operator, with their own schemas."""
-    gateway_api = module_files("sigs.k8s.io/gateway-api", "istio") / "config/crd/standard"
-    kserve = module_files("github.com/kserve/kserve", "kserve") / "config/crd/full"
+    gateway_api = module_directory("sigs.k8s.io/gateway-api", "istio") / "config/crd/standard"
+    kserve = module_directory("github.com/kserve/kserve", "kserve") / "config/crd/full"
     files = (
-        *(custom_definitions.DIRECTORY / f"{name}.yaml" for name in ("servicemonitors", "prometheusrules")),
+        *(STORED / f"{name}.yaml" for name in ("servicemonitors", "prometheusrules")),
         gateway_api / "gateway.networking.k8s.io_gateways.yaml",
         kserve / "serving.kserve.io_clusterstoragecontainers.yaml",
         kserve / "serving.kserve.io_clusterservingruntimes.yaml",
@@ -35,35 +35,34 @@ def _definitions() -> list[Object]:
     return [*gateways, *(yaml.load(file.read_text(), yaml.CSafeLoader) for file in files)]
 
 
+@dataclass(frozen=True)
 class Cluster:
-    """The API server, as an administrator uses it.
+    """The API server, as an administrator or a ServiceAccount uses it.
 
-    Args:
-        kubeconfig: of the administrator.
+    Attributes:
+        kubeconfig: with the credentials.
     """
 
-    def __init__(self, kubeconfig: Path) -> None:
-        self.kubeconfig = kubeconfig
+    kubeconfig: Path
 
-    def kubectl(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Run kubectl."""
-        command = [str(cached_program("kubectl")), f"--kubeconfig={self.kubeconfig}"]
-        cache = f"--cache-dir={self.kubeconfig.parent / 'kubectl-cache'}"
-        return subprocess.run([*command, cache, *arguments], input=given, capture_output=True, text=True, check=False)
+    def run(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl. Return its output."""
+        return run_kubectl(self.kubeconfig, *arguments, stdin=stdin)
+
+    async def refusal(self, *arguments: str, stdin: str = "") -> str:
+        """Run a command of kubectl that must fail. Return its output."""
+        return await Kubectl(self.kubeconfig).run(*arguments, stdin=stdin, fails=True)
 
     def apply(self, objects: Iterable[Object], *options: str) -> None:
         """Apply objects with strict validation. A refusal fails the test."""
-        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-        completed = self.kubectl("apply", "--server-side", "--validate=strict", *options, "-f", "-", given=given)
-        assert completed.returncode == 0, completed.stderr
+        stdin = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        self.run("apply", "--server-side", "--validate=strict", *options, "-f", "-", stdin=stdin)
 
     def install_kinds(self) -> None:
         """Define the kinds of other projects that the chart may use."""
         definitions = _definitions()
         self.apply(definitions, "--force-conflicts")
-        names = [f"crd/{each['metadata']['name']}" for each in definitions]
-        completed = self.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
-        assert completed.returncode == 0, completed.stderr
+        wait_until_served(self.kubeconfig, *(each["metadata"]["name"] for each in definitions))
 
     def create_namespace(self, name: str) -> None:
         """Create a namespace whose pods must be restricted, unless it exists."""
@@ -71,12 +70,18 @@ class Cluster:
 
     def read(self, kind: str, name: str, namespace: str) -> Any:
         """Read an object; None if it does not exist."""
-        completed = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
-        assert completed.returncode == 0, completed.stderr
-        return json.loads(completed.stdout) if completed.stdout else None
+        text = self.run("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
+        return json.loads(text) if text else None
 
     def names(self, kind: str, namespace: str) -> set[str]:
         """The names of the objects of a kind."""
-        completed = self.kubectl("get", kind, "-n", namespace, "-o", "jsonpath={.items[*].metadata.name}")
-        assert completed.returncode == 0, completed.stderr
-        return set(completed.stdout.split())
+        return set(self.run("get", kind, "-n", namespace, "-o", "jsonpath={.items[*].metadata.name}").split())
+
+    def account(self, name: str, namespace: str) -> "Cluster":
+        """The same server, as a ServiceAccount uses it."""
+        token = self.run("create", "token", name, "-n", namespace).strip()
+        document = yaml.safe_load(self.kubeconfig.read_text())
+        document["users"] = [{"name": "administrator", "user": {"token": token}}]
+        path = self.kubeconfig.parent / f"kubeconfig-of-{name}"
+        path.write_text(yaml.safe_dump(document))
+        return Cluster(path)

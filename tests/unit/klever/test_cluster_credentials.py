@@ -1,6 +1,7 @@
 """The credentials of a platform on a cluster are created once, and completed by later releases."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from klever.platform.cluster_credentials import ACCOUNTS, EXTERNALS, ROUTES, SEE
 from kleverproto.streams import TOPOLOGY
 
 NODES = ("klever-nats-0.klever-nats", "klever-nats-1.klever-nats")
-EXTERNAL = {
+EXTERNAL: dict[str, Any] = {
     "name": "billing",
     "key": "UCJOTQZOKLCTVRUQTUUJVCN3WZDIRY22RCR66YEVFQB2PFA2MPUUYE7O",
     "publish": [],
