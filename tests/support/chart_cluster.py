@@ -18,6 +18,7 @@ RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
     "pod-security.kubernetes.io/enforce-version": "latest",
 }
+ISTIO = tuple(f"{plural}.networking.istio.io" for plural in ("gateways", "virtualservices", "destinationrules"))
 
 
 def _definitions() -> list[Object]:
@@ -31,8 +32,8 @@ def _definitions() -> list[Object]:
         kserve / "serving.kserve.io_clusterservingruntimes.yaml",
     )
     istio = yaml.load_all(istio_crds().read_text(), yaml.CSafeLoader)
-    gateways = [each for each in istio if each and each["metadata"]["name"] == "gateways.networking.istio.io"]
-    return [*gateways, *(yaml.load(file.read_text(), yaml.CSafeLoader) for file in files)]
+    routes = [each for each in istio if each and each["metadata"]["name"] in ISTIO]
+    return [*routes, *(yaml.load(file.read_text(), yaml.CSafeLoader) for file in files)]
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """Test of an installed platform, which `helm test` runs: each service is ready, and the gateway accepts the token."""
 
 import json
+import os
 import sys
 import time
 import urllib.request
 from pathlib import Path
 
-SECONDS = 120.0
-TOKEN = Path("/etc/klever/token")
+SECONDS = float(os.environ.get("KLEVER_TEST_SECONDS", "120"))
+"""Time for all services to become ready."""
+TOKEN = Path(os.environ.get("KLEVER_TOKEN_FILE", "/etc/klever/token"))
 
 
 def main(gateway: str, *services: str) -> None:
