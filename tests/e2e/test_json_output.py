@@ -36,8 +36,12 @@ WITHOUT_DATA = {
     },
 }
 """Commands that report their result in a sentence."""
-ELSEWHERE = {"klever demo", "klever toolchain install", "klever convert"}
-"""Commands whose JSON other tests read: tests/e2e/test_demo.py; toolchains are installed by tests/toolchains."""
+ELSEWHERE = {
+    *("klever demo", "klever toolchain install", "klever convert"),
+    *("klever backup create", "klever backup restore"),
+}
+"""Commands whose JSON other tests read: tests/e2e/test_demo.py, tests/deploy/test_backup.py. tests/toolchains installs
+toolchains."""
 CAMEL_CASE = re.compile(r"^[a-zA-Z][a-zA-Z0-9]*$")
 NAMES_OF_OTHERS = {"annotations", "details", "env", "labels", "metrics", "operators", "parameters", "projects"}
 """Objects whose keys are chosen by users, models, formats or other tools."""

@@ -345,7 +345,8 @@ class InMemoryConversions:
             verification=Verification(verified=True),
             seconds=0.1,
         )
-        self.made[digest] = ConvertedModel(ref=ref, digest=made_digest(digest), registry=REGISTRY, record=record)
+        registry = model.spec.registry
+        self.made[digest] = ConvertedModel(ref=ref, digest=made_digest(digest), registry=registry, record=record)
         return self.made[digest]
 
     def routes(self, model_format: str) -> tuple[str, ...]:

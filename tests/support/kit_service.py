@@ -93,7 +93,7 @@ class KitService:
 
         await eventually(done, within=within)
 
-    async def ends(self, *, within: float = 15) -> int:
+    async def ends(self, *, within: float = 30) -> int:
         """Wait for the process to exit. Return its exit code."""
         return await asyncio.wait_for(self.process.wait(), within)
 

@@ -39,7 +39,7 @@ class NatsServer(ServerProcess):
         """The URL for clients."""
         return f"nats://127.0.0.1:{self.port}"
 
-    def start(self, *, within: float = 15.0) -> None:
+    def start(self, *, within: float = 60.0) -> None:
         """Start the server with its current configuration and wait until it is ready."""
         self._write_config()
         self.command = [

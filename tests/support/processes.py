@@ -45,7 +45,7 @@ class ServerProcess:
         """Stops the server."""
         self.stop()
 
-    def start(self, *, within: float = 15.0) -> None:
+    def start(self, *, within: float = 60.0) -> None:
         """Start the server and wait until it is ready."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=self.env)

@@ -99,7 +99,7 @@ class Platform:
         events = [parse(message.headers or {}, message.data or b"") for message in messages]
         return [event for event in events if kind in event.type]
 
-    async def wait_for(self, kind: str, count: int, *, within: float = 10.0) -> list[Event[Any]]:
+    async def wait_for(self, kind: str, count: int, *, within: float = 30.0) -> list[Event[Any]]:
         """Return the events of a kind once there are this many."""
 
         async def enough() -> list[Event[Any]]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 ResultT = TypeVar("ResultT")
 
 
-async def eventually(probe: Callable[[], Awaitable[ResultT]], *, within: float = 10.0, every: float = 0.01) -> ResultT:
+async def eventually(probe: Callable[[], Awaitable[ResultT]], *, within: float = 30.0, every: float = 0.01) -> ResultT:
     """Repeat the probe until it returns a true value without raising. Fail with its last result or error.
 
     Args:

@@ -19,8 +19,8 @@ from kleverproto.servings import ServingDocument, ServingPhase
 from kleverproto.signatures import Signature, Tensor
 from kleverproto.variants import Custom, Gpu, Resources
 from kleversandbox.support import Confinement, Support
-from support.deployer import IRIS, World, digest, made_digest, spec, variant
-from support.golden_events import NOW
+from support.deployer import IRIS, World, digest, made_digest, model_document, spec, variant
+from support.golden_events import NOW, REGISTRY
 
 SCANNER = {"scanner": "klever", "scanner_version": "1"}
 UNREADABLE = Finding(file="model.pkl", what="", severity="failed", reason="it ends too early")
@@ -131,6 +131,20 @@ async def test_a_format_without_a_runtime_is_converted_once_and_the_result_is_se
     assert started(world).model.facts.format == "ONNX"
     assert any("converting library/iris:v1 from H5 to ONNX" in step for step in world.steps.taken)
     await world.rollout().converge(IRIS)
+    assert len(world.conversions.calls) == 1
+
+
+async def _ignore_step(_step: str) -> None:
+    """A listener for the steps of a conversion."""
+
+
+async def test_an_earlier_conversion_is_pulled_from_the_present_address_of_the_registry(world: World) -> None:
+    """As after a restart on another port, or a restored backup."""
+    earlier = model_document("library/iris:v1", digest("v1"), "127.0.0.1:9")
+    await world.conversions.make(earlier, digest("v1"), "H5", "ONNX", _ignore_step)
+    document = await applied(world, "H5")
+    assert document.status.phase is ServingPhase.READY
+    assert started(world).model.registry == REGISTRY
     assert len(world.conversions.calls) == 1
 
 

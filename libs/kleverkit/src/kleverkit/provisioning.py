@@ -53,6 +53,7 @@ class StreamPart:
         self.created: datetime | None = None
         """Time when the server created the stream, by which a recreated stream is detected."""
         self._wanted = _stream_settings(spec, replicas)
+        self._config = stream_config(spec, replicas)
         self._present: api.StreamConfig | None = None
 
     async def exists(self, js: JetStreamContext) -> bool:
@@ -70,7 +71,7 @@ class StreamPart:
         if self._present is not None:
             await js.update_stream(self._present.evolve(**self._wanted))
             return
-        await _create(js, api.StreamConfig(name=self.name, **self._wanted))
+        await _create(js, self._config)
 
     async def save_state(self, js: JetStreamContext) -> None:
         """See `Part`: nothing."""
@@ -88,17 +89,7 @@ class BucketPart:
         self.name = spec.name
         self._replicas = replicas
         self._present: api.StreamConfig | None = None
-        self._config = api.StreamConfig(  # as in NATS ADR-8; nats-py's function cannot set the first sequence
-            name=spec.stream,
-            subjects=[spec.subjects],
-            max_msgs_per_subject=1,
-            discard=api.DiscardPolicy.NEW,
-            allow_rollup_hdrs=True,
-            allow_direct=True,
-            deny_delete=True,
-            duplicate_window=DUPLICATE_WINDOW_SECONDS,
-            num_replicas=replicas or 1,
-        )
+        self._config = bucket_config(spec, replicas)
 
     async def exists(self, js: JetStreamContext) -> bool:
         """See `Part`."""
@@ -118,6 +109,27 @@ class BucketPart:
 
     async def save_state(self, js: JetStreamContext) -> None:
         """See `Part`: nothing."""
+
+
+def stream_config(spec: StreamSpec, replicas: int | None) -> api.StreamConfig:
+    """Return the configuration of a new stream."""
+    return api.StreamConfig(name=spec.name, storage=api.StorageType.FILE, **_stream_settings(spec, replicas))
+
+
+def bucket_config(spec: BucketSpec, replicas: int | None) -> api.StreamConfig:
+    """Return the configuration of a new bucket, as in NATS ADR-8; nats-py's function cannot set the first sequence."""
+    return api.StreamConfig(
+        name=spec.stream,
+        subjects=[spec.subjects],
+        storage=api.StorageType.FILE,
+        max_msgs_per_subject=1,
+        discard=api.DiscardPolicy.NEW,
+        allow_rollup_hdrs=True,
+        allow_direct=True,
+        deny_delete=True,
+        duplicate_window=DUPLICATE_WINDOW_SECONDS,
+        num_replicas=replicas or 1,
+    )
 
 
 async def create_when_storable(part: Part, js: JetStreamContext) -> None:
@@ -155,7 +167,7 @@ async def _create(js: JetStreamContext, config: api.StreamConfig) -> None:
     """
     first = int(time.time() * 1000)
     try:
-        await js.add_stream(config.evolve(storage=api.StorageType.FILE, first_seq=first))
+        await js.add_stream(config.evolve(first_seq=first))
     except nats.js.errors.BadRequestError as error:
         if error.err_code != NAME_IN_USE:
             raise

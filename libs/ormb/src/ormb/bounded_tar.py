@@ -26,11 +26,12 @@ _LENGTH = re.compile(rb"\d{1,8} ")
 _DIGITS = re.compile(rb"\d{128}")
 
 
-def entries(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def entries(stream: IO[bytes], *, most: int = MAX_ENTRIES) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Yield each entry of an archive in order, with the archive to read its content from.
 
     Args:
         stream: the uncompressed bytes of the archive; read sequentially.
+        most: maximum number of entries.
 
     Raises:
         UnsupportedArtifactError: its headers exceed a limit, or it has too many entries.
@@ -49,8 +50,8 @@ def entries(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInf
         while (member := archive.next()) is not None:
             cast("Any", archive).members.clear()  # otherwise all members stay in memory
             count += 1
-            if count > MAX_ENTRIES:
-                raise UnsupportedArtifactError(f"the archive has more than {MAX_ENTRIES} entries, which is not allowed")
+            if count > most:
+                raise UnsupportedArtifactError(f"the archive has more than {most} entries, which is not allowed")
             yield archive, member
 
 

@@ -4,6 +4,7 @@ import os
 
 from klever.cli.app import cli
 from klever.cli.commands import (
+    backup,
     convert,
     demo,
     deploying,
@@ -25,6 +26,7 @@ from klever.cli.commands import (
 from ormb.tracing import begin_trace
 
 __all__ = [
+    "backup",
     "cli",
     "convert",
     "demo",

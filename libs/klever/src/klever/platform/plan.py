@@ -114,7 +114,7 @@ def parts(
     links, commands = urls(ports, place), {"ALLOW_COMMANDS": str(allow_commands).lower()}
     pulling = {"REGISTRY_ADDRESS": registry_address(ports), "REGISTRY_PASSWORD_FILE": str(home.registry_password)}
     return (
-        _nats(home, ports, nats_server),
+        nats_part(home, ports, nats_server),
         _service(
             TOPOLOGY,
             "streams, buckets and consumers on NATS",
@@ -186,7 +186,8 @@ def _logins(home: Home, accounts: Path | None) -> dict[str, str]:
     return {"ACCOUNTS": str(accounts or home.accounts), "PLATFORM_PASSWORD_FILE": password, "OPEN": "false"}
 
 
-def _nats(home: Home, ports: Ports, nats_server: str) -> Part:
+def nats_part(home: Home, ports: Ports, nats_server: str) -> Part:
+    """Return the process of NATS, which depends on no other."""
     store, config = str(home.of(NATS)), str(home.nats_files.config)
     address = ("--addr", HOST, "--port", str(ports.nats))
     command = (nats_server, "--config", config, *address, "--jetstream", "--store_dir", store)

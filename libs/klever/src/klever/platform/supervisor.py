@@ -75,7 +75,7 @@ class Supervisor:
             PlatformError: another platform runs with this home, or a process does not start.
         """
         self._home.create()
-        with _locked(self._home):
+        with locked(self._home):
             await asyncio.to_thread(stop_leftovers, self._home)
             NatsAccess(self._home.nats_files).prepare()
             provide_secret(self._home.token)
@@ -195,12 +195,18 @@ async def stop_earlier(home: Home) -> None:
         PlatformError: a platform runs with this home.
     """
     home.create()
-    with _locked(home):
+    with locked(home):
         await asyncio.to_thread(stop_leftovers, home)
 
 
-def _locked(home: Home) -> IO[str]:
-    """Return the locked file. The lock is released when the file is closed or the process exits, even if it crashes."""
+def locked(home: Home) -> IO[str]:
+    """Return the locked file of a home that no platform uses.
+
+    The lock is released when the file is closed or the process exits, even if it crashes.
+
+    Raises:
+        PlatformError: a platform runs with this home.
+    """
     lock = home.lock.open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

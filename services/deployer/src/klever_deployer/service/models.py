@@ -157,7 +157,13 @@ class Models:
             await on_step(f"converting {ref} from {source.facts.format} to {CONVERTED_TO}")
             document = await self._document(variant)
             made = await self.conversions.make(document, source.digest, source.facts.format, CONVERTED_TO, on_step)
-        return ModelSource(made.ref, made.digest, made.registry, _facts_of(made), f"{made.ref}@{made.digest}")
+        registry = source.registry or await self._present_registry(ref) or made.registry
+        return ModelSource(made.ref, made.digest, registry, _facts_of(made), f"{made.ref}@{made.digest}")
+
+    async def _present_registry(self, ref: ModelRef) -> str | None:
+        """The address of a model's registry, which also has its conversions; it may change between two starts."""
+        document = await self.catalogue.find(ref)
+        return document.spec.registry if document is not None else None
 
     async def _document(self, variant: Variant) -> ModelDocument:
         ref = ModelRef.parse(variant.model)

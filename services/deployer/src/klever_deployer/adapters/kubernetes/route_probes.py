@@ -18,6 +18,8 @@ Settle = Callable[[Sequence[Manifest]], Awaitable[None]]
 SETTLE_SECONDS = 1.0
 """Time in which proxies receive a change; a weight was live within 0.31 s in an idle mesh."""
 PATIENCE_SECONDS = 10.0
+RESPONSE_SECONDS = 5.0
+"""Longest wait for one response."""
 POLL_SECONDS = 0.05
 NOT_ROUTED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE})
 """Responses of a gateway that does not have the route, or has not received its configuration."""
@@ -62,24 +64,25 @@ class RouteProbe:
         self._is_reached = status is not None
 
     async def _last_status(self, url: str) -> int | None:
-        """The first status that shows the route, or the last one; None if there is no response."""
-        timeout = aiohttp.ClientTimeout(total=self._patience)
-        status: int | None = None
-        try:
-            async with asyncio.timeout(self._patience), aiohttp.ClientSession(timeout=timeout) as session:
-                while True:
-                    status = await _status(session, url)
-                    if status not in NOT_ROUTED and not (status is None and self._is_reached):
-                        return status
-                    await asyncio.sleep(POLL_SECONDS)
-        except TimeoutError:
-            return status
+        """Return the first status that shows the route, or the last one; None if there is no response.
+
+        One request is always made, so that a slow machine does not make a gateway unreachable.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=RESPONSE_SECONDS)) as session:
+            while True:
+                status = await _status(session, url)
+                is_awaited = status in NOT_ROUTED or (status is None and self._is_reached)
+                if not is_awaited or loop.time() >= deadline:
+                    return status
+                await asyncio.sleep(POLL_SECONDS)
 
 
 async def _status(session: aiohttp.ClientSession, url: str) -> int | None:
-    """The status of a response; None if this process does not reach the gateway."""
+    """Return the status of a response; None if this process does not reach the gateway."""
     try:
         async with session.get(url, allow_redirects=False) as response:
             return response.status
-    except aiohttp.ClientError:
+    except (aiohttp.ClientError, TimeoutError):
         return None

@@ -1,0 +1,1 @@
+"""Backups of a platform: creation, verification and restoration (docs/adr/0047)."""

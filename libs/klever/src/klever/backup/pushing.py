@@ -1,0 +1,89 @@
+"""Pushes the models of a backup to a registry."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ormb.digest import digest_bytes
+from ormb.errors import NotFoundError, OrmbError
+from ormb.limits import MANIFEST_LIMIT
+from ormb.manifest import Descriptor
+from ormb.packed import Content
+from ormb.ports import Registry, Silent
+from ormb.reference import Reference
+
+from .errors import BackupError
+from .members import Repository
+from .oci import INDEXES, ManifestEntry, manifest_entries
+from .reading import Backup
+
+BLOB = "application/octet-stream"
+
+
+async def require_no_other_versions(backup: Backup, registry: Registry, host: str) -> None:
+    """Raise BackupError if a tag of the backup names another manifest in the registry."""
+    for repository in backup.repositories():
+        for entry in manifest_entries(repository.index):
+            reference = Reference(host, repository.name, entry.tag)
+            if entry.tag and await _digest(registry, reference) not in {None, entry.digest}:
+                raise BackupError(f"{reference} is another version than in the backup: delete it first")
+
+
+async def push_models(backup: Backup, registry: Registry, host: str) -> None:
+    """Push all repositories; blobs and manifests that the registry has are not sent again. Raises BackupError."""
+    sources: dict[str, str] = {}
+    for repository in backup.repositories():
+        try:
+            await _push(backup, registry, host, repository, sources)
+        except OrmbError as error:
+            raise BackupError(f"{repository.name} cannot be pushed: {error}. The same command resumes") from error
+
+
+def restored_tags(backup: Backup) -> dict[str, str]:
+    """Return the digests of all tagged manifests by `repository:tag`."""
+    return {
+        f"{repository.name}:{entry.tag}": entry.digest
+        for repository in backup.repositories()
+        for entry in manifest_entries(repository.index)
+        if entry.tag
+    }
+
+
+async def _push(backup: Backup, registry: Registry, host: str, repository: Repository, sources: dict[str, str]) -> None:
+    entries = manifest_entries(repository.index)
+    for digest in set(repository.blobs) - {entry.digest for entry in entries}:
+        await _push_blob(backup, registry, Reference(host, repository.name, digest=digest), sources.get(digest))
+        sources.setdefault(digest, repository.name)
+    for entry in _in_order(entries):
+        content = backup.small_blob(entry.digest, MANIFEST_LIMIT)
+        await registry.put_manifest(Reference(host, repository.name, digest=entry.digest), content, entry.media_type)
+        if entry.tag:
+            await registry.put_manifest(Reference(host, repository.name, entry.tag), content, entry.media_type)
+
+
+def _in_order(entries: list[ManifestEntry]) -> Iterator[ManifestEntry]:
+    """Yield images before the indexes that list them."""
+    return iter(sorted(entries, key=lambda entry: entry.media_type in INDEXES))
+
+
+async def _push_blob(backup: Backup, registry: Registry, reference: Reference, source: str | None) -> None:
+    digest = reference.name
+    if await registry.has_blob(reference, digest):
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "blob"
+        with path.open("wb") as file:
+            file.writelines(backup.blob(digest))
+        descriptor = Descriptor(media_type=BLOB, digest=digest, size=path.stat().st_size)
+        await registry.put_blob(reference, Content(descriptor, path), Silent(), mount_from=source)
+
+
+async def _digest(registry: Registry, reference: Reference) -> str | None:
+    """Return the digest of a tag; None if the registry does not have it. Raises BackupError."""
+    try:
+        content, _ = await registry.get_manifest(reference)
+    except NotFoundError:
+        return None
+    except OrmbError as error:
+        raise BackupError(f"{reference} cannot be read: {error}") from error
+    return digest_bytes(content)

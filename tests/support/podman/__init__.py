@@ -1,0 +1,1 @@
+"""A container engine for tests that need real images: Debian's podman, with base images by debootstrap."""
