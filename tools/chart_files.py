@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import custom_resource_definitions
+import images
 import kserve_objects
 import observability_files
 import yaml
@@ -23,7 +24,6 @@ KEPT = """\
     argocd.argoproj.io/sync-options: Prune=false,Delete=false,ServerSideApply=true
 """
 """Annotations of the definitions: deleting one deletes all servings that were requested by its resources."""
-SERVICES = ("deployer", "gateway", "jobrunner", "registry")
 
 
 def files() -> dict[Path, str]:
@@ -48,14 +48,14 @@ def _rules() -> dict[str, Any]:
     return {f"{each['kind']}/{each['metadata']['name']}": each["rules"] for each in objects if "rules" in each}
 
 
-def _images() -> dict[str, list[str]]:
-    """Return the images of the release: those whose registry and tag the values set, and those of others."""
+def _images() -> dict[str, Any]:
+    """Return the images of a release, those of pods by the repositories that services name, and those of others."""
     options = ClusterOptions()
     named = {each.image for runtime in RUNTIMES.values() for each in runtime.formats.values() if each.image}
-    own = {name for name in named if name.startswith(REPOSITORY)} | {INITIALIZER, JOBRUNNER}
-    platform = {f"{REPOSITORY}/klever", *(f"{REPOSITORY}/klever-{name}" for name in SERVICES)}
+    release = {f"{REPOSITORY}/{image.repository}" for image in images.IMAGES.values()}
+    pods = {name: name for name in sorted((named | {INITIALIZER}) & release)}
     return {
-        "platform": sorted(platform),
-        "pods": sorted(own),
-        "others": sorted(runtime_image(name, options) for name in named - own),
+        "release": sorted(release),
+        "pods": {**pods, JOBRUNNER: f"{REPOSITORY}/{images.IMAGES['jobs'].repository}"},
+        "others": sorted(runtime_image(name, options) for name in named - release),
     }

@@ -14,6 +14,7 @@ from klever_gateway.settings import GatewaySettings
 from klever_jobrunner.settings import JobrunnerSettings
 from klever_registry.settings import RegistrySettings
 from kleverkit.topology_service import TopologySettings
+from kleverkube.job_containers import JOBRUNNER
 from kleverproto.streams import TOPOLOGY
 from support.helm import (
     CASES,
@@ -150,8 +151,15 @@ def test_an_image_of_a_mirror_replaces_every_image() -> None:
 
 def test_another_tag_is_that_of_all_images_also_of_kserve() -> None:
     objects = rendered("gateway-api-kserve", "--set", "image.tag=1.2.3")
-    named = re.findall(r"ghcr\.io/kleveross/[^\"\s]+", yaml.safe_dump_all(objects))
+    named = re.findall(r"ghcr\.io/kleveross/[^\"\s]+", json.dumps(objects).replace("\\", ""))
     assert {name.rpartition(":")[2] for name in named if ":" in name} == {"1.2.3"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_jobs_have_the_image_with_toolchains(case: str) -> None:
+    variables = environment(rendered(case), "jobrunner")
+    image = json.loads(variables["KLEVER_JOBRUNNER_CLUSTER_IMAGES"])[JOBRUNNER]
+    assert image.endswith(("/klever-jobs:0.1.0", "-toolchains"))
 
 
 def test_the_chart_has_the_versions_of_the_release() -> None:

@@ -99,10 +99,10 @@ nats://{{ include "klever.fullname" . }}-nats.{{ .Release.Namespace }}.svc:4222
 {{- /* Images of pods that replace those that the services name, as JSON. */ -}}
 {{- define "klever.replacedImages" -}}
 {{- $images := dict -}}
-{{- $standard := and (eq (include "klever.repository" .) "ghcr.io/kleveross") (eq (include "klever.tag" .) .Chart.AppVersion) -}}
-{{- if not $standard -}}
-{{- range (.Files.Get "files/images.yaml" | fromYaml).pods -}}
-{{- $_ := set $images . (include "klever.image" (dict "root" $ "name" (base .))) -}}
+{{- range $named, $image := (.Files.Get "files/images.yaml" | fromYaml).pods -}}
+{{- $replacement := include "klever.image" (dict "root" $ "name" (base $image)) -}}
+{{- if ne $replacement (printf "%s:%s" $named $.Chart.AppVersion) -}}
+{{- $_ := set $images $named $replacement -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.jobrunner.jobs.image -}}
