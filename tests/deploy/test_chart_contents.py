@@ -55,6 +55,20 @@ def test_every_variable_is_a_setting_with_a_valid_value(
     assert {f"{prefix}{name.upper()}" for name in settings.model_fields_set} == set(variables) - OTHER_VARIABLES
 
 
+@pytest.mark.parametrize(("case", "component"), SERVICE_CASES)
+def test_services_write_to_volumes_only(case: str, component: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "KLEVER_TOOLCHAINS", "/opt/klever/toolchains"
+    )  # of the image, whose root file system is read-only
+    for name, value in environment(rendered(case), component).items():
+        monkeypatch.setenv(name, value)
+    settings = SETTINGS[component]()
+    written = {getattr(settings, name, None) for name in ("data_dir", "work_dir")} - {None}
+    if component == "jobrunner":  # it checks the space there
+        written.add(getattr(settings, "toolchains", None))
+    assert all(str(each).startswith("/var/lib/klever/") for each in written), written
+
+
 def test_the_variables_of_an_operator_replace_those_of_the_chart() -> None:
     variables = environment(rendered("air-gapped"), "gateway")
     assert variables["KLEVER_GATEWAY_LOG_LEVEL"] == "debug"
@@ -190,6 +204,16 @@ def test_a_release_with_another_name_has_objects_of_its_own() -> None:
     second = {identity(each) for each in rendered(DEFAULT, "--set", "fullnameOverride=ml")}
     shared = {each for each in first & second if not each.startswith("CustomResourceDefinition ")}
     assert shared == set()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_names_are_valid_for_the_longest_name_of_a_release(case: str) -> None:
+    longest = "x" * 53
+    for each in rendered(case, "--set", f"fullnameOverride={longest}"):
+        if "namespace" in each["metadata"]:
+            assert len(each["metadata"]["name"]) <= 63, identity(each)
+        if each["kind"] == "StatefulSet":  # its pods have a label with the name and a hash
+            assert len(each["metadata"]["name"]) <= 52
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,8 +1,9 @@
 """The services as the Helm chart runs them, as processes on loopback: with its commands, settings and accounts."""
 
 import os
+import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from support.chart_cluster import Cluster
@@ -12,6 +13,24 @@ from support.processes import ServerProcess, answers, free_port
 COMPONENTS = ("topology", "registry", "jobrunner", "deployer", "gateway")
 ADDRESS = f"klever-registry.{NAMESPACE}.svc:5000"
 CREDENTIALS, DATA, TEMPORARY = "/etc/klever", "/var/lib/klever", "/tmp"  # noqa: S108 - in the container
+
+READ_ONLY = """
+mount --bind "$1" "$1"
+mount -o remount,bind,ro /
+shift
+exec "$@"
+"""
+"""A script with a directory and a command line."""
+
+
+def read_only(command: Sequence[str], directory: Path) -> list[str]:
+    """A command line that runs another one with a read-only root file system, in which a directory is writable."""
+    user = () if os.getuid() == 0 else ("--user", "--map-root-user")
+    unshare = ["unshare", "--mount", *user]
+    if subprocess.run([*unshare, "true"], check=False).returncode:
+        print("NOT TESTED: a read-only root file system, because mount namespaces are not available here")
+        return list(command)
+    return [*unshare, "sh", "-euc", READ_ONLY, "sh", str(directory), *command]
 
 
 class ChartProcesses:
@@ -52,10 +71,11 @@ class ChartProcesses:
         self._mount_credentials(component)
         account = cluster.account(f"klever-{component}", NAMESPACE)
         settings = {**self._settings(component), f"KLEVER_{component.upper()}_PORT": str(port)}
-        env = {"PATH": os.environ["PATH"], "KUBECONFIG": str(account.kubeconfig), **settings}
+        own = {"KUBECONFIG": str(account.kubeconfig), "TMPDIR": str(directory / "tmp")}
+        env = {"PATH": os.environ["PATH"], **own, **settings}
         [container] = [each for each in containers(self._objects) if each["name"] == component]
         command = [sys.executable, *container["command"][1:]]
-        return ServerProcess(command, directory / "log", lambda: answers(port), env=env)
+        return ServerProcess(read_only(command, directory), directory / "log", lambda: answers(port), env=env)
 
     def _settings(self, component: str) -> dict[str, str]:
         settings = environment(self._objects, component)
