@@ -1,6 +1,7 @@
 """The Helm chart renders what is reviewed here, for each set of values in tests/data/chart/values."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,30 @@ def test_wrong_values_are_refused_with_the_reason(arguments: list[str], message:
     completed = template(DEFAULT, *(argument for each in arguments for argument in ("--set", each)))
     assert completed.returncode != 0
     assert message in completed.stderr
+
+
+def switches(schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The path and the values of each value with few ones."""
+    for name, each in schema.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        if each.get("type") == "boolean":
+            yield path, ["true", "false"]
+        elif "enum" in each:
+            yield path, [str(value) for value in each["enum"]]
+        else:
+            yield from switches(each, f"{path}.")
+
+
+SWITCHES = tuple(switches(json.loads((CHART / "values.schema.json").read_text())))
+
+
+@pytest.mark.parametrize(("path", "options"), SWITCHES, ids=[path for path, _ in SWITCHES])
+def test_every_switch_can_have_each_of_its_values(path: str, options: list[str]) -> None:
+    for option in options:
+        given = f"nats.url=nats://nats.messaging:4222,monitoring.dashboards.enabled=false,{path}={option}"
+        completed = template("harbor", "--set", given)
+        assert completed.returncode == 0, completed.stderr
+        assert all("apiVersion" in each for each in yaml.load_all(completed.stdout, yaml.CSafeLoader) if each)
 
 
 def test_the_schema_describes_exactly_the_values() -> None:

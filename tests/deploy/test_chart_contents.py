@@ -13,6 +13,8 @@ from klever_deployer.settings import DeployerSettings
 from klever_gateway.settings import GatewaySettings
 from klever_jobrunner.settings import JobrunnerSettings
 from klever_registry.settings import RegistrySettings
+from kleverkit.own_names import Authority
+from kleverkit.settings import ServiceSettings
 from kleverkit.topology_service import TopologySettings
 from kleverkube.job_containers import JOBRUNNER
 from kleverproto.streams import TOPOLOGY
@@ -91,6 +93,27 @@ def test_the_services_use_one_address_of_the_registry(case: str) -> None:
         variables, prefix = environment(objects, component), f"KLEVER_{component.upper()}_"
         assert variables[f"{prefix}REGISTRY_ADDRESS"] == address
         assert json.loads(variables[f"{prefix}CLUSTER_REGISTRIES"]) == {address: f"http://{address}"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_services_accept_the_names_by_which_they_are_reached(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = rendered(case)
+    urls = [each for each in of_kind(objects, "Pod")[0]["spec"]["containers"][0]["args"] if each.startswith("http")]
+    gateway = environment(objects, "gateway")
+    reached = {url.partition("klever-")[2].partition(".")[0]: [url] for url in urls}
+    reached["gateway"] += [gateway["KLEVER_GATEWAY_PUBLIC_URL"]]
+    reached["registry"] += [
+        gateway["KLEVER_GATEWAY_REGISTRY_URL"],
+        f"http://{gateway['KLEVER_GATEWAY_REGISTRY_ADDRESS']}",
+    ]
+    for component, addresses in reached.items():
+        for name, value in environment(objects, component).items():
+            monkeypatch.setenv(name, value)
+        settings = SETTINGS[component]()
+        assert isinstance(settings, ServiceSettings)
+        for url in addresses:
+            asked = Authority.parse(url.partition("://")[2])
+            assert settings.own_names.include(asked, Authority("10.0.0.1", settings.port)), url
 
 
 @pytest.mark.parametrize("case", CASES)
