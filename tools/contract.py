@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import chart_files
 import custom_resource_definitions
 import formats_page
 import kserve_objects
@@ -72,6 +73,7 @@ def files() -> dict[Path, str]:
         **observability_files.files(),
         **custom_resource_definitions.files(),
         **kserve_objects.files(),
+        **chart_files.files(),
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
         Path("docs/formats.md"): formats_page.page(),
