@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import chart_files
+import compose_files
 import custom_resource_definitions
 import formats_page
 import kserve_objects
@@ -70,8 +72,10 @@ def files() -> dict[Path, str]:
     return {
         **schemas,
         **observability_files.files(),
+        **compose_files.files(),
         **custom_resource_definitions.files(),
         **kserve_objects.files(),
+        **chart_files.files(),
         Path("docs/asyncapi.yaml"): _asyncapi(),
         Path("docs/events.md"): _events(),
         Path("docs/formats.md"): formats_page.page(),

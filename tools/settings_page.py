@@ -43,7 +43,7 @@ COMMANDS = {
     ),
     "KLEVER_POD_REGISTRY": (
         "",
-        "`klever up --pod-registry`: address by which pods reach the platform's registry, by http.",
+        "`--pod-registry` of `klever up`, `klever deploy` and `klever diff`: address by which pods reach the registry.",
     ),
     "KLEVER_PORT": ("", "Ports of `klever up` and `klever demo`, such as `gateway=9000 registry=9001`."),
     "KLEVER_PORTS": ("`default`", "`auto` lets `klever up` and `klever demo` take any free ports."),

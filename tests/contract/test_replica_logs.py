@@ -1,19 +1,25 @@
-"""One suite for every reader of replica output: local log files, pods of a cluster, and memory."""
+"""One suite for every reader of replica output: log files, pods of a scripted and of a real API server, and memory."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from support.adapters import adapters
+from support.cluster_logs import in_served_pods
 from support.data_planes import version_key
 from support.log_benches import LOGS, LogsBench
 
 V1, V2 = version_key("v1"), version_key("v2")
 
 
-@pytest.fixture(params=LOGS)
+@pytest.fixture(params=adapters([*LOGS, "kubernetes"]))
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LogsBench]:
-    async with LOGS[request.param](tmp_path) as bench:
+    if request.param in LOGS:
+        opened = LOGS[request.param](tmp_path)
+    else:
+        opened = in_served_pods(tmp_path, request.getfixturevalue("kubeconfig"))
+    async with opened as bench:
         yield bench
 
 

@@ -13,19 +13,19 @@ Push = Callable[[Callable[[Path], Path], str], Awaitable[None]]
 
 
 @pytest.fixture(scope="session")
-def pushed() -> set[str]:
-    """References of the models that were pushed."""
+def pushed() -> set[tuple[Path, str]]:
+    """Homes of platforms, each with a reference of a model that was pushed there."""
     return set()
 
 
 @pytest.fixture
-def push_once(place: Place, pushed: set[str], tmp_path: Path) -> Push:
+def push_once(place: Place, pushed: set[tuple[Path, str]], tmp_path: Path) -> Push:
     """Pushes a model, which a function makes in a directory, unless it was pushed before."""
 
     async def push(make: Callable[[Path], Path], ref: str) -> None:
-        if ref not in pushed:
+        if (model := (place.platform.home, ref)) not in pushed:
             await place.push(make(tmp_path / f"model-{len(pushed)}"), ref)
-            pushed.add(ref)
+            pushed.add(model)
 
     return push
 

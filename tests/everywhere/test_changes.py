@@ -26,6 +26,7 @@ async def more_answers(load: Load, value: float) -> None:
     await eventually(are_more, within=60)
 
 
+@pytest.mark.every_backend
 async def test_new_version_replaces_the_old_one_under_load(place: Place, adders: str) -> None:
     name = place.new_name()
     await place.klever("deploy", f"{adders}:v1", f"--name {name} --replicas 2")

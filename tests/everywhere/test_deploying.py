@@ -8,6 +8,7 @@ from support.waiting import eventually
 pytestmark = pytest.mark.timeout(300)
 
 
+@pytest.mark.every_backend
 async def test_pushed_model_is_deployed_used_and_removed(place: Place, adders: str) -> None:
     name = place.new_name()
     await place.klever("deploy", f"{adders}:v1", f"--name {name}")

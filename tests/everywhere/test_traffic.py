@@ -25,6 +25,7 @@ def two_versions(model: str, **traffic: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.every_backend
 async def test_requests_are_split_by_weights_and_rules(place: Place, adders: str) -> None:
     name = place.new_name()
     await place.applied(name, two_versions(adders, weights={"v1": 80, "v2": 20}, rules=RULES))

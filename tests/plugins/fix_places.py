@@ -6,14 +6,28 @@ import pytest
 
 from support.cluster.cluster import Cluster
 from support.cluster.gateway import Gateway
+from support.kserve import running_kserve
 from support.places.place import Place
-from support.places.running import running_on_cluster, running_on_laptop
+from support.places.running import KSERVE, SELDON, running_on_cluster, running_on_laptop
+from support.seldon_process import running_seldon
+
+BACKENDS = ("cluster", "kserve", "seldon")
+"""Places of scenarios with the marker `every_backend`, if the others run on a cluster."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the places of each scenario."""
+    if "place" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--place")
+        is_everywhere = metafunc.definition.get_closest_marker("every_backend") is not None
+        places = BACKENDS if chosen == "cluster" and is_everywhere else (chosen,)
+        metafunc.parametrize("place", places, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
 def place(request: pytest.FixtureRequest) -> Place:
     """A running platform, and where it serves."""
-    chosen: Place = request.getfixturevalue(f"place_{request.config.getoption('--place')}")
+    chosen: Place = request.getfixturevalue(f"place_{request.param}")
     return chosen
 
 
@@ -34,4 +48,37 @@ def place_cluster(
     """A platform on this machine that serves on the cluster, through istiod and its Envoy."""
     directory = tmp_path_factory.mktemp("cluster")
     with running_on_cluster(own_cluster, istio_gateway, platform_images, directory) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def place_kserve(
+    own_cluster: Cluster,
+    istio_gateway: Gateway,
+    platform_images: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Place]:
+    """A platform that serves on the cluster as InferenceServices, which KServe's controller turns into Deployments."""
+    directory = tmp_path_factory.mktemp("kserve")
+    with (
+        running_kserve(own_cluster.kubeconfig, directory, own_cluster.expose) as controller,
+        running_on_cluster(own_cluster, istio_gateway, platform_images, directory, KSERVE) as running,
+    ):
+        controller.set_default_requests(cpu="50m", memory="64Mi")  # the node is small
+        yield running
+
+
+@pytest.fixture(scope="session")
+def place_seldon(
+    own_cluster: Cluster,
+    istio_gateway: Gateway,
+    platform_images: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Place]:
+    """A platform that serves on the cluster as SeldonDeployments, with the stand-in for Seldon Core's operator."""
+    directory = tmp_path_factory.mktemp("seldon")
+    with (
+        running_seldon(own_cluster.kubeconfig, directory),
+        running_on_cluster(own_cluster, istio_gateway, platform_images, directory, SELDON) as running,
+    ):
         yield running

@@ -4,8 +4,8 @@ import base64
 import json
 import os
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,10 +47,32 @@ class KServe:
         """Runs kubectl, and returns its output. Raises CalledProcessError."""
         return run_kubectl(self.kubeconfig, *arguments, stdin=stdin)
 
+    def set_default_requests(self, **requests: str) -> None:
+        """Sets what servers without `resources` request. As shipped, that is a core and 2 GiB."""
+        resource = {f"{name}Request": value for name, value in requests.items()}
+        patch = {"data": {"inferenceService": json.dumps({"resource": resource})}}
+        self.kubectl("patch", "configmap", "inferenceservice-config", "-n", NAMESPACE, "-p", json.dumps(patch))
+
+
+Expose = Callable[[int], AbstractContextManager[str]]
+"""Makes a port of this machine's loopback address available to the API server; yields the address, `host:port`."""
+
 
 @contextmanager
-def running_kserve(kubeconfig: Path, directory: Path) -> Iterator[KServe]:
-    """Runs the controller for a cluster; its objects stay, except for the webhooks. Skips if it was not built."""
+def on_loopback(port: int) -> Iterator[str]:
+    """The address of a port, for an API server on this machine's loopback address."""
+    yield f"{LOOPBACK}:{port}"
+
+
+@contextmanager
+def running_kserve(kubeconfig: Path, directory: Path, expose: Expose = on_loopback) -> Iterator[KServe]:
+    """Runs the controller for a cluster; its objects stay, except for the webhooks. Skips if it was not built.
+
+    Args:
+        kubeconfig: kubeconfig file of the cluster.
+        directory: for the files of the controller.
+        expose: makes the port of the webhooks available to the API server.
+    """
     program = cached_program(KSERVE_PROGRAM)
     if program is None:
         pytest.skip("the KServe backend is NOT TESTED here: `task test:cluster` builds KServe's controller")
@@ -63,21 +85,27 @@ def running_kserve(kubeconfig: Path, directory: Path) -> Iterator[KServe]:
         "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     )
     kubectl("apply", "--server-side", "-f", str(config / "configmap/inferenceservice.yaml"))
-    with _controller(program, kubeconfig, directory, authority, port) as server:
-        webhooks = _webhooks(config / "webhook/manifests.yaml", authority, port)
+    with (
+        expose(port) as address,
+        _controller(program, kubeconfig, directory, _certificate(authority, address), port) as server,
+    ):
+        webhooks = _webhooks(config / "webhook/manifests.yaml", authority, address)
         kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(webhooks))
         yield KServe(kubeconfig, server)
         for kind in ("mutatingwebhookconfiguration", "validatingwebhookconfiguration"):
             kubectl("delete", kind, WEBHOOKS)
 
 
+def _certificate(authority: trustme.CA, address: str) -> trustme.LeafCert:
+    return authority.issue_cert(address.rpartition(":")[0])
+
+
 @contextmanager
 def _controller(
-    program: Path, kubeconfig: Path, directory: Path, authority: trustme.CA, port: int
+    program: Path, kubeconfig: Path, directory: Path, issued: trustme.LeafCert, port: int
 ) -> Iterator[ServerProcess]:
     certificates = directory / "k8s-webhook-server" / "serving-certs"  # in the directory of temporary files
     certificates.mkdir(parents=True)
-    issued = authority.issue_cert(LOOPBACK)
     issued.private_key_pem.write_to_path(str(certificates / "tls.key"))
     (certificates / "tls.crt").write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
     health = free_port()
@@ -99,11 +127,11 @@ def _is_ready(port: int) -> bool:
         return False
 
 
-def _webhooks(manifests: Path, authority: trustme.CA, port: int) -> list[dict[str, Any]]:
-    """KServe's webhooks of InferenceServices and pods, which the API server calls on loopback."""
+def _webhooks(manifests: Path, authority: trustme.CA, address: str) -> list[dict[str, Any]]:
+    """KServe's webhooks of InferenceServices and pods, which the API server calls at an address."""
     shipped = [each for each in yaml.safe_load_all(manifests.read_text()) if each["metadata"]["name"] == WEBHOOKS]
     for hook in [hook for each in shipped for hook in each["webhooks"]]:
-        url = f"https://{LOOPBACK}:{port}{hook['clientConfig']['service']['path']}"
+        url = f"https://{address}{hook['clientConfig']['service']['path']}"
         hook["clientConfig"] = {"url": url, "caBundle": base64.b64encode(authority.cert_pem.bytes()).decode()}
         hook["admissionReviewVersions"] = [
             "v1"

@@ -1,7 +1,7 @@
 """Places where replicas write, for the suite of everything that reads it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from klever_deployer.adapters.local.log_files import LogFiles
 from klever_deployer.adapters.local.replica_specs import replica_key
 from klever_deployer.adapters.memory import InMemoryLogs
 from klever_deployer.ports import ReplicaLogs
+from kleverkube.manifest import Manifest
 from kleverkubeclient.api import KubernetesApi
 from kleverroutes.versions import VersionKey
 from support.scripted_logs import ScriptedLogs, scripted_logs
@@ -67,14 +68,17 @@ class InFiles(LogsBench):
 class InPods(LogsBench):
     """Pods of an API server that serves their logs."""
 
-    def __init__(self, server: ScriptedLogs, api: KubernetesApi, file: Path) -> None:
+    def __init__(
+        self, server: ScriptedLogs, api: KubernetesApi, pods: Callable[[], Iterable[Manifest]], file: Path
+    ) -> None:
         self._server = server
         self._api = api
+        self._pods = pods
         self._file = file
         self.logs: PodLogs = self._make()
 
     def _make(self) -> PodLogs:
-        logs = PodLogs(self._api, self._server.pods.values, self._file)
+        logs = PodLogs(self._api, self._pods, self._file)
         logs.load()
         return logs
 
@@ -111,7 +115,7 @@ async def in_files(directory: Path) -> AsyncIterator[LogsBench]:
 @asynccontextmanager
 async def in_pods(directory: Path) -> AsyncIterator[LogsBench]:
     async with scripted_logs() as (server, client):
-        bench = InPods(server, KubernetesApi(client), directory / "positions.json")
+        bench = InPods(server, KubernetesApi(client), server.pods.values, directory / "positions.json")
         yield bench
         await bench.logs.close()
 
@@ -119,5 +123,5 @@ async def in_pods(directory: Path) -> AsyncIterator[LogsBench]:
 LOGS: dict[str, Callable[[Path], AbstractAsyncContextManager[LogsBench]]] = {
     "memory": in_memory,
     "files": in_files,
-    "kubernetes": in_pods,
+    "scripted": in_pods,
 }

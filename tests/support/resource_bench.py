@@ -218,11 +218,14 @@ class Bench:
         requests = ServingRequests(submitter=self._submitter(), decisions=decisions, arrivals=self.arrivals)
         return Servings(requests, self._versions())
 
+    def jobs(self) -> Jobs:
+        """Return the use cases of jobs, which other clients of the API call as well."""
+        return Jobs(self._submitter(), self._versions(), Reader(self.projection, OneLog()))
+
     def _controller(self, *, mirrors: bool) -> ResourceController:
         statuses = Statuses(self.store, lambda: NOW)
         servings = RequestedServings(self.servings(), self.projection)
-        use_cases = Jobs(self._submitter(), self._versions(), Reader(self.projection, OneLog()))
-        jobs = RequestedJobs(self.store, use_cases, self.projection)
+        jobs = RequestedJobs(self.store, self.jobs(), self.projection)
         model_jobs = ShownJobs(self.store, self.projection, Reconciler(self.store, statuses, jobs))
         return ResourceController(
             store=self.store,

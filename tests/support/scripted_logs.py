@@ -1,4 +1,4 @@
-"""An API server that serves logs of pods, as a kubelet does: by seconds, with times of nanoseconds, and followed."""
+"""Logs of pods as a kubelet serves them: by seconds, with times of nanoseconds, and followed."""
 
 import asyncio
 from collections import defaultdict
@@ -29,7 +29,7 @@ class ScriptedLogs:
         self._written = asyncio.Event()
 
     def write(self, version: VersionKey, replica: int, line: str) -> None:
-        name = f"{version.variant}-{replica}"
+        name = pod_name(version, replica)
         self.pods.setdefault(name, _pod(name, version))
         nanoseconds = len(self._lines[name]) // LINES_OF_A_TIME
         self._lines[name].append(f"{SECOND}.{nanoseconds:09}Z {line}\n")
@@ -38,7 +38,7 @@ class ScriptedLogs:
         self.last = (version, line)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """All lines, because `sinceTime` counts in seconds; then those that are written."""
+        """Respond with all lines, because `sinceTime` counts in seconds; then those that are written."""
         assert request.query["follow"] == request.query["timestamps"] == "true"
         assert request.query.get("sinceTime", SECOND).startswith(SECOND)
         response, sent = web.StreamResponse(), 0
@@ -52,6 +52,11 @@ class ScriptedLogs:
         return response
 
 
+def pod_name(version: VersionKey, replica: int) -> str:
+    """The name of the pod of a replica."""
+    return f"{version.variant}-{replica}"
+
+
 def _pod(name: str, version: VersionKey) -> dict[str, Any]:
     labels = {SERVING: version.serving.name, VARIANT: version.variant, REVISION: version.revision}
     metadata = {"name": name, "namespace": version.serving.namespace, "uid": f"uid-of-{name}", "labels": labels}
@@ -60,6 +65,7 @@ def _pod(name: str, version: VersionKey) -> dict[str, Any]:
 
 @asynccontextmanager
 async def scripted_logs() -> AsyncIterator[tuple[ScriptedLogs, ApiClient]]:
+    """Runs an API server that has nothing but these logs."""
     logs = ScriptedLogs()
     async with scripted_api(logs.handle, "/api/v1/namespaces/{namespace}/pods/{name}/log") as client:
         yield logs, client

@@ -81,6 +81,7 @@ def _build(_arguments: argparse.Namespace) -> int:
     programs.build()
     programs.build_istio()
     programs.build_kserve()
+    programs.build_helm()
     return 0
 
 

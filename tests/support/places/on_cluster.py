@@ -11,6 +11,8 @@ from support.cluster.cluster import Cluster
 from .substrate import model_servers
 
 KINDS = "deployment,service,hpa,networkpolicy,virtualservice,destinationrule,pod,replicaset,configmap"
+OPERATED = {"seldon": "seldondeployment", "kserve": "inferenceservice"}
+"""Backend to the kind of objects that an operator makes Deployments of."""
 
 
 class OnCluster:
@@ -20,12 +22,14 @@ class OnCluster:
         cluster: cluster that runs the servings.
         namespace: namespace of the servings.
         image: image with a Python interpreter.
+        operated: kind of objects that an operator makes Deployments of; None if the deployer creates Deployments.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, image: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, image: str, operated: str | None = None) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._image = image
+        self._kinds = KINDS if operated is None else f"{KINDS},{operated}"
 
     def processes(self, name: str) -> list[psutil.Process]:
         """See `Substrate`."""
@@ -34,7 +38,7 @@ class OnCluster:
     async def leftovers(self, name: str) -> list[str]:
         """See `Substrate`."""
         selector = f"klever.dev/serving={name}"
-        command = ("get", KINDS, "--all-namespaces", f"--selector={selector}", "--output=name")
+        command = ("get", self._kinds, "--all-namespaces", f"--selector={selector}", "--output=name")
         return (await asyncio.to_thread(self._cluster.kubectl, *command)).split()
 
     async def set_secret(self, name: str, value: str) -> None:

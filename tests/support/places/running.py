@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,15 +12,20 @@ from modelfiles.runtimes import REPOSITORY
 from support.cluster.cluster import Cluster
 from support.cluster.gateway import GATEWAY_NAME, Gateway
 from support.commands import Shell
+from support.kserve import MODE
 from support.processes import free_port
 from support.prometheus import running_prometheus
 from support.whole_platform import Platform, running_platform
 
 from .laptop import Laptop
-from .on_cluster import OnCluster
+from .on_cluster import OPERATED, OnCluster
 from .place import Place
 
 NAMESPACE = "team"
+BACKEND = "KLEVER_DEPLOYER_BACKEND"
+PLAIN = {BACKEND: "plain"}
+SELDON = {BACKEND: "seldon"}
+KSERVE = {BACKEND: "kserve", "KLEVER_DEPLOYER_CLUSTER_KSERVE_MODE": MODE}
 
 
 @contextmanager
@@ -31,7 +36,13 @@ def running_on_laptop(directory: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def running_on_cluster(cluster: Cluster, gateway: Gateway, images: dict[str, str], directory: Path) -> Iterator[Place]:
+def running_on_cluster(
+    cluster: Cluster,
+    gateway: Gateway,
+    images: dict[str, str],
+    directory: Path,
+    backend: Mapping[str, str] = PLAIN,
+) -> Iterator[Place]:
     """Runs a platform on this machine that serves on a cluster.
 
     Args:
@@ -39,6 +50,7 @@ def running_on_cluster(cluster: Cluster, gateway: Gateway, images: dict[str, str
         gateway: gateway of Istio.
         images: the deployer's setting `cluster_images`.
         directory: directory of its files.
+        backend: settings of the deployer, which choose the kind of objects that run versions.
     """
     port = free_port()
     admin = urlsplit(gateway.admin_url).netloc
@@ -50,7 +62,6 @@ def running_on_cluster(cluster: Cluster, gateway: Gateway, images: dict[str, str
         settings = {
             "KLEVER_PORT": f"registry={port}",
             "KLEVER_POD_REGISTRY": address,
-            "KLEVER_DEPLOYER_BACKEND": "plain",
             "KLEVER_DEPLOYER_KUBECONFIG": str(cluster.kubeconfig),
             "KLEVER_DEPLOYER_INGRESS_PUBLIC_URL": gateway.url,
             "KLEVER_DEPLOYER_CLUSTER_NAMESPACE": namespace,
@@ -61,12 +72,16 @@ def running_on_cluster(cluster: Cluster, gateway: Gateway, images: dict[str, str
             "KLEVER_DEPLOYER_PROMETHEUS_URL": prometheus.url,
             "KLEVER_DEPLOYER_PROMETHEUS_METRICS": "envoy",
             "KLEVER_DEPLOYER_PROMETHEUS_WINDOW_SECONDS": "10",
+            **backend,
         }
         with _running(directory, settings) as (shell, platform):
             login = ("--from-literal=username=klever", f"--from-literal=password={platform.registry_password}")
             cluster.kubectl("create", "secret", "generic", "klever-registry", "-n", namespace, *login)
-            substrate = OnCluster(cluster, namespace, images[f"{REPOSITORY}/kleverserve"])
+            operated = OPERATED.get(backend[BACKEND])
+            substrate = OnCluster(cluster, namespace, images[f"{REPOSITORY}/kleverserve"], operated)
             yield Place(shell, platform, namespace, substrate)
+            if operated is not None:  # while the operator runs, or its finalizers would keep the namespace
+                cluster.kubectl("delete", operated, "--all", "-n", namespace, "--timeout=60s")
 
 
 @contextmanager

@@ -158,6 +158,21 @@ async def test_resource_stays_until_a_tombstone_proves_the_deletion(bench: Bench
         await bench.until_gone(JOB)
 
 
+async def test_tombstone_of_an_earlier_job_does_not_prove_the_deletion(bench: Bench) -> None:
+    async with bench.controller():
+        await bench.request(JOB, EXTRACTION)
+        bench.store.remove(JOB)
+        await bench.until_gone(JOB)
+        bench.platform.loses_answers, bench.platform.handles_jobs = True, False
+        bench.store.apply(JOB, EXTRACTION)
+        await bench.until(JOB, Synced="Unavailable")
+        bench.store.remove(JOB)
+        bench.platform.loses_answers = False
+        await bench.until(JOB, Ready="Deleting")
+        await bench.platform.handle_jobs()
+        await bench.until_gone(JOB)
+
+
 async def test_killed_controller_requests_the_bytes_that_it_had_recorded(bench: Bench) -> None:
     bench.platform.is_away = True
     async with bench.controller():

@@ -1,68 +1,59 @@
-"""Random actions of users, and random faults of NATS, the cluster, the deployer and the controller itself."""
+"""Resources under random actions of users and random faults: documents follow them, and no request is made twice."""
 
 import random
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from klever_gateway.domain.preconditions import request_id
-from kleverproto.servings import ServingPhase, ServingRequested
-from support.resource_bench import SERVING, Bench
-from support.waiting import eventually, others
+from klever_gateway.domain.resources.resource import Resource, ResourceKind, ResourceName
+from klever_gateway.errors import NotFoundError
+from kleverkit.documents import change
+from kleverproto import subjects
+from kleverproto.envelope import Event
+from kleverproto.jobs import JobDocument, JobPhase
+from kleverproto.servings import ServingPhase
+from support.resource_bench import EXTRACTION, JOB, SERVING
+from support.resource_scenes import Scene
+from support.waiting import eventually
 
-STEPS = 25
-SPECS: list[dict[str, Any]] = [
-    {"variants": [{"name": "v1", "model": "library/iris:v1", "replicas": replicas}]} for replicas in (1, 2, 3)
-]
-WRONG: dict[str, Any] = {"variants": []}
+STEPS = 60
+SEEDS = 25
+NEXT_PHASES = {
+    JobPhase.PENDING: (JobPhase.RUNNING, JobPhase.SUCCEEDED),
+    JobPhase.RUNNING: (JobPhase.PENDING, JobPhase.SUCCEEDED, JobPhase.FAILED),
+}
 
 
 @dataclass
-class Scene:
-    """A bench, and the controller that runs now."""
+class ServingScene(Scene):
+    """One Serving, whose spec changes."""
 
-    bench: Bench
-    draw: random.Random
-    controller: AsyncExitStack = field(default_factory=AsyncExitStack)
-    requests: set[str] = field(default_factory=set)
-    """Ids of the requests that may be made: one for each generation that was applied."""
+    names = (SERVING,)
+    specs = (
+        *({"variants": [{"name": "v1", "model": "library/iris:v1", "replicas": number}]} for number in (1, 2, 3)),
+        {"variants": []},
+    )
 
-    async def stop_controller(self) -> None:
-        await self.controller.aclose()
+    @property
+    def is_owner_away(self) -> bool:
+        return self.bench.platform.deployer.is_away
 
-    async def restart_controller(self) -> None:
-        await self.stop_controller()
-        self.controller = AsyncExitStack()
-        await self.controller.enter_async_context(self.bench.controller())
+    @property
+    def handled(self) -> list[Event[Any]]:
+        deployer = self.bench.platform.deployer
+        return deployer.requests[: deployer.handled]
 
-    async def apply(self) -> None:
-        present = self.bench.store.stored.get(SERVING)
-        if present is None or not present.is_deleting:
-            applied = self.bench.store.apply(SERVING, self.draw.choice([*SPECS, WRONG]))
-            self.requests.add(request_id(applied.request_key))
+    async def made(self) -> set[str]:
+        return {each.id for each in self.bench.platform.deployer.requests}
 
-    async def delete(self) -> None:
-        if SERVING in self.bench.store.stored:
-            self.bench.store.remove(SERVING)
-
-    async def break_nats(self) -> None:
-        self.bench.platform.is_away = not self.bench.platform.is_away
-
-    async def lose_answers(self) -> None:
-        self.bench.platform.loses_answers = not self.bench.platform.loses_answers
-
-    async def break_cluster(self) -> None:
-        self.bench.store.is_away = not self.bench.store.is_away
-
-    async def stop_deployer(self) -> None:
-        self.bench.platform.deployer.is_away = not self.bench.platform.deployer.is_away
-        if not self.bench.platform.deployer.is_away:
+    async def set_owner_away(self, *, is_away: bool) -> None:
+        self.bench.platform.deployer.is_away = is_away
+        if not is_away:
             await self.bench.platform.deployer.handle()
 
-    async def run_deployer(self) -> None:
-        """Let the deployer take the next step."""
+    async def run_owner(self) -> None:
         document = await self.bench.platform.serving()
         if document is None:
             return
@@ -71,23 +62,16 @@ class Scene:
         else:
             await self.bench.platform.write_serving(phase=ServingPhase.READY)
 
-    async def wait(self) -> None:
-        await others(self.draw.choice([1, 5, 20, 100]))
-
-    async def heal(self) -> None:
-        """End all faults."""
-        platform = self.bench.platform
-        platform.is_away = platform.loses_answers = platform.deployer.is_away = self.bench.store.is_away = False
-        await platform.deployer.handle()
-        await self.restart_controller()
+    async def exists(self, requested: Resource) -> bool:
+        document = await self.bench.platform.serving()
+        return document is not None and document.name == requested.name.name
 
     async def is_settled(self) -> bool:
-        """Return whether the serving has the spec of the resource, while the deployer works."""
-        await self.run_deployer()
-        document, resource = await self.bench.platform.serving(), self.bench.store.stored.get(SERVING)
+        await self.run_owner()
+        document, resource = await self.bench.platform.serving(), self.store.stored.get(SERVING)
         if resource is None:
             return document is None
-        if resource.spec == WRONG:
+        if resource.spec == self.specs[-1]:
             return resource.status.get("phase") == "Failed" and not resource.is_accepted
         if document is None or document.status.phase is not ServingPhase.READY:
             return False
@@ -95,20 +79,100 @@ class Scene:
         return is_ready and document.spec.variants[0].replicas == resource.spec["variants"][0]["replicas"]
 
 
-@pytest.mark.parametrize("seed", range(20))
-async def test_serving_is_in_the_end_what_its_resource_says_and_no_request_is_made_twice(seed: int) -> None:
-    bench = Bench()
-    async with bench.projecting(), AsyncExitStack() as stack:
-        scene = Scene(bench, random.Random(seed))
-        stack.push_async_callback(scene.stop_controller)
-        await scene.restart_controller()
-        actions = (
-            *(scene.apply, scene.apply, scene.delete, scene.restart_controller, scene.wait, scene.wait, scene.wait),
-            *(scene.break_nats, scene.lose_answers, scene.break_cluster, scene.stop_deployer, scene.run_deployer),
+@dataclass
+class JobScene(Scene):
+    """Three ModelJobs, some of them for the same work, whose jobs other clients of the API may delete as well."""
+
+    has_fixed_specs = True
+    names = (JOB, *(ResourceName(ResourceKind.MODEL_JOB, "default", name) for name in ("other", "third")))
+    specs = (EXTRACTION, EXTRACTION, {"model": "library/iris:v1", "scan": {}}, {"model": "library/iris:v1"})
+    clients: set[str] = field(default_factory=set)
+    """Ids of the requests of other clients."""
+    deleted: set[str] = field(default_factory=set)
+    """Ids of the jobs that other clients have deleted."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.use_cases = self.bench.jobs()
+        self.has_clients = self.draw.random() < 0.5
+
+    @property
+    def actions(self) -> Any:
+        return (*super().actions, *([self.delete_through_the_api] if self.has_clients else []))
+
+    @property
+    def is_owner_away(self) -> bool:
+        return not self.bench.platform.handles_jobs
+
+    @property
+    def handled(self) -> list[Event[Any]]:
+        return self.bench.platform.requests[: self.bench.platform.handled_jobs]
+
+    async def made(self) -> set[str]:
+        return {each.id for each in self.bench.platform.requests} - self.clients
+
+    async def set_owner_away(self, *, is_away: bool) -> None:
+        self.bench.platform.handles_jobs = not is_away
+        if not is_away:
+            await self.bench.platform.handle_jobs()
+
+    async def delete_through_the_api(self) -> None:
+        platform = self.bench.platform
+        jobs = await self.jobs()
+        if jobs and not platform.is_away and not platform.loses_answers and not self.is_owner_away:
+            job = self.draw.choice(jobs)
+            before = await self.made()
+            with suppress(NotFoundError):  # this gateway has not read the job yet
+                await self.use_cases.delete(job.spec.namespace, job.id)
+            self.clients |= await self.made() - before
+            self.deleted.add(job.id)
+
+    async def jobs(self) -> list[JobDocument]:
+        return [each.document for each in (await self.bench.platform.jobs.listing()).documents]
+
+    async def run_owner(self) -> None:
+        jobs = [each for each in await self.jobs() if not each.status.phase.is_final]
+        if jobs:
+            job = self.draw.choice(jobs)
+            await self._write_phase(job, self.draw.choice(NEXT_PHASES[job.status.phase]))
+
+    async def exists(self, requested: Resource) -> bool:
+        return requested.job in {each.id for each in await self.jobs()}
+
+    async def is_settled(self) -> bool:
+        for job in await self.jobs():
+            if not job.status.phase.is_final:
+                await self._write_phase(job, JobPhase.SUCCEEDED)
+        phases = {job.id: job.status.phase.value for job in await self.jobs()}
+        resources = list(self.store.stored.values())
+        return {each.job for each in resources} >= phases.keys() and all(
+            self._is_shown(each, phases) for each in resources
         )
-        for _ in range(STEPS):
-            await scene.draw.choice(actions)()
-        await scene.heal()
+
+    def _is_shown(self, resource: Resource, phases: dict[str, str]) -> bool:
+        phase = resource.status.get("phase")
+        if resource.is_deleting:
+            return False
+        if resource.spec == self.specs[-1]:
+            return phase == "Failed" and not resource.is_accepted
+        if resource.job not in phases:
+            return resource.is_accepted and resource.job in self.deleted and phase in {"Succeeded", "Failed"}
+        return resource.is_accepted and phase == phases[resource.job]
+
+    async def _write_phase(self, job: JobDocument, phase: JobPhase) -> None:
+        changed = job.replace(status=job.status.replace(phase=phase))
+        await change(self.bench.platform.jobs, subjects.escape(job.id), lambda _known: changed)
+
+
+@pytest.mark.parametrize("kind", [ServingScene, JobScene])
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_documents_are_in_the_end_what_resources_say_and_no_request_is_made_twice(
+    kind: type[Scene], seed: int
+) -> None:
+    scene = kind(random.Random(seed))
+    async with scene.bench.projecting(), AsyncExitStack() as stack:
+        stack.push_async_callback(scene.stop_controller)
+        await scene.play(STEPS)
         await eventually(scene.is_settled)
-        made = [each.id for each in bench.platform.deployer.requests if isinstance(each.data, ServingRequested)]
-        assert set(made) <= scene.requests
+        assert await scene.made() <= scene.requests
+        assert scene.early == []

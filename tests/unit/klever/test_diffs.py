@@ -36,11 +36,11 @@ def serving(**variant: Any) -> ServingDocument:
     )
 
 
-def model() -> ModelDocument:
+def model(registry: str) -> ModelDocument:
     spec = ModelSpec(
         ref=ModelRef.parse("library/iris:v1"),
         digest=DIGEST,
-        registry="registry.example.com",
+        registry=registry,
         artifact_type="model",
         size=1,
         metadata=ModelMetadata(format="ONNX"),
@@ -49,13 +49,17 @@ def model() -> ModelDocument:
 
 
 def diff(
-    home: Path, *arguments: str, present: ServingDocument | None, deployed: ServingDocument | None = None
+    home: Path,
+    *arguments: str,
+    present: ServingDocument | None,
+    deployed: ServingDocument | None = None,
+    registry: str = "registry.example.com",
 ) -> Result:
     """Run the command. The gateway has a serving, and answers a dry run of its deployment."""
     answers = {
         **({SERVING: present.model_dump(mode="json")} if present else {}),
         **({f"{SERVING}/deploy": deployed.model_dump(mode="json")} if deployed else {}),
-        "/projects/library/models/iris/versions/v1": model().model_dump(mode="json"),
+        "/projects/library/models/iris/versions/v1": model(registry).model_dump(mode="json"),
         "/projects/library/policy": ProjectPolicy().model_dump(mode="json"),
     }
     with stub_gateway(answers) as url:
@@ -104,6 +108,22 @@ def test_objects_of_a_cluster_are_compared_one_by_one(tmp_path: Path, backend: s
     assert all(f" {kind} default/iris-v1-" in line for line in heads)
 
 
+@pytest.mark.parametrize(("replicas", "code"), [(1, 0), (3, 1)])
+def test_registry_on_a_loopback_address_is_one_warning(tmp_path: Path, replicas: int, code: int) -> None:
+    arguments = ("library/iris:v1", "--name", "iris", "--backend", "plain")
+    deployed = serving(replicas=replicas)
+    result = diff(tmp_path, *arguments, present=serving(), deployed=deployed, registry="127.0.0.1:5000")
+    assert (result.exit_code, bool(result.stdout)) == (code, bool(code)), result.output
+    assert result.stderr.count("Warning: pods cannot pull models from 127.0.0.1:5000") == 1
+    assert "--pod-registry HOST:PORT" in result.stderr
+
+
+def test_without_a_backend_no_registry_is_a_warning(tmp_path: Path) -> None:
+    arguments = ("library/iris:v1", "--name", "iris")
+    result = diff(tmp_path, *arguments, present=serving(), deployed=serving(), registry="127.0.0.1:5000")
+    assert (result.exit_code, result.output) == (0, "")
+
+
 def test_another_revision_is_another_object(tmp_path: Path) -> None:
     arguments = ("library/iris:v1", "--name", "iris", "--backend", "plain")
     result = diff(tmp_path, *arguments, present=serving(), deployed=serving(env={"A": "b"}))
@@ -121,6 +141,7 @@ def test_objects_without_a_difference_print_nothing() -> None:
     [
         (("-f", "{file}", "--replicas", "3", "-n", "other"), "--replicas, --namespace: not used with --file"),
         (("library/iris:v1", "--plain-http"), "--plain-http: requires --backend"),
+        (("library/iris:v1", "--pod-registry", "a:1"), "--pod-registry: requires --backend"),
         (("library/iris:v1", "--routes", "none"), "--routes: requires --backend"),
     ],
 )

@@ -24,12 +24,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROUTES = ("DestinationRule", "VirtualService")
 
 
-def documents(model_format: str) -> dict[str, Any]:
-    """Return a gateway's responses for library/iris:v1 of a format, and for its deployment."""
+def documents(model_format: str, registry: str = "registry.example.com") -> dict[str, Any]:
+    """Return a gateway's responses for library/iris:v1 of a format in a registry, and for its deployment."""
     spec = ModelSpec(
         ref=ModelRef.parse("library/iris:v1"),
         digest=DIGEST,
-        registry="registry.example.com",
+        registry=registry,
         artifact_type="model",
         size=1,
         metadata=ModelMetadata(format=model_format),
@@ -51,8 +51,8 @@ def documents(model_format: str) -> dict[str, Any]:
     }
 
 
-def dry_run(model_format: str, home: Path, *arguments: str, is_dry: bool = True) -> Result:
-    with stub_gateway(documents(model_format)) as url:
+def dry_run(model_format: str, home: Path, *arguments: str, is_dry: bool = True, **places: str) -> Result:
+    with stub_gateway(documents(model_format, **places)) as url:
         environment = {"KLEVER_HOME": str(home), "KLEVER_SERVER": url, "KLEVER_TOKEN": "t"}
         command = ["deploy", "library/iris:v1", "--name", "iris", *(["--dry-run"] if is_dry else []), *arguments]
         return CliRunner().invoke(cli, command, env=environment)
@@ -89,8 +89,50 @@ def test_the_objects_are_printed_as_one_list_in_json(tmp_path: Path, arguments: 
     assert (objects["kind"], len(objects["items"])) == ("List", 5)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("registry", "form"), [("127.0.0.1:5000", "yaml"), ("localhost:5000", "json")])
+def test_registry_on_a_loopback_address_is_a_warning(tmp_path: Path, backend: str, registry: str, form: str) -> None:
+    result = dry_run("ONNX", tmp_path, "--backend", backend, "-o", form, registry=registry)
+    assert result.exit_code == 0, result.output
+    assert next(iter(yaml.safe_load_all(result.stdout)))["kind"] in {"NetworkPolicy", "List"}
+    assert result.stderr.startswith(f"Warning: pods cannot pull models from {registry}, a loopback address: ")
+    assert "--pod-registry HOST:PORT" in result.stderr
+    assert "KLEVER_DEPLOYER_CLUSTER_REGISTRIES" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_pods_pull_from_the_address_of_the_option(tmp_path: Path) -> None:
+    result = dry_run("ONNX", tmp_path, "--pod-registry", "192.0.2.10:5000", registry="127.0.0.1:5000")
+    assert (result.exit_code, result.stderr) == (0, "")
+    objects = {each["kind"]: each for each in yaml.safe_load_all(result.stdout)}
+    [initializer] = objects["Deployment"]["spec"]["template"]["spec"]["initContainers"]
+    assert initializer["args"][1].startswith("192.0.2.10:5000/library/iris@")
+    assert {"name": "ORMB_PLAIN_HTTP", "value": "1"} in initializer["env"]
+
+
+def test_option_does_not_replace_a_registry_that_pods_reach(tmp_path: Path) -> None:
+    result = dry_run("ONNX", tmp_path, "--pod-registry", "192.0.2.10:5000")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "192.0.2.10" not in result.stdout
+    assert "registry.example.com/library/iris@" in result.stdout
+
+
+def test_option_with_a_loopback_address_is_a_warning(tmp_path: Path) -> None:
+    result = dry_run("ONNX", tmp_path, "--pod-registry", "[::1]:5001", registry="127.0.0.1:5000")
+    assert result.exit_code == 0
+    assert "pods cannot pull models from [::1]:5001" in result.stderr
+
+
 @pytest.mark.parametrize(
-    "option", [("--backend", "seldon"), ("--plain-http",), ("--routes", "istio"), ("--gateway", "a/b"), ("-o", "yaml")]
+    "option",
+    [
+        ("--backend", "seldon"),
+        ("--plain-http",),
+        ("--pod-registry", "192.0.2.10:5000"),
+        ("--routes", "istio"),
+        ("--gateway", "a/b"),
+        ("-o", "yaml"),
+    ],
 )
 def test_an_option_of_objects_deploys_nothing_without_a_dry_run(tmp_path: Path, option: tuple[str, ...]) -> None:
     result = dry_run("ONNX", tmp_path, *option, "--no-wait", is_dry=False)

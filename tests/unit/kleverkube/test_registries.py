@@ -6,6 +6,7 @@ import pytest
 
 from kleverkube.labels import recorded
 from kleverkube.options import ClusterOptions
+from kleverkube.registries import loopback_registries, with_pod_registry
 from kleverkube.rendering import render
 from support.served_versions import served
 
@@ -59,3 +60,28 @@ def test_recorded_version_keeps_the_registry_of_the_catalogue() -> None:
     version = recorded(deployment["metadata"]["annotations"])
     assert version is not None
     assert version.registry == LAPTOP
+
+
+@pytest.mark.parametrize(
+    ("registry", "is_loopback"),
+    [
+        (LAPTOP, True),
+        ("127.8.8.8", True),
+        ("localhost:5000", True),
+        ("registry.localhost", True),
+        ("[::1]:5000", True),
+        ("10.0.0.1:5000", False),
+        ("localhost.example.com:5000", False),
+        ("registry.example.com", False),
+    ],
+)
+def test_loopback_addresses_are_not_registries_of_pods(registry: str, *, is_loopback: bool) -> None:
+    versions = [served(registry=registry), served(registry=registry)]
+    assert loopback_registries(versions, ClusterOptions()) == ([registry] if is_loopback else [])
+
+
+def test_only_registries_without_an_address_for_pods_get_one() -> None:
+    versions = [served(registry=LAPTOP), served(registry="localhost:1"), served()]
+    options = with_pod_registry(versions, ClusterOptions(registries={LAPTOP: "10.0.0.1:5000"}), "10.0.0.2:1")
+    assert options.registries == {LAPTOP: "10.0.0.1:5000", "localhost:1": "http://10.0.0.2:1"}
+    assert loopback_registries(versions, options) == []

@@ -38,11 +38,12 @@ HTTP_ROUTES = Resource("HTTPRoute", "apis/gateway.networking.k8s.io/v1", "httpro
 MODEL_JOBS = Resource("ModelJob", "apis/kleveross.io/v1alpha1", "modeljobs")
 SERVING_RESOURCES = Resource("Serving", "apis/klever.dev/v1alpha1", "servings")
 EVENTS = Resource("Event", "api/v1", "events")
+SECRETS = Resource("Secret", "api/v1", "secrets")
 
 APPLIED = (
     *(DEPLOYMENTS, SERVICES, AUTOSCALERS, NETWORK_POLICIES, CONFIG_MAPS, JOBS),
     *(SELDON_DEPLOYMENTS, INFERENCE_SERVICES, VIRTUAL_SERVICES, DESTINATION_RULES, HTTP_ROUTES),
-    *(MODEL_JOBS, SERVING_RESOURCES, EVENTS),
+    *(MODEL_JOBS, SERVING_RESOURCES, EVENTS, SECRETS),
 )
 OF_KIND = {each.kind: each for each in APPLIED}
 

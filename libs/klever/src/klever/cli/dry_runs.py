@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Command = Callable[..., None]
 BACKENDS = ("plain", "seldon", "kserve")
 YAML_WIDTH = 120
+POD_REGISTRY = "KLEVER_POD_REGISTRY"
+WARNINGS = "klever.warnings"
+"""Key in click's context of the warnings that were printed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +37,14 @@ class ClusterOutput:
         backend: kind of objects that run versions on the cluster.
         plain_http: whether pods pull models by http.
         registry_secret: name of the Secret with the credentials of the registry.
+        pod_registry: host:port by which pods reach a registry on a loopback address.
         routes: options of the data plane; None for no routes.
     """
 
     backend: "ClusterBackend"
     plain_http: bool
     registry_secret: str
+    pod_registry: str | None
     routes: RouteOptions | None
 
     async def objects(self, client: "KleverClient", serving: ServingDocument) -> list["Manifest"]:
@@ -48,7 +53,9 @@ class ClusterOutput:
         from kleverkube.options import ClusterOptions  # noqa: PLC0415 - as above
 
         options = ClusterOptions(plain_http=self.plain_http, registry_secret=self.registry_secret)
-        return await preview(client, serving, self.backend, options, self.routes)
+        return await preview(
+            client, serving, self.backend, options, self.routes, pod_registry=self.pod_registry, warn=warn_once
+        )
 
 
 def cluster_options(*, required: bool) -> Callable[[Command], Command]:
@@ -66,11 +73,16 @@ def cluster_options(*, required: bool) -> Callable[[Command], Command]:
             backend: "ClusterBackend | None",
             plain_http: bool,
             registry_secret: str,
+            pod_registry: str | None,
             routes: RouteOptions | None,
             **rest: Any,
         ) -> None:
             output = backend and ClusterOutput(
-                backend=backend, plain_http=plain_http, registry_secret=registry_secret, routes=routes
+                backend=backend,
+                plain_http=plain_http,
+                registry_secret=registry_secret,
+                pod_registry=pod_registry,
+                routes=routes,
             )
             command(*args, cluster=output, **rest)
 
@@ -98,6 +110,12 @@ def _options(backend: str | None) -> tuple[Callable[[Command], Command], ...]:
             show_default=True,
             help="Kubernetes objects: Secret with username and password of the registry.",
         ),
+        click.option(
+            "--pod-registry",
+            metavar="HOST:PORT",
+            envvar=POD_REGISTRY,
+            help="Kubernetes objects: address by which pods reach a registry on a loopback address, by http.",
+        ),
     )
 
 
@@ -111,6 +129,14 @@ def dry_run_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def warn_once(message: str) -> None:
+    """Print a warning on standard error, unless the command has printed it."""
+    printed: set[str] = click.get_current_context().meta.setdefault(WARNINGS, set())
+    if message not in printed:
+        printed.add(message)
+        click.echo(f"Warning: {message}", err=True)
 
 
 def print_objects(server: str | None, cluster: ClusterOutput, output: str, send: SendRequest) -> None:

@@ -7,7 +7,7 @@ from click.core import ParameterSource
 
 EXTENSIONS = frozenset({"sticky_extension", "retries_extension"})
 ROUTES = frozenset({"gateway"}) | EXTENSIONS
-CLUSTER = frozenset({"backend", "plain_http", "registry_secret", "routes"}) | ROUTES
+CLUSTER = frozenset({"backend", "plain_http", "registry_secret", "pod_registry", "routes"}) | ROUTES
 """Parameters of `dry_runs.cluster_options`; those of routes are in `route_options`."""
 VERSION = frozenset({"name", "traffic", "replicas", "runtime", "strategy", "on_push"})
 """Parameters of `version_options.version_options`."""

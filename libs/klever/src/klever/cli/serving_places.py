@@ -11,7 +11,7 @@ import click
 from klever.cli.app import errors_as_lines
 from klever.platform.serving_place import LOCAL, ServingPlace
 
-from .dry_runs import BACKENDS
+from .dry_runs import BACKENDS, POD_REGISTRY
 
 DETECTED = "cluster"
 """Seldon Core where it is installed, and else Deployments."""
@@ -38,7 +38,7 @@ OPTIONS = (
     click.option(
         "--pod-registry",
         metavar="HOST:PORT",
-        envvar="KLEVER_POD_REGISTRY",
+        envvar=POD_REGISTRY,
         help="Address by which pods reach the platform's registry, by http. Also $KLEVER_POD_REGISTRY.",
     ),
 )

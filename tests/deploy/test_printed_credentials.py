@@ -1,0 +1,57 @@
+"""Operators who provide the credentials themselves print the Secrets, and complete those of an earlier release."""
+
+import asyncio
+import base64
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from klever.platform.cluster_credentials import SEEDS
+
+OPTIONS = (
+    "--print",
+    "--namespace=klever",
+    "--secret=sealed",
+    "--registry-secret=klever-registry",
+    "--node=nats-0.nats",
+)
+
+
+async def printed(*options: str) -> tuple[int, list[Any], str]:
+    """Run the program. Return its exit code, the Secrets and the errors."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "klever.platform.credentials_job", *OPTIONS, *options),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    return process.returncode or 0, list(yaml.safe_load_all(output)), errors.decode()
+
+
+def entry(secret: Any, name: str) -> str:
+    return base64.b64decode(secret["data"][name]).decode()
+
+
+async def test_secrets_are_printed_and_completed(tmp_path: Path) -> None:
+    code, [secret, login], errors = await printed()
+    assert (code, errors) == (0, "")
+    assert secret["metadata"]["name"] == "sealed"
+    assert entry(login, "password") == entry(secret, "registry-password")
+    del secret["data"]["gateway.nk"]
+    file = tmp_path / "secret.yaml"
+    file.write_text(yaml.safe_dump(secret))
+    _, [second, _], _ = await printed(f"--existing={file}")
+    for name in {*SEEDS, "token", "nats-routes.conf"} - {"gateway.nk"}:
+        assert entry(second, name) == entry(secret, name)
+    assert entry(second, "gateway.nk")
+
+
+async def test_a_damaged_key_is_an_error_and_is_not_printed(tmp_path: Path) -> None:
+    file = tmp_path / "secret.yaml"
+    file.write_text(yaml.safe_dump({"stringData": {"deployer.nk": "SECRET-AND-DAMAGED"}}))
+    code, secrets, errors = await printed(f"--existing={file}")
+    assert (code, secrets) == (1, [])
+    assert "the entry deployer.nk of the Secret is not the seed of an NKey: restore it" in errors
+    assert "SECRET-AND-DAMAGED" not in errors
