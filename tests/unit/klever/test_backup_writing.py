@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from klever.backup.creation import Source
 from klever.backup.errors import BackupError
 from klever.backup.home_files import restore_home, save_home
 from klever.backup.models import restore_models, save_models
 from klever.backup.verification import verified
 from klever.backup.writing import Archive, new_archive
+from klever.platform.home import Home
 from support.backup_files import CONFIG, INDEX, INDEX_NAME, MANIFEST, WEIGHTS, BackupFile, contents, whole
 from support.stopped_platform import DataDirectory
 
@@ -216,3 +218,11 @@ def test_a_home_is_restored_for_its_owner_only(tmp_path: Path) -> None:
     restored = {str(path.relative_to(tmp_path / "restored")): path.read_bytes() for path in files}
     assert restored == HOME_FILES | {"accounts.yaml": b"accounts: []\n"}
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_the_directories_are_those_of_the_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path)
+    assert Source.of(home) == Source(home, tmp_path / "registry", tmp_path / "accounts.yaml")
+    monkeypatch.setenv("KLEVER_REGISTRY_DATA_DIR", "/data/registry")
+    monkeypatch.setenv("KLEVER_REGISTRY_ACCOUNTS", "/etc/accounts.yaml")
+    assert Source.of(home) == Source(home, Path("/data/registry"), Path("/etc/accounts.yaml"))

@@ -68,7 +68,7 @@ class Copier:
         kind = document.get("mediaType") or media_type
         is_listed = await self._registry.put_manifest(target.at(digest), manifest, kind)
         if "subject" in document and not is_listed:
-            entry = {"mediaType": kind, "digest": digest, "size": len(manifest), **_listed_fields(document)}
+            entry = {"mediaType": kind, "digest": digest, "size": len(manifest), **listed_fields(document)}
             await self._referrers.list_by_tag(target, document["subject"]["digest"], entry)
         if self._with_referrers:
             await self._copy_referrers(source, target, digest)
@@ -136,7 +136,7 @@ class Copier:
         return source.host == target.host and await self._registry.mount_blob(target, digest, source.repository)
 
 
-def _listed_fields(document: dict[str, Any]) -> dict[str, Any]:
+def listed_fields(document: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that a list of referrers adds to a descriptor (distribution-spec 1.1, referrers tag schema)."""
     kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType")
     about = {"artifactType": kind, "annotations": document.get("annotations")}

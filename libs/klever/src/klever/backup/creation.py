@@ -45,6 +45,11 @@ class Source:
         )
 
 
+def new_header() -> Header:
+    """Return the header of a backup that this release creates now."""
+    return Header(release=version("klever"), created_at=datetime.now(UTC), contract=contract())
+
+
 async def create(source: Source, path: Path, nats_server: str) -> None:
     """Write a backup, which only its owner can read.
 
@@ -60,10 +65,9 @@ async def create(source: Source, path: Path, nats_server: str) -> None:
         BackupError: the backup cannot be created; there is no file then.
         PlatformError: a platform with this home is starting or stopping.
     """
-    header = Header(release=version("klever"), created_at=datetime.now(UTC), contract=contract())
     async with platform_client(source.home, nats_server) as client:
         with new_archive(path) as archive:
-            archive.add(HEADER, header.model_dump_json().encode())
+            archive.add(HEADER, new_header().model_dump_json().encode())
             save_home(source.home.path, archive, registry=source.registry, accounts=source.accounts)
             await save_streams(client, archive)
             save_models(source.registry, archive)

@@ -12,6 +12,8 @@ from ormb.mediatypes import DOCKER_INDEX, OCI_INDEX, REF_NAME
 
 from .errors import BackupError
 
+SUBJECT = "dev.klever.registry.subject"
+"""Annotation of a descriptor in the embedded registry's index.json: the subject of the manifest."""
 INDEX_LIMIT = 64 * 1024 * 1024
 INDEXES = frozenset({OCI_INDEX, DOCKER_INDEX})
 _TAG = re.compile(TAG_PATTERN)

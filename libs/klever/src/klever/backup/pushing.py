@@ -4,6 +4,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelformats.bounded_json import load_json
+from ormb.copying import listed_fields
 from ormb.digest import digest_bytes
 from ormb.errors import NotFoundError, OrmbError
 from ormb.limits import MANIFEST_LIMIT
@@ -11,6 +13,8 @@ from ormb.manifest import Descriptor
 from ormb.packed import Content
 from ormb.ports import Registry, Silent
 from ormb.reference import Reference
+from ormb.referrers import Referrers
+from ormb.transfer import Transfer
 
 from .errors import BackupError
 from .members import Repository
@@ -56,9 +60,22 @@ async def _push(backup: Backup, registry: Registry, host: str, repository: Repos
         sources.setdefault(digest, repository.name)
     for entry in _in_order(entries):
         content = backup.small_blob(entry.digest, MANIFEST_LIMIT)
-        await registry.put_manifest(Reference(host, repository.name, digest=entry.digest), content, entry.media_type)
+        reference = Reference(host, repository.name, digest=entry.digest)
+        is_listed = await registry.put_manifest(reference, content, entry.media_type)
+        if not is_listed:
+            await _list_referrer(registry, reference, content, entry)
         if entry.tag:
             await registry.put_manifest(Reference(host, repository.name, entry.tag), content, entry.media_type)
+
+
+async def _list_referrer(registry: Registry, reference: Reference, content: bytes, entry: ManifestEntry) -> None:
+    """List a referrer under the tag of its subject, for a registry without a list of referrers."""
+    document = load_json(content, most_bytes=MANIFEST_LIMIT)
+    subject = document.get("subject")
+    if subject is None:
+        return
+    listed = {"mediaType": entry.media_type, "digest": entry.digest, "size": len(content), **listed_fields(document)}
+    await Referrers(registry, Transfer(registry, concurrency=1)).list_by_tag(reference, str(subject["digest"]), listed)
 
 
 def _in_order(entries: list[ManifestEntry]) -> Iterator[ManifestEntry]:

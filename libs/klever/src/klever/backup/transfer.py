@@ -1,9 +1,12 @@
-"""Restores a backup into a running NATS and a running registry, for a platform that is installed elsewhere."""
+"""Saves and restores a running NATS and a running registry, for a platform that is not one of this machine."""
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yarl
+from nats.aio.client import Client
 
 from kleverkit.errors import KleverError as ServiceError
 from kleverkit.nats_calls import ClientSource
@@ -12,12 +15,17 @@ from kleverproto.models import ModelDocument
 from kleverproto.streams import MODELS_BUCKET
 from ormb.adapters.connecting import Connecting, connected
 from ormb.layout import default_root
+from ormb.ports import Registry
 
 from . import servers
+from .creation import new_header
 from .errors import BackupError
+from .members import HEADER
+from .pulling import Version, save_models_from
 from .pushing import push_models, require_no_other_versions, restored_tags
 from .reading import Backup
-from .streams import require_no_streams, restore_streams
+from .streams import require_no_streams, restore_streams, save_streams
+from .writing import new_archive
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,23 @@ class Servers:
         return self.registry.authority
 
 
+async def create_from_servers(source: Servers, path: Path) -> None:
+    """Write a backup of streams and models, without files of a home. Models of other registries are not included.
+
+    Raises:
+        BackupError: the backup cannot be created; there is no file then.
+    """
+    async with _connected(source) as (client, registry):
+        with new_archive(path) as archive:
+            archive.add(HEADER, new_header().model_dump_json().encode())
+            await save_streams(client, archive)
+            with _answers():
+                models = (await _models(client).listing()).documents  # later than their snapshot
+            specs = [each.document.spec for each in models if each.document.spec.registry == source.registry_host]
+            versions = [Version(spec.ref, spec.digest) for spec in specs]
+            await save_models_from(registry, source.registry_host, versions, archive)
+
+
 async def restore_into_servers(backup: Backup, target: Servers) -> None:
     """Push the models, then create the streams, buckets and consumers.
 
@@ -54,21 +79,39 @@ async def restore_into_servers(backup: Backup, target: Servers) -> None:
         BackupError: the servers have other data, or do not respond.
     """
     host = target.registry_host
-    how = Connecting(plain_http=target.registry.scheme == "http")
-    async with (
-        servers.connected(target.nats_url, target.nats_credentials) as client,
-        connected(default_root(), how) as registry,
-    ):
+    async with _connected(target) as (client, registry):
         await require_no_streams(client.jetstream())
         await require_no_other_versions(backup, registry, host)
         await push_models(backup, registry, host)
         await restore_streams(client, backup, replicas=target.replicas)
-        source = ClientSource()
-        source.set(client)
-        try:
-            await _readdress(NatsDocuments(source, MODELS_BUCKET, ModelDocument), restored_tags(backup), host)
-        except ServiceError as error:
-            raise BackupError(f"the addresses of models cannot be changed: {error}") from error
+        with _answers():
+            await _readdress(_models(client), restored_tags(backup), host)
+
+
+@asynccontextmanager
+async def _connected(place: Servers) -> AsyncIterator[tuple[Client, Registry]]:
+    """Yield clients of both servers. Raises BackupError."""
+    how = Connecting(plain_http=place.registry.scheme == "http")
+    async with (
+        servers.connected(place.nats_url, place.nats_credentials) as client,
+        connected(default_root(), how) as registry,
+    ):
+        yield client, registry
+
+
+def _models(client: Client) -> NatsDocuments[ModelDocument]:
+    source = ClientSource()
+    source.set(client)
+    return NatsDocuments(source, MODELS_BUCKET, ModelDocument)
+
+
+@contextmanager
+def _answers() -> Iterator[None]:
+    """Convert errors of the bucket of models to BackupError."""
+    try:
+        yield
+    except ServiceError as error:
+        raise BackupError(f"the catalogue of models cannot be read or changed: {error}") from error
 
 
 async def _readdress(documents: NatsDocuments[ModelDocument], tags: dict[str, str], host: str) -> None:
