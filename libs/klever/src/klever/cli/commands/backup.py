@@ -78,7 +78,8 @@ def create(
     if as_json:
         print_json({"file": str(file), "bytes": size})
         return
-    click.echo(f"{file} has {size} bytes. It contains secrets; only you can read it.")
+    secrets = "It contains secrets; only" if nats_url is None else "Only"
+    click.echo(f"{file} has {size} bytes. {secrets} you can read it.")
 
 
 @backup.command()
