@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import chart_files
+import compose_files
 import custom_resource_definitions
 import formats_page
 import kserve_objects
@@ -71,6 +72,7 @@ def files() -> dict[Path, str]:
     return {
         **schemas,
         **observability_files.files(),
+        **compose_files.files(),
         **custom_resource_definitions.files(),
         **kserve_objects.files(),
         **chart_files.files(),

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from support.container_images.cached_layers import cached_layer
+from support.container_images.shared_libraries import add_libraries
 
 from .engine import Podman
 
@@ -39,16 +40,18 @@ def base_images(engine: Podman) -> dict[str, str]:
 
 
 def program_image(engine: Podman, program: Path) -> str:
-    """Creates an image with one static program as its entry point; returns its name."""
+    """Creates an image with one program and its shared libraries as its entry point; returns its name."""
 
     def add(root: Path) -> None:
+        (root / "bin").mkdir()
         (root / "tmp").mkdir()
         (root / "tmp").chmod(0o1777)
-        shutil.copy(program, root / program.name)
+        shutil.copy(program, root / "bin" / program.name)
+        add_libraries(root, [program])
 
-    archive = cached_layer(program.name, f"{program.stat()}", add)
+    archive = cached_layer(program.name, f"{inspect.getsource(add)}{program.stat()}", add)
     name = f"localhost/{program.name}:1"
-    engine.run("import", "--quiet", "--change", f'ENTRYPOINT ["/{program.name}"]', str(archive), name)
+    engine.run("import", "--quiet", "--change", f'ENTRYPOINT ["/bin/{program.name}"]', str(archive), name)
     return name
 
 

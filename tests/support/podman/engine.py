@@ -27,7 +27,18 @@ network_backend = "netavark"
 network_config_dir = "{directory}/networks"
 """
 """runc, because Debian's crun refuses hybrid control groups; limits that a container of a test can have."""
-PROGRAMS = ("podman", "runc", "conmon", "catatonit", "debootstrap")
+PACKAGES = ("podman", "runc", "catatonit", "netavark", "aardvark-dns", "debootstrap", "prometheus")
+"""Debian's packages with the programs."""
+PROGRAMS = (
+    "podman",
+    "runc",
+    "conmon",
+    "catatonit",
+    "debootstrap",
+    "prometheus",
+    "/usr/lib/podman/netavark",
+    "/usr/lib/podman/aardvark-dns",
+)
 
 
 def missing() -> str | None:
@@ -35,11 +46,7 @@ def missing() -> str | None:
     if sys.platform != "linux" or os.geteuid() != 0:
         return "containers of tests need root on Linux"
     names = [name for name in PROGRAMS if shutil.which(name) is None]
-    return (
-        f"{', '.join(names)} not installed (Debian: apt-get install podman runc catatonit debootstrap)"
-        if names
-        else None
-    )
+    return f"{', '.join(names)} not installed: apt-get install {' '.join(PACKAGES)}" if names else None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ READABLE = (
     *("/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf"),
     *("/etc/protocols", "/etc/services", "/etc/mime.types", "/etc/os-release", "/etc/debian_version"),
     *("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls", "/etc/pki/ca-trust", "/etc/ca-certificates"),
+    *("/etc/python3.11", "/etc/python3.12", "/etc/python3.13"),  # sitecustomize of Debian and Ubuntu
     *("/etc/crypto-policies", "/etc/java-11-openjdk", "/etc/java-17-openjdk", "/etc/java-21-openjdk", "/etc/java"),
     *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/loadavg", "/proc/version"),
     *("/proc/filesystems", "/proc/cgroups", "/proc/sys/kernel", "/proc/sys/vm", "/proc/sys/fs", "/proc/sys/net/core"),
