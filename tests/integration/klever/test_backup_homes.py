@@ -83,6 +83,17 @@ async def test_a_home_that_is_not_empty_is_not_changed(home: Home, tmp_path: Pat
     assert tree(home.path) == before
 
 
+@pytest.mark.parametrize("setting", ["KLEVER_REGISTRY_DATA_DIR", "KLEVER_REGISTRY_ACCOUNTS"])
+async def test_files_that_the_platform_would_not_use_are_not_restored(
+    setting: str, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save(home, tmp_path / "backup")
+    monkeypatch.setenv(setting, str(tmp_path / "elsewhere"))
+    with pytest.raises(BackupError, match=f"{setting} names .*elsewhere"):
+        await restore(tmp_path / "backup", tmp_path / "restored")
+    assert names(tmp_path) == ["backup", "home"]
+
+
 async def test_a_home_behind_a_link_is_not_changed(home: Home, tmp_path: Path) -> None:
     await save(home, tmp_path / "backup")
     make_directory(tmp_path / "elsewhere")

@@ -13,6 +13,7 @@ from nats.js import api
 from klever.backup.errors import BackupError
 from klever.backup.members import SAVED_STREAMS, StreamState
 from klever.backup.reading import Backup
+from klever.backup.servers import connected
 from klever.backup.snapshots import restore, snapshot
 from klever.backup.streams import restore_streams, save_streams
 from klever.backup.verification import verified
@@ -195,3 +196,39 @@ async def _is_empty(client: Client) -> bool:
 
 async def _is_older(message: Message, seconds: float) -> bool:
     return message.time is not None and datetime.now(UTC) - message.time > timedelta(seconds=seconds)
+
+
+async def test_a_server_that_dies_during_a_snapshot_is_reported(own_nats: NatsServer) -> None:
+    async with connected(own_nats.url, None) as client:
+        js = client.jetstream()
+        await provision(js)
+        for _ in range(CHUNKS_AND_MORE // (512 * 1024) + 1):
+            await js.publish("klever.log.lines.x", secrets.token_bytes(512 * 1024))
+        with pytest.raises(BackupError, match=r"NATS does not (send|answer)"):
+            await _read_while_killed(client, own_nats)
+
+
+async def _read_while_killed(client: Client, server: NatsServer) -> None:
+    async with snapshot(client, LOGS.name) as taken:
+        async for _ in taken.chunks:
+            if server.process is not None and server.process.poll() is None:
+                server.kill()
+
+
+async def test_a_server_that_dies_during_a_restoration_is_reported(own_nats: NatsServer, backup: Backup) -> None:
+    async with connected(own_nats.url, None) as client:
+        dying = Dying(backup._file, backup._spans, backup.header)
+        dying.server = own_nats
+        with pytest.raises(BackupError, match=f"NATS does not answer while {LOGS.name} is transferred"):
+            await restore_streams(client, dying)
+
+
+class Dying(Backup):
+    """A backup whose last snapshot is read when the server is dead."""
+
+    server: NatsServer
+
+    def chunks(self, stream: str) -> Iterator[bytes]:
+        if stream == LOGS.name:
+            self.server.kill()
+        return super().chunks(stream)

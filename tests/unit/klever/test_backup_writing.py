@@ -16,7 +16,18 @@ from klever.backup.models import restore_models, save_models
 from klever.backup.verification import verified
 from klever.backup.writing import Archive, new_archive
 from klever.platform.home import Home
-from support.backup_files import CONFIG, INDEX, INDEX_NAME, MANIFEST, WEIGHTS, BackupFile, contents, whole
+from support.backup_files import (
+    CONFIG,
+    INDEX,
+    INDEX_NAME,
+    MANIFEST,
+    WEIGHTS,
+    BackupFile,
+    blob,
+    blob_name,
+    contents,
+    whole,
+)
 from support.stopped_platform import DataDirectory
 
 
@@ -178,6 +189,17 @@ def test_a_model_that_is_deleted_meanwhile_is_not_missed(pool: DataDirectory) ->
     assert archive.digest(INDEX_NAME) == hashlib.sha256(b'{"manifests": []}').hexdigest()
 
 
+def test_blobs_that_no_repository_refers_to_are_not_restored(tmp_path: Path) -> None:
+    digest, content = blob(b"of a version that was deleted while the backup was created")
+    path = BackupFile.of(whole() | {blob_name(digest): content}).write(tmp_path / "backup")
+    with verified(path) as backup:
+        assert digest in backup.blobs()
+        restore_models(backup, tmp_path / "restored")
+    assert {each.name for each in (tmp_path / "restored" / "pool" / "sha256").iterdir()} == {
+        digest.partition(":")[2] for digest, _ in (CONFIG, WEIGHTS, MANIFEST)
+    }
+
+
 HOME_FILES = {
     "token": b"token\n",
     "credentials/registry-password": b"password\n",
@@ -186,6 +208,7 @@ HOME_FILES = {
     "secrets/default/hf-token": b"value",
     "deployer/servings/default.iris.json": b"{}",
     "registry/catalogue/library.iris.v1.json": b"{}",
+    f"registry/catalogue/{'a' * 190}.json": b"{}",
     "registry/projects/library.json": b"{}",
 }
 DERIVED = (

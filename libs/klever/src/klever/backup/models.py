@@ -11,11 +11,10 @@ from io import BufferedReader
 from pathlib import Path
 
 from kleverkit.durable import make_directory
-from ormb.limits import MANIFEST_LIMIT
 
 from .errors import BackupError
 from .members import DIGEST_LIST, Repository, blob_name, blobs_name, index_name
-from .oci import referenced_blobs
+from .oci import MANIFEST_LIMIT, referenced_blobs
 from .reading import Backup
 from .writing import Archive
 
@@ -59,14 +58,15 @@ def save_models(registry: Path, archive: Archive) -> None:
 def restore_models(backup: Backup, registry: Path) -> None:
     """Write all repositories into an empty data directory. Raises BackupError, OSError."""
     pool = registry / "pool"
-    for digest in backup.blobs():
+    repositories = list(backup.repositories())
+    for digest in {digest for repository in repositories for digest in repository.blobs}:
         path = _blob(pool, digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:
             file.writelines(backup.blob(digest))
             file.flush()
             os.fsync(file.fileno())
-    for repository in backup.repositories():
+    for repository in repositories:
         _write_repository(registry, pool, repository)
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from kleverproto.references import TAG_PATTERN, is_digest
 from modelformats.bounded_json import load_json
-from ormb.limits import MANIFEST_LIMIT
 from ormb.mediatypes import DOCKER_INDEX, OCI_INDEX, REF_NAME
 
 from .errors import BackupError
 
 SUBJECT = "dev.klever.registry.subject"
 """Annotation of a descriptor in the embedded registry's index.json: the subject of the manifest."""
-INDEX_LIMIT = 64 * 1024 * 1024
+INDEX_LIMIT = MANIFEST_LIMIT = 64 * 1024 * 1024
+"""Maximum sizes in bytes; a registry can be configured to accept larger manifests than the default."""
 INDEXES = frozenset({OCI_INDEX, DOCKER_INDEX})
 _TAG = re.compile(TAG_PATTERN)
 

@@ -8,7 +8,6 @@ from modelformats.bounded_json import load_json
 from ormb.copying import listed_fields
 from ormb.digest import digest_bytes
 from ormb.errors import NotFoundError, OrmbError
-from ormb.limits import MANIFEST_LIMIT
 from ormb.manifest import Descriptor
 from ormb.packed import Content
 from ormb.ports import Registry, Silent
@@ -18,7 +17,7 @@ from ormb.transfer import Transfer
 
 from .errors import BackupError
 from .members import Repository
-from .oci import INDEXES, ManifestEntry, manifest_entries
+from .oci import INDEXES, MANIFEST_LIMIT, ManifestEntry, manifest_entries
 from .reading import Backup
 
 BLOB = "application/octet-stream"

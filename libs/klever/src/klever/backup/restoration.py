@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from klever.platform.home import PRIVATE, Home
+from klever.platform.home import ACCOUNTS_SETTING, PRIVATE, Home
 from klever.platform.plan import REGISTRY
 from kleverkit.durable import sync_directory
 from ormb.space import refusal
 
+from .creation import DATA_DIR_SETTING
 from .errors import BackupError
 from .home_files import restore_home
 from .models import restore_models
@@ -33,6 +34,7 @@ async def restore_into_home(backup: Backup, home: Home, nats_server: str) -> Non
         BackupError: the home is not empty, the disk is full, or NATS refuses a stream; the home is then unchanged.
     """
     _require_empty(home.path)
+    _require_own_directories()
     with _staging(home.path) as staging:
         _require_space(staging, backup.size)
         new = Home(staging)
@@ -54,6 +56,16 @@ def _require_empty(home: Path) -> None:
         )
     if home.is_mount():
         raise BackupError(f"{home} is a mount point, which cannot be replaced: set KLEVER_HOME to a directory below it")
+
+
+def _require_own_directories() -> None:
+    """Raise BackupError if the platform would not use what is restored."""
+    for setting in (DATA_DIR_SETTING, ACCOUNTS_SETTING):
+        if elsewhere := os.environ.get(setting):
+            raise BackupError(
+                f"{setting} names {elsewhere}, and backups are restored into a home only: unset it, and move the files "
+                "there afterwards"
+            )
 
 
 def _require_space(directory: Path, size: int) -> None:

@@ -4,9 +4,10 @@ A snapshot keeps sequences and times of messages, by which documents, positions 
 chunks are acknowledged one by one, so that the memory of both sides is limited.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,15 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import api
 
+from .answers import answered
 from .errors import BackupError
 from .members import CHUNK_BYTES, StreamState
 
 REQUEST_SECONDS = 600.0
 """Timeout of a request: the server checks all messages of the stream before it responds."""
 CHUNK_SECONDS = 60.0
+CLOSED_SECONDS = 1.0
+"""Time after which a closed connection is noticed."""
 COMPLETE = "204"
 """Status of the message after the last chunk."""
 
@@ -43,14 +47,15 @@ class Snapshot:
 async def snapshot(client: Client, stream: str) -> AsyncIterator[Snapshot]:
     """Yield a snapshot of a stream without its consumers. Raises BackupError."""
     inbox = client.new_inbox()
-    subscription = await client.subscribe(inbox)
-    await client.flush()
+    subscription = await answered(client.subscribe(inbox))
     try:
+        await answered(client.flush())
         body = {"deliver_subject": inbox, "no_consumers": True, "chunk_size": CHUNK_BYTES, "jsck": True}
         response = await _request(client, f"$JS.API.STREAM.SNAPSHOT.{stream}", json.dumps(body).encode(), stream)
         yield Snapshot(_state(response["state"]), _chunks(subscription, stream))
     finally:
-        await subscription.unsubscribe()
+        with suppress(nats.errors.Error):  # the connection is closed
+            await subscription.unsubscribe()
 
 
 async def restore(client: Client, config: api.StreamConfig, state: StreamState, chunks: Iterator[bytes]) -> StreamState:
@@ -79,7 +84,7 @@ async def _chunks(subscription: Subscription, stream: str) -> AsyncIterator[byte
             raise BackupError(f"a part of the snapshot of {stream} was lost: create the backup again")
         yield message.data
         if message.reply:
-            await message.respond(b"")
+            await answered(message.respond(b""))
 
 
 async def _next(subscription: Subscription, stream: str) -> Msg:
@@ -106,10 +111,22 @@ async def _request(client: Client, subject: str, body: bytes, stream: str) -> di
 
 async def _send(client: Client, subject: str, body: bytes, stream: str) -> bytes:
     try:
-        return (await client.request(subject, body, timeout=REQUEST_SECONDS)).data
+        return await _send_while_connected(client, subject, body)
     except (nats.errors.Error, OSError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise BackupError(f"NATS does not answer while {stream} is transferred: {reason}") from error
+
+
+async def _send_while_connected(client: Client, subject: str, body: bytes) -> bytes:
+    """Send a request; nats-py waits for the response for the whole timeout, even if the connection is closed."""
+    request = asyncio.ensure_future(client.request(subject, body, timeout=REQUEST_SECONDS))
+    try:
+        while not (await asyncio.wait({request}, timeout=CLOSED_SECONDS))[0]:
+            if client.is_closed:
+                raise nats.errors.ConnectionClosedError
+        return (await request).data
+    finally:
+        request.cancel()
 
 
 def _state(document: dict[str, Any]) -> StreamState:

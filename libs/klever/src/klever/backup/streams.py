@@ -1,9 +1,8 @@
 """Saves and restores streams, buckets and the positions of consumers."""
 
-from collections.abc import Awaitable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
+from contextlib import suppress
 
-import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
@@ -11,13 +10,12 @@ from nats.js import JetStreamContext, api
 from kleverkit.provisioning import bucket_config, stream_config
 from kleverproto.streams import BUCKETS, STREAMS
 
+from .answers import answered
 from .errors import BackupError
 from .members import CONSUMER_LIST, CONSUMERS, SAVED_STREAMS, Consumer, StreamState, chunk_name, state_name
 from .reading import Backup
 from .snapshots import restore, snapshot
 from .writing import Archive
-
-ResultT = TypeVar("ResultT")
 
 
 async def save_streams(client: Client, archive: Archive) -> None:
@@ -55,8 +53,9 @@ async def restore_streams(client: Client, backup: Backup, *, replicas: int = 1) 
         for consumer in backup.consumers():
             await answered(js.add_consumer(consumer.stream, _consumer_config(consumer)))
     except BaseException:
-        for name in created:
-            await js.delete_stream(name)
+        with suppress(BackupError):  # the server may have exited
+            for name in created:
+                await answered(js.delete_stream(name))
         raise
 
 
@@ -70,23 +69,13 @@ async def require_no_streams(js: JetStreamContext) -> None:
         )
 
 
-async def answered(awaitable: Awaitable[ResultT]) -> ResultT:
-    """Await a response of NATS. Raises BackupError."""
-    try:
-        return await awaitable
-    except nats.js.errors.APIError as error:
-        raise BackupError(f"NATS refuses a request: {error.description or error}") from error
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise BackupError(f"NATS does not answer: {str(error) or type(error).__name__}") from error
-
-
 async def _exists(js: JetStreamContext, stream: str) -> bool:
     try:
-        await js.stream_info(stream)
-    except nats.js.errors.NotFoundError:
-        return False
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise BackupError(f"NATS does not answer: {str(error) or type(error).__name__}") from error
+        await answered(js.stream_info(stream))
+    except BackupError as error:
+        if isinstance(error.__cause__, nats.js.errors.NotFoundError):
+            return False
+        raise
     return True
 
 

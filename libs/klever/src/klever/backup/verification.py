@@ -15,7 +15,6 @@ from typing import IO, cast
 
 from ormb.bounded_tar import entries
 from ormb.errors import OrmbError
-from ormb.limits import MANIFEST_LIMIT
 
 from .contract import read_header
 from .errors import BackupError
@@ -32,7 +31,7 @@ from .members import (
     size_limit,
     state_name,
 )
-from .oci import referenced_blobs
+from .oci import MANIFEST_LIMIT, referenced_blobs
 from .reading import PIECE, Backup, Span
 
 MOST_MEMBERS = 2_000_000
