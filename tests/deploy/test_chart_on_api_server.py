@@ -74,7 +74,7 @@ def _namespace(cluster: Cluster) -> Iterator[None]:
 def test_installation_upgrade_and_removal(cluster: Cluster) -> None:
     common = ("klever", "--namespace", INSTALLED, "--kubeconfig", str(cluster.kubeconfig))
     chart = (*common[:1], str(CHART), *common[1:], "--no-hooks", "--values", str(values_of(DEFAULT)))
-    installed = helm("install", *chart)
+    installed = helm("install", *chart, "--take-ownership")  # of cluster-wide objects that other tests have left
     assert installed.returncode == 0, installed.stderr
     assert "`helm uninstall` stops the services, and nothing that serves" in installed.stdout
     assert "Servings:  http://models.example.com (backend cluster, routes by istio)" in installed.stdout
