@@ -25,7 +25,7 @@ install_family() {
   uv pip install --quiet --python "$environment" --require-hashes --no-build --no-deps \
     --requirements "$recipes/$1.txt" $shared
   uv pip install --quiet --python "$environment" --no-deps libs/kleverserve libs/modelfiles
-  uvx --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment "$environment" --output-file "$bill"
+  uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment "$environment" --output-file "$bill"
 }
 
 INSTALL_TOOLCHAIN='

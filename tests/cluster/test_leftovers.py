@@ -68,7 +68,11 @@ async def test_next_start_removes_a_cluster_whose_keeper_was_killed(layout: Layo
         keeper.kill()
         process.kill()
     assert remains(layout)
-    assert leftovers.remove() == [layout.name]
+
+    async def is_removed() -> bool:
+        return leftovers.remove() == [layout.name]
+
+    await eventually(is_removed, within=WITHIN, every=0.2)  # a killed process holds its lock until it has ended
     assert not remains(layout)
     assert host_state() == before
 

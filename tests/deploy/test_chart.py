@@ -67,6 +67,10 @@ def test_the_chart_has_no_warnings(case: str) -> None:
         (["serving.scaling=requests"], "which needs prometheus.url"),
         (["nats.enabled=false"], "nats.url is not set: set it to the URL of your servers"),
         (["registry.replicas=2"], "which needs registry.persistence.accessModes [ReadWriteMany]"),
+        (
+            ["registry.replicas=2", "registry.persistence.enabled=false"],
+            "which needs registry.persistence.accessModes [ReadWriteMany]",
+        ),
         (["gateway.ingress.enabled=true"], "gateway.url is not set: its host is that of the Ingress"),
     ],
     ids=lambda each: each[0] if isinstance(each, list) else "",
@@ -95,7 +99,7 @@ SWITCHES = tuple(switches(json.loads((CHART / "values.schema.json").read_text())
 @pytest.mark.parametrize(("path", "options"), SWITCHES, ids=[path for path, _ in SWITCHES])
 def test_every_switch_can_have_each_of_its_values(path: str, options: list[str]) -> None:
     for option in options:
-        given = f"nats.url=nats://nats.messaging:4222,monitoring.dashboards.enabled=false,{path}={option}"
+        given = f"registry.replicas=1,nats.url=nats://nats.messaging:4222,monitoring.dashboards.enabled=false,{path}={option}"
         completed = template("harbor", "--set", given)
         assert completed.returncode == 0, completed.stderr
         assert all("apiVersion" in each for each in yaml.load_all(completed.stdout, yaml.CSafeLoader) if each)

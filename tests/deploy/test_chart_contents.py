@@ -159,9 +159,15 @@ def test_service_monitors_select_services_with_the_labels_of_the_dashboards() ->
 
 @pytest.mark.parametrize("case", CASES)
 def test_mounts_volumes_and_secrets_agree(case: str) -> None:
-    for name, pod in pods(rendered(case)):
+    objects = rendered(case)
+    claimed = {
+        identity(each): {claim["metadata"]["name"] for claim in each["spec"].get("volumeClaimTemplates", ())}
+        for each in of_kind(objects, "StatefulSet")
+    }
+    for name, pod in pods(objects):
         volumes = {each["name"] for each in pod["spec"]["volumes"]}
-        claims = {"data"} if name.startswith("StatefulSet") and name.endswith("nats") else set()
+        claims = claimed.get(name, set())
+        assert not volumes & claims
         for container in pod["spec"]["containers"]:
             assert {each["name"] for each in container["volumeMounts"]} == volumes | claims, name
 

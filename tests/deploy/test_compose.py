@@ -94,7 +94,7 @@ async def is_healthy(compose: Compose) -> bool:
     return True
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 async def test_tutorial_works_and_servings_survive_crashes_and_a_restart(compose: Compose) -> None:
     await compose.up()
     await eventually(lambda: is_healthy(compose), within=180, every=1)

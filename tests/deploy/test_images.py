@@ -96,6 +96,14 @@ def test_image_has_all_that_its_service_imports_and_lists_it(
 
 
 @pytest.mark.timeout(900)
+def test_image_of_a_family_has_the_packages_of_its_toolchain(engine: Podman, build: Callable[[str], str]) -> None:
+    image = build("kleverserve-openvino")
+    python(engine, image, "import kleverserve.app, kleverserve.adapters.openvino_model")
+    bill = json.loads(python(engine, image, "print(open('/opt/klever/sbom.cdx.json').read())"))
+    assert {"kleverserve", "openvino", "aiohttp"} <= {component["name"] for component in bill["components"]}
+
+
+@pytest.mark.timeout(900)
 async def test_registry_becomes_healthy_with_a_read_only_root_file_system(
     engine: Podman, build: Callable[[str], str], nats_image: str
 ) -> None:
