@@ -1,4 +1,4 @@
-"""Models that scenarios serve; each is pushed once."""
+"""Places of the scenarios, and models that they serve; each is pushed once."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,6 +10,19 @@ from support.places.place import Place
 from support.small_models import adder
 
 Push = Callable[[Callable[[Path], Path], str], Awaitable[None]]
+
+
+BACKENDS = ("cluster", "kserve", "seldon")
+"""Places of scenarios with the marker `every_backend`, if the others run on a cluster."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the places of each scenario."""
+    if "place" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--place")
+        is_everywhere = metafunc.definition.get_closest_marker("every_backend") is not None
+        places = BACKENDS if chosen == "cluster" and is_everywhere else (chosen,)
+        metafunc.parametrize("place", places, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -11,18 +11,6 @@ from support.places.place import Place
 from support.places.running import KSERVE, SELDON, running_on_cluster, running_on_laptop
 from support.seldon_process import running_seldon
 
-BACKENDS = ("cluster", "kserve", "seldon")
-"""Places of scenarios with the marker `every_backend`, if the others run on a cluster."""
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Choose the places of each scenario."""
-    if "place" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--place")
-        is_everywhere = metafunc.definition.get_closest_marker("every_backend") is not None
-        places = BACKENDS if chosen == "cluster" and is_everywhere else (chosen,)
-        metafunc.parametrize("place", places, indirect=True, scope="session")
-
 
 @pytest.fixture(scope="session")
 def place(request: pytest.FixtureRequest) -> Place:
