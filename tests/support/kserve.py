@@ -91,9 +91,11 @@ def running_kserve(kubeconfig: Path, directory: Path, expose: Expose = on_loopba
     ):
         webhooks = _webhooks(config / "webhook/manifests.yaml", authority, address)
         kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(webhooks))
-        yield KServe(kubeconfig, server)
-        for kind in ("mutatingwebhookconfiguration", "validatingwebhookconfiguration"):
-            kubectl("delete", kind, WEBHOOKS)
+        try:
+            yield KServe(kubeconfig, server)
+        finally:  # without the controller, they would refuse the pods of everything that runs next on the cluster
+            for kind in ("mutatingwebhookconfiguration", "validatingwebhookconfiguration"):
+                kubectl("delete", kind, WEBHOOKS)
 
 
 def _certificate(authority: trustme.CA, address: str) -> trustme.LeafCert:

@@ -65,29 +65,41 @@ def document(spec: ServingSpec, applied: ServingSpec | None = None) -> ServingDo
     )
 
 
-def answers(wanted: ServingDocument, present: ServingDocument | None = None) -> Json:
-    """The responses of a gateway that has a serving and an ONNX model, to a dry run that leads to another."""
+def answers(
+    wanted: ServingDocument | None,
+    present: ServingDocument | None = None,
+    *,
+    model_format: str = "ONNX",
+    registry: str = REGISTRY,
+    trust: tuple[str, ...] = (),
+) -> Json:
+    """The responses of a gateway that has a serving and a model, to a dry run that leads to another serving."""
     spec = ModelSpec(
         ref=ModelRef.parse("library/iris:v1"),
         digest=DIGEST,
-        registry=REGISTRY,
+        registry=registry,
         artifact_type="model",
         size=1,
-        metadata=ModelMetadata(format="ONNX"),
+        metadata=ModelMetadata(format=model_format),
     )
     model = ModelDocument(spec=spec, status={}, generation=1, created_at=NOW, updated_at=NOW)
+    servings = {SERVING: present, f"{SERVING}/deploy": wanted}
     return {
-        **({SERVING: present.model_dump(mode="json")} if present is not None else {}),
-        f"{SERVING}/deploy": wanted.model_dump(mode="json"),
+        **{path: serving.model_dump(mode="json") for path, serving in servings.items() if serving is not None},
         "/projects/library/models/iris/versions/v1": model.model_dump(mode="json"),
-        "/projects/library/policy": ProjectPolicy().model_dump(mode="json"),
+        "/projects/library/policy": ProjectPolicy(trust=trust).model_dump(mode="json"),
     }
 
 
 def run_command(url: str, home: Path, command: str, *arguments: str) -> Result:
     """Run `klever deploy` or `diff` of library/iris:v1 against a gateway."""
+    return run_klever(url, home, command, "library/iris:v1", "--name", "iris", *arguments)
+
+
+def run_klever(url: str, home: Path, *arguments: str) -> Result:
+    """Run `klever` against a gateway."""
     environment = {"KLEVER_HOME": str(home), "KLEVER_SERVER": url, "KLEVER_TOKEN": "t"}
-    return CliRunner().invoke(cli, [command, "library/iris:v1", "--name", "iris", *arguments], env=environment)
+    return CliRunner().invoke(cli, arguments, env=environment)
 
 
 def printed_objects(result: Result) -> list[Json]:

@@ -146,7 +146,7 @@ class Scene(ABC):
 
     @abstractmethod
     async def is_settled(self) -> bool:
-        """Return whether the documents are what the resources say, while the owner works."""
+        """Return True if the documents match the resources, while the owner works."""
 
     @abstractmethod
     async def made(self) -> set[str]:
@@ -154,7 +154,7 @@ class Scene(ABC):
 
     @abstractmethod
     async def exists(self, requested: Resource) -> bool:
-        """Return whether the document that a resource has requested exists."""
+        """Return True if the document that a resource has requested exists."""
 
     async def _check_release(self, resource: Resource) -> None:
         """Another resource may have requested the same job since; then that one deletes the job."""

@@ -166,9 +166,7 @@ class JobScene(Scene):
 
 @pytest.mark.parametrize("kind", [ServingScene, JobScene])
 @pytest.mark.parametrize("seed", range(SEEDS))
-async def test_documents_are_in_the_end_what_resources_say_and_no_request_is_made_twice(
-    kind: type[Scene], seed: int
-) -> None:
+async def test_documents_match_resources_in_the_end_and_no_request_is_made_twice(kind: type[Scene], seed: int) -> None:
     scene = kind(random.Random(seed))
     async with scene.bench.projecting(), AsyncExitStack() as stack:
         stack.push_async_callback(scene.stop_controller)

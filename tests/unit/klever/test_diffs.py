@@ -1,51 +1,24 @@
 """`klever diff`: the difference that a change makes, and the exit code."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from klever.cli.__main__ import cli
 from klever.differences import objects_difference, serving_difference
-from kleverproto.models import ModelDocument, ModelMetadata, ModelSpec
-from kleverproto.projects import ProjectPolicy
-from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingDocument, ServingStatus
-from support.served_versions import DIGEST
+from kleverproto.servings import ServingDocument
+from support.previewed_servings import answers, document, run_klever, variant
+from support.served_versions import REGISTRY
 from support.stub_gateway import stub_gateway
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-SERVING = "/namespaces/default/servings/iris"
 MANIFEST = {"apiVersion": "klever.dev/v1alpha1", "kind": "Serving", "metadata": {"name": "iris"}}
 
 
-def serving(**variant: Any) -> ServingDocument:
-    variants = [{"name": "v1", "model": "library/iris:v1", "digest": DIGEST} | variant]
-    return ServingDocument(
-        namespace="default",
-        name="iris",
-        spec=ServingSpec.model_validate({"variants": variants}),
-        status=ServingStatus(),
-        generation=1,
-        created_at=NOW,
-        updated_at=NOW,
-    )
-
-
-def model(registry: str) -> ModelDocument:
-    spec = ModelSpec(
-        ref=ModelRef.parse("library/iris:v1"),
-        digest=DIGEST,
-        registry=registry,
-        artifact_type="model",
-        size=1,
-        metadata=ModelMetadata(format="ONNX"),
-    )
-    return ModelDocument(spec=spec, status={}, generation=1, created_at=NOW, updated_at=NOW)
+def serving(**changes: Any) -> ServingDocument:
+    return document(ServingSpec.model_validate({"variants": [variant("v1", **changes)]}))
 
 
 def diff(
@@ -53,18 +26,11 @@ def diff(
     *arguments: str,
     present: ServingDocument | None,
     deployed: ServingDocument | None = None,
-    registry: str = "registry.example.com",
+    registry: str = REGISTRY,
 ) -> Result:
     """Run the command. The gateway has a serving, and answers a dry run of its deployment."""
-    answers = {
-        **({SERVING: present.model_dump(mode="json")} if present else {}),
-        **({f"{SERVING}/deploy": deployed.model_dump(mode="json")} if deployed else {}),
-        "/projects/library/models/iris/versions/v1": model(registry).model_dump(mode="json"),
-        "/projects/library/policy": ProjectPolicy().model_dump(mode="json"),
-    }
-    with stub_gateway(answers) as url:
-        environment = {"KLEVER_HOME": str(home), "KLEVER_SERVER": url, "KLEVER_TOKEN": "t"}
-        return CliRunner().invoke(cli, ["diff", *arguments], env=environment)
+    with stub_gateway(answers(deployed, present, registry=registry)) as url:
+        return run_klever(url, home, "diff", *arguments)
 
 
 def test_a_changed_setting_is_a_line_of_a_unified_diff(tmp_path: Path) -> None:

@@ -1,61 +1,27 @@
 """`klever deploy --dry-run`: Kubernetes objects of the serving as it would be."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from klever.cli.__main__ import cli
 from klever.cli.dry_runs import BACKENDS
 from kleverkube.backends import RENDERERS
-from kleverproto.models import ModelDocument, ModelMetadata, ModelSpec
-from kleverproto.projects import ProjectPolicy
-from kleverproto.references import ModelRef
 from kleverproto.serving_specs import ServingSpec
-from kleverproto.servings import ServingDocument, ServingStatus
-from support.served_versions import DIGEST, served
+from support.previewed_servings import answers, document, run_command, variant
+from support.served_versions import REGISTRY
 from support.stub_gateway import stub_gateway
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROUTES = ("DestinationRule", "VirtualService")
+SERVING = document(ServingSpec.model_validate({"variants": [variant("v1")]}))
 
 
-def documents(model_format: str, registry: str = "registry.example.com") -> dict[str, Any]:
-    """Return a gateway's responses for library/iris:v1 of a format in a registry, and for its deployment."""
-    spec = ModelSpec(
-        ref=ModelRef.parse("library/iris:v1"),
-        digest=DIGEST,
-        registry=registry,
-        artifact_type="model",
-        size=1,
-        metadata=ModelMetadata(format=model_format),
-    )
-    model = ModelDocument(spec=spec, status={}, generation=1, created_at=NOW, updated_at=NOW)
-    serving = ServingDocument(
-        namespace="default",
-        name="iris",
-        spec=ServingSpec.model_validate({"variants": [served().variant.model_dump(mode="json")]}),
-        status=ServingStatus(),
-        generation=1,
-        created_at=NOW,
-        updated_at=NOW,
-    )
-    return {
-        "/namespaces/default/servings/iris/deploy": serving.model_dump(mode="json"),
-        "/projects/library/models/iris/versions/v1": model.model_dump(mode="json"),
-        "/projects/library/policy": ProjectPolicy(trust=("numpy:dtype",)).model_dump(mode="json"),
-    }
-
-
-def dry_run(model_format: str, home: Path, *arguments: str, is_dry: bool = True, **places: str) -> Result:
-    with stub_gateway(documents(model_format, **places)) as url:
-        environment = {"KLEVER_HOME": str(home), "KLEVER_SERVER": url, "KLEVER_TOKEN": "t"}
-        command = ["deploy", "library/iris:v1", "--name", "iris", *(["--dry-run"] if is_dry else []), *arguments]
-        return CliRunner().invoke(cli, command, env=environment)
+def dry_run(model_format: str, home: Path, *arguments: str, is_dry: bool = True, registry: str = REGISTRY) -> Result:
+    responses = answers(SERVING, model_format=model_format, registry=registry, trust=("numpy:dtype",))
+    with stub_gateway(responses) as url:
+        return run_command(url, home, "deploy", *(["--dry-run"] if is_dry else []), *arguments)
 
 
 def test_the_objects_are_printed_as_yaml(tmp_path: Path) -> None:

@@ -29,4 +29,4 @@ RENDERERS: Mapping[ClusterBackend, Renderer] = {
     "seldon": render_for_seldon,
     "kserve": partial(_render_each, render_for_kserve),
 }
-"""Backend to what renders its objects."""
+"""Backend to the renderer of its objects."""

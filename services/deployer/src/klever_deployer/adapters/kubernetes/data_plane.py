@@ -108,7 +108,7 @@ class ClusterDataPlane:
             raise RefusedByProxyError(str(error)) from error
 
     async def _apply(self, manifest: Manifest) -> bool:
-        """Apply an object; whether that has changed it."""
+        """Apply an object. Return True if that has changed it."""
         before = self.watched[resource_of(manifest)].objects.get(object_name(manifest))
         stored = await self._applier.apply(manifest)
         if stored is None:
@@ -116,8 +116,8 @@ class ClusterDataPlane:
         return before is None or before["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]
 
     async def _delete_others(self, serving: ServingName, kept: set[tuple[str, ObjectName]]) -> bool:
-        """Delete the objects of a serving that are none of these, those that others refer to last."""
-        deleted = False
+        """Delete the other objects of a serving, those that others refer to last. Return True if there were any."""
+        is_deleted = False
         for resource in reversed(self.watched):
             watched = self.watched[resource]
             for name, manifest in list(watched.objects.items()):
@@ -125,8 +125,8 @@ class ClusterDataPlane:
                     await self._api.delete(resource, *name)
                     self._applier.forget(resource, name)
                     watched.forget(manifest)
-                    deleted = True
-        return deleted
+                    is_deleted = True
+        return is_deleted
 
     def _changed(self, changed: Manifest) -> None:
         if (serving := _serving(changed)) is not None:

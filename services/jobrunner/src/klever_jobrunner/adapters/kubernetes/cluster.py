@@ -67,7 +67,7 @@ class JobCluster:
         """Create a Job, or find the one that an earlier attempt has created.
 
         Returns:
-            The Job, and whether it is new.
+            The Job, and True if it is new.
 
         Raises:
             JobError: the cluster refuses it.
@@ -153,7 +153,7 @@ def _is_owned(pod: Manifest, uid: str) -> bool:
 
 
 def _run_of(job: Manifest) -> RemoteRun | None:
-    """The run that a Job is; None if it is deleted or has no labels of one."""
+    """The run of a Job; None if it is being deleted, or lacks the labels of a run."""
     labels = job["metadata"].get("labels", {})
     generation = labels.get(GENERATION, "")
     if "deletionTimestamp" in job["metadata"] or not labels.get(JOB) or not generation.isdecimal():
