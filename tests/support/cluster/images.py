@@ -33,7 +33,7 @@ def archive(
         user: user of its processes, `uid` or `uid:gid`; root if empty.
         environment: variables as `NAME=value`.
     """
-    digests = [_sha256(each) for each in layers]
+    digests = [sha256(each) for each in layers]
     config = json.dumps(_config(digests, entrypoint, user, environment)).encode()
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
     members = [f"{digest}/layer.tar" for digest in digests]
@@ -54,6 +54,12 @@ def layer(root: Path, target: Path) -> Path:
     with tarfile.open(target, "w") as content:
         content.add(root, arcname=".", filter=_owned_by_root)
     return target
+
+
+def sha256(file: Path) -> str:
+    """Returns the digest of a file's content, in hexadecimal digits."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def root_with(layout: Layout, name: str, program: str, *, names: tuple[str, ...] = ()) -> Path:
@@ -98,11 +104,6 @@ def _owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uname = member.gname = ""
     member.mtime = 0
     return member
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _add(image: tarfile.TarFile, name: str, content: bytes) -> None:

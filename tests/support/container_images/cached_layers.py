@@ -4,24 +4,25 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from support.cluster.images import layer
+from support.cluster.images import layer, sha256
 from support.go_tools import cache
 
 SECONDS_UNUSED = 7 * 24 * 3600
 
 
-def cached_layer(name: str, inputs: str, build: Callable[[Path], None]) -> Path:
+def cached_layer(name: str, inputs: str, build: Callable[[Path], object], *, files: Sequence[Path] = ()) -> Path:
     """Returns the tar file of a layer.
 
     Args:
         name: name in messages.
-        inputs: all that the content depends on.
+        inputs: all that the content depends on, besides files.
         build: writes the content into an empty directory.
+        files: those whose content it depends on.
     """
-    digest = hashlib.sha256(inputs.encode()).hexdigest()[:16]
+    digest = hashlib.sha256("".join([inputs, *map(sha256, files)]).encode()).hexdigest()[:16]
     path = layers() / f"{name}-{digest}.tar"
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=layers()) as directory:

@@ -25,16 +25,20 @@ RUNTIME_PACKAGES = (
 )
 """The packages of gcr.io/distroless/python3-debian12, which has no shell and no package manager."""
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+TRUSTED = Path("/", CERTIFICATES)
+"""The authorities that this machine trusts, for example that of a proxy."""
 UNUSED = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/lintian/", "/usr/share/locale/", "/usr/share/info/")
 
 
 def base_images(engine: Podman) -> dict[str, str]:
     """Creates the images; returns the build arguments that name them."""
-    build = _cached("build", _debootstrap)
+    uv = os.environ.get("UV") or shutil.which("uv")
+    assert uv is not None
+    build = _cached("build", _debootstrap, TRUSTED)
     images = {
         "BUILD_IMAGE": build,
-        "BASE_IMAGE": _cached("runtime", partial(_distroless, build)),
-        "UV_IMAGE": _cached("uv", _uv),
+        "BASE_IMAGE": _cached("runtime", partial(_distroless, build), build),
+        "UV_IMAGE": _cached("uv", lambda root: shutil.copy(uv, root / "uv"), Path(uv)),
     }
     return {name: engine.import_image(path, f"localhost/base/{path.stem}:1") for name, path in images.items()}
 
@@ -49,14 +53,15 @@ def program_image(engine: Podman, program: Path) -> str:
         shutil.copy(program, root / "bin" / program.name)
         add_libraries(root, [program])
 
-    archive = cached_layer(program.name, f"{inspect.getsource(add)}{program.stat()}", add)
+    archive = _cached(program.name, add, program)
     name = f"localhost/{program.name}:1"
     engine.run("import", "--quiet", "--change", f'ENTRYPOINT ["/bin/{program.name}"]', str(archive), name)
     return name
 
 
-def _cached(name: str, build: Callable[[Path], None]) -> Path:
-    return cached_layer(f"base-{name}", inspect.getsource(sys.modules[__name__]), build)
+def _cached(name: str, build: Callable[[Path], object], source: Path) -> Path:
+    """A layer that depends on a file and this module."""
+    return cached_layer(f"base-{name}", inspect.getsource(sys.modules[__name__]), build, files=[source])
 
 
 def _debootstrap(root: Path) -> None:
@@ -67,7 +72,7 @@ def _debootstrap(root: Path) -> None:
     for directory in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "dev"):
         shutil.rmtree(root / directory)
         (root / directory).mkdir()
-    shutil.copy(f"/{CERTIFICATES}", root / CERTIFICATES)  # with the authorities that this machine trusts
+    shutil.copy(TRUSTED, root / CERTIFICATES)
 
 
 def _distroless(build: Path, root: Path) -> None:
@@ -102,9 +107,3 @@ def _files_of(root: Path, packages: tuple[str, ...]) -> list[str]:
 def _merged(path: str) -> str:
     """The path below /usr: /bin, /lib and so on are links to it."""
     return f"/usr{path}" if path.startswith(("/bin/", "/lib/", "/lib64/", "/sbin/")) else path
-
-
-def _uv(root: Path) -> None:
-    program = os.environ.get("UV") or shutil.which("uv")
-    assert program is not None
-    shutil.copy(program, root / "uv")

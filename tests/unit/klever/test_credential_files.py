@@ -1,6 +1,8 @@
 """Credentials in directories, one for each container, and the commands that log a machine in."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,26 @@ def test_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     home.token.chmod(0o644)
     with pytest.raises(PlatformError, match="not a file that only you can read"):
         distribute(home, tmp_path)
+
+
+def run(module: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", f"klever.platform.{module}", *arguments]
+    environment = os.environ | {"KLEVER_HOME": str(home)}
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+
+def test_container_without_a_volume_exits_with_a_sentence(tmp_path: Path) -> None:
+    completed = run("credential_files", tmp_path / "home", str(tmp_path / "absent"))
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("the credentials cannot be written: ")
+    assert len(completed.stderr.splitlines()) == 1
+
+
+def test_login_before_the_first_start_prints_the_command_that_starts(tmp_path: Path) -> None:
+    completed = run("container_login", tmp_path, "http://127.0.0.1:8080", "localhost:5000")
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert completed.stderr.startswith("the credentials cannot be read: ")
+    assert completed.stderr.endswith("start the platform first: docker compose up --detach --wait\n")
 
 
 def test_commands_set_the_gateway_and_log_in_to_the_registry(tmp_path: Path) -> None:

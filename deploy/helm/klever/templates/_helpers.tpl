@@ -99,14 +99,14 @@ nats://{{ include "klever.fullname" . }}-nats.{{ .Release.Namespace }}.svc:4222
 {{- /* Images of pods that replace those that the services name, as JSON. */ -}}
 {{- define "klever.replacedImages" -}}
 {{- $images := dict -}}
-{{- range $named, $image := (.Files.Get "files/images.yaml" | fromYaml).pods -}}
-{{- $replacement := include "klever.image" (dict "root" $ "name" (base $image)) -}}
+{{- range $named := (.Files.Get "files/images.yaml" | fromYaml).pods -}}
+{{- $replacement := include "klever.image" (dict "root" $ "name" (base $named)) -}}
 {{- if ne $replacement (printf "%s:%s" $named $.Chart.AppVersion) -}}
 {{- $_ := set $images $named $replacement -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.jobrunner.jobs.image -}}
-{{- $_ := set $images "ghcr.io/kleveross/klever-jobrunner" . -}}
+{{- $_ := set $images "ghcr.io/kleveross/klever-jobs" . -}}
 {{- end -}}
 {{- mustMergeOverwrite $images .Values.images | toJson -}}
 {{- end -}}

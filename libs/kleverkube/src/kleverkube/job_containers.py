@@ -14,7 +14,7 @@ from .job_options import JobOptions, ModelJob
 from .manifest import Manifest, compact
 from .registries import registry_of_pods
 
-JOBRUNNER = f"{REPOSITORY}/klever-jobrunner"
+JOBRUNNER = f"{REPOSITORY}/klever-jobs"
 """Repository of the image with the jobrunner and the toolchains."""
 SAMPLES, RUN, PUBLISH = "samples", "run", "publish"
 """Names of containers, besides that of the storage initializer."""

@@ -22,4 +22,9 @@ def commands(home: Home, gateway: str, registry: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(commands(Home.default(), *sys.argv[1:]))
+    try:
+        sys.stdout.write(commands(Home.default(), *sys.argv[1:]))
+    except OSError as error:
+        sys.exit(
+            f"the credentials cannot be read: {error}; start the platform first: docker compose up --detach --wait"
+        )

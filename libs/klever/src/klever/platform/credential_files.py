@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from klever.errors import PlatformError
 from kleverkit.durable import replace_file
 from kleverproto.streams import TOPOLOGY
 
@@ -57,4 +58,7 @@ def distribute(home: Home, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    distribute(Home.default(), Path(sys.argv[1]))
+    try:
+        distribute(Home.default(), Path(sys.argv[1]))
+    except (PlatformError, OSError) as error:
+        sys.exit(f"the credentials cannot be written: {error}")
