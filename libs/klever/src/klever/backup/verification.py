@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from ormb.bounded_tar import entries
+from ormb.digest import hasher_for, hexadecimal
 from ormb.errors import OrmbError
 
 from .contract import read_header
@@ -126,20 +127,17 @@ def _check_digests(backup: Backup, sizes: dict[str, Size]) -> None:
         if expected.get(name) != actual[name]:
             raise BackupError(f"{name} is damaged: it has another size or digest than when the backup was created")
     for digest in backup.blobs():
-        algorithm, _, expected_digest = digest.partition(":")
-        if algorithm == "sha256":
-            is_intact = actual[blob_name(digest)].sha256 == expected_digest
-        else:
-            is_intact = _hashed(algorithm, backup.blob(digest)) == expected_digest
-        if not is_intact:
+        is_sha256 = digest.startswith("sha256:")
+        hashed = actual[blob_name(digest)].sha256 if is_sha256 else _hashed(digest, backup.blob(digest))
+        if hashed != hexadecimal(digest):
             raise BackupError(f"the blob {digest} has another digest")
 
 
-def _hashed(algorithm: str, pieces: Iterator[bytes]) -> str:
-    digest = hashlib.new(algorithm)
+def _hashed(digest: str, pieces: Iterator[bytes]) -> str:
+    hasher = hasher_for(digest)
     for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
+        hasher.update(piece)
+    return hasher.hexdigest()
 
 
 def _check_streams(backup: Backup) -> None:
@@ -173,6 +171,6 @@ def _check_references(backup: Backup, repository: Repository) -> None:
             raise BackupError(f"it is incomplete: the manifest {digest} of {repository.name} is missing")
         return backup.small_blob(digest, MANIFEST_LIMIT)
 
-    missing = sorted(referenced_blobs(repository.index, manifest) - set(repository.blobs))
+    missing = sorted(referenced_blobs(repository.index, manifest).keys() - set(repository.blobs))
     if missing:
         raise BackupError(f"it is incomplete: a manifest of {repository.name} refers to {missing[0]}, which is missing")
