@@ -30,7 +30,7 @@ from .members import (
     Size,
     blob_name,
     chunk_name,
-    size_limit,
+    require_size,
     state_name,
 )
 from .oci import MANIFEST_LIMIT, referenced_blobs
@@ -98,15 +98,13 @@ def _members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo
 def _check_member(member: tarfile.TarInfo, known: Mapping[str, Span]) -> None:
     if (member.name == HEADER) is bool(known):
         raise BackupError(NO_BACKUP if not known else f"it contains {member.name!r} twice")
-    limit = size_limit(member.name)
+    require_size(member.name, member.size)
     if member.type not in {tarfile.REGTYPE, tarfile.AREGTYPE}:
         raise BackupError(f"{member.name!r} is not a regular file")
     if member.name in known:
         raise BackupError(f"it contains {member.name!r} twice")
     if DIGESTS in known:
         raise BackupError(f"{member.name!r} follows the end")
-    if limit is not None and member.size > limit:
-        raise BackupError(f"{member.name!r} has {member.size} bytes; the maximum is {limit}")
 
 
 def _measured(content: IO[bytes]) -> Size:
