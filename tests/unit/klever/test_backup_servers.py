@@ -47,3 +47,22 @@ def test_text_that_is_not_a_url_is_a_usage_error(url: str, tmp_path: Path) -> No
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert f"{url!r} is not a URL" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["create", "--nats-credentials", "operator.nk"],
+        ["restore", "--nats-credentials", "operator.nk"],
+        ["restore", "--replicas", "3"],
+        ["create", "--nats", "nats://127.0.0.1:1"],
+        ["restore", "--registry", "https://example.com"],
+    ],
+    ids=" ".join,
+)
+def test_options_that_would_be_ignored_are_refused(options: list[str], tmp_path: Path) -> None:
+    environment = {"KLEVER_HOME": str(tmp_path / "home")}
+    result = CliRunner().invoke(cli, ["backup", *options, str(tmp_path / "backup")], env=environment)
+    assert result.exit_code == 2
+    assert "--registry" in result.stderr
+    assert list(tmp_path.iterdir()) == []

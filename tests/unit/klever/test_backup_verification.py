@@ -94,6 +94,7 @@ INVALID: dict[str, tuple[Callable[[], Members], str]] = {
     ),
     "an unlisted manifest": (with_member(BLOBS_NAME, b"[]"), f"the manifest {MANIFEST[0]}"),
     "another blob": (with_member(blob_name(WEIGHTS[0]), b"other weights"), "has another digest"),
+    "another blob by SHA-512": (with_member(f"registry/blobs/sha512/{'a0' * 64}", b"x"), "has another digest"),
     "an unreadable index": (with_member(INDEX_NAME, b"[]"), "an index.json cannot be read"),
     "a digest that is a path": (with_member(BLOBS_NAME, b'["sha256:../../x"]'), "blobs.json cannot be read"),
     "no header": (without(HEADER), "not a backup of Klever"),

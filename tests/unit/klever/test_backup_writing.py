@@ -30,6 +30,8 @@ from support.backup_files import (
 )
 from support.stopped_platform import DataDirectory
 
+ONE, TWO = "home/token", "home/secrets/default/two"
+
 
 class Interrupted(BaseException):
     """As KeyboardInterrupt, which pytest would handle."""
@@ -37,12 +39,12 @@ class Interrupted(BaseException):
 
 def test_digests_of_all_members_are_at_the_end(tmp_path: Path) -> None:
     with new_archive(tmp_path / "backup") as archive:
-        archive.add("one", b"1")
-        archive.add_file("two", BytesIO(b"22 and more"), 2)
-    assert list(contents(tmp_path / "backup")) == ["one", "two", "digests.json"]
+        archive.add(ONE, b"1")
+        archive.add_file(TWO, BytesIO(b"22 and more"), 2)
+    assert list(contents(tmp_path / "backup")) == [ONE, TWO, "digests.json"]
     assert json.loads(contents(tmp_path / "backup")["digests.json"]) == {
-        "one": {"size": 1, "sha256": hashlib.sha256(b"1").hexdigest()},
-        "two": {"size": 2, "sha256": hashlib.sha256(b"22").hexdigest()},
+        ONE: {"size": 1, "sha256": hashlib.sha256(b"1").hexdigest()},
+        TWO: {"size": 2, "sha256": hashlib.sha256(b"22").hexdigest()},
     }
 
 
@@ -51,13 +53,13 @@ def test_only_the_owner_can_read_a_backup(tmp_path: Path) -> None:
         [partial] = tmp_path.iterdir()
         assert partial.stat().st_mode & 0o777 == 0o600
         assert partial.name != "backup"
-        archive.add("one", b"1")
+        archive.add(ONE, b"1")
     assert (tmp_path / "backup").stat().st_mode & 0o777 == 0o600
 
 
 def write(path: Path, error: BaseException) -> None:
     with new_archive(path) as archive:
-        archive.add("one", b"1")
+        archive.add(ONE, b"1")
         raise error
 
 
@@ -86,7 +88,17 @@ def test_an_existing_file_is_not_replaced(tmp_path: Path) -> None:
 
 def test_a_file_that_becomes_shorter_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="became shorter"), new_archive(tmp_path / "backup") as archive:
-        archive.add_file("registry/blobs/x", BytesIO(b"12"), 3)
+        archive.add_file(blob_name(WEIGHTS[0]), BytesIO(b"12"), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "reason"),
+    [("nats/consumers.json", 2**20 + 1, "the maximum is 1048576"), ("home/../x", 1, "not a part of a backup")],
+)
+def test_a_member_that_cannot_be_restored_is_not_saved(name: str, size: int, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match=reason), new_archive(tmp_path / "backup") as archive:
+        archive.add(name, bytes(size))
+    assert list(tmp_path.iterdir()) == []
 
 
 class Unreadable(BytesIO):
@@ -96,10 +108,10 @@ class Unreadable(BytesIO):
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with (
-        pytest.raises(BackupError, match="blobs/x cannot be read: Input/output"),
+        pytest.raises(BackupError, match=r"registry/blobs/sha256/.* cannot be read: Input/output"),
         new_archive(tmp_path / "b") as archive,
     ):
-        archive.add_file("registry/blobs/x", Unreadable(), 3)
+        archive.add_file(blob_name(WEIGHTS[0]), Unreadable(), 3)
 
 
 @pytest.fixture

@@ -39,6 +39,13 @@ def hasher_for(digest: str) -> Hasher:
     return hashlib.new(digest.partition(":")[0])
 
 
+def matches(content: bytes, digest: str) -> bool:
+    """Return whether content has a digest, by the algorithm of the digest."""
+    hasher = hasher_for(digest)
+    hasher.update(content)
+    return hasher.hexdigest() == hexadecimal(digest)
+
+
 def hexadecimal(digest: str) -> str:
     """Return the digest without its algorithm."""
     return digest.partition(":")[2]

@@ -1,6 +1,6 @@
 """Fetches manifests from a registry, through indexes, together with the config if it is needed."""
 
-from .digest import digest_bytes, hasher_for, hexadecimal
+from .digest import digest_bytes, matches
 from .errors import DigestMismatchError, UnsupportedArtifactError
 from .limits import CONFIG_LIMIT
 from .manifest import Descriptor, ModelManifest
@@ -38,11 +38,8 @@ def parse_fetched(reference: Reference, manifest: bytes, config: bytes | None) -
 
 async def _verified(registry: Registry, reference: Reference) -> bytes:
     manifest, _ = await registry.get_manifest(reference)
-    if reference.digest:
-        hasher = hasher_for(reference.digest)
-        hasher.update(manifest)
-        if hasher.hexdigest() != hexadecimal(reference.digest):
-            raise DigestMismatchError(f"{reference.host} sent another manifest than {reference.digest}")
+    if reference.digest and not matches(manifest, reference.digest):
+        raise DigestMismatchError(f"{reference.host} sent another manifest than {reference.digest}")
     return manifest
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from kleverkit.durable import make_directory, write_new
+from kleverkit.durable import replace_file
 
 from .errors import BackupError
 from .members import HOME, is_home_file
@@ -48,8 +48,7 @@ def restore_home(backup: Backup, home: Path) -> None:
     for name in backup.home_files():
         path = home / name
         path.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        make_directory(path.parent)
-        write_new(path.parent, backup.home_file(name)).rename(path)
+        replace_file(path, backup.home_file(name))
 
 
 def _files(directory: Path) -> Iterator[Path]:

@@ -125,12 +125,19 @@ class Repository:
     blobs: tuple[str, ...]
 
 
-def size_limit(name: str) -> int | None:
+def _size_limit(name: str) -> int | None:
     """Return the maximum size of a member; None for no limit. Raises BackupError for any other name."""
     for pattern, limit in _LIMITS.items():
         if pattern.fullmatch(name):
             return limit
     raise BackupError(f"it contains {name!r}, which is not a part of a backup")
+
+
+def require_size(name: str, size: int) -> None:
+    """Raise BackupError if a backup cannot have a member with this name or size."""
+    limit = _size_limit(name)
+    if limit is not None and size > limit:
+        raise BackupError(f"{name!r} has {size} bytes; the maximum is {limit}")
 
 
 def is_home_file(path: str) -> bool:

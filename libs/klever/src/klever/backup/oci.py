@@ -15,6 +15,8 @@ SUBJECT = "dev.klever.registry.subject"
 """Annotation of a descriptor in the embedded registry's index.json: the subject of the manifest."""
 INDEX_LIMIT = MANIFEST_LIMIT = 64 * 1024 * 1024
 """Maximum sizes in bytes; a registry can be configured to accept larger manifests than the default."""
+BLOB = "application/octet-stream"
+"""Media type of blobs in transfers, which do not depend on it."""
 INDEXES = frozenset({OCI_INDEX, DOCKER_INDEX})
 _TAG = re.compile(TAG_PATTERN)
 
@@ -36,8 +38,8 @@ def manifest_entries(index: bytes) -> list[ManifestEntry]:
         raise BackupError(f"an index.json cannot be read: {error}") from error
 
 
-def referenced_blobs(index: bytes, manifest: Callable[[str], bytes]) -> set[str]:
-    """Return the digests of all manifests of an index.json, and of their configs and layers.
+def referenced_blobs(index: bytes, manifest: Callable[[str], bytes]) -> dict[str, int]:
+    """Return the digests of all manifests of an index.json, and of their configs and layers, with their sizes.
 
     Layers with `urls` are not included, because they may be stored elsewhere. Manifests that an image index lists are
     entries of index.json themselves, if the repository has them.
@@ -49,20 +51,22 @@ def referenced_blobs(index: bytes, manifest: Callable[[str], bytes]) -> set[str]
     Raises:
         BackupError: the index or a manifest is invalid.
     """
-    digests: set[str] = set()
+    sizes: dict[str, int] = {}
     for entry in manifest_entries(index):
-        if entry.digest not in digests:
-            digests |= {entry.digest, *_parts(manifest(entry.digest), entry)}
-    return digests
+        if entry.digest not in sizes:
+            content = manifest(entry.digest)
+            sizes |= _parts(content, entry) | {entry.digest: len(content)}
+    return sizes
 
 
-def _parts(content: bytes, entry: ManifestEntry) -> list[str]:
+def _parts(content: bytes, entry: ManifestEntry) -> dict[str, int]:
+    """Return the digests of a manifest's config and layers, with the sizes that it gives them; 0 if it gives none."""
     if entry.media_type in INDEXES:
-        return []
+        return {}
     try:
         document = load_json(content, most_bytes=MANIFEST_LIMIT)
         layers = [layer for layer in document["layers"] if not layer.get("urls")]
-        return [_digest(part) for part in (document["config"], *layers)]
+        return {digest_of(part): _size(part) for part in (document["config"], *layers)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupError(f"the manifest {entry.digest} cannot be read: {error}") from error
 
@@ -71,10 +75,16 @@ def _entry(descriptor: dict[str, Any]) -> ManifestEntry:
     tag = (descriptor.get("annotations") or {}).get(REF_NAME)
     if tag is not None and not _TAG.fullmatch(str(tag)):
         raise ValueError(f"{tag!r} is not a tag")
-    return ManifestEntry(_digest(descriptor), str(descriptor["mediaType"]), tag)
+    return ManifestEntry(digest_of(descriptor), str(descriptor["mediaType"]), tag)
 
 
-def _digest(descriptor: dict[str, Any]) -> str:
+def _size(descriptor: dict[str, Any]) -> int:
+    size = descriptor.get("size")
+    return size if isinstance(size, int) else 0
+
+
+def digest_of(descriptor: dict[str, Any]) -> str:
+    """Return the digest of a descriptor. Raises KeyError, TypeError, ValueError."""
     digest = str(descriptor["digest"])
     if not is_digest(digest):
         raise ValueError(f"{digest!r} is not a digest")

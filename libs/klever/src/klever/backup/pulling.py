@@ -5,20 +5,22 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kleverproto.references import ModelRef
-from ormb.digest import digest_bytes
+from ormb.digest import matches
 from ormb.errors import NotFoundError, OrmbError
+from ormb.manifest import Descriptor
 from ormb.mediatypes import OCI_INDEX, REF_NAME
-from ormb.ports import Registry
+from ormb.ports import Registry, Silent
 from ormb.reference import Reference
 from ormb.referrers import Referrers
 from ormb.transfer import Transfer
 
 from .errors import BackupError
 from .members import DIGEST_LIST, blob_name, blobs_name, index_name
-from .oci import SUBJECT, ManifestEntry, referenced_blobs
+from .oci import BLOB, SUBJECT, ManifestEntry, digest_of, referenced_blobs
 from .writing import Archive
 
 
@@ -59,18 +61,25 @@ async def _save_repository(
     registry: Registry, repository: Reference, versions: Iterable[Version], archive: Archive
 ) -> None:
     manifests: dict[str, bytes] = {}
-    found: list[_Manifest] = []
+    entries: list[_Manifest] = []
     for version in versions:
         for manifest in await _with_referrers(registry, repository, version):
             manifests[manifest.entry.digest] = manifest.content
-            found.append(manifest)
+            entries.append(manifest)
     index = json.dumps(
-        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(_descriptors(found))}, separators=(",", ":")
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(_descriptors(entries))}, separators=(",", ":")
     ).encode()
-    digests = tuple(sorted(referenced_blobs(index, manifests.__getitem__)))
+    sizes = referenced_blobs(index, manifests.__getitem__)
+    digests = tuple(sorted(sizes))
     for digest in digests:
-        if not archive.has(blob_name(digest)):
-            await _add_blob(registry, repository, digest, manifests.get(digest), archive)
+        if archive.has(blob_name(digest)):
+            continue
+        if digest in manifests:
+            archive.add(blob_name(digest), manifests[digest])
+        else:
+            await _add_blob(
+                registry, repository, Descriptor(media_type=BLOB, digest=digest, size=sizes[digest]), archive
+            )
     archive.add(index_name(repository.repository), index)
     archive.add(blobs_name(repository.repository), DIGEST_LIST.dump_json(digests))
 
@@ -82,8 +91,7 @@ async def _with_referrers(registry: Registry, repository: Reference, version: Ve
     manifests, pending = {version.digest: first}, [version.digest]
     while pending:
         subject = pending.pop()
-        for descriptor in await referrers.listed(repository, subject):
-            digest = str(descriptor["digest"])
+        for digest in await _listed(referrers, repository, subject):
             if digest in manifests:
                 continue
             with suppress(NotFoundError):  # a list by tag can contain deleted manifests
@@ -92,29 +100,30 @@ async def _with_referrers(registry: Registry, repository: Reference, version: Ve
     return list(manifests.values())
 
 
+async def _listed(referrers: Referrers, repository: Reference, subject: str) -> list[str]:
+    """Return the digests of the manifests that refer to a manifest. Raises BackupError, OrmbError."""
+    try:
+        return [digest_of(descriptor) for descriptor in await referrers.listed(repository, subject)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BackupError(f"the referrers of {subject} in {repository.repository} cannot be read: {error}") from error
+
+
 async def _manifest(
     registry: Registry, repository: Reference, digest: str, tag: str | None, subject: str | None
 ) -> _Manifest:
     content, media_type = await registry.get_manifest(repository.at(digest))
-    if digest_bytes(content) != digest:
+    if not matches(content, digest):
         raise BackupError(f"the manifest {digest} of {repository.repository} is damaged")
     return _Manifest(ManifestEntry(digest, media_type, tag), content, subject)
 
 
-async def _add_blob(
-    registry: Registry, repository: Reference, digest: str, known: bytes | None, archive: Archive
-) -> None:
-    if known is not None:
-        archive.add(blob_name(digest), known)
-        return
-    with tempfile.TemporaryFile() as file:
-        async for piece in registry.get_blob(repository, digest):
-            file.write(piece)
-        size = file.tell()
-        file.seek(0)
-        archive.add_file(blob_name(digest), file, size)
-    if f"sha256:{archive.digest(blob_name(digest))}" != digest and digest.startswith("sha256:"):
-        raise BackupError(f"the blob {digest} of {repository.repository} is damaged")
+async def _add_blob(registry: Registry, repository: Reference, descriptor: Descriptor, archive: Archive) -> None:
+    """Download a blob and add it; an interrupted download resumes. Raises OrmbError."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "blob"
+        await Transfer(registry).download(repository, [(descriptor, path)], Silent())
+        with path.open("rb") as file:
+            archive.add_file(blob_name(descriptor.digest), file, descriptor.size)
 
 
 def _descriptors(manifests: Iterable[_Manifest]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modelformats.bounded_json import load_json
 from ormb.copying import listed_fields
-from ormb.digest import digest_bytes
+from ormb.digest import matches
 from ormb.errors import NotFoundError, OrmbError
 from ormb.manifest import Descriptor
 from ormb.packed import Content
@@ -17,10 +17,8 @@ from ormb.transfer import Transfer
 
 from .errors import BackupError
 from .members import Repository
-from .oci import INDEXES, MANIFEST_LIMIT, ManifestEntry, manifest_entries
+from .oci import BLOB, INDEXES, MANIFEST_LIMIT, ManifestEntry, manifest_entries
 from .reading import Backup
-
-BLOB = "application/octet-stream"
 
 
 async def require_no_other_versions(backup: Backup, registry: Registry, host: str) -> None:
@@ -28,7 +26,7 @@ async def require_no_other_versions(backup: Backup, registry: Registry, host: st
     for repository in backup.repositories():
         for entry in manifest_entries(repository.index):
             reference = Reference(host, repository.name, entry.tag)
-            if entry.tag and await _digest(registry, reference) not in {None, entry.digest}:
+            if entry.tag and await _names_another(registry, reference, entry.digest):
                 raise BackupError(f"{reference} is another version than in the backup: delete it first")
 
 
@@ -94,12 +92,12 @@ async def _push_blob(backup: Backup, registry: Registry, reference: Reference, s
         await registry.put_blob(reference, Content(descriptor, path), Silent(), mount_from=source)
 
 
-async def _digest(registry: Registry, reference: Reference) -> str | None:
-    """Return the digest of a tag; None if the registry does not have it. Raises BackupError."""
+async def _names_another(registry: Registry, reference: Reference, digest: str) -> bool:
+    """Return whether the registry has a tag with another digest. Raises BackupError."""
     try:
         content, _ = await registry.get_manifest(reference)
     except NotFoundError:
-        return None
+        return False
     except OrmbError as error:
         raise BackupError(f"{reference} cannot be read: {error}") from error
-    return digest_bytes(content)
+    return not matches(content, digest)

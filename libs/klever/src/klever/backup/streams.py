@@ -70,13 +70,14 @@ async def require_no_streams(js: JetStreamContext) -> None:
 
 
 async def _exists(js: JetStreamContext, stream: str) -> bool:
-    try:
-        await answered(js.stream_info(stream))
-    except BackupError as error:
-        if isinstance(error.__cause__, nats.js.errors.NotFoundError):
+    async def has_stream() -> bool:
+        try:
+            await js.stream_info(stream)
+        except nats.js.errors.NotFoundError:
             return False
-        raise
-    return True
+        return True
+
+    return await answered(has_stream())
 
 
 async def _check_restored(

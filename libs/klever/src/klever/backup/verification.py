@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from ormb.bounded_tar import entries
+from ormb.digest import hasher_for, hexadecimal
 from ormb.errors import OrmbError
 
 from .contract import read_header
@@ -29,7 +30,7 @@ from .members import (
     Size,
     blob_name,
     chunk_name,
-    size_limit,
+    require_size,
     state_name,
 )
 from .oci import MANIFEST_LIMIT, referenced_blobs
@@ -97,15 +98,13 @@ def _members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo
 def _check_member(member: tarfile.TarInfo, known: Mapping[str, Span]) -> None:
     if (member.name == HEADER) is bool(known):
         raise BackupError(NO_BACKUP if not known else f"it contains {member.name!r} twice")
-    limit = size_limit(member.name)
+    require_size(member.name, member.size)
     if member.type not in {tarfile.REGTYPE, tarfile.AREGTYPE}:
         raise BackupError(f"{member.name!r} is not a regular file")
     if member.name in known:
         raise BackupError(f"it contains {member.name!r} twice")
     if DIGESTS in known:
         raise BackupError(f"{member.name!r} follows the end")
-    if limit is not None and member.size > limit:
-        raise BackupError(f"{member.name!r} has {member.size} bytes; the maximum is {limit}")
 
 
 def _measured(content: IO[bytes]) -> Size:
@@ -126,20 +125,17 @@ def _check_digests(backup: Backup, sizes: dict[str, Size]) -> None:
         if expected.get(name) != actual[name]:
             raise BackupError(f"{name} is damaged: it has another size or digest than when the backup was created")
     for digest in backup.blobs():
-        algorithm, _, expected_digest = digest.partition(":")
-        if algorithm == "sha256":
-            is_intact = actual[blob_name(digest)].sha256 == expected_digest
-        else:
-            is_intact = _hashed(algorithm, backup.blob(digest)) == expected_digest
-        if not is_intact:
+        is_sha256 = digest.startswith("sha256:")
+        hashed = actual[blob_name(digest)].sha256 if is_sha256 else _hashed(digest, backup.blob(digest))
+        if hashed != hexadecimal(digest):
             raise BackupError(f"the blob {digest} has another digest")
 
 
-def _hashed(algorithm: str, pieces: Iterator[bytes]) -> str:
-    digest = hashlib.new(algorithm)
+def _hashed(digest: str, pieces: Iterator[bytes]) -> str:
+    hasher = hasher_for(digest)
     for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
+        hasher.update(piece)
+    return hasher.hexdigest()
 
 
 def _check_streams(backup: Backup) -> None:
@@ -173,6 +169,6 @@ def _check_references(backup: Backup, repository: Repository) -> None:
             raise BackupError(f"it is incomplete: the manifest {digest} of {repository.name} is missing")
         return backup.small_blob(digest, MANIFEST_LIMIT)
 
-    missing = sorted(referenced_blobs(repository.index, manifest) - set(repository.blobs))
+    missing = sorted(referenced_blobs(repository.index, manifest).keys() - set(repository.blobs))
     if missing:
         raise BackupError(f"it is incomplete: a manifest of {repository.name} refers to {missing[0]}, which is missing")

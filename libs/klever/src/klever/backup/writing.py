@@ -14,7 +14,7 @@ from kleverkit.durable import sync_directory
 from ormb.space import refusal
 
 from .errors import BackupError
-from .members import DIGESTS, SIZES, Size
+from .members import DIGESTS, SIZES, Size, require_size
 
 OWNER_ONLY = 0o600
 
@@ -35,7 +35,12 @@ class Archive:
         self.add_file(name, BytesIO(content), len(content))
 
     def add_file(self, name: str, file: "Readable", size: int) -> None:
-        """Add a member from a file, in pieces. Raises BackupError if the file is shorter, or cannot be read."""
+        """Add a member from a file, in pieces.
+
+        Raises:
+            BackupError: the file is shorter or cannot be read, or the member could not be restored.
+        """
+        require_size(name, size)
         member = tarfile.TarInfo(name)
         member.size, member.mode = size, OWNER_ONLY
         hashed = _Hashed(name, file)

@@ -65,20 +65,20 @@ def create(
     """
     from klever.backup.creation import Source, create  # noqa: PLC0415 - loads NATS
 
+    servers = _servers(nats_url, nats_credentials, registry)
     keep_private()
-    _require_both(nats_url, registry)
     with errors_as_lines():
-        if nats_url is None or registry is None:
+        if servers is None:
             _run(create(Source.of(Home.default()), file, find_nats_server()))
         else:
             from klever.backup.transfer import create_from_servers  # noqa: PLC0415 - loads HTTP
 
-            _run(create_from_servers(_servers(nats_url, nats_credentials, registry), file))
+            _run(create_from_servers(servers, file))
     size = file.stat().st_size
     if as_json:
         print_json({"file": str(file), "bytes": size})
         return
-    secrets = "It contains secrets; only" if nats_url is None else "Only"
+    secrets = "It contains secrets; only" if servers is None else "Only"
     click.echo(f"{file} has {size} bytes. {secrets} you can read it.")
 
 
@@ -109,23 +109,15 @@ def restore(
     """
     from klever.backup.verification import verified  # noqa: PLC0415 - loads NATS
 
+    servers = _servers(nats_url, nats_credentials, registry, replicas)
     keep_private()
-    _require_both(nats_url, registry)
     with errors_as_lines(), verified(file) as content:
-        if nats_url is None or registry is None:
-            place = _restore_into_home(content)
-        else:
-            place = _restore_into_servers(content, _servers(nats_url, nats_credentials, registry, replicas))
+        place = _restore_into_home(content) if servers is None else _restore_into_servers(content, servers)
         created_at = content.header.created_at.isoformat(timespec="seconds")
     if as_json:
         print_json({"restored": place, "createdAt": created_at})
         return
     click.echo(f"{place}: restored, with the state of {created_at}. Start the platform or its services now.")
-
-
-def _require_both(nats_url: str | None, registry: str | None) -> None:
-    if (nats_url is None) is not (registry is None):
-        raise click.UsageError("use --nats and --registry together, or neither")
 
 
 def _restore_into_home(content: "Backup") -> str:
@@ -143,7 +135,16 @@ def _restore_into_servers(content: "Backup", servers: "Servers") -> str:
     return f"{servers.nats_url} and {servers.registry}"
 
 
-def _servers(nats_url: str, nats_credentials: Path | None, registry: str, replicas: int = 1) -> "Servers":
+def _servers(
+    nats_url: str | None, nats_credentials: Path | None, registry: str | None, replicas: int = 1
+) -> "Servers | None":
+    """Return the servers that the options name; None for this home. Raises UsageError."""
+    if (nats_url is None) is not (registry is None):
+        raise click.UsageError("use --nats and --registry together, or neither")
+    if nats_url is None or registry is None:
+        if nats_credentials is not None or replicas > 1:
+            raise click.UsageError("--nats-credentials and --replicas require --nats and --registry")
+        return None
     from yarl import URL  # noqa: PLC0415 - only this needs it
 
     from klever.backup.transfer import Servers  # noqa: PLC0415 - loads HTTP

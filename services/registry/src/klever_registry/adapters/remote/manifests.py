@@ -11,7 +11,7 @@ from kleverkit.errors import PermanentError
 from kleverproto.references import is_digest
 from ormb.adapters.answers import Pages, read_list
 from ormb.adapters.http import MANIFEST_TYPES
-from ormb.digest import digest_bytes, hasher_for, hexadecimal
+from ormb.digest import digest_bytes, matches
 from ormb.errors import NotFoundError
 from ormb.reference import Reference
 
@@ -45,7 +45,7 @@ class RemoteManifests:
                 return None
             raise
         digest = named.digest or digest_bytes(content)
-        if not _matches(content, digest):
+        if not matches(content, digest):
             raise PermanentError(f"{self._host} sent a manifest that is not {digest}: check that registry")
         try:
             return parse_manifest(content, digest, media_type)
@@ -55,7 +55,7 @@ class RemoteManifests:
     async def config(self, repository: str, digest: str, size: int) -> bytes | None:
         """See `ManifestSource`."""
         content = await self._start(repository, digest, size + 1)
-        if content is None or len(content) > size or not _matches(content, digest):
+        if content is None or len(content) > size or not matches(content, digest):
             return None
         return content
 
@@ -161,9 +161,3 @@ class RemoteManifests:
                     return entries or None
             entries += more
         return entries
-
-
-def _matches(content: bytes, digest: str) -> bool:
-    hasher = hasher_for(digest)
-    hasher.update(content)
-    return hasher.hexdigest() == hexadecimal(digest)
