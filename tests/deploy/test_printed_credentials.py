@@ -67,6 +67,7 @@ async def test_a_damaged_key_is_an_error_and_is_not_printed(tmp_path: Path) -> N
         ("metadata: {name: sealed}\ndata: {token: '###'}", "the entry token of the Secret is not UTF-8 text in Base64"),
         ("metadata: {name: sealed}\ndata: {token: null}", "the entry token of the Secret is not UTF-8 text in Base64"),
         ("metadata: {name: sealed}\nstringData: {token: 5}", "the entry token of the Secret is not UTF-8 text"),
+        ("metadata: {name: sealed}\ndata: [1]", "the field data of the Secret is not a mapping"),
         ("metadata: {name: another}", "contains no Secret sealed"),
         ("[1]\n---\n", "contains no Secret sealed"),
         ("", "contains no Secret sealed"),

@@ -34,13 +34,20 @@ def stored_secret(path: Path, name: str) -> Manifest:
 
 def text_entries(secret: Manifest) -> dict[str, str]:
     """Return the entries of a Secret. Raises PlatformError if one is not text."""
-    plain = {name: _decoded(name, text) for name, text in (secret.get("data") or {}).items()}
-    return {**plain, **{name: _checked(name, text) for name, text in (secret.get("stringData") or {}).items()}}
+    plain = {name: _decoded(name, text) for name, text in _fields(secret, "data").items()}
+    return {**plain, **{name: _checked(name, text) for name, text in _fields(secret, "stringData").items()}}
 
 
 def base64_entries(entries: Mapping[str, str]) -> dict[str, str]:
     """Return the field `data` of a Secret."""
     return {name: base64.b64encode(text.encode()).decode() for name, text in sorted(entries.items())}
+
+
+def _fields(secret: Manifest, field: str) -> dict[str, Any]:
+    fields = secret.get(field) or {}
+    if not isinstance(fields, dict):
+        raise PlatformError(f"the field {field} of the Secret is not a mapping: restore it")
+    return fields
 
 
 def _decoded(name: str, text: Any) -> str:
