@@ -1,6 +1,8 @@
 """Credentials in directories, one for each container, and the commands that log a machine in."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,17 @@ def test_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     home.token.chmod(0o644)
     with pytest.raises(PlatformError, match="not a file that only you can read"):
         distribute(home, tmp_path)
+
+
+def test_the_program_reports_an_error_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("known to others")
+    (tmp_path / "token").chmod(0o644)
+    command = [sys.executable, "-m", "klever.platform.credential_files", str(tmp_path)]
+    environment = {**os.environ, "KLEVER_HOME": str(tmp_path)}
+    completed = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert completed.returncode == 1
+    [line] = completed.stderr.splitlines()
+    assert line.startswith(f"{tmp_path / 'token'} is not a file that only you can read")
 
 
 def test_commands_set_the_gateway_and_log_in_to_the_registry(tmp_path: Path) -> None:
