@@ -112,10 +112,10 @@ def main(words: Sequence[str]) -> int:
     parsed, more = _parser().parse_known_args(words)
     engine = find_engine(parsed.engine)
     given = {name: os.environ[name] for name in BASES if os.environ.get(name)}
-    arguments = given | dict(each.split("=", 1) for each in parsed.build_arg)
+    arguments = given | dict(parsed.build_arg)
     options = Options(parsed.registry, parsed.version, _revision(), _now(), arguments, more)
-    for name in parsed.names or IMAGES:
-        line = command(engine, IMAGES[name], options)
+    for image in parsed.images or IMAGES.values():
+        line = command(engine, image, options)
         print("+", *line, flush=True)
         if code := subprocess.run(line, check=False, cwd=ROOT).returncode:
             return code
@@ -124,17 +124,28 @@ def main(words: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="task images --", description=__doc__, allow_abbrev=False)
-    parser.add_argument(
-        "names", nargs="*", choices=[*IMAGES, []], metavar="NAME", help=f"default: all: {', '.join(IMAGES)}"
-    )
+    parser.add_argument("images", nargs="*", type=_image, metavar="NAME", help=f"default: all: {', '.join(IMAGES)}")
     parser.add_argument("--engine", choices=ENGINES, help="default: the first of these that is installed")
     parser.add_argument(
         "--registry", default=REPOSITORY, help="registry and path of the repositories; default: %(default)s"
     )
     parser.add_argument("--version", default=_version(), help="tag; default: %(default)s")
-    parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--build-arg", action="append", default=[], type=_assignment, metavar="NAME=VALUE")
     parser.epilog = "Other options are passed to the engine, such as --platform=linux/arm64 or --network=host."
     return parser
+
+
+def _image(name: str) -> Image:
+    if name not in IMAGES:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(IMAGES)}")
+    return IMAGES[name]
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
 
 
 def _version() -> str:
@@ -142,6 +153,9 @@ def _version() -> str:
 
 
 def _revision() -> str:
+    """Return the commit; empty outside a repository, and without git."""
+    if shutil.which("git") is None:
+        return ""
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, check=False, capture_output=True, text=True)
     return head.stdout.strip()
 

@@ -2,18 +2,13 @@
 # Installs the packages of an image into /opt/klever, with their bill of materials (CycloneDX).
 #   install.sh SERVICE [TOOLCHAINS]
 set -eu
-service=$1 toolchains=${2:-} environment=/opt/klever bill=/opt/klever/sbom.cdx.json
+service=$1 toolchains=${2:-} without='' environment=/opt/klever bill=/opt/klever/sbom.cdx.json
 recipes=libs/modelconversion/src/modelconversion/toolchains/requirements
 
+# A package that $without names is neither installed nor listed.
 install_locked() {
-  uv sync --quiet --frozen --no-dev --no-default-groups --no-editable "$@"
-  uv export --quiet --frozen --no-dev --no-default-groups "$@" --format cyclonedx1.5 --output-file "$bill"
-}
-
-# The gateway uses the HTTP server of kleverserve, and nothing that imports numpy.
-install_gateway() {
-  uv sync --quiet --frozen --no-dev --no-default-groups --no-editable --package klever-gateway --no-install-package numpy
-  uv export --quiet --frozen --no-dev --no-default-groups --package klever-gateway --prune numpy \
+  uv sync --quiet --frozen --no-dev --no-default-groups --no-editable "$@" ${without:+--no-install-package "$without"}
+  uv export --quiet --frozen --no-dev --no-default-groups "$@" ${without:+--prune "$without"} \
     --format cyclonedx1.5 --output-file "$bill"
 }
 
@@ -40,7 +35,10 @@ install_toolchains() {
 }
 
 case $service in
-  gateway) install_gateway ;;
+  gateway) # uses the HTTP server of kleverserve, and nothing that imports numpy
+    without=numpy
+    install_locked --package klever-gateway
+    ;;
   klever) install_locked --package klever --extra platform ;;
   storage-initializer) install_locked --package ormb ;;
   kleverserve)

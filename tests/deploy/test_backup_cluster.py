@@ -1,9 +1,7 @@
 """A backup of one machine is restored into a NATS cluster of three nodes."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import nats
 import pytest
 from nats.aio.client import Client
 
@@ -20,51 +18,31 @@ from support.stored_messages import stored_messages
 from support.waiting import eventually
 
 
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[NatsCluster]:
-    directory = tmp_path / "nodes"
-    directory.mkdir()
-    cluster = NatsCluster(directory)
-    try:
-        cluster.start()
-        await eventually(cluster.is_ready, within=60)
-        yield cluster
-    finally:
-        cluster.stop()
-
-
-@pytest.fixture
-async def client(cluster: NatsCluster) -> AsyncIterator[Client]:
-    connection = await nats.connect(cluster.urls.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0.1)
-    yield connection
-    await connection.close()
-
-
 @pytest.mark.timeout(300)
 async def test_restored_streams_have_replicas_and_survive_a_node(
-    cluster: NatsCluster, client: Client, tmp_path: Path
+    nats_cluster: NatsCluster, nats_cluster_client: Client, tmp_path: Path
 ) -> None:
     home = await stopped_platform(tmp_path / "home", log_bytes=1_000_000)
     await Shell(home.path, tmp_path).ok(f"klever backup create {tmp_path / 'backup'}")
     with verified(tmp_path / "backup") as backup:
-        await restore_streams(client, backup, replicas=NODES)
+        await restore_streams(nats_cluster_client, backup, replicas=NODES)
     messages = await messages_in_home(home)
 
     async def are_all_there() -> bool:
-        return await stored_messages(client.jetstream()) == messages
+        return await stored_messages(nats_cluster_client.jetstream()) == messages
 
     await eventually(are_all_there, within=60)
     for stream in SAVED_STREAMS:
-        await cluster.leader_of(stream)
-    cluster.nodes[await cluster.leader_of(MODELS_BUCKET.stream)].kill()
+        await nats_cluster.leader_of(stream)
+    nats_cluster.nodes[await nats_cluster.leader_of(MODELS_BUCKET.stream)].kill()
     await eventually(are_all_there, within=60)
-    await services_accept(client)
+    await services_accept(nats_cluster_client)
 
 
-async def services_accept(client: Client) -> None:
+async def services_accept(nats_cluster_client: Client) -> None:
     """Check that the streams are as the contract says."""
     source = ClientSource()
-    source.set(client)
+    source.set(nats_cluster_client)
     topology = Topology(source)
     topology.need(CONSUMERS)
 

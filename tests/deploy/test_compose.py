@@ -42,9 +42,9 @@ async def compose(
     engine: Podman, build: Callable[[str], str], nats_image: str, tmp_path: Path
 ) -> AsyncIterator[Compose]:
     images = [build(name) for name in SERVICES]
-    repository, _, version = images[0].rpartition("/")[0], "", images[0].rpartition(":")[2]
+    image, _, version = images[0].rpartition(":")
     variables = {
-        "KLEVER_REPOSITORY": repository,
+        "KLEVER_REPOSITORY": image.rpartition("/")[0],
         "KLEVER_VERSION": version,
         "NATS_IMAGE": nats_image,
         "PROMETHEUS_IMAGE": program_image(engine, Path(binary("prometheus"))),

@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+import sys
+from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,18 @@ import yaml
 from klever.observability.boards import DASHBOARDS
 from klever.platform.credential_files import recipients
 from klever.platform.home import Home
+from modelfiles.runtimes import REPOSITORY
 from support.go_tools import go_tool
+from support.podman.compose import HEALTH_CHECKED
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+from images import IMAGES  # noqa: E402
+
 PLATFORM = {"credentials", "nats", "topology", "registry", "jobrunner", "deployer", "gateway"}
 COMMANDS = {"klever", "login"}
 OBSERVABILITY = {"prometheus", "grafana", "otel-collector", "tempo"}
-WITH_PROBE = {"topology", "registry", "jobrunner", "deployer", "gateway"}
-SERVICES = ("topology", "registry", "jobrunner", "deployer", "gateway")
+WITH_PROBE = set(HEALTH_CHECKED)
 
 Service = dict[str, Any]
 
@@ -69,14 +75,25 @@ def test_every_container_is_restricted(services: dict[str, Service]) -> None:
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["init"], name
+        assert service["logging"]["options"] == {"max-size": "16m", "max-file": "2"}, name
         assert not {"cap_add", "privileged", "pid", "ipc", "devices"} & service.keys(), name
+
+
+def test_images_of_the_platform_have_the_version_of_the_release(services: dict[str, Service]) -> None:
+    built = {
+        service["image"]: service["build"]["args"]["SERVICE"] for service in services.values() if "build" in service
+    }
+    assert built == {
+        f"{REPOSITORY}/{IMAGES[name].repository}:{version('kleverkit')}": name
+        for name in ("klever", "registry", "gateway")
+    }
 
 
 def test_every_setting_is_documented(services: dict[str, Service]) -> None:
     page = (ROOT / "docs/settings.md").read_text()
     documented = set(re.findall(r"^\| `(KLEVER_[A-Z_]+)`", page, re.MULTILINE))
     common = re.findall(r"^\| `KLEVER_<SERVICE>_([A-Z_]+)`", page, re.MULTILINE)
-    documented |= {f"KLEVER_{service.upper()}_{name}" for service in SERVICES for name in common}
+    documented |= {f"KLEVER_{service.upper()}_{name}" for service in WITH_PROBE for name in common}
     configured = {
         name: {key for key in service.get("environment", {}) if key.startswith("KLEVER_")}
         for name, service in services.items()

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
-import nats
 import pytest
+from nats.aio.client import Client
 
 from klever_deployer.settings import DeployerSettings
 from kleverkit.nats_calls import ClientSource
@@ -33,20 +33,11 @@ PUSHES = 10
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[NatsCluster]:
-    cluster = NatsCluster(tmp_path)
-    try:
-        cluster.start()
-        await eventually(cluster.is_ready, within=60)
-        yield cluster
-    finally:
-        cluster.stop()
-
-
-@pytest.fixture
-async def world(cluster: NatsCluster, tmp_path: Path) -> AsyncIterator[tuple[Surroundings, list[ReplicaProcess]]]:
+async def world(
+    nats_cluster: NatsCluster, nats_cluster_client: Client, tmp_path: Path
+) -> AsyncIterator[tuple[Surroundings, list[ReplicaProcess]]]:
     """A registry and a deployer with three replicas of every stream, and a client of the cluster."""
-    shared = {"nats_url": cluster.urls, "stream_replicas": 3}
+    shared = {"nats_url": nats_cluster.urls, "stream_replicas": 3}
     registry = ReplicaProcess(
         "registry",
         1,
@@ -69,17 +60,14 @@ async def world(cluster: NatsCluster, tmp_path: Path) -> AsyncIterator[tuple[Sur
             service.start(within=60)
         for service in (registry, deployer):
             await eventually(service.reports_ready, within=60)
-        client = await stack.enter_async_context(
-            await nats.connect(cluster.urls.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0.1)
-        )
         session = await stack.enter_async_context(aiohttp.ClientSession())
         settings = DeployerSettings(work_dir=tmp_path / "deployer")
-        yield Surroundings(client, session, registry.address, settings), [registry, deployer]
+        yield Surroundings(nats_cluster_client, session, registry.address, settings), [registry, deployer]
 
 
 @pytest.mark.timeout(300)
 async def test_a_killed_node_that_restarts_fails_no_push_and_no_prediction(
-    cluster: NatsCluster, world: tuple[Surroundings, list[ReplicaProcess]], tmp_path: Path
+    nats_cluster: NatsCluster, world: tuple[Surroundings, list[ReplicaProcess]], tmp_path: Path
 ) -> None:
     surroundings, services = world
     await surroundings.allow_unsafe()
@@ -104,11 +92,11 @@ async def test_a_killed_node_that_restarts_fails_no_push_and_no_prediction(
 
     async with constant_load(url) as load:
         for number, stream in enumerate((MODELS.name, LEASES_BUCKET.stream, SERVINGS_BUCKET.stream)):
-            node = cluster.nodes[await cluster.leader_of(stream)]
+            node = nats_cluster.nodes[await nats_cluster.leader_of(stream)]
             node.kill()
             await push(*(f"v{number}-{count}" for count in range(PUSHES)))
             node.start(within=60)
-        await asyncio.gather(*(cluster.leader_of(stream) for stream in (MODELS.name, SERVINGS_BUCKET.stream)))
+        await asyncio.gather(*(nats_cluster.leader_of(stream) for stream in (MODELS.name, SERVINGS_BUCKET.stream)))
     assert load.failures == {}
 
     source = ClientSource()

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import nats
 import pytest
 from nats.aio.client import Client
 
@@ -17,37 +16,19 @@ from support.waiting import eventually
 STORED = [*(each.name for each in STREAMS), *(each.stream for each in (*BUCKETS, POSITIONS_BUCKET, LEASES_BUCKET))]
 
 
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[NatsCluster]:
-    cluster = NatsCluster(tmp_path)
-    try:
-        cluster.start()
-        await eventually(cluster.is_ready, within=60)
-        yield cluster
-    finally:
-        cluster.stop()
-
-
-@pytest.fixture
-async def client(cluster: NatsCluster) -> AsyncIterator[Client]:
-    connection = await nats.connect(cluster.urls.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0.1)
-    yield connection
-    await connection.close()
-
-
 @asynccontextmanager
-async def topology(directory: Path, cluster: NatsCluster, **settings: int) -> AsyncIterator[None]:
+async def topology(directory: Path, nats_cluster: NatsCluster, **settings: int) -> AsyncIterator[None]:
     """The service topology as a process, once it has changed everything that it has to."""
-    service = ReplicaProcess("topology", 1, directory, {"nats_url": cluster.urls, **settings})
+    service = ReplicaProcess("topology", 1, directory, {"nats_url": nats_cluster.urls, **settings})
     service.command = [sys.executable, "-m", "kleverkit.topology_service"]
     with service:
         await eventually(service.reports_ready, within=120, every=0.2)
         yield
 
 
-async def replicas(client: Client) -> dict[str, int]:
+async def replicas(nats_cluster_client: Client) -> dict[str, int]:
     """Of each stream, the number of nodes that have all of it."""
-    js = client.jetstream()
+    js = nats_cluster_client.jetstream()
     infos = [await js.stream_info(name) for name in STORED]
     peers = [info.cluster.replicas or [] if info.cluster else [] for info in infos]
     return {
@@ -56,26 +37,26 @@ async def replicas(client: Client) -> dict[str, int]:
     }
 
 
-async def become(client: Client, number: int) -> None:
+async def become(nats_cluster_client: Client, number: int) -> None:
     async def are() -> bool:
-        return set((await replicas(client)).values()) == {number}
+        return set((await replicas(nats_cluster_client)).values()) == {number}
 
     await eventually(are, within=120, every=0.2)
 
 
 @pytest.mark.timeout(400)
 async def test_existing_streams_and_buckets_follow_the_setting_and_keep_their_content(
-    cluster: NatsCluster, client: Client, tmp_path: Path
+    nats_cluster: NatsCluster, nats_cluster_client: Client, tmp_path: Path
 ) -> None:
-    async with topology(tmp_path, cluster):
-        await become(client, 1)
-    bucket = await client.jetstream().key_value(BUCKETS[0].name)
+    async with topology(tmp_path, nats_cluster):
+        await become(nats_cluster_client, 1)
+    bucket = await nats_cluster_client.jetstream().key_value(BUCKETS[0].name)
     await bucket.put("library.iris.v1", b"{}")
-    async with topology(tmp_path, cluster, stream_replicas=NODES):
-        await become(client, NODES)
-    async with topology(tmp_path, cluster):
-        await become(client, NODES)
-    leader = cluster.nodes[await cluster.leader_of(BUCKETS[0].stream)]
+    async with topology(tmp_path, nats_cluster, stream_replicas=NODES):
+        await become(nats_cluster_client, NODES)
+    async with topology(tmp_path, nats_cluster):
+        await become(nats_cluster_client, NODES)
+    leader = nats_cluster.nodes[await nats_cluster.leader_of(BUCKETS[0].stream)]
     leader.kill()
 
     async def is_kept() -> bool:
@@ -83,6 +64,6 @@ async def test_existing_streams_and_buckets_follow_the_setting_and_keep_their_co
 
     await eventually(is_kept, within=60, every=0.2)
     leader.start(within=60)
-    async with topology(tmp_path, cluster, stream_replicas=1):
-        await become(client, 1)
+    async with topology(tmp_path, nats_cluster, stream_replicas=1):
+        await become(nats_cluster_client, 1)
     await eventually(is_kept, within=60, every=0.2)

@@ -2,14 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nats
 import pytest
+from nats.aio.client import Client
 
+from support.nats_cluster import NatsCluster
 from support.nats_server import NatsServer
+from support.waiting import eventually
 
 
 async def _delete_streams(url: str) -> None:
@@ -61,3 +64,25 @@ def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def nats_cluster(tmp_path: Path) -> AsyncIterator[NatsCluster]:
+    """Three servers that this test may stop, kill and restart."""
+    directory = tmp_path / "nats-nodes"
+    directory.mkdir()
+    cluster = NatsCluster(directory)
+    try:
+        cluster.start()
+        await eventually(cluster.is_ready, within=60)
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+async def nats_cluster_client(nats_cluster: NatsCluster) -> AsyncIterator[Client]:
+    """A client that reconnects to another node."""
+    client = await nats.connect(nats_cluster.urls.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+    yield client
+    await client.close()

@@ -165,8 +165,8 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
         refusal(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive" * 1000, bytes(10240)])
+@pytest.mark.parametrize("content", [b"", b"PK", b"no archive" * 1000, bytes(10240), b"\x1f\x8b" * 512])
 def test_another_file_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "backup"
     path.write_bytes(content)
-    refusal(path)
+    assert "it is not a backup of Klever" in refusal(path)

@@ -180,6 +180,7 @@ def test_a_present_serving_without_such_a_route_is_named(tmp_path: Path) -> None
         (("--routes", "none", "--gateway", "a/b"), "--gateway: not used with --routes none"),
         (EXTENSIONS, "--sticky-extension, --retries-extension: requires --routes gateway-api"),
         (("--gateway", "public"), "'public' does not have the form namespace/name"),
+        (("--gateway", "a/b\n"), "'a/b\\n' does not have the form namespace/name"),
         (("--routes", "gateway-api", "--sticky-extension", "a/b"), "'a/b' does not have the form group/kind/name"),
         (("--routes", "nginx"), "'nginx' is not one of"),
     ],

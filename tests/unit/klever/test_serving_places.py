@@ -6,7 +6,9 @@ from typing import get_args
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from klever.cli.__main__ import cli
 from klever.cli.serving_places import OPTIONS, command_line
 from klever.errors import PlatformError
 from klever.platform.home import Home
@@ -86,3 +88,17 @@ def test_backend_of_a_cluster_needs_the_url_of_its_gateway() -> None:
 def test_options_of_a_cluster_need_its_backend(kubeconfig: Path | None, pod_registry: str | None) -> None:
     with pytest.raises(PlatformError, match="add --backend plain"):
         ServingPlace(kubeconfig=kubeconfig, pod_registry=pod_registry)
+
+
+@pytest.mark.parametrize("registries", ["harbor:443", '["harbor:443"]', '{"harbor:443": 1}'])
+def test_registries_in_the_environment_that_are_no_addresses_are_an_error(registries: str) -> None:
+    with pytest.raises(PlatformError, match="KLEVER_DEPLOYER_CLUSTER_REGISTRIES is not a JSON object of addresses"):
+        ServingPlace("plain", None, "https://a", "10.0.0.1:5000", {"KLEVER_DEPLOYER_CLUSTER_REGISTRIES": registries})
+
+
+@pytest.mark.parametrize("address", ["http://10.0.0.1:5000", "10.0.0.1", "10.0.0.1:5000/", "10.0.0.1:5000\n", ""])
+def test_address_for_pods_is_a_host_and_a_port(address: str) -> None:
+    for command in (["up"], ["deploy", "library/iris:v1", "--dry-run"]):
+        result = CliRunner().invoke(cli, [*command, "--backend", "plain", "--pod-registry", address])
+        assert result.exit_code == 2
+        assert f"{address!r} does not have the form HOST:PORT" in result.stderr

@@ -9,7 +9,6 @@ import pytest
 
 from klever_deployer.adapters.local.launcher import SERVER_PACKAGES
 from modelconversion.errors import ConversionError
-from modelconversion.execution import PROGRAMS, READERS
 from modelconversion.pairs import PAIRS
 from modelconversion.toolchains.recipes import RECIPES, read_recipe, recipe_names
 from modelconversion.toolchains.store import ToolchainStore
@@ -19,7 +18,6 @@ from support.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 LOCK = ROOT / "uv.lock"
-CONTAINERFILE = ROOT / "deploy/toolchains/Containerfile"
 
 
 @pytest.fixture
@@ -207,13 +205,6 @@ def test_the_model_servers_requirements_do_not_contradict_a_toolchain(toolchain:
     assert {name: own[name] for name in own.keys() & server.keys()} == {
         name: server[name] for name in own.keys() & server.keys()
     }
-
-
-def test_the_image_of_a_toolchain_copies_existing_directories_and_runs_programs() -> None:
-    lines = CONTAINERFILE.read_text().splitlines()
-    copied = {line.split()[2]: ROOT / line.split()[1] for line in lines if line.startswith("COPY ")}
-    assert copied == {"requirements": RECIPES, "programs": PROGRAMS, "modelfiles": READERS}
-    assert lines[-1] == 'ENTRYPOINT ["python", "-P", "-m"]'
 
 
 def _has_ended(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +19,7 @@ from .members import FORMAT, Header
 DOCUMENTS: tuple[type[BaseModel], ...] = (ModelDocument, ProjectDocument, JobDocument, ServingDocument)
 
 
+@cache
 def contract() -> tuple[str, ...]:
     """Return the event types and the fields of documents, such as `ModelStatus.scan`, sorted."""
     return tuple(sorted({*BY_TYPE, *(name for document in DOCUMENTS for name in _fields(document))}))

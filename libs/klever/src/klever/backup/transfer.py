@@ -46,10 +46,23 @@ class Servers:
 
     @property
     def registry_host(self) -> str:
-        """Return host:port of the registry. Raises BackupError."""
-        if self.registry.scheme not in {"http", "https"} or not self.registry.host:
-            raise BackupError(f"{self.registry} is not the URL of a registry, such as https://registry.example.com")
-        return self.registry.authority
+        """Return host:port of the registry, or its host if the URL has no port. Raises BackupError.
+
+        Documents and logins contain the address in the same form: a default port is not added.
+        """
+        url = self.registry
+        if url.scheme not in {"http", "https"} or not url.host or url.user or url.path not in {"", "/"}:
+            raise BackupError(
+                f"{url.with_user(None) if url.user else url} is not the URL of a registry, such as "
+                "https://registry.example.com; log in with `ormb login`"
+            )
+        return f"{url.host_subcomponent}:{url.explicit_port}" if url.explicit_port else str(url.host_subcomponent)
+
+    @property
+    def registry_names(self) -> frozenset[str]:
+        """Return the addresses by which documents can name the registry: with and without a default port."""
+        url = self.registry
+        return frozenset({self.registry_host, f"{url.host_subcomponent}:{url.port}", str(url.host_port_subcomponent)})
 
 
 async def create_from_servers(source: Servers, path: Path) -> None:
@@ -58,13 +71,14 @@ async def create_from_servers(source: Servers, path: Path) -> None:
     Raises:
         BackupError: the backup cannot be created; there is no file then.
     """
+    names = source.registry_names
     async with _connected(source) as (client, registry):
         with new_archive(path) as archive:
             archive.add(HEADER, new_header().model_dump_json().encode())
             await save_streams(client, archive)
             with _answers():
                 models = (await _models(client).listing()).documents  # later than their snapshot
-            specs = [each.document.spec for each in models if each.document.spec.registry == source.registry_host]
+            specs = [each.document.spec for each in models if each.document.spec.registry in names]
             versions = [Version(spec.ref, spec.digest) for spec in specs]
             await save_models_from(registry, source.registry_host, versions, archive)
 

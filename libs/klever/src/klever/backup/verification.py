@@ -24,6 +24,7 @@ from .members import (
     HEADER,
     SAVED_STREAMS,
     SIZES,
+    Header,
     Repository,
     Size,
     blob_name,
@@ -35,6 +36,7 @@ from .oci import MANIFEST_LIMIT, referenced_blobs
 from .reading import PIECE, Backup, Span
 
 MOST_MEMBERS = 2_000_000
+NO_BACKUP = "it is not a backup of Klever"
 
 
 @contextmanager
@@ -62,26 +64,39 @@ def _opened(path: Path) -> IO[bytes]:
 def _verify(file: IO[bytes]) -> Backup:
     sizes: dict[str, Size] = {}
     spans: dict[str, Span] = {}
-    header = b""
-    for archive, member in entries(file, most=MOST_MEMBERS):
+    header: Header | None = None
+    for archive, member in _members(file):
         _check_member(member, spans)
         spans[member.name] = Span(member.offset_data, member.size)
         content = cast("IO[bytes]", archive.extractfile(member))
         if member.name == HEADER:
-            header = content.read()
-            read_header(header)  # first, because a newer release may have other members
-            content = BytesIO(header)
+            document = content.read()
+            header = read_header(document)  # first, because a newer release may have other members
+            content = BytesIO(document)
         sizes[member.name] = _measured(content)
-    backup = Backup(file, spans, read_header(header))
+    if header is None:
+        raise BackupError(NO_BACKUP)
+    backup = Backup(file, spans, header)
     _check_digests(backup, sizes)
     _check_streams(backup)
     _check_registry(backup)
     return backup
 
 
+def _members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the members of an archive. Raises BackupError if the file is not an archive at all."""
+    is_archive = False
+    try:
+        for each in entries(file, most=MOST_MEMBERS):
+            is_archive = True
+            yield each
+    except tarfile.TarError as error:
+        raise BackupError(f"it is damaged or incomplete: {error}" if is_archive else NO_BACKUP) from error
+
+
 def _check_member(member: tarfile.TarInfo, known: Mapping[str, Span]) -> None:
     if (member.name == HEADER) is bool(known):
-        raise BackupError("it is not a backup of Klever" if not known else f"it contains {member.name!r} twice")
+        raise BackupError(NO_BACKUP if not known else f"it contains {member.name!r} twice")
     limit = size_limit(member.name)
     if member.type not in {tarfile.REGTYPE, tarfile.AREGTYPE}:
         raise BackupError(f"{member.name!r} is not a regular file")

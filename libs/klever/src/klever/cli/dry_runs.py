@@ -13,6 +13,7 @@ from kleverroutes.kubernetes.options import RouteOptions
 from ormb.console.printing import print_json
 
 from .app import call
+from .forms import HOST_AND_PORT
 from .route_options import route_options
 from .serving_requests import SendRequest
 
@@ -62,7 +63,7 @@ def cluster_options(*, required: bool) -> Callable[[Command], Command]:
     """Add the options of objects; the command gets them as `cluster`, a ClusterOutput.
 
     Args:
-        required: whether there is a default backend; otherwise the command gets None without `--backend`.
+        required: True for a default backend; otherwise the command gets None without `--backend`.
     """
 
     def decorate(command: Command) -> Command:
@@ -112,7 +113,8 @@ def _options(backend: str | None) -> tuple[Callable[[Command], Command], ...]:
         ),
         click.option(
             "--pod-registry",
-            metavar="HOST:PORT",
+            type=HOST_AND_PORT,
+            metavar=HOST_AND_PORT.name,
             envvar=POD_REGISTRY,
             help="Kubernetes objects: address by which pods reach a registry on a loopback address, by http.",
         ),

@@ -1,6 +1,5 @@
 """Options for the routes among the Kubernetes objects of a serving."""
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from kleverroutes.kubernetes.options import (
     RouteOptions,
 )
 
+from .forms import Form
 from .ignored_options import EXTENSIONS, ROUTES, refuse_options
 
 NONE: Literal["none"] = "none"
@@ -22,23 +22,7 @@ KINDS = ("istio", "gateway-api", NONE)
 Command = Callable[..., None]
 
 
-class Reference(click.ParamType[str]):
-    """A reference to an object, whose parts are separated by slashes."""
-
-    name = "reference"
-
-    def __init__(self, pattern: str, form: str) -> None:
-        self._pattern = re.compile(pattern)
-        self._form = form
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the value. Fails if it does not have the form."""
-        if self._pattern.match(value) is None:
-            self.fail(f"{value!r} does not have the form {self._form}", param, ctx)
-        return value
-
-
-EXTENSION = Reference(EXTENSION_PATTERN, "group/kind/name")
+EXTENSION = Form(EXTENSION_PATTERN, "group/kind/name")
 OPTIONS = (
     click.option(
         "--routes",
@@ -49,7 +33,7 @@ OPTIONS = (
     ),
     click.option(
         "--gateway",
-        type=Reference(GATEWAY_PATTERN, "namespace/name"),
+        type=Form(GATEWAY_PATTERN, "namespace/name"),
         metavar="NAMESPACE/NAME",
         default=DEFAULT_GATEWAY,
         show_default=True,

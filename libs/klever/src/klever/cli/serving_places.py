@@ -12,6 +12,7 @@ from klever.cli.app import errors_as_lines
 from klever.platform.serving_place import LOCAL, ServingPlace
 
 from .dry_runs import BACKENDS, POD_REGISTRY
+from .forms import HOST_AND_PORT
 
 DETECTED = "cluster"
 """Seldon Core where it is installed, and else Deployments."""
@@ -37,7 +38,8 @@ OPTIONS = (
     ),
     click.option(
         "--pod-registry",
-        metavar="HOST:PORT",
+        type=HOST_AND_PORT,
+        metavar=HOST_AND_PORT.name,
         envvar=POD_REGISTRY,
         help="Address by which pods reach the platform's registry, by http. Also $KLEVER_POD_REGISTRY.",
     ),

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from klever.errors import PlatformError
 
 LOCAL = "local"
 REGISTRIES = "KLEVER_DEPLOYER_CLUSTER_REGISTRIES"
 NAMES = "KLEVER_REGISTRY_NAMES"
+ADDRESSES = TypeAdapter(dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class ServingPlace:
             raise PlatformError(
                 f"--backend {self.backend} needs --ingress-url, the URL at which clients reach the cluster's gateway"
             )
+        self._registries()
 
     def deployer_settings(self, registry: str) -> dict[str, str]:
         """The settings of the deployer.
@@ -54,10 +58,7 @@ class ServingPlace:
         if self.kubeconfig is not None:
             settings["KUBECONFIG"] = str(self.kubeconfig.absolute())
         if self.pod_registry is not None:
-            registries = json.loads(self.environment.get(REGISTRIES) or "{}") | {
-                registry: f"http://{self.pod_registry}"
-            }
-            settings["CLUSTER_REGISTRIES"] = json.dumps(registries)
+            settings["CLUSTER_REGISTRIES"] = json.dumps(self._registries() | {registry: f"http://{self.pod_registry}"})
         return settings
 
     def registry_settings(self) -> dict[str, str]:
@@ -65,3 +66,14 @@ class ServingPlace:
         if self.pod_registry is None:
             return {}
         return {"NAMES": ",".join(filter(None, (self.environment.get(NAMES), self.pod_registry)))}
+
+    def _registries(self) -> dict[str, str]:
+        """The registries in the user's environment. Raises PlatformError if they are not valid."""
+        text = self.environment.get(REGISTRIES) or "{}"
+        try:
+            return ADDRESSES.validate_json(text)
+        except ValidationError as error:
+            raise PlatformError(
+                f"{REGISTRIES} is not a JSON object of addresses, such as "
+                f'{{"harbor.example.com:443": "harbor.internal:443"}}: {text}'
+            ) from error

@@ -148,7 +148,11 @@ def _servers(nats_url: str, nats_credentials: Path | None, registry: str, replic
 
     from klever.backup.transfer import Servers  # noqa: PLC0415 - loads HTTP
 
-    return Servers(nats_url, nats_credentials, URL(registry), replicas)
+    try:
+        url = URL(registry)
+    except ValueError as error:
+        raise click.BadParameter(f"{registry!r} is not a URL: {error}", param_hint="--registry") from error
+    return Servers(nats_url, nats_credentials, url, replicas)
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
