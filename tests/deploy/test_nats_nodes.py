@@ -34,6 +34,9 @@ def configuration(case: str = "default") -> str:
 @pytest.mark.parametrize("case", CASES)
 def test_the_server_accepts_the_configuration(case: str, tmp_path: Path) -> None:
     if not (text := configuration(case)):
+        assert not [
+            each for each in of_kind(rendered(case), "StatefulSet") if each["metadata"]["name"] == "klever-nats"
+        ]
         return
     file = tmp_path / "nats-server.conf"
     file.write_text(text.replace("/data", str(tmp_path)))

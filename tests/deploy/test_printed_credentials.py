@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from klever.platform.cluster_credentials import SEEDS
@@ -41,7 +42,7 @@ async def test_secrets_are_printed_and_completed(tmp_path: Path) -> None:
     assert entry(login, "password") == entry(secret, "registry-password")
     del secret["data"]["gateway.nk"]
     file = tmp_path / "secret.yaml"
-    file.write_text(yaml.safe_dump(secret))
+    file.write_text(yaml.safe_dump_all([login, secret]))
     _, [second, _], _ = await printed(f"--existing={file}")
     for name in {*SEEDS, "token", "nats-routes.conf"} - {"gateway.nk"}:
         assert entry(second, name) == entry(secret, name)
@@ -50,8 +51,32 @@ async def test_secrets_are_printed_and_completed(tmp_path: Path) -> None:
 
 async def test_a_damaged_key_is_an_error_and_is_not_printed(tmp_path: Path) -> None:
     file = tmp_path / "secret.yaml"
-    file.write_text(yaml.safe_dump({"stringData": {"deployer.nk": "SECRET-AND-DAMAGED"}}))
+    file.write_text(
+        yaml.safe_dump({"metadata": {"name": "sealed"}, "stringData": {"deployer.nk": "SECRET-AND-DAMAGED"}})
+    )
     code, secrets, errors = await printed(f"--existing={file}")
     assert (code, secrets) == (1, [])
     assert "the entry deployer.nk of the Secret is not the seed of an NKey: restore it" in errors
     assert "SECRET-AND-DAMAGED" not in errors
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("metadata: {name: sealed}\ndata: {token: //4=}", "the entry token of the Secret is not UTF-8 text in Base64"),
+        ("metadata: {name: sealed}\ndata: {token: '###'}", "the entry token of the Secret is not UTF-8 text in Base64"),
+        ("metadata: {name: sealed}\ndata: {token: null}", "the entry token of the Secret is not UTF-8 text in Base64"),
+        ("metadata: {name: sealed}\nstringData: {token: 5}", "the entry token of the Secret is not UTF-8 text"),
+        ("metadata: {name: sealed}\ndata: [1]", "the field data of the Secret is not a mapping"),
+        ("metadata: {name: another}", "contains no Secret sealed"),
+        ("[1]\n---\n", "contains no Secret sealed"),
+        ("", "contains no Secret sealed"),
+        ("a: [", "is not valid YAML"),
+    ],
+)
+async def test_a_file_without_valid_entries_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "secret.yaml"
+    file.write_text(text)
+    code, secrets, errors = await printed(f"--existing={file}")
+    assert (code, secrets, len(errors.splitlines())) == (1, [], 1)
+    assert message in errors

@@ -53,6 +53,12 @@ def test_the_accounts_of_external_systems_are_kept() -> None:
     assert entries[EXTERNALS] == json.dumps([EXTERNAL])
 
 
+@pytest.mark.parametrize("externals", ["", "nonsense", "{}", json.dumps([{**EXTERNAL, "name": "../billing"}])])
+def test_a_damaged_list_of_external_systems_is_reported_by_the_name_of_its_entry(externals: str) -> None:
+    with pytest.raises(PlatformError, match=r"^the entry externals.json of the Secret cannot be read. Restore it"):
+        completed({EXTERNALS: externals})
+
+
 @pytest.mark.parametrize("seed", ["", "no seed", "SUAOJWWUPQIGWTIFRINDEQWVTZBMFPALZ2WQV7C6CHA4XHW3KX2H3UKYX"])
 def test_a_damaged_key_is_reported_and_not_replaced(seed: str) -> None:
     with pytest.raises(PlatformError, match=r"the entry deployer.nk of the Secret is not the seed of an NKey"):

@@ -75,6 +75,17 @@ def test_login_before_the_first_start_prints_the_command_that_starts(tmp_path: P
     assert completed.stderr.endswith("start the platform first: docker compose up --detach --wait\n")
 
 
+def test_the_program_reports_an_error_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("known to others")
+    (tmp_path / "token").chmod(0o644)
+    completed = run("credential_files", tmp_path, str(tmp_path))
+    assert completed.returncode == 1
+    [line] = completed.stderr.splitlines()
+    assert line.startswith(
+        f"the credentials cannot be written: {tmp_path / 'token'} is not a file that only you can read"
+    )
+
+
 def test_commands_set_the_gateway_and_log_in_to_the_registry(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     distribute(home, tmp_path)

@@ -1,20 +1,16 @@
 """The credentials of a platform on a Kubernetes cluster, as the entries of one Secret."""
 
 import json
-import secrets
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import nkeys
 
 from klever.errors import PlatformError
 
-from .home import NatsFiles
-from .nats_access import OPERATOR, SERVICES, NatsAccess
-from .own_secrets import BYTES
+from .nats_access import OWN_CLIENTS, access_config, new_seed, parsed_externals, public_key
+from .own_secrets import new_secret
 
-SEEDS = tuple(f"{name}.nk" for name in (*SERVICES, OPERATOR))
+SEEDS = tuple(f"{client}.nk" for client in OWN_CLIENTS)
 TOKEN, REGISTRY_PASSWORD, WEBHOOK_SECRET = "token", "registry-password", "webhook-secret"
 ROUTES_PASSWORD = "nats-routes-password"  # noqa: S105 - the name of an entry
 RANDOM = (TOKEN, REGISTRY_PASSWORD, WEBHOOK_SECRET, ROUTES_PASSWORD)
@@ -36,30 +32,17 @@ def completed(entries: Mapping[str, str], nodes: Sequence[str] = ()) -> dict[str
     Raises:
         PlatformError: an entry is not valid.
     """
-    for name in SEEDS:
-        if name in entries:
-            _check_seed(name, entries[name])
-    kept = {name: entries.get(name) or secrets.token_urlsafe(BYTES) for name in RANDOM}
-    with tempfile.TemporaryDirectory() as directory:
-        files = NatsFiles(Path(directory) / "nats")
-        given = {name: text for name, text in entries.items() if name in {*SEEDS, EXTERNALS}}
-        configured = _configured(files, given)
-    return {**entries, **kept, **configured, ROUTES: _routes(nodes, kept[ROUTES_PASSWORD])}
+    seeds = {name: entries[name] if name in entries else f"{new_seed()}\n" for name in SEEDS}
+    keys = {client: _public_key(name, seeds[name]) for client, name in zip(OWN_CLIENTS, SEEDS, strict=True)}
+    externals = parsed_externals(entries.get(EXTERNALS, "[]"), f"the entry {EXTERNALS} of the Secret")
+    kept = {name: entries.get(name) or new_secret() for name in RANDOM}
+    configuration = {ACCOUNTS: access_config(keys, externals), ROUTES: _routes(nodes, kept[ROUTES_PASSWORD])}
+    return {**entries, **seeds, **kept, **configuration}
 
 
-def _configured(files: NatsFiles, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the seeds, and the configuration with their public keys."""
-    files.directory.mkdir()
-    for name, text in given.items():
-        (files.directory / name).write_text(text)
-    NatsAccess(files).prepare()
-    seeds = {name: (files.directory / name).read_text() for name in SEEDS}
-    return {**seeds, ACCOUNTS: files.config.read_text()}
-
-
-def _check_seed(name: str, seed: str) -> None:
+def _public_key(name: str, seed: str) -> str:
     try:
-        nkeys.from_seed(bytearray(seed.strip().encode())).wipe()
+        return public_key(seed)
     except (nkeys.NkeysError, ValueError) as error:
         raise PlatformError(
             f"the entry {name} of the Secret is not the seed of an NKey: restore it, or remove it to create another key"

@@ -3,6 +3,7 @@
 `python -m klever.platform.credential_files DIRECTORY` creates what is missing in the home, and distributes it.
 """
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +13,7 @@ from kleverkit.durable import replace_file
 from kleverproto.streams import TOPOLOGY
 
 from .home import Home
-from .nats_access import NatsAccess
-from .own_secrets import provide_secret
+from .own_credentials import provide_credentials
 from .plan import DEPLOYER, GATEWAY, JOBRUNNER, NATS, PROMETHEUS, REGISTRY
 
 GRAFANA = "grafana"
@@ -44,12 +44,10 @@ def distribute(home: Home, target: Path) -> None:
         target: existing; directories that do not exist in it are created.
 
     Raises:
-        PlatformError: a file of the home is not private to its owner.
+        PlatformError: a file of the home is not private to its owner, or not valid.
         OSError: a file cannot be written.
     """
-    NatsAccess(home.nats_files).prepare()
-    for secret in (home.token, home.registry_password):
-        provide_secret(secret)
+    provide_credentials(home)
     for name, sources in recipients(home).items():
         directory = target / name
         directory.mkdir(exist_ok=True)
@@ -57,8 +55,16 @@ def distribute(home: Home, target: Path) -> None:
             replace_file(directory / source.name, source.read_bytes())
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description="Create and distribute the credentials of a platform in containers.")
+    parser.add_argument("directory", type=Path, help="existing directory for those of the recipients")
+    target = parser.parse_args().directory
     try:
-        distribute(Home.default(), Path(sys.argv[1]))
+        distribute(Home.default(), target)
     except (PlatformError, OSError) as error:
         sys.exit(f"the credentials cannot be written: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,6 @@ run, because a chart that is rendered without a cluster cannot know what exists.
 
 import argparse
 import asyncio
-import base64
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from kleverkubeclient.resources import SECRETS
 from kleverproto.accounts import PLATFORM_ACCOUNT
 
 from .cluster_credentials import REGISTRY_PASSWORD, completed
+from .secret_manifest import base64_entries, stored_secret, text_entries
 
 MANAGER = "klever-credentials"
 OWN = {"app.kubernetes.io/managed-by": MANAGER}
@@ -35,7 +35,7 @@ def main() -> None:
     options = _options()
     try:
         if options.print:
-            entries = _entries(yaml.safe_load(options.existing.read_text())) if options.existing else {}
+            entries = text_entries(stored_secret(options.existing, options.secret)) if options.existing else {}
             sys.stdout.write(yaml.safe_dump_all(_manifests(options, completed(entries, options.node)), sort_keys=False))
         else:
             asyncio.run(_provide(options))
@@ -67,7 +67,7 @@ async def _store(api: KubernetesApi, options: argparse.Namespace) -> dict[str, s
     """Store the missing entries, and return all. A Secret that has changed in the meantime is read again."""
     for _ in range(TRIES):
         secret = await api.read(SECRETS, options.namespace, options.secret)
-        entries = _entries(secret or {})
+        entries = text_entries(secret or {})
         wanted = completed(entries, options.node)
         try:
             if secret is None:
@@ -94,7 +94,7 @@ async def _store_login(api: KubernetesApi, wanted: Manifest) -> None:
 
 async def _patch(api: KubernetesApi, secret: Manifest, wanted: Mapping[str, str]) -> None:
     metadata = secret["metadata"]
-    patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "data": _encoded(wanted)}
+    patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "data": base64_entries(wanted)}
     await api.merge(SECRETS, metadata["namespace"], metadata["name"], patch)
 
 
@@ -110,16 +110,7 @@ def _login(options: argparse.Namespace, password: str) -> Manifest:
 
 def _secret(namespace: str, name: str, entries: Mapping[str, str]) -> Manifest:
     metadata = {"name": name, "namespace": namespace, "labels": OWN}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": _encoded(entries)}
-
-
-def _encoded(entries: Mapping[str, str]) -> dict[str, str]:
-    return {name: base64.b64encode(text.encode()).decode() for name, text in sorted(entries.items())}
-
-
-def _entries(secret: Manifest) -> dict[str, str]:
-    plain = {name: base64.b64decode(text).decode() for name, text in (secret.get("data") or {}).items()}
-    return {**plain, **(secret.get("stringData") or {})}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": base64_entries(entries)}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import nkeys
@@ -20,7 +20,9 @@ from .nats_config import ACCOUNT, Client, server_config
 OPERATOR = "operator"
 """The name of the operator, who has all permissions, for inspection and recovery."""
 SERVICES = (*permissions.SERVICES, TOPOLOGY)
-RESERVED = {ACCOUNT, OPERATOR, *SERVICES, *(consumer.durable for consumer in CONSUMERS)}
+OWN_CLIENTS = (*SERVICES, OPERATOR)
+"""The clients of the platform, each with a key."""
+RESERVED = {ACCOUNT, *OWN_CLIENTS, *(consumer.durable for consumer in CONSUMERS)}
 
 
 class External(WireModel):
@@ -66,17 +68,13 @@ class NatsAccess:
     def externals(self) -> list[External]:
         """Return the external systems with credentials. Raises PlatformError."""
         try:
-            return _EXTERNALS.validate_json(self._files.externals.read_bytes())
+            return parsed_externals(self._files.externals.read_bytes(), str(self._files.externals))
         except FileNotFoundError:
             return []
-        except ValidationError as error:
-            raise PlatformError(
-                f"{self._files.externals} cannot be read. Restore it, or remove it and issue all credentials again"
-            ) from error
 
     def add(self, name: str, *, publish: Sequence[str], subscribe: Sequence[str]) -> tuple[External, str]:
         """Add an external system; returns its seed, which is not stored. Raises PlatformError, OSError."""
-        seed = _new_seed()
+        seed = new_seed()
         with self._locked():
             externals = self.externals()
             if name in RESERVED or any(one.name == name for one in externals):
@@ -84,7 +82,7 @@ class NatsAccess:
                     f"{name} already has credentials, or is a name of the platform: choose another name"
                 )
             try:
-                new = External(name=name, key=_public_key(seed), publish=tuple(publish), subscribe=tuple(subscribe))
+                new = External(name=name, key=public_key(seed), publish=tuple(publish), subscribe=tuple(subscribe))
             except ValidationError as error:
                 raise PlatformError(
                     f"{name!r} is not a valid name: use lower-case letters, digits and hyphens"
@@ -109,24 +107,18 @@ class NatsAccess:
         replace_file(self._files.config, config)
 
     def _rendered(self, externals: list[External]) -> bytes:
-        names = [one.name for one in externals]
-        clients = {
-            name: Client(self._key(name), permissions.service_permissions(name, names)) for name in permissions.SERVICES
-        }
-        clients[TOPOLOGY] = Client(self._key(TOPOLOGY), permissions.topology_permissions())
-        clients |= {one.name: Client(one.key, one.permissions()) for one in externals}
-        return server_config(self._key(OPERATOR), clients).encode()
+        return access_config({name: self._key(name) for name in OWN_CLIENTS}, externals).encode()
 
     def _key(self, name: str) -> str:
         """Return the public key of a service. Creates its seed if there is no readable one."""
         path = self._files.credentials_of(name)
         try:
-            key = _public_key(path.read_text().strip())
+            key = public_key(path.read_text())
             path.chmod(0o600)
         except (FileNotFoundError, nkeys.NkeysError, ValueError):
-            seed = _new_seed()
+            seed = new_seed()
             replace_file(path, f"{seed}\n".encode())
-            return _public_key(seed)
+            return public_key(seed)
         return key
 
     @contextmanager
@@ -142,9 +134,38 @@ class NatsAccess:
             os.close(lock)
 
 
-def _new_seed() -> str:
+def parsed_externals(content: bytes | str, source: str) -> list[External]:
+    """Return the external systems in a list, in JSON. Raises PlatformError, which names the source."""
+    try:
+        return _EXTERNALS.validate_json(content)
+    except ValidationError as error:
+        raise PlatformError(
+            f"{source} cannot be read. Restore it, or remove it and issue all credentials again"
+        ) from error
+
+
+def access_config(keys: Mapping[str, str], externals: Sequence[External]) -> str:
+    """Return the configuration of nats-server.
+
+    Args:
+        keys: public NKeys of OWN_CLIENTS, by name.
+        externals: external systems.
+
+    Raises:
+        PlatformError: the permissions of an external system exceed those of external systems.
+    """
+    names = [one.name for one in externals]
+    clients = {name: Client(keys[name], permissions.service_permissions(name, names)) for name in permissions.SERVICES}
+    clients[TOPOLOGY] = Client(keys[TOPOLOGY], permissions.topology_permissions())
+    clients |= {one.name: Client(one.key, one.permissions()) for one in externals}
+    return server_config(keys[OPERATOR], clients)
+
+
+def new_seed() -> str:
+    """Return the seed of a new NKey."""
     return str(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER).decode())
 
 
-def _public_key(seed: str) -> str:
-    return str(nkeys.from_seed(bytearray(seed.encode())).public_key.decode())
+def public_key(seed: str) -> str:
+    """Return the public NKey of a seed. Raises nkeys.NkeysError, ValueError."""
+    return str(nkeys.from_seed(bytearray(seed.strip().encode())).public_key.decode())

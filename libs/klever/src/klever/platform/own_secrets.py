@@ -12,6 +12,11 @@ BYTES = 32
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
+def new_secret() -> str:
+    """Return a random token or password."""
+    return secrets.token_urlsafe(BYTES)
+
+
 def provide_secret(path: Path) -> None:
     """Write a random secret to a file that only its owner can read. An existing secret is kept.
 
@@ -23,7 +28,7 @@ def provide_secret(path: Path) -> None:
         _check(path)
     except FileNotFoundError:
         path.parent.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
-        _write(path, secrets.token_urlsafe(BYTES))
+        _write(path, new_secret())
 
 
 def _check(path: Path) -> None:

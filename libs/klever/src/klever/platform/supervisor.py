@@ -14,8 +14,7 @@ from kleverkit.bounded_logs import truncate_if_large
 
 from .child import Child, keep_previous, stop_leftovers
 from .home import Home
-from .nats_access import NatsAccess
-from .own_secrets import provide_secret
+from .own_credentials import provide_credentials
 from .plan import Part, Urls
 from .state import PlatformState, Running
 
@@ -77,9 +76,7 @@ class Supervisor:
         self._home.create()
         with locked(self._home):
             await asyncio.to_thread(stop_leftovers, self._home)
-            NatsAccess(self._home.nats_files).prepare()
-            provide_secret(self._home.token)
-            provide_secret(self._home.registry_password)
+            provide_credentials(self._home)
             for part in self._parts:
                 keep_previous(self._home.log_of(part.name))
             keepers: list[asyncio.Task[None]] = []
